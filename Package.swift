@@ -1,0 +1,58 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A library target of the pipeline: folder `Sources/<folder>`, module `Rec<folder>`.
+func stage(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: "Rec\(folder)", dependencies: dependencies, path: "Sources/\(folder)", swiftSettings: settings)
+}
+
+func tests(_ module: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(module)Tests", dependencies: [.byName(name: module)] + dependencies,
+        path: "Tests/\(module)Tests", swiftSettings: settings)
+}
+
+let package = Package(
+    name: "recc",
+    products: [
+        .library(name: "Rec", targets: ["Rec"]),
+        .executable(name: "recc", targets: ["recc"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    ],
+    // In the order of the pipeline: a target depends only on targets above it.
+    targets: [
+        stage("Source", []),
+        stage("Syntax", ["RecSource"]),
+        stage("Typing", ["RecSyntax"]),
+        stage("Stream", ["RecSource"]),
+        stage("Lowering", ["RecTyping", "RecStream"]),
+        stage("Analysis", ["RecStream"]),
+        stage("Tensors", ["RecStream"]),
+        stage("Interpreter", ["RecStream", "RecTensors"]),
+        stage("Scheduling", ["RecAnalysis"]),
+        .target(name: "CLLVM", path: "Sources/CLLVM", linkerSettings: [.linkedLibrary("LLVM-19")]),
+        stage("CodeGen", ["RecScheduling", "CLLVM"]),
+        stage("Runtime", ["RecCodeGen", "RecTensors"]),
+        .target(
+            name: "Rec", dependencies: ["RecLowering", "RecInterpreter", "RecRuntime"],
+            path: "Sources/Rec", swiftSettings: settings),
+        .executableTarget(
+            name: "recc",
+            dependencies: ["Rec", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/recc", swiftSettings: settings),
+        tests("RecSyntax"),
+        tests("RecLowering"),
+        tests("RecStream"),
+        tests("RecTensors"),
+        tests("RecInterpreter", ["RecLowering"]),
+        tests("RecCodeGen"),
+        tests("Rec"),
+    ]
+)

@@ -1,0 +1,60 @@
+/// The files of one compilation. A span names a file by its index here.
+public struct SourceMap: Sendable {
+    public struct File: Sendable {
+        /// The path as the user wrote it, for messages.
+        public let path: String
+        public let text: String
+        let utf8: [UInt8]
+        /// UTF-8 offset of the first byte of each line.
+        let lineStarts: [Int]
+    }
+
+    /// A 1-based line and column; columns count Unicode scalars, as editors do.
+    public struct Position: Hashable, Sendable {
+        public let line: Int
+        public let column: Int
+    }
+
+    public private(set) var files: [File] = []
+
+    public init() {}
+
+    public mutating func add(path: String, text: String) -> FileID {
+        let utf8 = Array(text.utf8)
+        var starts = [0]
+        for (offset, byte) in utf8.enumerated() where byte == 0x0A { starts.append(offset + 1) }
+        files.append(File(path: path, text: text, utf8: utf8, lineStarts: starts))
+        return FileID(files.count - 1)
+    }
+
+    public subscript(_ id: FileID) -> File { files[id.index] }
+
+    public func text(of span: SourceSpan) -> String {
+        let bytes = self[span.file].utf8
+        let end = min(span.end, bytes.count)
+        return String(decoding: bytes[min(span.start, end)..<end], as: UTF8.self)
+    }
+
+    public func position(of offset: Int, in id: FileID) -> Position {
+        let file = self[id]
+        let offset = min(max(offset, 0), file.utf8.count)
+        var low = 0
+        var high = file.lineStarts.count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if file.lineStarts[middle] <= offset { low = middle } else { high = middle }
+        }
+        let before = file.utf8[file.lineStarts[low]..<offset]
+        return Position(line: low + 1, column: String(decoding: before, as: UTF8.self).unicodeScalars.count + 1)
+    }
+
+    /// The text of a 1-based line, without its end.
+    public func line(_ number: Int, of id: FileID) -> String {
+        let file = self[id]
+        guard number >= 1, number <= file.lineStarts.count else { return "" }
+        let start = file.lineStarts[number - 1]
+        var end = number < file.lineStarts.count ? file.lineStarts[number] - 1 : file.utf8.count
+        if end > start, file.utf8[end - 1] == 0x0D { end -= 1 }
+        return String(decoding: file.utf8[start..<end], as: UTF8.self)
+    }
+}

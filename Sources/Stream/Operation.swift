@@ -1,0 +1,178 @@
+/// Index of a value in its graph.
+public struct ValueID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public var index: Int
+    public init(_ index: Int) { self.index = index }
+    public static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
+    public var description: String { "%\(index)" }
+}
+
+public enum Scalar: Hashable, Sendable {
+    case real(Double)
+    case int(Int)
+    case bool(Bool)
+    case complex(Double, Double)
+}
+
+public enum UnaryOperator: String, Hashable, Sendable, CaseIterable {
+    case negate, abs, sign, floor, not
+    case exp, log, log1p, expm1, sqrt, rsqrt, sin, cos
+    case tanh, sigmoid, logsigmoid, relu, gelu, silu, softplus, step
+    case re, im, conj, cis
+    /// The identity, through which no gradient passes.
+    case stop
+    /// Between element types: int or bool to real, real to complex, real to int (towards zero), bool to int.
+    case toReal, toInt, toComplex
+}
+
+/// Operands have one shape and one element type; so has the result, but for comparisons, which give `bool`.
+public enum BinaryOperator: String, Hashable, Sendable, CaseIterable {
+    case add, subtract, multiply, divide, power, min, max, logaddexp
+    case less, lessOrEqual, equal, notEqual, greaterOrEqual, greater
+    case and, or
+    /// Two reals to one complex number.
+    case complex
+}
+
+public enum ReduceKind: String, Hashable, Sendable, CaseIterable {
+    case sum, product, min, max, logsumexp
+    /// The index of the first largest element; an int. Over one axis only.
+    case argmax
+}
+
+public enum TimeReduceKind: String, Hashable, Sendable, CaseIterable {
+    case sum, mean, max, min, last, first
+}
+
+public enum PadMode: String, Hashable, Sendable, CaseIterable {
+    case zero, reflect, edge
+}
+
+/// A named-axis sum of products of two operands. Each operand axis has a label; equal labels are lined up; labels that
+/// are missing from the result are summed over. Labels are small integers, unique within an operand.
+public struct Contraction: Hashable, Sendable {
+    public var left: ValueID
+    public var right: ValueID
+    public var leftLabels: [Int]
+    public var rightLabels: [Int]
+    public var resultLabels: [Int]
+
+    public init(left: ValueID, right: ValueID, leftLabels: [Int], rightLabels: [Int], resultLabels: [Int]) {
+        self.left = left
+        self.right = right
+        self.leftLabels = leftLabels
+        self.rightLabels = rightLabels
+        self.resultLabels = resultLabels
+    }
+}
+
+/// How a parameter without a given tensor starts.
+public enum Initializer: Hashable, Sendable {
+    case zeros, ones, constant(Double), uniform(Double, Double), normal(Double), glorot, orthogonal
+    case linspace(Double, Double), hippo
+}
+
+public struct ParameterInfo: Hashable, Sendable {
+    /// The path through layers: `blocks.3.Wz`.
+    public var path: String
+    public var isTrained: Bool
+    public var initializer: Initializer
+    /// The tensor's name in a weights file, where it is not the path.
+    public var tensorName: String?
+
+    public init(path: String, isTrained: Bool, initializer: Initializer, tensorName: String? = nil) {
+        self.path = path
+        self.isTrained = isTrained
+        self.initializer = initializer
+        self.tensorName = tensorName
+    }
+}
+
+/// What a value is. Everything acts on one step at a time, but for `delay` and `overTime`.
+///
+/// Shapes are explicit: element-wise operands have the result's shape (a `broadcast` stands where the program lines
+/// operands up by name). The result's shape, element type and variance stand in `Value`.
+public enum Operation: Hashable, Sendable {
+    /// A stream where the value varies over an axis, else given once per sequence. `fallback` fills an absent once input.
+    case input(name: String, fallback: Double?)
+    case parameter(ParameterInfo)
+    /// A scalar (shape `[]`).
+    case constant(Scalar)
+    case unary(UnaryOperator, ValueID)
+    case binary(BinaryOperator, ValueID, ValueID)
+    case select(ValueID, then: ValueID, otherwise: ValueID)
+    case contract(Contraction)
+    /// Reduces over the operand axes in `axes` (ascending positions); the others stay in order.
+    case reduce(ReduceKind, ValueID, axes: [Int])
+    /// For each result axis the operand axis it comes from, or nil where it is new; operand axes keep no order, so this
+    /// transposes too. Every operand axis occurs once.
+    case broadcast(ValueID, from: [Int?])
+    /// Same sizes, other names.
+    case rename(ValueID)
+    /// Same number of elements in row-major order.
+    case reshape(ValueID)
+    /// Along `axis`: elements `start`, `start + stride`, …; the count stands in the result's shape.
+    case slice(ValueID, axis: Int, start: Int, stride: Int)
+    case concat([ValueID], axis: Int)
+    case pad(ValueID, axis: Int, before: Int, after: Int, mode: PadMode)
+    /// Sliding windows: axis `axis` of size `L` becomes `[L', K]` with element `(l, k)` = operand `l * stride + k`.
+    case window(ValueID, axis: Int, stride: Int)
+    /// Rows of `table` (its first axis) at an int `index` of any shape: result shape = index shape + table shape without its first axis.
+    /// Indices outside are clamped to the table.
+    case gather(table: ValueID, index: ValueID)
+    /// The value `offsets[k]` steps away along axis `k` (−1: one step back). Where that lies outside the sequence:
+    /// `initial`, a value without axes, or zero.
+    case delay(ValueID, offsets: [Int], initial: ValueID?)
+    /// Over a whole axis: the result no longer varies over it. With sequences of different length, over each one's own.
+    case overTime(TimeReduceKind, ValueID, axis: Int)
+}
+
+extension Operation {
+    /// Every operand, in order; a delay's initial value comes last.
+    public var operands: [ValueID] {
+        switch self {
+        case .input, .parameter, .constant: []
+        case .unary(_, let a), .reduce(_, let a, _), .broadcast(let a, _), .rename(let a), .reshape(let a),
+            .slice(let a, _, _, _), .pad(let a, _, _, _, _), .window(let a, _, _), .overTime(_, let a, _): [a]
+        case .binary(_, let a, let b): [a, b]
+        case .select(let c, let a, let b): [c, a, b]
+        case .contract(let c): [c.left, c.right]
+        case .concat(let parts, _): parts
+        case .gather(let table, let index): [table, index]
+        case .delay(let a, _, let initial): initial.map { [a, $0] } ?? [a]
+        }
+    }
+
+    /// Operands needed at the same step: all but the delayed one.
+    public var instantOperands: [ValueID] {
+        if case .delay(_, _, let initial) = self { return initial.map { [$0] } ?? [] }
+        return operands
+    }
+
+    /// The same operation with its operands renamed.
+    public func mapOperands(_ rename: (ValueID) -> ValueID) -> Operation {
+        switch self {
+        case .input, .parameter, .constant: self
+        case .unary(let op, let a): .unary(op, rename(a))
+        case .binary(let op, let a, let b): .binary(op, rename(a), rename(b))
+        case .select(let c, let a, let b): .select(rename(c), then: rename(a), otherwise: rename(b))
+        case .contract(var c):
+            {
+                c.left = rename(c.left)
+                c.right = rename(c.right)
+                return .contract(c)
+            }()
+        case .reduce(let kind, let a, let axes): .reduce(kind, rename(a), axes: axes)
+        case .broadcast(let a, let from): .broadcast(rename(a), from: from)
+        case .rename(let a): .rename(rename(a))
+        case .reshape(let a): .reshape(rename(a))
+        case .slice(let a, let axis, let start, let stride): .slice(rename(a), axis: axis, start: start, stride: stride)
+        case .concat(let parts, let axis): .concat(parts.map(rename), axis: axis)
+        case .pad(let a, let axis, let before, let after, let mode):
+            .pad(rename(a), axis: axis, before: before, after: after, mode: mode)
+        case .window(let a, let axis, let stride): .window(rename(a), axis: axis, stride: stride)
+        case .gather(let table, let index): .gather(table: rename(table), index: rename(index))
+        case .delay(let a, let offsets, let initial): .delay(rename(a), offsets: offsets, initial: initial.map(rename))
+        case .overTime(let kind, let a, let axis): .overTime(kind, rename(a), axis: axis)
+        }
+    }
+}
