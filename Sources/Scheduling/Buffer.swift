@@ -1,0 +1,65 @@
+import RecStream
+
+public struct BufferID: Hashable, Sendable {
+    public var index: Int
+    public init(_ index: Int) { self.index = index }
+}
+
+/// A region of memory that kernels read and write in rows. A row holds one step of one sequence of the batch.
+///
+/// Where row `(b, i, j)` lies is decided at run time by a descriptor (base and three strides), so that a whole stream,
+/// a block of it and a single step are addressed alike.
+public struct Buffer: Equatable, Sendable {
+    public enum Kind: Equatable, Sendable {
+        case input(name: String)
+        case parameter(path: String)
+        /// Index into `graph.outputs`.
+        case output(Int)
+        /// Derived from parameters alone: computed once for a set of parameters.
+        case `static`
+        /// One row for each sequence.
+        case once
+        /// A reduction over time, one row for each sequence; starts at `initial`.
+        case accumulator(initial: Double)
+        /// Every step of a stream.
+        case full
+        /// The steps of the present block, with room for `halo` steps before it.
+        case block(halo: Int)
+        /// The present step only.
+        case step
+        /// The last few steps: a row for each step modulo the period.
+        case ring(Ring)
+        /// Zeros, of any row.
+        case zero
+    }
+
+    public var kind: Kind
+    public var element: ElementType
+    /// Elements of one row.
+    public var rowCount: Int
+    /// What rows there are.
+    public var variance: Variance
+    /// For messages and `--emit plan`.
+    public var name: String
+}
+
+/// How far back a ring is read, and what stands in it before the first step.
+public struct Ring: Equatable, Sendable {
+    /// The offsets of every delay that reads it.
+    public var delays: [[Int]]
+    /// A buffer that holds the initial value; nil for zero.
+    public var initial: BufferID?
+    /// The axes of the recurrence from the outermost loop inwards.
+    public var order: [Int]
+
+    /// How many rows the ring needs where the innermost loop runs over `innerExtent` steps.
+    public func period(innerExtent: Int) -> Int {
+        1 + (delays.map { distance($0, innerExtent: innerExtent) }.max() ?? 0)
+    }
+
+    /// How many steps of the loops a delay reaches back.
+    public func distance(_ offsets: [Int], innerExtent: Int) -> Int {
+        order.count == 1
+            ? abs(offsets[order[0]]) : abs(offsets[order[0]]) * innerExtent + abs(offsets[order[1]])
+    }
+}

@@ -1,0 +1,44 @@
+import RecStream
+
+/// A recurrence whose elements do not meet within a step: each vector of elements runs through all steps of a block by
+/// itself, with its state in registers.
+enum LaneLoop {
+    /// The stage as lanes; nil where some element depends on another one, or where the roots differ in size.
+    static func stage(_ roots: [ValueID], graph: StreamGraph, homes: Homes, staging: Staging) -> Stage? {
+        guard graph.axes.count == 1, let first = roots.first else { return nil }
+        let domain = graph[first].shape.sizes
+        for root in roots {
+            guard graph[root].shape.sizes == domain, staging.products[root] == nil, isElementwise(graph[root].operation)
+            else { return nil }
+        }
+        var builder = NestBuilder(graph: graph, homes: homes, own: Set(roots), domain: domain)
+        var rings: [(root: ValueID, depth: Int, ring: BufferID)] = []
+        for root in roots {
+            for home in homes.written[root] ?? [] {
+                guard case .ring(let ring) = homes.buffers[home.buffer.index].kind else { continue }
+                builder.carries[root] = rings.count
+                let depth = ring.delays.map { ring.distance($0, innerExtent: 1) }.max() ?? 1
+                rings.append((root, max(depth, 1), home.buffer))
+            }
+        }
+        for root in roots {
+            StageBuilder.emit(root, into: &builder) { buffer in
+                switch buffer.kind {
+                case .ring, .step: true
+                case .input, .parameter, .output, .static, .once, .accumulator, .full, .block, .zero: false
+                }
+            }
+        }
+        guard builder.isLaneWise, builder.nest.extents.count == domain.count else { return nil }
+        let index = domain.indices.map(Affine.variable)
+        let carries = rings.map { ring in
+            Stage.Carry(node: builder.evaluate(ring.root, at: index), depth: ring.depth, ring: ring.ring)
+        }
+        return Stage(form: .lanes(carries), items: [.nest(builder.nest.collapsed(carries: carries.count))])
+    }
+
+    private static func isElementwise(_ operation: Operation) -> Bool {
+        if case .overTime = operation { return true }
+        return operation.isPointwise
+    }
+}

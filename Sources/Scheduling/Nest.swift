@@ -1,0 +1,96 @@
+import RecStream
+
+/// A nest of loops over the elements of one step, with the scalar expression evaluated at each of them.
+///
+/// Variables `0 ..< domain.count` are the loops themselves; reductions bring in further ones. Nodes are in an order in
+/// which operands come first.
+public struct Nest: Equatable, Sendable {
+    public typealias NodeID = Int
+
+    public struct Node: Hashable, Sendable {
+        public var operation: NodeOperation
+        public var element: ElementType
+    }
+
+    public struct Store: Equatable, Sendable {
+        public enum Mode: Equatable, Sendable {
+            case assign
+            /// Combines with what is there.
+            case accumulate(TimeReduceKind)
+        }
+        public var node: NodeID
+        public var buffer: BufferID
+        /// The position in the row.
+        public var position: Affine
+        public var mode: Mode
+    }
+
+    /// Extents of the loops, outermost first.
+    public var domain: [Int]
+    /// Extents of all variables: the domain's, then those of reductions.
+    public var extents: [Int]
+    public var nodes: [Node] = []
+    public var stores: [Store] = []
+    /// Values that the nest computes, for explanation.
+    public var values: [ValueID] = []
+
+    public init(domain: [Int]) {
+        self.domain = domain
+        extents = domain
+    }
+
+    /// For each node the set of variables it varies over, as bits.
+    public var dependencies: [UInt64] {
+        var result: [UInt64] = []
+        for node in nodes {
+            var bits = node.operation.operands.reduce(0) { $0 | result[$1] }
+            for access in node.operation.accesses { for term in access.position.terms { bits |= 1 << UInt64(term.variable) } }
+            if case .reduce(_, _, let variables) = node.operation { for v in variables { bits &= ~(1 << UInt64(v)) } }
+            result.append(bits)
+        }
+        return result
+    }
+}
+
+/// A place in memory: a row of a buffer, and a position in it.
+public struct Access: Hashable, Sendable {
+    public var buffer: BufferID
+    public var position: Affine
+    /// Offsets along the graph's axes of the row read, all zero for the present step.
+    public var offsets: [Int]
+    /// What to read where the row lies outside the sequence; nil where that cannot happen or the buffer itself holds
+    /// what is wanted there.
+    public var fallback: BufferID?
+}
+
+public indirect enum NodeOperation: Hashable, Sendable {
+    case constant(Scalar)
+    case load(Access)
+    /// `access` moved by `stride` elements for each unit of the index, which is clamped to `0 ..< count`.
+    case gather(Access, index: Nest.NodeID, stride: Int, count: Int)
+    case unary(UnaryOperator, Nest.NodeID)
+    case binary(BinaryOperator, Nest.NodeID, Nest.NodeID)
+    case select(Nest.NodeID, Nest.NodeID, Nest.NodeID)
+    case reduce(ReduceKind, Nest.NodeID, variables: [Int])
+    /// The number of steps of this sequence along an axis.
+    case length(axis: Int)
+    /// In a lane loop: the value of a carry `distance` steps ago.
+    case carried(carry: Int, distance: Int)
+
+    public var operands: [Nest.NodeID] {
+        switch self {
+        case .constant, .load, .length, .carried: []
+        case .gather(_, let index, _, _): [index]
+        case .unary(_, let a), .reduce(_, let a, _): [a]
+        case .binary(_, let a, let b): [a, b]
+        case .select(let c, let a, let b): [c, a, b]
+        }
+    }
+
+    public var accesses: [Access] {
+        switch self {
+        case .load(let access), .gather(let access, _, _, _): [access]
+        case .constant, .unary, .binary, .select, .reduce, .length, .carried: []
+        }
+    }
+}

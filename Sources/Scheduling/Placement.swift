@@ -1,0 +1,128 @@
+import RecAnalysis
+import RecStream
+
+/// In which segment each value is computed.
+///
+/// A segment is a pass: over nothing (`static`), over the sequences (`once`), or over the steps in some order
+/// (`sweep`). A value that needs a whole stream, such as a mean over time or a recurrence in the other direction, makes
+/// the next segment begin.
+struct Placement {
+    var kinds: [Segment.Kind] = [.static, .once]
+    /// Nil for inputs, parameters and constants, which are there from the start.
+    var segment: [Int?]
+
+    private let graph: StreamGraph
+
+    /// What a value asks of the segment it is placed in, because of one operand.
+    private struct Need {
+        var segment: Int
+        /// The operand is complete only when its segment has ended.
+        var isStrict: Bool
+        /// The offsets of the delay through which the operand is read.
+        var delay: [Int]?
+    }
+
+    init(_ graph: StreamGraph, components: [Component]) {
+        self.graph = graph
+        segment = [Int?](repeating: nil, count: graph.values.count)
+        for component in components { place(component) }
+        sinkInputMaps(components)
+    }
+
+    /// The axes of the loops in which a value is computed.
+    static func loopAxes(_ value: ValueID, in graph: StreamGraph) -> [Int] {
+        var bits = graph[value].variance.axes
+        if case .overTime(_, let operand, _) = graph[value].operation { bits = graph[operand].variance.axes }
+        return graph.axes.indices.filter { bits & (1 << UInt8($0)) != 0 }
+    }
+
+    private mutating func place(_ component: Component) {
+        let first = component.members[0]
+        switch graph[first].operation {
+        case .input, .parameter, .constant: return
+        case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
+            .gather, .delay, .overTime: break
+        }
+        let needs = needs(of: component)
+        let axes = Self.loopAxes(first, in: graph)
+        let wanted: Segment.Kind
+        var delays: [[Int]] = []
+        if axes.isEmpty {
+            wanted = graph[first].variance.isStatic ? .static : .once
+        } else {
+            delays = recurrentDelays(component)
+            wanted = .sweep(axes: axes, order: LoopOrder.admitting(delays, axes: axes) ?? .forward(axes: axes))
+        }
+        let chosen = kinds.indices.first { admits($0, wanted: wanted, delays: delays, needs: needs) }
+        if chosen == nil { kinds.append(wanted) }
+        for member in component.members { segment[member.index] = chosen ?? kinds.count - 1 }
+    }
+
+    private func needs(of component: Component) -> [Need] {
+        component.members.flatMap { member -> [Need] in
+            let operation = graph[member].operation
+            return operation.operands.enumerated().compactMap { position, operand in
+                guard !component.members.contains(operand), let at = segment[operand.index] else { return nil }
+                var delay: [Int]?
+                if case .delay(_, let offsets, _) = operation, position == 0 { delay = offsets }
+                var isStrict = false
+                if case .overTime = graph[operand].operation { isStrict = true }
+                return Need(segment: at, isStrict: isStrict, delay: delay)
+            }
+        }
+    }
+
+    private func recurrentDelays(_ component: Component) -> [[Int]] {
+        component.members.compactMap { member in
+            guard case .delay(let operand, let offsets, _) = graph[member].operation, component.members.contains(operand)
+            else { return nil }
+            return offsets
+        }
+    }
+
+    private func admits(_ index: Int, wanted: Segment.Kind, delays: [[Int]], needs: [Need]) -> Bool {
+        switch (kinds[index], wanted) {
+        case (.static, .static), (.once, .once): break
+        case (.sweep(let axes, let order), .sweep(let wantedAxes, _)):
+            guard axes == wantedAxes, delays.allSatisfy(order.reachesBack) else { return false }
+        case (.static, _), (.once, _), (.sweep, _): return false
+        }
+        return needs.allSatisfy { need in
+            if need.segment != index { return need.segment < index }
+            guard !need.isStrict else { return false }
+            guard let delay = need.delay, case .sweep(_, let order) = kinds[index] else { return true }
+            return order.reachesBack(delay)
+        }
+    }
+
+    /// Moves values that follow from inputs alone into the sweep that uses them first, so that they need not be kept
+    /// for the whole length of the stream.
+    private mutating func sinkInputMaps(_ components: [Component]) {
+        var fromInputs = [Bool](repeating: true, count: graph.values.count)
+        var users = [[ValueID]](repeating: [], count: graph.values.count)
+        for component in components {
+            let isMap = !component.isRecurrence && component.members.allSatisfy { member in
+                if case .overTime = graph[member].operation { return false }
+                return graph[member].operation.operands.allSatisfy { fromInputs[$0.index] }
+            }
+            for member in component.members {
+                fromInputs[member.index] = isMap
+                for operand in graph[member].operation.operands { users[operand.index].append(member) }
+            }
+        }
+        let kept = Set((graph.outputs + graph.losses).map(\.value) + graph.states.map(\.value))
+        for component in components.reversed() {
+            guard let value = component.members.first, fromInputs[value.index], let at = segment[value.index],
+                !kept.contains(value), case .sweep(let axes, _) = kinds[at],
+                let target = users[value.index].compactMap({ segment[$0.index] }).min(), target > at,
+                case .sweep(let targetAxes, _) = kinds[target], targetAxes == axes
+            else { continue }
+            if case .delay(let operand, _, _) = graph[value].operation, segment[operand.index] != nil { continue }
+            let isDelayed = users[value.index].contains { user in
+                if case .delay(let operand, _, _) = graph[user].operation { return operand == value }
+                return false
+            }
+            if !isDelayed { segment[value.index] = target }
+        }
+    }
+}

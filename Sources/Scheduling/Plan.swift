@@ -1,0 +1,63 @@
+import RecAnalysis
+import RecStream
+
+/// How a graph is computed: segments in order, each a pass over the batch or over the steps.
+public struct Plan: Equatable, Sendable {
+    public var graph: StreamGraph
+    public var buffers: [Buffer]
+    public var segments: [Segment]
+    /// Where each state can be found after a run, and restored from.
+    public var states: [StateHome]
+    /// Scalars of losses: buffers with one number for each sequence.
+    public var losses: [BufferID]
+    /// Streams read behind the present step, which a stream session must remember: input name to how many steps.
+    public var inputHistory: [String: Int]
+
+    public struct StateHome: Equatable, Sendable {
+        public var name: String
+        public var ring: BufferID
+    }
+
+    public subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
+}
+
+public struct Segment: Equatable, Sendable {
+    public enum Kind: Equatable, Sendable {
+        /// Computed once for a set of parameters.
+        case `static`
+        /// Once for each sequence.
+        case once
+        /// Over the steps, in blocks; `order` is the order of sequential stages in it.
+        case sweep(axes: [Int], order: LoopOrder)
+    }
+    public var kind: Kind
+    public var stages: [Stage]
+}
+
+/// Work between two barriers.
+public struct Stage: Equatable, Sendable {
+    public enum Form: Equatable, Sendable {
+        /// Steps are independent: each item runs over all the steps of the block.
+        case map
+        /// One step after another, all items within a step.
+        case sequential
+        /// Elements of a step are independent: each vector of them runs through the steps with its state in registers.
+        case lanes([Carry])
+    }
+
+    /// A value that a lane loop carries from step to step.
+    public struct Carry: Equatable, Sendable {
+        public var node: Nest.NodeID
+        /// How many steps back it is read.
+        public var depth: Int
+        public var ring: BufferID
+    }
+
+    public var form: Form
+    public var items: [Item]
+}
+
+public enum Item: Equatable, Sendable {
+    case nest(Nest)
+    case product(Product)
+}

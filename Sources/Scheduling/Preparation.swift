@@ -1,0 +1,98 @@
+import RecStream
+
+/// Brings a graph into the form that scheduling expects; what it computes stays the same.
+///
+/// - Every product's result has the axis order that its kernel writes, with a transposition behind it where the
+///   program wants another.
+/// - Outputs, losses, states and initial values are values of their own, not inputs, parameters or constants.
+/// - What is delayed varies over the axes of the delay.
+func prepared(_ graph: StreamGraph) -> StreamGraph {
+    var result = graph
+    result.values = []
+    var renamed: [ValueID: ValueID] = [:]
+    var copies: [Copy: ValueID] = [:]
+
+    /// A copy of a value that varies over at least what is asked for.
+    struct Copy: Hashable {
+        var value: ValueID
+        var variance: Variance
+    }
+    func isLeaf(_ id: ValueID) -> Bool {
+        switch result[id].operation {
+        case .input, .parameter, .constant: true
+        case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
+            .gather, .delay, .overTime:
+            false
+        }
+    }
+    func own(_ id: ValueID, varyingOver least: Variance = .none) -> ValueID {
+        let variance = result[id].variance.union(least)
+        guard isLeaf(id) || variance != result[id].variance else { return id }
+        let key = Copy(value: id, variance: variance)
+        if let copy = copies[key] { return copy }
+        var value = result[id]
+        value.operation = .rename(id)
+        value.variance = variance
+        let copy = result.add(value)
+        copies[key] = copy
+        return copy
+    }
+
+    var delays: [ValueID] = []
+    for id in graph.ids {
+        var value = graph[id]
+        if case .delay(let operand, let offsets, let initial) = value.operation {
+            let start = initial.map { own(renamed[$0] ?? $0) }
+            value.operation = .delay(operand, offsets: offsets, initial: start)
+            renamed[id] = result.add(value)
+            delays.append(renamed[id] ?? id)
+            continue
+        }
+        let shape = ProductShape(id, in: graph)
+        value.operation = value.operation.mapOperands { renamed[$0] ?? $0 }
+        if let shape, case .contract(var contraction) = value.operation, contraction.resultLabels != shape.resultLabels {
+            let wanted = contraction.resultLabels
+            contraction.resultLabels = shape.resultLabels
+            var ordered = value
+            ordered.operation = .contract(contraction)
+            ordered.shape = shape.resultLabels.map { label in value.shape[wanted.firstIndex(of: label) ?? 0] }
+            ordered.name = nil
+            let product = result.add(ordered)
+            value.operation = .broadcast(product, from: wanted.map { shape.resultLabels.firstIndex(of: $0) })
+        }
+        renamed[id] = result.add(value)
+    }
+    for delay in delays {
+        guard case .delay(let operand, let offsets, let initial) = result[delay].operation else { continue }
+        let target = own(renamed[operand] ?? operand, varyingOver: result[delay].variance.restricted(to: result[renamed[operand] ?? operand], offsets: offsets))
+        result[delay].operation = .delay(target, offsets: offsets, initial: initial)
+    }
+    let all = Variance(batch: true, axes: UInt8((1 << graph.axes.count) - 1))
+    for k in graph.outputs.indices {
+        result.outputs[k].value = own(renamed[graph.outputs[k].value] ?? graph.outputs[k].value, varyingOver: .once)
+    }
+    for k in graph.losses.indices {
+        result.losses[k].value = own(renamed[graph.losses[k].value] ?? graph.losses[k].value, varyingOver: .once)
+    }
+    for k in graph.states.indices {
+        let state = graph.states[k]
+        result.states[k].value = own(renamed[state.value] ?? state.value, varyingOver: all)
+        result.states[k].initial = state.initial.map { own(renamed[$0] ?? $0) }
+    }
+    for k in graph.folds.indices {
+        result.folds[k].elements = graph.folds[k].elements.map { renamed[$0] ?? $0 }
+        result.folds[k].states = graph.folds[k].states.map { renamed[$0] ?? $0 }
+    }
+    return result
+}
+
+extension Variance {
+    /// What a delayed operand must vary over: the axes along which it is read elsewhere, unless it is an input, which
+    /// lies in memory whole.
+    fileprivate func restricted(to operand: Value, offsets: [Int]) -> Variance {
+        if case .input = operand.operation, operand.variance.isStream { return .none }
+        var axes: UInt8 = 0
+        for (axis, offset) in offsets.enumerated() where offset != 0 { axes |= 1 << UInt8(axis) }
+        return Variance(batch: batch, axes: axes)
+    }
+}

@@ -1,0 +1,228 @@
+import RecStream
+
+/// Turns the roots of one stage into items: products, and nests joined where they run over the same elements.
+struct StageBuilder {
+    let graph: StreamGraph
+    let homes: Homes
+    let staging: Staging
+
+    private var items: [Draft] = []
+    /// The item that computes each root.
+    private var itemOf: [ValueID: Int] = [:]
+
+    private enum Draft {
+        case product(Product)
+        /// A part of a root that is put together from several.
+        case part(Nest)
+        case roots([ValueID], domain: [Int], reduces: Bool, variables: Int)
+    }
+
+    /// More than this many variables or roots make a nest no faster, and its masks of variables have 64 bits.
+    private static let mostVariables = 48
+    private static let mostRoots = 24
+
+    private init(graph: StreamGraph, homes: Homes, staging: Staging) {
+        self.graph = graph
+        self.homes = homes
+        self.staging = staging
+    }
+
+    /// The stage that computes `roots`, which stand in the order of the graph.
+    static func build(
+        _ roots: [ValueID], isSequential: Bool, graph: StreamGraph, homes: Homes, staging: Staging
+    ) -> Stage {
+        if isSequential, let lanes = LaneLoop.stage(roots, graph: graph, homes: homes, staging: staging) { return lanes }
+        var builder = StageBuilder(graph: graph, homes: homes, staging: staging)
+        for root in roots { builder.add(root) }
+        return Stage(form: isSequential ? .sequential : .map, items: builder.finish())
+    }
+
+    private mutating func add(_ root: ValueID) {
+        if let shape = staging.products[root] {
+            append(.product(product(root, shape)), computing: root)
+            for copy in copies(of: root) { append(.part(copy), computing: root) }
+            return
+        }
+        switch graph[root].operation {
+        case .concat(let parts, let axis):
+            var start = 0
+            for part in parts {
+                append(.part(placed(part, in: root, axis: axis, start: start)), computing: root)
+                start += graph[part].shape[axis].size
+            }
+        case .pad(let operand, let axis, let before, let after, let mode):
+            append(.part(placed(operand, in: root, axis: axis, start: before)), computing: root)
+            let edges = [
+                (start: 0, count: before, isFront: true),
+                (start: before + graph[operand].shape[axis].size, count: after, isFront: false),
+            ]
+            for edge in edges where edge.count > 0 {
+                append(
+                    .part(padding(operand, in: root, axis: axis, start: edge.start, count: edge.count, mode: mode,
+                        isFront: edge.isFront)),
+                    computing: root)
+            }
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
+            .slice, .window, .gather, .delay, .overTime:
+            join(root)
+        }
+    }
+
+    private mutating func append(_ item: Draft, computing root: ValueID) {
+        items.append(item)
+        itemOf[root] = items.count - 1
+    }
+
+    /// Adds a root to the first nest over the same elements that comes after all it needs, or to a new one.
+    private mutating func join(_ root: ValueID) {
+        let domain = Self.domain(of: root, graph: graph, homes: homes)
+        var probe = NestBuilder(graph: graph, homes: homes, own: [root], domain: domain)
+        Self.emit(root, into: &probe)
+        let reduces = probe.nest.extents.count > domain.count
+        let variables = probe.nest.extents.count - domain.count
+        var earliest = 0
+        for read in probe.reads where !read.isDelayed {
+            guard let item = itemOf[read.value] else { continue }
+            earliest = max(earliest, read.isHere && runs(item, over: domain, reduces: reduces) ? item : item + 1)
+        }
+        for k in items.indices where k >= earliest {
+            guard case .roots(let joined, domain, reduces, let used) = items[k], joined.count < Self.mostRoots,
+                used + variables < Self.mostVariables
+            else { continue }
+            items[k] = .roots(joined + [root], domain: domain, reduces: reduces, variables: used + variables)
+            itemOf[root] = k
+            return
+        }
+        append(.roots([root], domain: domain, reduces: reduces, variables: variables), computing: root)
+    }
+
+    private func runs(_ item: Int, over domain: [Int], reduces: Bool) -> Bool {
+        if case .roots(_, domain, reduces, _) = items[item] { return true }
+        return false
+    }
+
+    private func finish() -> [Item] {
+        items.map { draft in
+            switch draft {
+            case .product(let product): return .product(product)
+            case .part(let nest): return .nest(nest.collapsed())
+            case .roots(let roots, let domain, _, _):
+                var builder = NestBuilder(graph: graph, homes: homes, own: Set(roots), domain: domain)
+                for root in roots { Self.emit(root, into: &builder) }
+                return .nest(builder.nest.collapsed())
+            }
+        }
+    }
+
+    /// The loops that compute a root, in the order of its memory.
+    static func domain(of root: ValueID, graph: StreamGraph, homes: Homes) -> [Int] {
+        loopOrder(of: root, graph: graph, homes: homes).map { shape(of: root, graph)[$0].size }
+    }
+
+    private static func shape(of root: ValueID, _ graph: StreamGraph) -> Shape { graph[root].shape }
+
+    private static func loopOrder(of root: ValueID, graph: StreamGraph, homes: Homes) -> [Int] {
+        let strides = homes.current[root]?.strides ?? graph[root].shape.strides
+        return strides.indices.sorted { (strides[$0], $1) > (strides[$1], $0) }
+    }
+
+    /// Evaluates a root at the nest's own index and stores it wherever it lives.
+    static func emit(_ root: ValueID, into builder: inout NestBuilder, skipping skipped: (Buffer) -> Bool = { _ in false }) {
+        let order = loopOrder(of: root, graph: builder.graph, homes: builder.homes)
+        var index = [Affine](repeating: Affine(), count: order.count)
+        for (loop, axis) in order.enumerated() { index[axis] = .variable(loop) }
+        var mode = Nest.Store.Mode.assign
+        let node: Nest.NodeID
+        if case .overTime(let kind, let operand, _) = builder.graph[root].operation {
+            node = builder.evaluate(operand, at: index)
+            mode = .accumulate(kind)
+        } else {
+            node = builder.evaluate(root, at: index)
+        }
+        builder.note(root)
+        for home in builder.homes.written[root] ?? [] where !skipped(builder.homes.buffers[home.buffer.index]) {
+            builder.store(node, to: home.buffer, at: .linear(index, strides: home.strides), mode: mode)
+        }
+    }
+
+    /// `part` written into `root`, from `start` along `axis`.
+    private func placed(_ part: ValueID, in root: ValueID, axis: Int, start: Int) -> Nest {
+        var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: graph[part].shape.sizes)
+        let index = graph[part].shape.indices.map(Affine.variable)
+        let node = builder.evaluate(part, at: index)
+        var target = index
+        target[axis] = index[axis] + start
+        builder.note(root)
+        for home in homes.written[root] ?? [] { builder.store(node, to: home.buffer, at: .linear(target, strides: home.strides)) }
+        return builder.nest
+    }
+
+    private func padding(
+        _ operand: ValueID, in root: ValueID, axis: Int, start: Int, count: Int, mode: PadMode, isFront: Bool
+    ) -> Nest {
+        var domain = graph[operand].shape.sizes
+        domain[axis] = count
+        var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: domain)
+        let index = domain.indices.map(Affine.variable)
+        let size = graph[operand].shape[axis].size
+        var source = index
+        let node: Nest.NodeID
+        switch mode {
+        case .zero:
+            node = builder.add(.constant(.real(0)), .real)
+        case .edge:
+            source[axis] = Affine(offset: isFront ? 0 : size - 1)
+            node = builder.evaluate(operand, at: source)
+        case .reflect:
+            // Front: result k is element before − k. Back: result k is element size − 2 − k.
+            source[axis] = index[axis] * -1 + (isFront ? count : size - 2)
+            node = builder.evaluate(operand, at: source)
+        }
+        var target = index
+        target[axis] = index[axis] + start
+        builder.note(root)
+        for home in homes.written[root] ?? [] { builder.store(node, to: home.buffer, at: .linear(target, strides: home.strides)) }
+        return builder.nest
+    }
+
+    /// A product writes one home; the others are copied from it.
+    private func copies(of root: ValueID) -> [Nest] {
+        let others = (homes.written[root] ?? []).filter { $0 != homes.current[root] }
+        guard !others.isEmpty else { return [] }
+        var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: graph[root].shape.sizes)
+        let index = graph[root].shape.indices.map(Affine.variable)
+        let node = builder.evaluate(root, at: index)
+        builder.note(root)
+        for home in others { builder.store(node, to: home.buffer, at: .linear(index, strides: home.strides)) }
+        return [builder.nest]
+    }
+
+    private func product(_ root: ValueID, _ shape: ProductShape) -> Product {
+        let builder = NestBuilder(graph: graph, homes: homes, own: [], domain: [])
+        func variable(_ label: Int) -> Affine { .variable(label) }
+        guard let input = builder.view(shape.input, at: shape.inputLabels.map(variable)),
+            let weight = builder.view(shape.weight, at: shape.weightLabels.map(variable)),
+            let output = homes.current[root], case .contract(let contraction) = graph[root].operation
+        else { preconditionFailure("roots hold what a product reads and writes") }
+        var outputStride: [Int: Int] = [:]
+        for (axis, label) in contraction.resultLabels.enumerated() { outputStride[label] = output.strides[axis] }
+        func dimension(_ label: Int) -> Product.Dimension {
+            let extent: Int
+            if let axis = shape.inputLabels.firstIndex(of: label) {
+                extent = graph[shape.input].shape[axis].size
+            } else {
+                extent = shape.weightLabels.firstIndex(of: label).map { graph[shape.weight].shape[$0].size } ?? 1
+            }
+            return Product.Dimension(
+                extent: extent, inputStride: input.position.coefficient(of: label),
+                weightStride: weight.position.coefficient(of: label), outputStride: outputStride[label] ?? 0)
+        }
+        var access = input
+        access.position = Affine(offset: input.position.offset)
+        return Product(
+            value: root, input: access, output: output.buffer, weight: weight.buffer,
+            weightOffset: weight.position.offset, bias: nil, biasOffset: 0, biasStride: 0,
+            batches: shape.batches.map(dimension), rows: shape.rows.map(dimension), sums: shape.sums.map(dimension),
+            columns: shape.columns.map(dimension))
+    }
+}

@@ -1,0 +1,167 @@
+import RecAnalysis
+import RecStream
+
+/// In which stage of its segment each value is computed.
+///
+/// Even stages are maps: every step of a block at once. Odd stages are sequential: one step after another. A product
+/// with static weights belongs into a map wherever it can, where it is one matrix product for a block of steps; what is
+/// light stays with its producer or moves to the recurrence that uses it.
+struct Staging {
+    var stage: [Int]
+    /// Values that must be computed one step after another.
+    let isSequential: [Bool]
+    let products: [ValueID: ProductShape]
+
+    init(_ graph: StreamGraph, components: [Component], placement: Placement) {
+        var stage = [Int](repeating: 0, count: graph.values.count)
+        var isSequential = [Bool](repeating: false, count: graph.values.count)
+        var isDelayed = [Bool](repeating: false, count: graph.values.count)
+        for id in graph.ids {
+            if case .delay(let operand, _, _) = graph[id].operation { isDelayed[operand.index] = true }
+        }
+        let states = Set(graph.states.map(\.value))
+        var products: [ValueID: ProductShape] = [:]
+        for component in components {
+            for member in component.members {
+                var sequential = component.isRecurrence
+                if case .overTime = graph[member].operation { sequential = true }
+                if states.contains(member), graph[member].variance.isStream { sequential = true }
+                isSequential[member.index] = sequential
+                products[member] = ProductShape(member, in: graph)
+            }
+        }
+        for component in components {
+            var level = 0
+            for member in component.members {
+                let operation = graph[member].operation
+                for operand in operation.operands where !component.members.contains(operand) {
+                    guard let at = placement.segment[operand.index], at == placement.segment[member.index] else { continue }
+                    level = max(level, stage[operand.index])
+                }
+                if !component.isRecurrence, case .delay(let operand, _, _) = operation,
+                    placement.segment[operand.index] != nil,
+                    placement.segment[operand.index] == placement.segment[member.index], stage[operand.index] % 2 == 0
+                {
+                    // Another thread may compute the step before: a barrier must lie between.
+                    level = max(level, stage[operand.index] + 2)
+                }
+            }
+            let needsSequence = component.members.contains { isSequential[$0.index] }
+            let isHeavy = component.members.contains { products[$0] != nil }
+            if needsSequence {
+                level += 1 - level % 2
+            } else if isHeavy {
+                level += level % 2
+            }
+            for member in component.members { stage[member.index] = level }
+        }
+        self.isSequential = isSequential
+        self.products = products
+        self.stage = stage
+        sinkLightValues(graph, components: components, placement: placement)
+    }
+
+    /// Moves light values of maps into the recurrence that alone uses them: there they need no memory.
+    private mutating func sinkLightValues(_ graph: StreamGraph, components: [Component], placement: Placement) {
+        let users = graph.users
+        let kept = Set((graph.outputs + graph.losses).map(\.value))
+        let costs = InlineCost(graph)
+        for component in components.reversed() where !component.isRecurrence {
+            let value = component.members[0]
+            guard stage[value.index] % 2 == 0, !isSequential[value.index], products[value] == nil,
+                !kept.contains(value), graph[value].variance.isStream, graph[value].operation.isPointwise,
+                let target = users[value.index].map({ stage[$0.index] }).min(), target % 2 == 1,
+                users[value.index].allSatisfy({ user in
+                    placement.segment[user.index] == placement.segment[value.index] && stage[user.index] == target
+                })
+            else { continue }
+            if case .delay(let operand, _, _) = graph[value].operation, placement.segment[operand.index] != nil { continue }
+            let isWidening = users[value.index].contains { user in
+                if case .broadcast = graph[user].operation {
+                    return graph[user].shape.elementCount > graph[value].shape.elementCount
+                }
+                return false
+            }
+            // What is dear and used for many elements is better computed once, in the map.
+            guard !(isWidening && costs.isDear[value.index]) else { continue }
+            if costs.isDear[value.index], !isLaneRecurrence(stage: target, like: value, graph, placement) { continue }
+            stage[value.index] = target
+        }
+    }
+
+    /// Whether every sequential value of a stage is element-wise on the shape of `value`: then the whole stage runs in
+    /// vector lanes, and dear functions cost no more in it than before it.
+    private func isLaneRecurrence(stage target: Int, like value: ValueID, _ graph: StreamGraph, _ placement: Placement) -> Bool {
+        graph.ids.allSatisfy { id in
+            guard stage[id.index] == target, placement.segment[id.index] == placement.segment[value.index],
+                isSequential[id.index]
+            else { return true }
+            if case .overTime = graph[id].operation { return graph[id].shape.sizes == graph[value].shape.sizes }
+            return graph[id].operation.isPointwise
+                && (graph[id].shape.sizes == graph[value].shape.sizes || graph[id].shape.isEmpty)
+        }
+    }
+}
+
+extension Operation {
+    /// Whether an element of the result needs at most one element of each operand, at an index that is affine in its own.
+    var isPointwise: Bool {
+        switch self {
+        case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename, .slice, .window, .gather,
+            .delay:
+            true
+        case .contract(let contraction):
+            Set(contraction.leftLabels).union(contraction.rightLabels) == Set(contraction.resultLabels)
+        case .reduce, .reshape, .concat, .pad, .overTime: false
+        }
+    }
+}
+
+/// Which values cost much to compute again wherever they are used.
+struct InlineCost {
+    /// True where the value, with what would be computed along with it, calls a function or divides.
+    let isDear: [Bool]
+
+    init(_ graph: StreamGraph) {
+        var isDear = [Bool](repeating: false, count: graph.values.count)
+        for id in graph.ids {
+            let operation = graph[id].operation
+            var dear = Self.isDear(operation)
+            if operation.isPointwise { dear = dear || operation.instantOperands.contains { isDear[$0.index] } }
+            isDear[id.index] = dear
+        }
+        self.isDear = isDear
+    }
+
+    private static func isDear(_ operation: Operation) -> Bool {
+        switch operation {
+        case .unary(let function, _):
+            switch function {
+            case .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu,
+                .softplus, .cis:
+                true
+            case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex:
+                false
+            }
+        case .binary(let function, _, _):
+            switch function {
+            case .divide, .power, .logaddexp: true
+            case .add, .subtract, .multiply, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual,
+                .greater, .and, .or, .complex:
+                false
+            }
+        case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
+            .pad, .window, .gather, .delay, .overTime:
+            false
+        }
+    }
+}
+
+extension StreamGraph {
+    /// The values that use each value, delayed uses included.
+    var users: [[ValueID]] {
+        var result = [[ValueID]](repeating: [], count: values.count)
+        for id in ids { for operand in self[id].operation.operands { result[operand.index].append(id) } }
+        return result
+    }
+}
