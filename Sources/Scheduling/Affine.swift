@@ -1,3 +1,5 @@
+import RecStream
+
 /// An index of one axis as an affine function of loop variables: `offset + Σ coefficient · variable`.
 public struct Affine: Hashable, Sendable {
     public struct Term: Hashable, Sendable {
@@ -39,5 +41,12 @@ public struct Affine: Hashable, Sendable {
     /// The position in memory of an element, given the index along each axis and the axis's stride.
     static func linear(_ index: [Affine], strides: [Int]) -> Affine {
         zip(index, strides).reduce(Affine()) { $0 + $1.0 * $1.1 }
+    }
+}
+
+extension Affine {
+    /// The position of the present element of loops with these extents in row-major order.
+    public static func rowMajor(_ domain: [Int]) -> Affine {
+        linear(domain.indices.map(variable), strides: domain.map { Dim("", $0) }.strides)
     }
 }

@@ -16,7 +16,7 @@ public struct Nest: Equatable, Sendable {
         public enum Mode: Equatable, Sendable {
             case assign
             /// Combines with what is there.
-            case accumulate(TimeReduceKind)
+            case accumulate(TimeReduceKind, axis: Int)
         }
         public var node: NodeID
         public var buffer: BufferID

@@ -61,3 +61,16 @@ public enum Item: Equatable, Sendable {
     case nest(Nest)
     case product(Product)
 }
+
+extension Plan {
+    /// Every product, in the order of the plan.
+    public var products: [Product] {
+        segments.flatMap { segment in
+            segment.stages.flatMap { stage in
+                stage.items.compactMap { item in
+                    if case .product(let product) = item { product } else { nil }
+                }
+            }
+        }
+    }
+}

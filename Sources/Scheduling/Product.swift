@@ -4,11 +4,21 @@ import RecStream
 /// element of `batches` (labels that both operands share and the result keeps).
 public struct Product: Equatable, Sendable {
     /// One dimension of the iteration: its extent, and how far apart its elements lie in an operand's row.
-    public struct Dimension: Equatable, Sendable {
+    public struct Dimension: Hashable, Sendable {
         public var extent: Int
         public var inputStride: Int
         public var weightStride: Int
         public var outputStride: Int
+
+        public init(extent: Int, inputStride: Int, weightStride: Int, outputStride: Int) {
+            self.extent = extent
+            self.inputStride = inputStride
+            self.weightStride = weightStride
+            self.outputStride = outputStride
+        }
+
+        /// A dimension of one element.
+        public static let single = Dimension(extent: 1, inputStride: 0, weightStride: 0, outputStride: 0)
     }
 
     public var value: ValueID

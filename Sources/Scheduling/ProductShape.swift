@@ -19,6 +19,9 @@ struct ProductShape: Equatable {
     /// Below this many columns a product is a plain reduction: its columns would not fill a vector.
     private static let fewestColumns = 4
 
+    /// The kernels have this many loops over summed labels.
+    private static let mostSums = 2
+
     /// The shape of `value` as a product; nil where it is none, or too small for the kernels to be worth while.
     init?(_ value: ValueID, in graph: StreamGraph) {
         guard case .contract(let contraction) = graph[value].operation, graph[value].element == .real,
@@ -39,6 +42,6 @@ struct ProductShape: Equatable {
         rows = inputLabels.filter { !inWeight.contains($0) }
         columns = weightLabels.filter { !inInput.contains($0) }
         let columnCount = columns.reduce(1) { $0 * graph[weight].shape[weightLabels.firstIndex(of: $1) ?? 0].size }
-        guard !sums.isEmpty, columnCount >= Self.fewestColumns else { return nil }
+        guard !sums.isEmpty, sums.count <= Self.mostSums, columnCount >= Self.fewestColumns else { return nil }
     }
 }

@@ -133,9 +133,9 @@ struct StageBuilder {
         for (loop, axis) in order.enumerated() { index[axis] = .variable(loop) }
         var mode = Nest.Store.Mode.assign
         let node: Nest.NodeID
-        if case .overTime(let kind, let operand, _) = builder.graph[root].operation {
+        if case .overTime(let kind, let operand, let axis) = builder.graph[root].operation {
             node = builder.evaluate(operand, at: index)
-            mode = .accumulate(kind)
+            mode = .accumulate(kind, axis: axis)
         } else {
             node = builder.evaluate(root, at: index)
         }

@@ -1,0 +1,251 @@
+import CLLVM
+
+/// A value of the emitted code.
+typealias IRValue = LLVMValueRef
+
+/// Emits instructions at the end of a basic block. Types of one module and one real type (`f32` or `f64`).
+final class IRBuilder {
+    let module: LLVMModule
+    let builder: LLVMBuilderRef
+    let precision: Precision
+    private(set) var function: LLVMValueRef
+
+    let real: LLVMTypeRef
+    let i1: LLVMTypeRef
+    let i8: LLVMTypeRef
+    let i32: LLVMTypeRef
+    let i64: LLVMTypeRef
+    let pointer: LLVMTypeRef
+
+    /// A builder for a new function of the module; its entry block is where emission starts.
+    init(module: LLVMModule, function name: String, parameters: [LLVMTypeRef], result: LLVMTypeRef?, precision: Precision,
+        target: HostTarget, isInternal: Bool = false) {
+        self.module = module
+        self.precision = precision
+        let context = module.context
+        builder = LLVMCreateBuilderInContext(context)
+        real = precision == .f32 ? LLVMFloatTypeInContext(context) : LLVMDoubleTypeInContext(context)
+        i1 = LLVMInt1TypeInContext(context)
+        i8 = LLVMInt8TypeInContext(context)
+        i32 = LLVMInt32TypeInContext(context)
+        i64 = LLVMInt64TypeInContext(context)
+        pointer = LLVMPointerTypeInContext(context, 0)
+        var types: [LLVMTypeRef?] = parameters
+        let type = LLVMFunctionType(result ?? LLVMVoidTypeInContext(context), &types, UInt32(types.count), 0)
+        function = LLVMAddFunction(module.module, name, type)
+        func attribute(_ key: String, _ value: String) {
+            let made = LLVMCreateStringAttribute(context, key, UInt32(key.utf8.count), value, UInt32(value.utf8.count))
+            LLVMAddAttributeAtIndex(function, UInt32(bitPattern: Int32(LLVMAttributeFunctionIndex)), made)
+        }
+        attribute("target-cpu", target.cpu)
+        attribute("target-features", target.features)
+        attribute("prefer-vector-width", "\(8 * target.vectorBytes)")
+        attribute("min-legal-vector-width", "\(8 * target.vectorBytes)")
+        let kind = LLVMGetEnumAttributeKindForName("nounwind", 8)
+        LLVMAddAttributeAtIndex(
+            function, UInt32(bitPattern: Int32(LLVMAttributeFunctionIndex)), LLVMCreateEnumAttribute(context, kind, 0))
+        if isInternal { LLVMSetLinkage(function, LLVMInternalLinkage) }
+        LLVMPositionBuilderAtEnd(builder, LLVMAppendBasicBlockInContext(context, function, "entry"))
+    }
+
+    deinit { LLVMDisposeBuilder(builder) }
+
+    func parameter(_ index: Int) -> IRValue { LLVMGetParam(function, UInt32(index)) }
+
+    // MARK: Types and constants
+
+    func vector(_ element: LLVMTypeRef, _ lanes: Int) -> LLVMTypeRef {
+        lanes == 1 ? element : LLVMVectorType(element, UInt32(lanes))
+    }
+
+    func type(of value: IRValue) -> LLVMTypeRef { LLVMTypeOf(value) }
+
+    func lanes(of value: IRValue) -> Int {
+        let type = LLVMTypeOf(value)
+        return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? Int(LLVMGetVectorSize(type)) : 1
+    }
+
+    func int(_ value: Int) -> IRValue { LLVMConstInt(i64, UInt64(bitPattern: Int64(value)), 1) }
+    func bool(_ value: Bool) -> IRValue { LLVMConstInt(i1, value ? 1 : 0, 0) }
+    func number(_ value: Double) -> IRValue { LLVMConstReal(real, value) }
+
+    /// A constant of the element type of `type`, in every lane.
+    func constant(_ value: Double, like type: LLVMTypeRef) -> IRValue {
+        guard LLVMGetTypeKind(type) == LLVMVectorTypeKind else { return LLVMConstReal(type, value) }
+        var lanes = [LLVMValueRef?](
+            repeating: LLVMConstReal(LLVMGetElementType(type), value), count: Int(LLVMGetVectorSize(type)))
+        return LLVMConstVector(&lanes, UInt32(lanes.count))
+    }
+
+    func constant(_ value: Int, like type: LLVMTypeRef) -> IRValue {
+        guard LLVMGetTypeKind(type) == LLVMVectorTypeKind else {
+            return LLVMConstInt(type, UInt64(bitPattern: Int64(value)), 1)
+        }
+        let element = LLVMConstInt(LLVMGetElementType(type), UInt64(bitPattern: Int64(value)), 1)
+        var lanes = [LLVMValueRef?](repeating: element, count: Int(LLVMGetVectorSize(type)))
+        return LLVMConstVector(&lanes, UInt32(lanes.count))
+    }
+
+    func vectorConstant(_ values: [Int], of element: LLVMTypeRef) -> IRValue {
+        var lanes: [LLVMValueRef?] = values.map { LLVMConstInt(element, UInt64(bitPattern: Int64($0)), 1) }
+        return LLVMConstVector(&lanes, UInt32(lanes.count))
+    }
+
+    // MARK: Integers and addresses
+
+    func add(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildAdd(builder, a, b, "") }
+    func subtract(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildSub(builder, a, b, "") }
+    func multiply(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildMul(builder, a, b, "") }
+    func remainder(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildURem(builder, a, b, "") }
+    func quotient(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildUDiv(builder, a, b, "") }
+    func and(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildAnd(builder, a, b, "") }
+    func or(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildOr(builder, a, b, "") }
+    func not(_ a: IRValue) -> IRValue { LLVMBuildNot(builder, a, "") }
+    func compare(_ predicate: LLVMIntPredicate, _ a: IRValue, _ b: IRValue) -> IRValue {
+        LLVMBuildICmp(builder, predicate, a, b, "")
+    }
+    func select(_ condition: IRValue, _ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildSelect(builder, condition, a, b, "") }
+    func minimum(_ a: IRValue, _ b: IRValue) -> IRValue { select(compare(LLVMIntSLT, a, b), a, b) }
+    func maximum(_ a: IRValue, _ b: IRValue) -> IRValue { select(compare(LLVMIntSGT, a, b), a, b) }
+
+    /// `base + index` elements of `type`.
+    func element(_ base: IRValue, _ index: IRValue, of type: LLVMTypeRef) -> IRValue {
+        var indices: [LLVMValueRef?] = [index]
+        return LLVMBuildGEP2(builder, type, base, &indices, 1, "")
+    }
+
+    // MARK: Reals
+
+    func fadd(_ a: IRValue, _ b: IRValue) -> IRValue { contracting(LLVMBuildFAdd(builder, a, b, "")) }
+    func fsub(_ a: IRValue, _ b: IRValue) -> IRValue { contracting(LLVMBuildFSub(builder, a, b, "")) }
+    func fmul(_ a: IRValue, _ b: IRValue) -> IRValue { contracting(LLVMBuildFMul(builder, a, b, "")) }
+    func fdiv(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildFDiv(builder, a, b, "") }
+    func fneg(_ a: IRValue) -> IRValue { LLVMBuildFNeg(builder, a, "") }
+    func fcompare(_ predicate: LLVMRealPredicate, _ a: IRValue, _ b: IRValue) -> IRValue {
+        LLVMBuildFCmp(builder, predicate, a, b, "")
+    }
+
+    /// Lets a multiplication and an addition become one fused instruction; nothing else about the result may change.
+    private func contracting(_ value: IRValue) -> IRValue {
+        if LLVMIsAInstruction(value) != nil, LLVMCanValueUseFastMathFlags(value) != 0 {
+            LLVMSetFastMathFlags(value, UInt32(LLVMFastMathAllowContract))
+        }
+        return value
+    }
+
+    func intrinsic(_ name: String, overloads: [LLVMTypeRef], _ arguments: [IRValue]) -> IRValue {
+        let id = LLVMLookupIntrinsicID(name, name.utf8.count)
+        var types: [LLVMTypeRef?] = overloads
+        let declaration = LLVMGetIntrinsicDeclaration(module.module, id, &types, types.count)
+        let functionType = LLVMIntrinsicGetType(module.context, id, &types, types.count)
+        var values: [LLVMValueRef?] = arguments
+        return LLVMBuildCall2(builder, functionType, declaration, &values, UInt32(values.count), "")
+    }
+
+    func fma(_ a: IRValue, _ b: IRValue, _ c: IRValue) -> IRValue { intrinsic("llvm.fma", overloads: [type(of: a)], [a, b, c]) }
+
+    // MARK: Vectors
+
+    func splat(_ scalar: IRValue, _ lanes: Int) -> IRValue {
+        guard lanes > 1 else { return scalar }
+        let type = vector(LLVMTypeOf(scalar), lanes)
+        let first = LLVMBuildInsertElement(builder, LLVMGetPoison(type), scalar, LLVMConstInt(i32, 0, 0), "")
+        var zeros = [LLVMValueRef?](repeating: LLVMConstInt(i32, 0, 0), count: lanes)
+        return LLVMBuildShuffleVector(builder, first, LLVMGetPoison(type), LLVMConstVector(&zeros, UInt32(lanes)), "")
+    }
+
+    func extract(_ vector: IRValue, _ lane: Int) -> IRValue {
+        LLVMBuildExtractElement(builder, vector, LLVMConstInt(i32, UInt64(lane), 0), "")
+    }
+
+    func insert(_ vector: IRValue, _ value: IRValue, _ lane: Int) -> IRValue {
+        LLVMBuildInsertElement(builder, vector, value, LLVMConstInt(i32, UInt64(lane), 0), "")
+    }
+
+    // MARK: Memory
+
+    func load(_ type: LLVMTypeRef, _ address: IRValue, alignment: Int) -> IRValue {
+        let value: LLVMValueRef = LLVMBuildLoad2(builder, type, address, "")
+        LLVMSetAlignment(value, UInt32(alignment))
+        return value
+    }
+
+    func store(_ value: IRValue, _ address: IRValue, alignment: Int) {
+        LLVMSetAlignment(LLVMBuildStore(builder, value, address), UInt32(alignment))
+    }
+
+    /// Loads the lanes whose mask bit is set; the others are zero.
+    func maskedLoad(_ type: LLVMTypeRef, _ address: IRValue, mask: IRValue, alignment: Int) -> IRValue {
+        intrinsic(
+            "llvm.masked.load", overloads: [type, pointer],
+            [address, LLVMConstInt(i32, UInt64(alignment), 0), mask, LLVMConstNull(type)])
+    }
+
+    func maskedStore(_ value: IRValue, _ address: IRValue, mask: IRValue, alignment: Int) {
+        _ = intrinsic(
+            "llvm.masked.store", overloads: [type(of: value), pointer],
+            [value, address, LLVMConstInt(i32, UInt64(alignment), 0), mask])
+    }
+
+    // MARK: Control flow
+
+    func block(_ name: String) -> LLVMBasicBlockRef { LLVMAppendBasicBlockInContext(module.context, function, name) }
+    func position(at block: LLVMBasicBlockRef) { LLVMPositionBuilderAtEnd(builder, block) }
+    var currentBlock: LLVMBasicBlockRef { LLVMGetInsertBlock(builder) }
+    func branch(_ block: LLVMBasicBlockRef) { LLVMBuildBr(builder, block) }
+    func branch(_ condition: IRValue, _ yes: LLVMBasicBlockRef, _ no: LLVMBasicBlockRef) {
+        LLVMBuildCondBr(builder, condition, yes, no)
+    }
+    func returnVoid() { LLVMBuildRetVoid(builder) }
+
+    func phi(_ type: LLVMTypeRef) -> IRValue { LLVMBuildPhi(builder, type, "") }
+    func addIncoming(_ phi: IRValue, _ value: IRValue, from block: LLVMBasicBlockRef) {
+        var values: [LLVMValueRef?] = [value]
+        var blocks: [LLVMBasicBlockRef?] = [block]
+        LLVMAddIncoming(phi, &values, &blocks, 1)
+    }
+
+    /// A loop from `start` up to `end` (exclusive) by `step`, with values carried from turn to turn; returns what they
+    /// are after it. The body gets the counter and the carried values, and returns their next ones.
+    @discardableResult
+    func loop(
+        from start: IRValue, to end: IRValue, by step: Int = 1, carrying initial: [IRValue] = [],
+        _ body: (IRValue, [IRValue]) -> [IRValue]
+    ) -> [IRValue] {
+        let before = currentBlock
+        let head = block("loop")
+        let inside = block("body")
+        let after = block("done")
+        branch(head)
+        position(at: head)
+        let counter = phi(i64)
+        let carried = initial.map { phi(type(of: $0)) }
+        addIncoming(counter, start, from: before)
+        for (value, first) in zip(carried, initial) { addIncoming(value, first, from: before) }
+        branch(compare(LLVMIntSLT, counter, end), inside, after)
+        position(at: inside)
+        let next = body(counter, carried)
+        let advanced = add(counter, int(step))
+        let last = currentBlock
+        addIncoming(counter, advanced, from: last)
+        for (value, following) in zip(carried, next) { addIncoming(value, following, from: last) }
+        branch(head)
+        position(at: after)
+        return carried
+    }
+
+    func ifThen(_ condition: IRValue, _ body: () -> Void) {
+        let inside = block("then")
+        let after = block("next")
+        branch(condition, inside, after)
+        position(at: inside)
+        body()
+        branch(after)
+        position(at: after)
+    }
+
+    func call(_ callee: LLVMValueRef, _ arguments: [IRValue]) -> IRValue {
+        var values: [LLVMValueRef?] = arguments
+        return LLVMBuildCall2(builder, LLVMGlobalGetValueType(callee), callee, &values, UInt32(values.count), "")
+    }
+}

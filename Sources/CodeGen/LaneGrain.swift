@@ -1,0 +1,27 @@
+import RecScheduling
+
+/// How the elements of a lane loop can be shared out: in multiples of the vectors that its code takes at a time.
+public struct LaneGrain: Equatable, Sendable {
+    /// Elements along the loop that runs in lanes.
+    public var extent: Int
+    /// Elements taken at a time.
+    public var width: Int
+
+    init(_ stage: Stage, target: HostTarget, precision: Precision) {
+        guard case .lanes = stage.form, case .nest(let nest)? = stage.items.first, let extent = nest.domain.last else {
+            self.extent = 1
+            width = 1
+            return
+        }
+        self.extent = extent
+        width = NestEmitter.lanes(for: extent, native: target.vectorBytes / precision.byteCount)
+    }
+
+    /// The share of `worker` of `workers`, in elements.
+    public func share(_ worker: Int, of workers: Int) -> Range<Int> {
+        let units = (extent + width - 1) / width
+        let start = units * worker / workers * width
+        let end = min(units * (worker + 1) / workers * width, extent)
+        return start..<max(start, end)
+    }
+}

@@ -1,0 +1,163 @@
+import CLLVM
+import RecStream
+
+/// Element-wise functions as vector code, for scalars and vectors of any width.
+struct VectorMath {
+    let builder: IRBuilder
+
+    init(_ builder: IRBuilder) { self.builder = builder }
+
+    /// `function` of a value whose element type is `element`.
+    func unary(_ function: UnaryOperator, _ x: IRValue, from element: ElementType) -> IRValue {
+        let type = builder.type(of: x)
+        let lanes = builder.lanes(of: x)
+        switch function {
+        case .negate: return element == .real ? builder.fneg(x) : builder.subtract(builder.constant(0, like: type), x)
+        case .not: return builder.not(x)
+        case .stop, .re, .conj: return x
+        case .abs:
+            guard element == .real else {
+                return builder.maximum(x, builder.subtract(builder.constant(0, like: type), x))
+            }
+            return builder.intrinsic("llvm.fabs", overloads: [type], [x])
+        case .toReal:
+            switch element {
+            case .bool: return LLVMBuildUIToFP(builder.builder, x, builder.vector(builder.real, lanes), "")
+            case .int: return LLVMBuildSIToFP(builder.builder, x, builder.vector(builder.real, lanes), "")
+            case .real, .complex: return x
+            }
+        case .toInt:
+            switch element {
+            case .bool: return LLVMBuildZExt(builder.builder, x, builder.vector(builder.i64, lanes), "")
+            case .int: return x
+            case .real, .complex:
+                // Saturating: a conversion out of range must not be undefined.
+                let result = builder.vector(builder.i64, lanes)
+                return builder.intrinsic("llvm.fptosi.sat", overloads: [result, type], [x])
+            }
+        case .toComplex, .im, .cis:
+            preconditionFailure("complex values are split before code is generated")
+        case .sign: return element == .real ? sign(x) : intSign(x)
+        case .floor: return element == .real ? builder.intrinsic("llvm.floor", overloads: [type], [x]) : x
+        case .relu:
+            let zero = builder.constant(0.0, like: type)
+            // Not a number stays what it is: the comparison is false for it.
+            return builder.select(builder.fcompare(LLVMRealOLT, x, zero), zero, x)
+        case .step:
+            let isPositive = builder.fcompare(LLVMRealOGT, x, builder.constant(0.0, like: type))
+            return builder.select(isPositive, builder.constant(1.0, like: type), builder.constant(0.0, like: type))
+        case .sqrt: return builder.intrinsic("llvm.sqrt", overloads: [type], [x])
+        case .rsqrt:
+            return builder.fdiv(builder.constant(1.0, like: type), builder.intrinsic("llvm.sqrt", overloads: [type], [x]))
+        case .exp, .log, .log1p, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus:
+            return transcendental(function, x)
+        }
+    }
+
+    private func sign(_ x: IRValue) -> IRValue {
+        let type = builder.type(of: x)
+        let zero = builder.constant(0.0, like: type)
+        let negative = builder.select(
+            builder.fcompare(LLVMRealOLT, x, zero), builder.constant(-1.0, like: type), x)
+        return builder.select(builder.fcompare(LLVMRealOGT, x, zero), builder.constant(1.0, like: type), negative)
+    }
+
+    private func intSign(_ x: IRValue) -> IRValue {
+        let type = builder.type(of: x)
+        return builder.maximum(builder.minimum(x, builder.constant(1, like: type)), builder.constant(-1, like: type))
+    }
+
+    /// `function` of two values whose element type is `element`.
+    func binary(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue, of element: ElementType) -> IRValue {
+        switch element {
+        case .real, .complex: real(function, a, b)
+        case .int: int(function, a, b)
+        case .bool: bool(function, a, b)
+        }
+    }
+
+    private func real(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
+        switch function {
+        case .add: return builder.fadd(a, b)
+        case .subtract: return builder.fsub(a, b)
+        case .multiply: return builder.fmul(a, b)
+        case .divide: return builder.fdiv(a, b)
+        // NaN in either operand gives NaN.
+        case .min: return builder.select(keepsFirst(LLVMRealULT, a, b), a, b)
+        case .max: return builder.select(keepsFirst(LLVMRealUGT, a, b), a, b)
+        case .less: return builder.fcompare(LLVMRealOLT, a, b)
+        case .lessOrEqual: return builder.fcompare(LLVMRealOLE, a, b)
+        case .equal: return builder.fcompare(LLVMRealOEQ, a, b)
+        case .notEqual: return builder.fcompare(LLVMRealUNE, a, b)
+        case .greaterOrEqual: return builder.fcompare(LLVMRealOGE, a, b)
+        case .greater: return builder.fcompare(LLVMRealOGT, a, b)
+        case .power, .logaddexp: return transcendental(function, a, b)
+        case .and, .or, .complex: preconditionFailure("no operation on reals")
+        }
+    }
+
+    /// `a` where it compares so with `b` or is NaN itself; where only `b` is NaN, `b`.
+    private func keepsFirst(_ predicate: LLVMRealPredicate, _ a: IRValue, _ b: IRValue) -> IRValue {
+        let isOrdered = builder.fcompare(LLVMRealORD, b, b)
+        let isNaN = builder.fcompare(LLVMRealUNO, a, a)
+        return builder.or(isNaN, builder.and(isOrdered, builder.fcompare(predicate, a, b)))
+    }
+
+    private func int(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
+        switch function {
+        case .add: builder.add(a, b)
+        case .subtract: builder.subtract(a, b)
+        case .multiply: builder.multiply(a, b)
+        case .min: builder.minimum(a, b)
+        case .max: builder.maximum(a, b)
+        case .less: builder.compare(LLVMIntSLT, a, b)
+        case .lessOrEqual: builder.compare(LLVMIntSLE, a, b)
+        case .equal: builder.compare(LLVMIntEQ, a, b)
+        case .notEqual: builder.compare(LLVMIntNE, a, b)
+        case .greaterOrEqual: builder.compare(LLVMIntSGE, a, b)
+        case .greater: builder.compare(LLVMIntSGT, a, b)
+        case .divide, .power, .logaddexp, .and, .or, .complex: preconditionFailure("no operation on ints")
+        }
+    }
+
+    private func bool(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
+        switch function {
+        case .and, .min, .multiply: builder.and(a, b)
+        case .or, .max, .add: builder.or(a, b)
+        case .equal: builder.not(LLVMBuildXor(builder.builder, a, b, ""))
+        case .notEqual: LLVMBuildXor(builder.builder, a, b, "")
+        case .less: builder.and(builder.not(a), b)
+        case .lessOrEqual: builder.or(builder.not(a), b)
+        case .greater: builder.and(a, builder.not(b))
+        case .greaterOrEqual: builder.or(a, builder.not(b))
+        case .subtract, .divide, .power, .logaddexp, .complex: preconditionFailure("no operation on bools")
+        }
+    }
+
+    func transcendental(_ f: UnaryOperator, _ x: IRValue) -> IRValue {
+        let type = builder.type(of: x)
+        func c(_ v: Double) -> IRValue { builder.constant(v, like: type) }
+        func e(_ v: IRValue) -> IRValue { builder.intrinsic("llvm.exp", overloads: [type], [v]) }
+        switch f {
+        case .exp: return e(x)
+        case .log: return builder.intrinsic("llvm.log", overloads: [type], [x])
+        case .log1p: return builder.intrinsic("llvm.log", overloads: [type], [builder.fadd(c(1), x)])
+        case .expm1: return builder.fsub(e(x), c(1))
+        case .sin: return builder.intrinsic("llvm.sin", overloads: [type], [x])
+        case .cos: return builder.intrinsic("llvm.cos", overloads: [type], [x])
+        case .tanh: return builder.fsub(c(1), builder.fdiv(c(2), builder.fadd(c(1), e(builder.fadd(x, x)))))
+        case .sigmoid: return builder.fdiv(c(1), builder.fadd(c(1), e(builder.fneg(x))))
+        case .logsigmoid: return builder.fneg(transcendental(.softplus, builder.fneg(x)))
+        case .softplus: return builder.intrinsic("llvm.log", overloads: [type], [builder.fadd(c(1), e(x))])
+        case .silu: return builder.fmul(x, transcendental(.sigmoid, x))
+        case .gelu: return builder.fmul(x, transcendental(.sigmoid, builder.fmul(c(1.702), x)))
+        default: return x
+        }
+    }
+    func transcendental(_ f: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
+        let type = builder.type(of: a)
+        if f == .power { return builder.intrinsic("llvm.pow", overloads: [type], [a, b]) }
+        let m = real(.max, a, b)
+        return builder.fadd(m, transcendental(.softplus, builder.fneg(builder.intrinsic("llvm.fabs", overloads: [type], [builder.fsub(a, b)]))))
+    }
+}

@@ -1,0 +1,65 @@
+import RecScheduling
+
+/// The form in which product kernels read weights: panels of a few vectors of columns; in a panel first the bias, then
+/// for each summed element its row. Columns are filled up with zeros to whole vectors.
+public struct WeightPacking: Equatable, Sendable {
+    /// Reals of a vector.
+    public let lanes: Int
+    /// Vectors of a full panel.
+    public let panelVectors: Int
+    /// Rows of a full tile.
+    public let tileRows: Int
+    public let precision: Precision
+
+    init(target: HostTarget, precision: Precision) {
+        self.precision = precision
+        lanes = target.vectorBytes / precision.byteCount
+        // Accumulators, one row of weights and a spread input fill the registers: 6·4 + 4 + 1 of 32, 6·2 + 2 + 1 of 16.
+        panelVectors = target.vectorBytes == 64 ? 4 : 2
+        tileRows = 6
+    }
+
+    func vectorCount(columns: Int) -> Int { (columns + lanes - 1) / lanes }
+
+    /// Elements of the packed weights of a product.
+    public func elementCount(of product: Product) -> Int {
+        product.batchCount * (product.sumCount + 1) * vectorCount(columns: product.columnCount) * lanes
+    }
+
+    /// Packs weights that lie at `weight`, and a bias at `bias`, into `packed`.
+    public func pack<Real: BinaryFloatingPoint>(
+        _ product: Product, weight: UnsafePointer<Real>, bias: UnsafePointer<Real>?, into packed: UnsafeMutablePointer<Real>
+    ) {
+        let columns = Self.offsets(of: product.columns, \.weightStride)
+        let sums = Self.offsets(of: product.sums, \.weightStride)
+        var out = packed
+        for batch in Self.offsets(of: product.batches, \.weightStride) {
+            let base = weight + product.weightOffset + batch
+            var vector = 0
+            let vectors = vectorCount(columns: columns.count)
+            while vector < vectors {
+                let width = min(panelVectors, vectors - vector) * lanes
+                let first = vector * lanes
+                for column in first..<first + width {
+                    let isThere = column < columns.count
+                    out[column - first] = isThere ? bias.map { $0[product.biasOffset + column * product.biasStride] } ?? 0 : 0
+                }
+                out += width
+                for sum in sums {
+                    for column in first..<first + width {
+                        out[column - first] = column < columns.count ? base[sum + columns[column]] : 0
+                    }
+                    out += width
+                }
+                vector += width / lanes
+            }
+        }
+    }
+
+    /// The offset of every element of the dimensions, the last one fastest.
+    private static func offsets(of dimensions: [Product.Dimension], _ stride: KeyPath<Product.Dimension, Int>) -> [Int] {
+        dimensions.reduce([0]) { offsets, dimension in
+            offsets.flatMap { offset in (0..<dimension.extent).map { offset + $0 * dimension[keyPath: stride] } }
+        }
+    }
+}
