@@ -1,0 +1,119 @@
+import RecCodeGen
+import RecScheduling
+import RecStream
+import RecTensors
+
+extension CompiledModel {
+    /// Runs whole sequences. `inputs` by name, in the shapes of the graph: `[batch, axes…, dims…]`.
+    public func run(
+        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool
+    ) -> ModelResults {
+        let memory = RunMemory(self, batch: batch, extents: extents, lengths: lengths)
+        var held: [Tensor] = []
+        var outputs: [Int: UnsafeMutableRawPointer] = [:]
+        for (index, buffer) in plan.buffers.enumerated() {
+            let id = BufferID(index)
+            let strides = memory.denseStrides(buffer, firstExtent: extents.first ?? 1)
+            switch buffer.kind {
+            case .input(let name):
+                guard let given = inputs[name] else { preconditionFailure("inputs are checked before") }
+                let tensor = resident(given, as: buffer.element, precision)
+                held.append(tensor)
+                tensor.withUnsafeBytes { bytes in
+                    if let base = bytes.baseAddress {
+                        memory.frame.describe(id, base: base, batch: strides.batch, first: strides.first, second: strides.second)
+                    }
+                }
+            case .output(let k):
+                let bytes = max(64, memory.rowTotal(buffer) * rowBytes(buffer))
+                let base = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+                outputs[k] = base
+                memory.frame.describe(id, base: base, batch: strides.batch, first: strides.first, second: strides.second)
+            case .parameter, .static, .once, .accumulator, .full, .block, .step, .ring, .zero:
+                break
+            }
+        }
+        withExtendedLifetime(held) {
+            for (index, segment) in plan.segments.enumerated() {
+                switch segment.kind {
+                case .static: break
+                case .once:
+                    guard batch > 0 else { continue }
+                    for stage in code.stages[index] { stage(memory.frame.pointer, 0, batch, 0, 1, 0, Int.max) }
+                case .sweep:
+                    Sweep(memory, segment: index)?.run(on: pool)
+                }
+            }
+        }
+        return results(of: memory, outputs: outputs, hasLengths: lengths != nil)
+    }
+
+    private func results(
+        of memory: RunMemory, outputs: [Int: UnsafeMutableRawPointer], hasLengths: Bool
+    ) -> ModelResults {
+        let graph = plan.graph
+        let named = graph.outputs.enumerated().compactMap { k, output -> NamedTensor? in
+            guard let base = outputs[k] else { return nil }
+            let value = graph[output.value]
+            if hasLengths, value.variance.varies(over: 0) { clearPadding(value, base, memory) }
+            var shape = [memory.batch]
+            for axis in graph.axes.indices where value.variance.varies(over: axis) { shape.append(memory.extents[axis]) }
+            shape += value.shape.sizes
+            return NamedTensor(
+                name: output.name,
+                tensor: Tensor(type: value.element.tensorType(precision), shape: shape, adopting: base))
+        }
+        let losses = zip(graph.losses, plan.losses).map { loss, buffer in
+            NamedTensor(name: loss.name, tensor: Tensor([mean(of: buffer, memory)], shape: []))
+        }
+        return ModelResults(outputs: named, losses: losses, finalStates: finalStates(of: memory))
+    }
+
+    private func clearPadding(_ value: Value, _ base: UnsafeMutableRawPointer, _ memory: RunMemory) {
+        let second = value.variance.varies(over: 1) ? memory.extents[1] : 1
+        let stepBytes = value.shape.elementCount * value.element.byteCount(precision) * second
+        for sequence in 0..<memory.batch {
+            let length = memory.length(of: sequence)
+            let start = base + (sequence * memory.extents[0] + length) * stepBytes
+            start.initializeMemory(as: UInt8.self, repeating: 0, count: (memory.extents[0] - length) * stepBytes)
+        }
+    }
+
+    private func mean(of buffer: BufferID, _ memory: RunMemory) -> Double {
+        guard let base = memory.frame.base(of: buffer), memory.batch > 0 else { return .nan }
+        var sum = 0.0
+        for sequence in 0..<memory.batch {
+            sum +=
+                precision == .f32
+                ? Double(base.load(fromByteOffset: 4 * sequence, as: Float.self))
+                : base.load(fromByteOffset: 8 * sequence, as: Double.self)
+        }
+        return sum / Double(memory.batch)
+    }
+
+    private func finalStates(of memory: RunMemory) -> [NamedTensor] {
+        guard plan.graph.axes.count == 1 else { return [] }
+        return plan.states.map { state in
+            let buffer = plan[state.ring]
+            let bytes = rowBytes(buffer)
+            let shape = plan.graph.states.first { $0.name == state.name }.map { plan.graph[$0.value].shape.sizes } ?? []
+            let tensor = Tensor(type: buffer.element.tensorType(precision), shape: [memory.batch] + shape) { target in
+                for sequence in 0..<memory.batch {
+                    guard let base = target.baseAddress,
+                        let row = memory.finalRow(of: state.ring, sequence: sequence, isReversed: isReversed(state.ring))
+                    else { continue }
+                    (base + sequence * bytes).copyMemory(from: row, byteCount: bytes)
+                }
+            }
+            return NamedTensor(name: state.name, tensor: tensor)
+        }
+    }
+
+    /// Whether the recurrence that writes a ring runs from the last step to the first.
+    private func isReversed(_ ring: BufferID) -> Bool {
+        plan.segments.contains { segment in
+            guard case .sweep(_, let order) = segment.kind, order.loops[0].isReversed else { return false }
+            return segment.written.contains(ring)
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import RecCodeGen
+import RecScheduling
+import RecStream
+import RecTensors
+
+/// A compiled plan with its parameters in place: what follows from them alone is computed, and weights are packed.
+///
+/// Runs and stream sessions share it; it never changes.
+public final class CompiledModel: @unchecked Sendable {
+    public let code: CompiledPlan
+    public var plan: Plan { code.plan }
+    public var precision: Precision { code.precision }
+
+    /// Describes parameters, static values, packed weights and zeros; runs start from a copy.
+    let frame: Frame
+    private let parameters: [Tensor]
+    private let memory: [AlignedMemory]
+
+    /// `parameters` by path, in the shapes of the graph.
+    public init(_ code: CompiledPlan, parameters: [String: Tensor]) {
+        self.code = code
+        let plan = code.plan
+        let precision = code.precision
+        let frame = Frame(plan)
+        self.frame = frame
+        var resident: [Tensor] = []
+        var memory: [AlignedMemory] = []
+        for (index, buffer) in plan.buffers.enumerated() {
+            let id = BufferID(index)
+            switch buffer.kind {
+            case .parameter(let path):
+                guard let given = parameters[path] else { preconditionFailure("parameters are checked before") }
+                let tensor = RecRuntime.resident(given, as: buffer.element, precision)
+                resident.append(tensor)
+                tensor.withUnsafeBytes { bytes in
+                    if let base = bytes.baseAddress { frame.describe(id, base: base, batch: 0, first: 0, second: 0) }
+                }
+            case .static, .zero:
+                let block = AlignedMemory(byteCount: buffer.rowCount * buffer.element.byteCount(precision))
+                memory.append(block)
+                frame.describe(id, base: block.start, batch: 0, first: 0, second: 0)
+            case .input, .output, .once, .accumulator, .full, .block, .step, .ring:
+                break
+            }
+        }
+        self.parameters = resident
+        // Lengths are not looked at by static stages, but the header must hold an address.
+        let lengths = AlignedMemory(byteCount: 8)
+        memory.append(lengths)
+        frame.words[FrameLayout.lengths] = Int(bitPattern: lengths.start)
+        for (segment, stages) in zip(plan.segments, code.stages) where segment.kind == .static {
+            for stage in stages { stage(frame.pointer, 0, 1, 0, 1, 0, Int.max) }
+        }
+        for (index, product) in plan.products.enumerated() {
+            let packed = AlignedMemory(byteCount: code.packing.elementCount(of: product) * precision.byteCount, zeroed: false)
+            memory.append(packed)
+            switch precision {
+            case .f32: Self.pack(product, code.packing, frame, Float.self, packed)
+            case .f64: Self.pack(product, code.packing, frame, Double.self, packed)
+            }
+            frame.words[FrameLayout.descriptor(ofProduct: index, in: plan)] = Int(bitPattern: packed.start)
+        }
+        self.memory = memory
+    }
+
+    private static func pack<Real: BinaryFloatingPoint>(
+        _ product: Product, _ packing: WeightPacking, _ frame: Frame, _: Real.Type, _ packed: AlignedMemory
+    ) {
+        guard let weight = frame.base(of: product.weight) else { return }
+        packing.pack(
+            product, weight: UnsafePointer(weight.assumingMemoryBound(to: Real.self)),
+            bias: product.bias.flatMap { frame.base(of: $0) }.map { UnsafePointer($0.assumingMemoryBound(to: Real.self)) },
+            into: packed.start.assumingMemoryBound(to: Real.self))
+    }
+
+    /// The number of elements of a row of a buffer in bytes.
+    func rowBytes(_ buffer: Buffer) -> Int { buffer.rowCount * buffer.element.byteCount(precision) }
+}

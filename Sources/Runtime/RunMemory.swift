@@ -1,0 +1,156 @@
+import RecCodeGen
+import RecScheduling
+import RecStream
+import RecTensors
+
+/// The memory of one run or session: everything but what comes from outside and the blocks of a worker.
+final class RunMemory {
+    let model: CompiledModel
+    let frame: Frame
+    let batch: Int
+    let extents: [Int]
+    private let lengths: AlignedMemory
+    private var owned: [AlignedMemory] = []
+
+    /// `lengths` of the sequences along the first axis; nil for the full extent.
+    init(_ model: CompiledModel, batch: Int, extents: [Int], lengths given: [Int]?) {
+        self.model = model
+        self.batch = batch
+        self.extents = extents
+        frame = Frame(copying: model.frame)
+        lengths = AlignedMemory(byteCount: 8 * max(batch, 1))
+        let whole = extents.first ?? 0
+        for k in 0..<batch { lengths.start.storeBytes(of: given?[k] ?? whole, toByteOffset: 8 * k, as: Int.self) }
+        frame.words[FrameLayout.firstExtent] = whole
+        frame.words[FrameLayout.secondExtent] = second
+        frame.words[FrameLayout.lengths] = Int(bitPattern: lengths.start)
+        for index in model.plan.buffers.indices {
+            switch model.plan.buffers[index].kind {
+            case .once, .accumulator, .full, .step: allocateRows(BufferID(index))
+            case .ring(let ring): allocateRing(BufferID(index), ring)
+            case .input, .parameter, .output, .static, .zero, .block: break
+            }
+        }
+    }
+
+    private var second: Int { extents.count > 1 ? extents[1] : 1 }
+
+    func length(of sequence: Int) -> Int { lengths.start.load(fromByteOffset: 8 * sequence, as: Int.self) }
+
+    /// Element strides of rows that lie densely: `[batch, first, second]`, zero where the buffer does not vary.
+    func denseStrides(_ buffer: Buffer, firstExtent: Int) -> (batch: Int, first: Int, second: Int) {
+        var size = buffer.rowCount
+        var strides = (batch: 0, first: 0, second: 0)
+        if case .step = buffer.kind { return (size, 0, 0) }
+        if buffer.variance.varies(over: 1) {
+            strides.second = size
+            size *= second
+        }
+        if buffer.variance.varies(over: 0) {
+            strides.first = size
+            size *= firstExtent
+        }
+        if buffer.variance.batch { strides.batch = size }
+        return strides
+    }
+
+    /// How many rows a buffer of the whole run has.
+    func rowTotal(_ buffer: Buffer) -> Int {
+        (buffer.variance.batch ? batch : 1) * (buffer.variance.varies(over: 0) ? extents[0] : 1)
+            * (buffer.variance.varies(over: 1) ? second : 1)
+    }
+
+    private func allocateRows(_ id: BufferID) {
+        let buffer = model.plan[id]
+        var rows = rowTotal(buffer)
+        if case .step = buffer.kind { rows = batch }
+        let memory = AlignedMemory(byteCount: rows * model.rowBytes(buffer), zeroed: false)
+        owned.append(memory)
+        let strides = denseStrides(buffer, firstExtent: extents.first ?? 1)
+        frame.describe(id, base: memory.start, batch: strides.batch, first: strides.first, second: strides.second)
+    }
+
+    private func allocateRing(_ id: BufferID, _ ring: Ring) {
+        let buffer = model.plan[id]
+        let inner = ring.order.count > 1 ? extents[ring.order[1]] : 1
+        let period = ring.period(innerExtent: inner)
+        let memory = AlignedMemory(byteCount: batch * period * model.rowBytes(buffer))
+        owned.append(memory)
+        frame.describe(
+            id, base: memory.start, batch: period * buffer.rowCount, first: buffer.rowCount, second: period)
+    }
+
+    /// Sets what a sweep's rings and accumulators hold before its first step.
+    func start(_ segment: Segment) {
+        for id in segment.written {
+            let buffer = model.plan[id]
+            switch buffer.kind {
+            case .ring(let ring): fill(id, ring)
+            case .accumulator(let initial): fill(id, initial)
+            case .input, .parameter, .output, .static, .once, .full, .block, .step, .zero: break
+            }
+        }
+    }
+
+    private func fill(_ id: BufferID, _ ring: Ring) {
+        let buffer = model.plan[id]
+        let bytes = model.rowBytes(buffer)
+        guard let base = frame.base(of: id) else { return }
+        let source = ring.initial.flatMap { frame.base(of: $0) }
+        let sourceStride = ring.initial.map { frame.batchStride(of: $0) * buffer.element.byteCount(model.precision) } ?? 0
+        let period = frame.period(of: id)
+        for row in 0..<batch * period {
+            let target = base + row * bytes
+            if let source {
+                target.copyMemory(from: source + (row / period) * sourceStride, byteCount: bytes)
+            } else {
+                target.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+            }
+        }
+    }
+
+    private func fill(_ id: BufferID, _ value: Double) {
+        let buffer = model.plan[id]
+        guard let base = frame.base(of: id) else { return }
+        let count = rowTotal(buffer) * buffer.rowCount
+        switch buffer.element {
+        case .real, .complex:
+            switch model.precision {
+            case .f32: base.initializeMemory(as: Float.self, repeating: Float(value), count: count)
+            case .f64: base.initializeMemory(as: Double.self, repeating: value, count: count)
+            }
+        case .int:
+            let start = value == .infinity ? Int.max : value == -.infinity ? Int.min : Int(value)
+            base.initializeMemory(as: Int.self, repeating: start, count: count)
+        case .bool:
+            base.initializeMemory(as: UInt8.self, repeating: value == .infinity ? 1 : 0, count: count)
+        }
+    }
+
+    /// The row of a ring that holds a sequence's last step.
+    func finalRow(of ring: BufferID, sequence: Int, isReversed: Bool) -> UnsafeMutableRawPointer? {
+        let buffer = model.plan[ring]
+        let length = length(of: sequence)
+        let last = isReversed || length == 0 ? 0 : length - 1
+        let slot = last % max(frame.period(of: ring), 1)
+        return frame.base(of: ring).map { $0 + (sequence * frame.period(of: ring) + slot) * model.rowBytes(buffer) }
+    }
+}
+
+extension Segment {
+    /// Every buffer that the segment's stages write.
+    var written: [BufferID] {
+        var result: [BufferID] = []
+        for stage in stages {
+            for item in stage.items {
+                switch item {
+                case .product(let product): result.append(product.output)
+                case .nest(let nest): result += nest.stores.map(\.buffer)
+                }
+            }
+            if case .lanes(let carries) = stage.form { result += carries.map(\.ring) }
+        }
+        var seen: Set<BufferID> = []
+        return result.filter { seen.insert($0).inserted }
+    }
+}

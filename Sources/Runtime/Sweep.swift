@@ -1,0 +1,195 @@
+import RecCodeGen
+import RecScheduling
+import RecStream
+
+/// Runs one segment over the steps in blocks that stay in the second-level cache.
+///
+/// Sendable to its workers because each writes rows, steps or lanes of its own, and barriers lie between stages.
+struct Sweep: @unchecked Sendable {
+    let memory: RunMemory
+    let segment: Segment
+    let index: Int
+    private let axes: [Int]
+    private let isReversed: Bool
+    /// Whether the outermost loop runs over the first axis, so that the sweep can be cut into blocks along it.
+    private let isBlocked: Bool
+
+    /// What the blocks of one worker may take of the cache.
+    private static let blockBytes = 384 << 10
+    private static let blockSteps = 16...1024
+
+    init?(_ memory: RunMemory, segment index: Int) {
+        let segment = memory.model.plan.segments[index]
+        guard case .sweep(let axes, let order) = segment.kind else { return nil }
+        self.memory = memory
+        self.segment = segment
+        self.index = index
+        self.axes = axes
+        isReversed = order.loops[0].isReversed
+        isBlocked = order.loops[0].axis == 0
+    }
+
+    private var model: CompiledModel { memory.model }
+    private var firstExtent: Int { axes.contains(0) ? memory.extents[0] : 1 }
+    private var second: Int { memory.extents.count > 1 ? memory.extents[1] : 1 }
+
+    /// Buffers of blocks, and how many steps before the block they keep.
+    private var blocks: [(id: BufferID, halo: Int)] {
+        segment.written.compactMap { id in
+            if case .block(let halo) = model.plan[id].kind { (id, halo) } else { nil }
+        }
+    }
+
+    /// Bytes of all blocks for one step of one sequence.
+    private var stepBytes: Int {
+        blocks.reduce(0) { $0 + model.rowBytes(model.plan[$1.id]) * (model.plan[$1.id].variance.varies(over: 1) ? second : 1) }
+    }
+
+    func run(on pool: ThreadPool) {
+        memory.start(segment)
+        guard memory.batch > 0, memory.extents.allSatisfy({ $0 > 0 }) else { return }
+        if memory.batch >= pool.count {
+            runBatchParallel(on: pool)
+        } else {
+            runTogether(on: pool)
+        }
+    }
+
+    /// Steps of a block for so many sequences at a time.
+    private func blockLength(sequences: Int) -> Int {
+        guard isBlocked else { return firstExtent }
+        let fitting = Self.blockBytes / max(1, stepBytes * sequences)
+        return max(1, min(firstExtent, max(Self.blockSteps.lowerBound, min(fitting, Self.blockSteps.upperBound))))
+    }
+
+    /// Each worker takes sequences of its own through all blocks and stages; nobody waits for anybody.
+    private func runBatchParallel(on pool: ThreadPool) {
+        let batch = memory.batch
+        let workers = min(pool.count, batch)
+        pool.run { worker in
+            guard worker < workers else { return }
+            let range = batch * worker / workers..<batch * (worker + 1) / workers
+            // Groups small enough that even the shortest blocks fit.
+            let most = max(1, Self.blockBytes / max(1, stepBytes * Self.blockSteps.lowerBound))
+            let groups = (range.count + most - 1) / most
+            for group in 0..<groups {
+                let start = range.lowerBound + range.count * group / groups
+                let end = range.lowerBound + range.count * (group + 1) / groups
+                let length = blockLength(sequences: end - start)
+                let window = BlockWindow(memory, blocks: blocks, sequences: start..<end, steps: length, isReversed: isReversed)
+                forEachBlock(length) { steps in
+                    window.move(to: steps)
+                    for stage in segment.stages.indices {
+                        model.code.stages[index][stage](
+                            window.frame.pointer, start, end, steps.lowerBound, steps.upperBound, 0, Int.max)
+                    }
+                }
+            }
+        }
+    }
+
+    /// All workers share each stage: by steps where they are independent, by lanes in lane loops.
+    private func runTogether(on pool: ThreadPool) {
+        let batch = memory.batch
+        let length = blockLength(sequences: batch)
+        let window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: length, isReversed: isReversed)
+        let shared = SharedWindow(window: window)
+        pool.run { worker in
+            forEachBlock(length) { steps in
+                if worker == 0 { shared.window.move(to: steps) }
+                pool.barrier()
+                for (stage, description) in segment.stages.enumerated() {
+                    let function = model.code.stages[index][stage]
+                    let frame = shared.window.frame.pointer
+                    switch description.form {
+                    case .map:
+                        let start = steps.lowerBound + steps.count * worker / pool.count
+                        let end = steps.lowerBound + steps.count * (worker + 1) / pool.count
+                        if axes.contains(0) {
+                            if start < end { function(frame, 0, batch, start, end, 0, Int.max) }
+                        } else if worker == 0 {
+                            function(frame, 0, batch, 0, 1, 0, Int.max)
+                        }
+                    case .lanes:
+                        let share = model.code.grains[index][stage].share(worker, of: pool.count)
+                        if !share.isEmpty {
+                            function(frame, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)
+                        }
+                    case .sequential:
+                        if worker == 0 { function(frame, 0, batch, steps.lowerBound, steps.upperBound, 0, Int.max) }
+                    }
+                    pool.barrier()
+                }
+            }
+        }
+    }
+
+    private func forEachBlock(_ length: Int, _ body: (Range<Int>) -> Void) {
+        let count = (firstExtent + length - 1) / length
+        for k in 0..<count {
+            let block = isReversed ? count - 1 - k : k
+            body(block * length..<min(firstExtent, (block + 1) * length))
+        }
+    }
+}
+
+/// Lets workers see one window; worker 0 moves it while the others wait at a barrier.
+private final class SharedWindow: @unchecked Sendable {
+    let window: BlockWindow
+    init(window: BlockWindow) { self.window = window }
+}
+
+/// The block buffers of a worker: memory for the steps of a block and for the few before it that are still read.
+final class BlockWindow {
+    let frame: Frame
+    private let memory: RunMemory
+    private let sequences: Range<Int>
+    private let isReversed: Bool
+    private var buffers: [(id: BufferID, halo: Int, memory: AlignedMemory, stepBytes: Int, sequenceBytes: Int)] = []
+    private var present: Range<Int>?
+
+    init(
+        _ memory: RunMemory, blocks: [(id: BufferID, halo: Int)], sequences: Range<Int>, steps: Int, isReversed: Bool
+    ) {
+        self.memory = memory
+        self.sequences = sequences
+        self.isReversed = isReversed
+        frame = Frame(copying: memory.frame)
+        let second = memory.extents.count > 1 ? memory.extents[1] : 1
+        for (id, halo) in blocks {
+            let buffer = memory.model.plan[id]
+            let elements = buffer.rowCount * (buffer.variance.varies(over: 1) ? second : 1)
+            let bytes = elements * buffer.element.byteCount(memory.model.precision)
+            let sequenceBytes = bytes * (steps + halo)
+            let block = AlignedMemory(byteCount: sequenceBytes * sequences.count, zeroed: halo > 0)
+            buffers.append((id, halo, block, bytes, sequenceBytes))
+            frame.describe(
+                id, base: block.start, batch: elements * (steps + halo),
+                first: buffer.variance.varies(over: 0) ? elements : 0, second: buffer.rowCount)
+        }
+    }
+
+    /// Makes the buffers hold these steps; the last ones of the block before stay readable.
+    func move(to steps: Range<Int>) {
+        for (id, halo, block, stepBytes, sequenceBytes) in buffers {
+            if let present, halo > 0 {
+                for sequence in 0..<sequences.count {
+                    let start = block.start + sequence * sequenceBytes
+                    // Forwards the halo lies before the block, backwards behind it.
+                    let (target, source) =
+                        isReversed ? (steps.count, 0) : (0, present.count)
+                    memmove(start + target * stepBytes, start + source * stepBytes, halo * stepBytes)
+                }
+            }
+            let first = steps.lowerBound - (isReversed ? 0 : halo)
+            frame.move(id, base: block.start - first * stepBytes - sequences.lowerBound * sequenceBytes)
+        }
+        present = steps
+    }
+}
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
