@@ -1,0 +1,27 @@
+/// The candidate that `name` most likely meant: few letters changed, added, lost or swapped; nil where none is close.
+public func nearest(_ name: String, among candidates: some Sequence<String>) -> String? {
+    let limit = max(1, name.count / 3)
+    var best: (name: String, distance: Int)?
+    for candidate in candidates where candidate != name {
+        guard abs(candidate.count - name.count) <= limit else { continue }
+        let isCaseOnly = candidate.lowercased() == name.lowercased()
+        let distance = isCaseOnly ? 0 : editDistance(Array(name.lowercased()), Array(candidate.lowercased()))
+        if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
+    }
+    return best?.name
+}
+
+/// Optimal string alignment distance (Damerau 1964).
+private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+    var beforePrevious = [Int](repeating: 0, count: b.count + 1)
+    var previous = Array(0...b.count)
+    for i in 1..<a.count + 1 where !a.isEmpty {
+        var row = [i] + [Int](repeating: 0, count: b.count)
+        for j in 1..<b.count + 1 where !b.isEmpty {
+            row[j] = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1))
+            if i > 1, j > 1, a[i - 1] == b[j - 2], a[i - 2] == b[j - 1] { row[j] = min(row[j], beforePrevious[j - 2] + 1) }
+        }
+        (beforePrevious, previous) = (previous, row)
+    }
+    return previous[b.count]
+}

@@ -1,0 +1,235 @@
+import RecSource
+
+/// Parses a file. What cannot be parsed is reported and left out of the tree; parsing goes on behind it.
+public func parse(_ file: FileID, in sources: SourceMap) -> (tree: SyntaxFile, diagnostics: [Diagnostic]) {
+    let lexer = Lexer(file, in: sources)
+    var parser = Parser(lexer, file: file, sources: sources)
+    let items = parser.topLevelItems()
+    let tree = SyntaxFile(file: file, items: items, comments: lexer.comments)
+    let diagnostics = (lexer.diagnostics + parser.diagnostics).sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }
+    return (tree, diagnostics)
+}
+
+/// A recursive-descent parser. Each production of `grammar/rec.ebnf` has its function, in the files beside this one.
+struct Parser {
+    /// Thrown where a construct is given up, after its error has been reported.
+    struct Abandoned: Error {}
+
+    private let tokens: [Token]
+    private var index = 0
+    private let comments: [Comment]
+    private let sources: SourceMap
+    let fileID: FileID
+    private(set) var diagnostics: [Diagnostic] = []
+    /// How many brackets are open: inside them a line may end anywhere.
+    var brackets = 0
+    private var depth = 0
+
+    /// Deeper nesting than any program needs, and shallow enough for the stack.
+    private static let deepestNesting = 200
+
+    init(_ lexer: Lexer, file: FileID, sources: SourceMap) {
+        tokens = lexer.tokens
+        comments = lexer.comments
+        self.sources = sources
+        fileID = file
+    }
+
+    // MARK: Tokens
+
+    /// The next token; line ends are passed over inside brackets.
+    var next: Token {
+        var at = index
+        if brackets > 0 { while tokens[at].kind == .newline { at += 1 } }
+        return tokens[at]
+    }
+
+    /// The token after the next one.
+    var second: Token {
+        var at = index
+        if brackets > 0 { while tokens[at].kind == .newline { at += 1 } }
+        return tokens[min(at + 1, tokens.count - 1)]
+    }
+
+    /// The first token that is not a line end.
+    var nextOnAnyLine: Token {
+        var at = index
+        while tokens[at].kind == .newline { at += 1 }
+        return tokens[at]
+    }
+
+    /// Whether the bracket that comes next is followed by a parenthesis once it is closed: `sum[K](x)`.
+    var isCallBehindBrackets: Bool {
+        var at = index
+        var open = 0
+        while at < tokens.count {
+            switch tokens[at].kind {
+            case .symbol("["): open += 1
+            case .symbol("]"):
+                open -= 1
+                if open == 0 { return at + 1 < tokens.count && tokens[at + 1].kind == .symbol("(") }
+            case .end: return false
+            case .newline where brackets == 0 && open == 0: return false
+            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline: break
+            }
+            at += 1
+        }
+        return false
+    }
+
+    var previousEnd: Int { index == 0 ? 0 : tokens[index - 1].span.end }
+
+    func span(from start: Int) -> SourceSpan { SourceSpan(file: fileID, start: start, end: max(start, previousEnd)) }
+
+    @discardableResult
+    mutating func advance() -> Token {
+        if brackets > 0 { skipNewlines() }
+        let token = tokens[index]
+        if index < tokens.count - 1 { index += 1 }
+        return token
+    }
+
+    mutating func skipNewlines() { while tokens[index].kind == .newline { index += 1 } }
+
+    func isNext(_ symbol: String) -> Bool { next.kind == .symbol(symbol) }
+    func isNext(_ keyword: Keyword) -> Bool { next.kind == .keyword(keyword) }
+    func isNextWord(_ word: String) -> Bool { next.kind == .identifier(word) }
+
+    mutating func accept(_ symbol: String) -> Bool {
+        guard isNext(symbol) else { return false }
+        advance()
+        return true
+    }
+
+    mutating func accept(_ keyword: Keyword) -> Bool {
+        guard isNext(keyword) else { return false }
+        advance()
+        return true
+    }
+
+    /// A word that is a name elsewhere.
+    mutating func acceptWord(_ word: String) -> Bool {
+        guard isNextWord(word) else { return false }
+        advance()
+        return true
+    }
+
+    @discardableResult
+    mutating func expect(_ symbol: String, _ place: String) throws -> Token {
+        guard isNext(symbol) else { throw unexpected("'\(symbol)' \(place)") }
+        return advance()
+    }
+
+    mutating func expect(_ keyword: Keyword, _ place: String) throws {
+        guard accept(keyword) else { throw unexpected("'\(keyword.rawValue)' \(place)") }
+    }
+
+    mutating func identifier(_ what: String) throws -> Identifier {
+        guard case .identifier(let name) = next.kind else {
+            if case .keyword(let word) = next.kind {
+                throw unexpected(what, help: "'\(word.rawValue)' is a word of the language and cannot be a name")
+            }
+            throw unexpected(what)
+        }
+        let token = advance()
+        return Identifier(text: name, span: token.span)
+    }
+
+    // MARK: Errors
+
+    mutating func report(_ id: DiagnosticID, _ message: String, at span: SourceSpan, help: String? = nil, labels: [Diagnostic.Label] = []) {
+        diagnostics.append(Diagnostic(id, message, at: span, labels: labels, help: help))
+    }
+
+    /// Reports that something else was expected here.
+    mutating func unexpected(_ expected: String, help: String? = nil) -> Abandoned {
+        let token = next
+        report(.unexpectedToken, "expected \(expected), found \(token.description)", at: token.span, help: help)
+        return Abandoned()
+    }
+
+    /// Runs a nested production, unless the nesting has become too deep.
+    mutating func nested<T>(_ body: (inout Parser) throws -> T) throws -> T {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepestNesting else {
+            report(
+                .nestingTooDeep, "this is nested more than \(Self.deepestNesting) levels deep", at: next.span,
+                help: "give parts of it names of their own")
+            throw Abandoned()
+        }
+        return try body(&self)
+    }
+
+    /// Skips the rest of a broken construct: to the end of its line, or past the braces it opens.
+    mutating func recover(inside braces: Bool) {
+        brackets = 0
+        var open = 0
+        while true {
+            switch tokens[index].kind {
+            case .end: return
+            case .newline where open == 0:
+                index += 1
+                return
+            case .symbol("{"): open += 1
+            case .symbol("}"):
+                if open == 0, braces { return }
+                open = max(0, open - 1)
+                if open == 0 {
+                    index += 1
+                    return
+                }
+            case .newline, .identifier, .keyword, .integer, .real, .text, .symbol: break
+            }
+            index += 1
+        }
+    }
+
+    /// Requires that nothing else stands on the line.
+    mutating func endOfStatement(_ what: String) throws {
+        switch next.kind {
+        case .newline:
+            index += 1
+        case .end, .symbol("}"):
+            break
+        case .identifier, .keyword, .integer, .real, .text, .symbol:
+            throw unexpected("the end of the line after \(what)", help: statementHelp)
+        }
+    }
+
+    private var statementHelp: String? {
+        if case .identifier(let name) = next.kind, name == "once" || name == "from" { return nil }
+        if case .symbol("=") = next.kind { return "compare with '=='; an equation has one '='" }
+        return nil
+    }
+
+    /// The `///` lines directly above the next token.
+    func documentation() -> String? {
+        let start = nextOnAnyLine.span.start
+        var line = sources.position(of: start, in: fileID).line
+        var lines: [String] = []
+        for comment in comments.reversed() where comment.span.start < start {
+            guard sources.position(of: comment.span.start, in: fileID).line == line - 1, comment.text.hasPrefix("///") else { break }
+            lines.append(String(comment.text.dropFirst(3).drop { $0 == " " }))
+            line -= 1
+        }
+        return lines.isEmpty ? nil : lines.reversed().joined(separator: "\n")
+    }
+
+    /// Items separated by commas between brackets that are open already; consumes the closing one.
+    mutating func list<T>(until close: String, _ place: String, _ item: (inout Parser) throws -> T) throws -> [T] {
+        var items: [T] = []
+        brackets += 1
+        defer { brackets -= 1 }
+        while !isNext(close) {
+            items.append(try item(&self))
+            guard accept(",") else { break }
+        }
+        guard isNext(close) else {
+            throw unexpected("',' or '\(close)' \(place)")
+        }
+        // Consumed with the bracket still open: the line end behind it counts again afterwards.
+        advance()
+        return items
+    }
+}

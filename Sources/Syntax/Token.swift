@@ -1,0 +1,39 @@
+import RecSource
+
+/// The words that cannot be names. Words such as `once`, `from` or `repeat` mean something only in their places.
+enum Keyword: String, CaseIterable {
+    case model, input, param, const, state, dim, layer, output, loss, require, example, `func`, monoid, `import`
+    case `if`, then, `else`, and, or, not, `as`, fold, over
+    case `true`, `false`
+}
+
+enum TokenKind: Equatable {
+    case identifier(String)
+    case keyword(Keyword)
+    case integer(Int)
+    case real(Double)
+    case text(String)
+    /// An operator or a mark of punctuation.
+    case symbol(String)
+    case newline
+    case end
+}
+
+struct Token: Equatable {
+    var kind: TokenKind
+    var span: SourceSpan
+
+    /// As messages call it.
+    var description: String {
+        switch kind {
+        case .identifier(let name): "'\(name)'"
+        case .keyword(let word): "the word '\(word.rawValue)'"
+        case .integer(let value): "\(value)"
+        case .real(let value): "\(value)"
+        case .text(let value): "\"\(value)\""
+        case .symbol(let symbol): "'\(symbol)'"
+        case .newline: "the end of the line"
+        case .end: "the end of the file"
+        }
+    }
+}
