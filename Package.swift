@@ -30,9 +30,9 @@ let package = Package(
     targets: [
         stage("Source", []),
         stage("Syntax", ["RecSource"]),
-        stage("Typing", ["RecSyntax"]),
         stage("Stream", ["RecSource"]),
-        stage("Lowering", ["RecTyping", "RecStream"]),
+        stage("Typing", ["RecSyntax", "RecStream"]),
+        stage("Lowering", ["RecTyping"]),
         stage("Analysis", ["RecStream"]),
         stage("Tensors", ["RecStream"]),
         stage("Interpreter", ["RecStream", "RecTensors"]),

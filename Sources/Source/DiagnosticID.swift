@@ -21,6 +21,7 @@ public enum DiagnosticID: String, CaseIterable, Sendable {
     // Time
     case instantCycle = "instant-cycle"
     case stateWithoutEquation = "state-without-equation"
+    case undeclaredState = "undeclared-state"
     case bothDirections = "both-directions"
     case delayNotConstant = "delay-not-constant"
     case onceNeedsConstant = "once-expected"

@@ -16,6 +16,11 @@ public struct Comment: Equatable, Sendable {
 public struct Identifier: Equatable, Sendable {
     public var text: String
     public var span: SourceSpan
+
+    public init(text: String, span: SourceSpan) {
+        self.text = text
+        self.span = span
+    }
 }
 
 public enum TopLevelItem: Equatable, Sendable {
@@ -150,6 +155,12 @@ public struct Equation: Equatable, Sendable {
     public var names: [Identifier]
     public var value: Expression
     public var span: SourceSpan
+
+    public init(names: [Identifier], value: Expression, span: SourceSpan) {
+        self.names = names
+        self.value = value
+        self.span = span
+    }
 }
 
 /// `output y = …`, or `output h`
@@ -191,6 +202,11 @@ public struct Argument: Equatable, Sendable {
     /// `c0:` in `g(x, c0: s)`.
     public var label: Identifier?
     public var value: Expression
+
+    public init(label: Identifier?, value: Expression) {
+        self.label = label
+        self.value = value
+    }
 }
 
 public struct Expression: Equatable, Sendable {

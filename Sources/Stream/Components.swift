@@ -1,4 +1,3 @@
-import RecStream
 
 /// A strongly connected component of the stream graph: a recurrence, or a single value.
 public struct Component: Equatable, Sendable {

@@ -1,4 +1,3 @@
-import RecStream
 
 /// An order in which the steps of a recurrence may be taken: axes from the outermost loop to the innermost, each
 /// forwards or backwards.

@@ -1,0 +1,1 @@
+// Facts about stream graphs; analyses never edit.

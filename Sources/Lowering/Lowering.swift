@@ -1,0 +1,340 @@
+import RecSource
+import RecStream
+import RecTyping
+
+/// Fixes the dims of a model and unfolds its layers: typed model to stream graph.
+///
+/// - Throws: `DiagnosticList` where a dim is missing or not a positive whole number, where a slice does not fit, or where
+///   the graph would be too large.
+public func lower(_ program: TypedProgram, model name: String, dims: [String: Int]) throws(DiagnosticList) -> StreamGraph {
+    guard let model = program.models[name] else {
+        throw DiagnosticList([Diagnostic(.unknownName, "there is no model '\(name)'", at: nil)])
+    }
+    let values = try dimValues(of: model, given: dims)
+    let axes = model.axes.map { axis in
+        StreamAxis(name: axis.name, length: axis.length.flatMap { $0.evaluate(values) })
+    }
+    var lowering = Lowering(program, graph: StreamGraph(name: name, axes: axes))
+    lowering.inline(model, dims: values, path: "", inputs: nil, axes: Array(axes.indices))
+    if !lowering.diagnostics.isEmpty { throw DiagnosticList(lowering.diagnostics) }
+    return try lowering.finish()
+}
+
+/// The numbers of a model's dims and of the names for them.
+func dimValues(of model: TypedModel, given: [String: Int]) throws(DiagnosticList) -> [String: Int] {
+    var values: [String: Int] = [:]
+    var problems: [Diagnostic] = []
+    for dim in model.dims {
+        if let value = given[dim] ?? model.defaults[dim]?.evaluate(values.merging(given) { a, _ in a }) {
+            values[dim] = value
+        } else {
+            problems.append(
+                Diagnostic(
+                    .unsolvableDim, "the dim '\(dim)' of '\(model.name)' is not known", at: model.span,
+                    help: "give it: -D \(dim)=64"))
+        }
+    }
+    if problems.isEmpty {
+        for (name, expression) in model.aliases.sorted(by: { $0.key < $1.key }) {
+            guard let value = expression.evaluate(values) else {
+                problems.append(
+                    Diagnostic(.unsolvableDim, "the dim '\(name)' = \(expression) is not a whole number", at: model.span))
+                continue
+            }
+            values[name] = value
+        }
+    }
+    for (name, value) in values.sorted(by: { $0.key < $1.key }) where value < 1 || value > 1 << 31 {
+        problems.append(
+            Diagnostic(.unsolvableDim, "the dim '\(name)' is \(value); dims are 1 or more, and below 2^31", at: model.span))
+    }
+    if !problems.isEmpty { throw DiagnosticList(problems) }
+    return values
+}
+
+/// A graph in the making.
+struct Lowering {
+    private let program: TypedProgram
+    private var graph: StreamGraph
+    private(set) var diagnostics: [Diagnostic] = []
+    /// Set when the graph has outgrown its limits; nothing more is added then.
+    private var isTooLarge = false
+
+    /// More values than any network has, and few enough to compile.
+    private static let mostValues = 200_000
+    private static let mostElements = 1 << 31
+
+    init(_ program: TypedProgram, graph: StreamGraph) {
+        self.program = program
+        self.graph = graph
+    }
+
+    /// Adds a model's values. `inputs` are the values of a layer's inputs, nil for the main model; `axes` maps the model's
+    /// axes to the graph's. Returns the outputs.
+    @discardableResult
+    mutating func inline(
+        _ model: TypedModel, dims: [String: Int], path: String, inputs: [String: ValueID]?, axes: [Int]
+    ) -> [ValueID] {
+        var lowered: [ValueID?] = [ValueID?](repeating: nil, count: model.values.count)
+        var callOutputs: [Int: [ValueID]] = [:]
+        var delays: [(delay: ValueID, operand: ValueID)] = []
+        // A value's instant operands come first; typing wrote them in that order but for delays' initial values.
+        for index in model.order {
+            guard !isTooLarge else { return [] }
+            let value = model.values[index]
+            guard let shape = shape(value.shape, dims, value.span) else { return [] }
+            var variance = Variance(batch: value.variance.batch, axes: 0)
+            for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { variance.axes |= 1 << UInt8(axis) }
+            let name = value.name.map { path + $0 }
+            func operand(_ id: ValueID) -> ValueID { lowered[id.index] ?? ValueID(0) }
+            func emit(_ operation: Operation) -> ValueID {
+                var variance = variance
+                // What a layer is given may vary less than its input was declared to.
+                if operation.isElementwiseInVariance {
+                    variance = operation.operands.reduce(Variance.none) { $0.union(graph[$1].variance) }
+                }
+                return graph.add(
+                    Value(operation, element: value.element, shape: shape, variance: variance, name: name, span: value.span))
+            }
+            switch value.operation {
+            case .primitive(.input(let inputName, let fallback)):
+                if let given = inputs?[inputName] {
+                    lowered[index] = adapted(given, to: shape, value.span)
+                } else {
+                    lowered[index] = emit(.input(name: inputName, fallback: fallback))
+                }
+            case .primitive(.delay(let target, let offsets, let initial)):
+                var moved = [Int](repeating: 0, count: graph.axes.count)
+                for (k, axis) in axes.enumerated() { moved[axis] = offsets[k] }
+                // The operand may not be there yet; it is set when all values are.
+                let delay = emit(.delay(ValueID(graph.values.count), offsets: moved, initial: initial.map(operand)))
+                delays.append((delay, target))
+                lowered[index] = delay
+            case .primitive(.overTime(let kind, let target, let axis)):
+                lowered[index] = emit(.overTime(kind, operand(target), axis: axes[axis]))
+            case .primitive(let operation):
+                lowered[index] = emit(operation.mapOperands(operand))
+            case .parameter(var info):
+                info.path = path + info.path
+                info.tensorName = info.tensorName.map { path.isEmpty ? $0 : path + $0 }
+                lowered[index] = emit(.parameter(info))
+            case .dim(let expression):
+                guard let number = expression.evaluate(dims) else { return [] }
+                lowered[index] = emit(.constant(.int(number)))
+            case .slice(let target, let axis, let start, let stride):
+                guard let first = sliceStart(start, of: operand(target), axis, shape[axis].size, stride, dims, value.span)
+                else { return [] }
+                lowered[index] = emit(.slice(operand(target), axis: axis, start: first, stride: stride))
+            case .pad(let target, let axis, let before, let after, let mode):
+                guard let front = before.evaluate(dims), let back = after.evaluate(dims), front >= 0, back >= 0 else {
+                    fail(.badSlice, "a padding is a whole number, 0 or more", value.span)
+                    return []
+                }
+                let size = graph[operand(target)].shape[axis].size
+                if mode == .reflect, max(front, back) >= size {
+                    fail(.badSlice, "reflection by \(max(front, back)) needs more than \(max(front, back)) elements, there are \(size)", value.span)
+                    return []
+                }
+                lowered[index] = emit(.pad(operand(target), axis: axis, before: front, after: back, mode: mode))
+            case .callOutput(let call, let output):
+                if callOutputs[call] == nil {
+                    let typed = model.calls[call]
+                    callOutputs[call] = inline(
+                        typed, of: model, inputs: typed.inputs.mapValues(operand), dims: dims, path: path, axes: axes)
+                }
+                guard let outputs = callOutputs[call], output < outputs.count else { return [] }
+                lowered[index] = adapted(outputs[output], to: shape, value.span)
+            }
+        }
+        for (delay, target) in delays {
+            guard let operand = lowered[target.index], case .delay(_, let offsets, let initial) = graph[delay].operation
+            else { continue }
+            graph[delay].operation = .delay(operand, offsets: offsets, initial: initial)
+        }
+        record(model, lowered, path: path, dims: dims, isMain: inputs == nil)
+        return model.outputs.compactMap { lowered[$0.value.index] }
+    }
+
+    private mutating func inline(
+        _ call: TypedCall, of model: TypedModel, inputs: [String: ValueID], dims: [String: Int], path: String, axes: [Int]
+    ) -> [ValueID] {
+        let layer = model.layers[call.layer]
+        guard let inner = program.models[layer.model] else { return [] }
+        var given: [String: Int] = [:]
+        for (name, expression) in layer.dims {
+            guard let value = expression.evaluate(dims) else {
+                fail(.unsolvableDim, "'\(name)' of the layer '\(layer.name)' is \(expression), which is not a whole number", layer.span)
+                return []
+            }
+            given[name] = value
+        }
+        let values: [String: Int]
+        do { values = try dimValues(of: inner, given: given) } catch {
+            diagnostics += error.diagnostics
+            return []
+        }
+        let innerAxes = layer.axes.map { axes[$0] }
+        guard let count = layer.count else {
+            return inline(inner, dims: values, path: path + layer.name + ".", inputs: inputs, axes: innerAxes)
+        }
+        guard let number = count.evaluate(dims), number >= 1, number <= Self.mostValues else {
+            fail(.tooLarge, "'repeat' needs a number of copies from 1 to \(Self.mostValues)", layer.span)
+            return []
+        }
+        var chained = inputs
+        var outputs: [ValueID] = []
+        let stream = inner.inputs.first { !$0.isOnce }?.name ?? ""
+        for copy in 0..<number {
+            outputs = inline(inner, dims: values, path: "\(path)\(layer.name).\(copy).", inputs: chained, axes: innerAxes)
+            guard let next = outputs.first else { return [] }
+            chained[stream] = next
+        }
+        return outputs
+    }
+
+    // MARK: Parts
+
+    private mutating func fail(_ id: DiagnosticID, _ message: String, _ span: SourceSpan) {
+        diagnostics.append(Diagnostic(id, message, at: span))
+        isTooLarge = true
+    }
+
+    private mutating func shape(_ dims: TypedShape, _ values: [String: Int], _ span: SourceSpan) -> Shape? {
+        var shape: Shape = []
+        var count = 1
+        for dim in dims {
+            guard let size = dim.size.evaluate(values) else {
+                fail(.unsolvableDim, "the size \(dim.size) is not a whole number here", span)
+                return nil
+            }
+            guard size >= 1 else {
+                fail(.unsolvableDim, "the size \(dim.size) is \(size), sizes are 1 or more", span)
+                return nil
+            }
+            let (next, overflow) = count.multipliedReportingOverflow(by: size)
+            guard !overflow, next <= Self.mostElements else {
+                fail(.tooLarge, "one step of this holds more than 2^31 elements", span)
+                return nil
+            }
+            count = next
+            shape.append(Dim(dim.name, size))
+        }
+        guard graph.values.count < Self.mostValues else {
+            fail(.tooLarge, "the model unfolds into more than \(Self.mostValues) values", span)
+            return nil
+        }
+        return shape
+    }
+
+    private mutating func sliceStart(
+        _ start: DimExpression, of operand: ValueID, _ axis: Int, _ count: Int, _ stride: Int, _ dims: [String: Int],
+        _ span: SourceSpan
+    ) -> Int? {
+        let dim = graph[operand].shape[axis]
+        guard let first = start.evaluate(dims), first >= 0, first + (count - 1) * stride < dim.size else {
+            fail(.badSlice, "the slice from \(start) of length \(count) does not lie within '\(dim.name)' of size \(dim.size)", span)
+            return nil
+        }
+        return first
+    }
+
+    /// A value from outside a layer under the layer's names, or the other way about.
+    private mutating func adapted(_ value: ValueID, to shape: Shape, _ span: SourceSpan) -> ValueID {
+        let old = graph[value]
+        guard old.shape != shape else { return value }
+        let operation: Operation =
+            old.shape.sizes == shape.sizes
+            ? .rename(value) : .broadcast(value, from: [Int?](repeating: nil, count: shape.count))
+        return graph.add(Value(operation, element: old.element, shape: shape, variance: old.variance, span: span))
+    }
+
+    private mutating func record(
+        _ model: TypedModel, _ lowered: [ValueID?], path: String, dims: [String: Int], isMain: Bool
+    ) {
+        for state in model.states {
+            guard let value = lowered[state.value.index] else { continue }
+            graph.states.append(
+                StreamGraph.State(
+                    name: path + state.name, value: value, initial: state.initial.flatMap { lowered[$0.index] },
+                    span: state.span))
+        }
+        for fold in model.folds {
+            var inner = Lowering(program, graph: StreamGraph(name: fold.monoid, axes: []))
+            inner.inline(fold.combine, dims: dims, path: "", inputs: nil, axes: [])
+            guard let combine = try? inner.finish() else { continue }
+            graph.folds.append(
+                StreamGraph.Fold(
+                    monoid: fold.monoid, fields: fold.fields, elements: fold.elements.compactMap { lowered[$0.index] },
+                    states: fold.states.compactMap { lowered[$0.index] }, combine: combine, identity: fold.identity,
+                    span: fold.span))
+        }
+        for requirement in model.requirements {
+            var full = requirement
+            full.state = path + requirement.state
+            graph.requirements.append(full)
+        }
+        if isMain {
+            graph.outputs = outputs(model.outputs, lowered)
+            graph.losses = outputs(model.losses, lowered)
+        }
+    }
+
+    private func outputs(_ typed: [TypedOutput], _ lowered: [ValueID?]) -> [StreamGraph.Output] {
+        typed.compactMap { output in
+            lowered[output.value.index].map { StreamGraph.Output(name: output.name, value: $0, span: output.span) }
+        }
+    }
+
+    /// The graph in order, without values that nothing needs.
+    func finish() throws(DiagnosticList) -> StreamGraph {
+        let graph = graph.ordered()
+        try checkDirections(of: graph)
+        return graph
+    }
+}
+
+extension Operation {
+    /// Whether the result varies over exactly what the operands vary over.
+    fileprivate var isElementwiseInVariance: Bool {
+        switch self {
+        case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
+            .gather:
+            true
+        case .input, .parameter, .constant, .delay, .overTime: false
+        }
+    }
+}
+
+extension TypedModel {
+    /// Indices of the values so that instant operands come first. Typing has found that there is no instant cycle within
+    /// the model; what passes through layers is looked at in the graph.
+    var order: [Int] {
+        var order: [Int] = []
+        var state = [UInt8](repeating: 0, count: values.count)
+        for root in values.indices where state[root] == 0 {
+            var stack = [(root, false)]
+            while let (index, isDone) = stack.popLast() {
+                if isDone {
+                    order.append(index)
+                    continue
+                }
+                guard state[index] == 0 else { continue }
+                state[index] = 1
+                stack.append((index, true))
+                for operand in instantOperands(of: values[index]).reversed() where state[operand.index] == 0 {
+                    stack.append((operand.index, false))
+                }
+            }
+        }
+        return order
+    }
+
+    private func instantOperands(of value: TypedValue) -> [ValueID] {
+        switch value.operation {
+        case .primitive(let operation): operation.instantOperands
+        case .parameter, .dim: []
+        case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
+        case .callOutput(let call, _): Array(calls[call].inputs.values)
+        }
+    }
+}

@@ -1,0 +1,210 @@
+import RecSource
+import RecStream
+
+/// Data that have been checked against a graph: every input and parameter is there and has its shape.
+public struct BoundData: Sendable {
+    public var batch: Int
+    /// The length of each axis of the graph.
+    public var extents: [Int]
+    /// The length of each sequence along the first axis; nil where all have the full length.
+    public var lengths: [Int]?
+    /// `[batch, axes…, dims…]` for streams, `[batch, dims…]` for once inputs.
+    public var inputs: [String: Tensor]
+    public var parameters: [String: Tensor]
+}
+
+extension BoundData {
+    /// Checks data against a graph.
+    ///
+    /// A tensor without a batch axis stands for a batch of one. Parameters are looked up by path, then by the name that
+    /// the source gives (`from "…"`). Names that the graph does not know are left alone.
+    ///
+    /// - Throws: a list of everything that is missing or misshapen.
+    public init(_ data: ModelData, for graph: StreamGraph) throws(DiagnosticList) {
+        var check = BindingCheck(data, graph)
+        check.findExtents()
+        check.bindInputs()
+        check.bindParameters()
+        if check.problems.isEmpty { check.checkIndices() }
+        if !check.problems.isEmpty { throw DiagnosticList(check.problems) }
+        self = BoundData(
+            batch: check.batch, extents: check.extents, lengths: check.lengths, inputs: check.inputs,
+            parameters: check.parameters)
+    }
+}
+
+/// The work of checking data against a graph.
+private struct BindingCheck {
+    let data: ModelData
+    let graph: StreamGraph
+    var problems: [Diagnostic] = []
+    var batch = 1
+    var extents: [Int]
+    var lengths: [Int]?
+    var inputs: [String: Tensor] = [:]
+    var parameters: [String: Tensor] = [:]
+
+    init(_ data: ModelData, _ graph: StreamGraph) {
+        self.data = data
+        self.graph = graph
+        extents = graph.axes.map { $0.length ?? -1 }
+    }
+
+    private var inputValues: [(name: String, value: Value, fallback: Double?)] {
+        graph.values.compactMap { value in
+            if case .input(let name, let fallback) = value.operation { (name, value, fallback) } else { nil }
+        }
+    }
+
+    /// `[batch, t, H=64]`, for messages.
+    private func expectation(_ value: Value) -> String {
+        var parts: [String] = value.variance.batch ? ["batch"] : []
+        for (k, axis) in graph.axes.enumerated() where value.variance.varies(over: k) {
+            parts.append(axis.length.map { "\(axis.name)=\($0)" } ?? axis.name)
+        }
+        parts += value.shape.map { $0.name == "\($0.size)" ? $0.name : "\($0.name)=\($0.size)" }
+        if value.element == .complex { parts.append("2") }
+        return "[\(parts.joined(separator: ", "))]"
+    }
+
+    private func stepSizes(_ value: Value) -> [Int] { value.shape.sizes + (value.element == .complex ? [2] : []) }
+
+    private mutating func problem(_ id: DiagnosticID, _ message: String, help: String? = nil) {
+        problems.append(Diagnostic(id, message, at: nil, help: help))
+    }
+
+    /// Reads batch and lengths off the first tensors that have them.
+    mutating func findExtents() {
+        var batchFrom: String?
+        for (name, value, _) in inputValues {
+            guard let tensor = data.inputs[name] else { continue }
+            let axes = graph.axes.indices.filter { value.variance.varies(over: $0) }
+            let rank = axes.count + stepSizes(value).count
+            guard tensor.shape.count == rank || tensor.shape.count == rank + 1 else { continue }
+            let hasBatch = tensor.shape.count == rank + 1
+            if hasBatch, batchFrom == nil {
+                batch = tensor.shape[0]
+                batchFrom = name
+            }
+            for (k, axis) in axes.enumerated() where extents[axis] < 0 { extents[axis] = tensor.shape[k + (hasBatch ? 1 : 0)] }
+        }
+        for k in extents.indices where extents[k] < 0 {
+            // Nothing runs over the axis from outside: there is nothing to say how long it is.
+            if !inputValues.contains(where: { $0.value.variance.isStream }) {
+                problem(.missingTensor, "no input says how long the axis '\(graph.axes[k].name)' is")
+            }
+            extents[k] = 0
+        }
+        if let given = data.lengths {
+            if graph.axes.count != 1 {
+                problem(.unsupported, "sequences of different length need a model over one axis")
+            } else if given.count != batch {
+                problem(.misshapenTensor, "'lengths' has \(given.count) entries for a batch of \(batch)")
+            } else if let bad = given.first(where: { $0 < 0 || $0 > extents[0] }) {
+                problem(.badData, "a length of \(bad) does not lie within 0 … \(extents[0])")
+            } else {
+                lengths = given
+            }
+        }
+    }
+
+    mutating func bindInputs() {
+        for (name, value, fallback) in inputValues {
+            let axes = graph.axes.indices.filter { value.variance.varies(over: $0) }
+            let expected = (value.variance.batch ? [batch] : []) + axes.map { extents[$0] } + stepSizes(value)
+            guard let tensor = data.inputs[name] else {
+                if let fallback {
+                    inputs[name] = Tensor([Double](repeating: fallback, count: expected.reduce(1, *)), shape: expected)
+                    continue
+                }
+                let kind = value.variance.isStream ? "input" : "once input"
+                problem(
+                    .missingTensor, "the \(kind) '\(name)' is missing; expected \(expectation(value))",
+                    help: nearest(name, among: data.inputs.keys.sorted()).map { "there is a tensor '\($0)'" })
+                continue
+            }
+            if tensor.shape == expected {
+                inputs[name] = tensor
+            } else if batch == 1, [1] + tensor.shape == expected {
+                inputs[name] = tensor.reshaped(expected)
+            } else {
+                problem(.misshapenTensor, "'\(name)' has the shape \(tensor.shape), expected \(expectation(value)) = \(expected)")
+                continue
+            }
+            check(tensor, holds: value.element, name)
+        }
+    }
+
+    private mutating func check(_ tensor: Tensor, holds element: ElementType, _ name: String) {
+        switch element {
+        case .real, .complex: return
+        case .int:
+            guard tensor.type.isFloating else { return }
+            if let bad = tensor.doubles().first(where: { $0 != $0.rounded() || abs($0) > 0x1p53 }) {
+                problem(.badData, "'\(name)' holds ints, and \(bad) is none")
+            }
+        case .bool:
+            if tensor.type != .bool, let bad = tensor.doubles().first(where: { $0 != 0 && $0 != 1 }) {
+                problem(.badData, "'\(name)' holds bools, and \(bad) is neither 0 nor 1")
+            }
+        }
+    }
+
+    mutating func bindParameters() {
+        for value in graph.values {
+            guard case .parameter(let info) = value.operation else { continue }
+            guard let tensor = data.parameters[info.path] ?? info.tensorName.flatMap({ data.parameters[$0] }) else {
+                problem(
+                    .missingTensor, "the parameter '\(info.path)' is missing; expected \(expectation(value))",
+                    help: nearest(info.path, among: data.parameters.keys.sorted()).map { "there is a tensor '\($0)'" })
+                continue
+            }
+            let expected = stepSizes(value)
+            guard tensor.shape == expected || tensor.count == 1 && expected.isEmpty else {
+                problem(.misshapenTensor, "the parameter '\(info.path)' has the shape \(tensor.shape), expected \(expectation(value)) = \(expected)")
+                continue
+            }
+            parameters[info.path] = tensor.shape == expected ? tensor : tensor.reshaped(expected)
+        }
+    }
+
+    /// Inputs that index a table directly must lie within it.
+    mutating func checkIndices() {
+        for value in graph.values {
+            guard case .gather(let table, let index) = value.operation, case .input(let name, _) = graph[source(of: index)].operation,
+                let tensor = inputs[name]
+            else { continue }
+            let size = graph[table].shape[0].size
+            let numbers = tensor.doubles()
+            let steps = max(1, extents.first ?? 1)
+            for (k, number) in numbers.enumerated() where number < 0 || number >= Double(size) {
+                if let lengths, !lengths.isEmpty, (k % max(1, numbers.count / max(batch, 1))) / max(1, numbers.count / max(batch * steps, 1)) >= lengths[k / max(1, numbers.count / max(batch, 1))] {
+                    continue  // Padding is never looked up in earnest: indices are clamped.
+                }
+                problem(.badData, "'\(name)' holds \(Int(number)) at position \(k), and the table it indexes has \(size) rows (0 … \(size - 1))")
+                break
+            }
+        }
+    }
+
+    private func source(of id: ValueID) -> ValueID {
+        var id = id
+        while true {
+            switch graph[id].operation {
+            case .rename(let operand), .broadcast(let operand, _), .reshape(let operand), .slice(let operand, _, _, _):
+                id = operand
+            case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window,
+                .gather, .delay, .overTime:
+                return id
+            }
+        }
+    }
+}
+
+extension Tensor {
+    /// The same elements in another shape of as many.
+    public func reshaped(_ shape: [Int]) -> Tensor {
+        precondition(shape.reduce(1, *) == count, "a reshaped tensor has as many elements")
+        return Tensor(type: type, shape: shape, storage: storage, byteOffset: byteOffset)
+    }
+}

@@ -1,0 +1,207 @@
+/// The size of an axis as an expression over dims: a sum of monomials with rational coefficients, in which exponents may
+/// be negative (`D/N · N` is `D`). Equal expressions are equal values.
+public struct DimExpression: Hashable, Sendable {
+    public indirect enum Atom: Hashable, Sendable {
+        case symbol(String)
+        /// `⌊numerator / divisor⌋`, which arises from strides.
+        case floor(DimExpression, Int)
+
+        var text: String {
+            switch self {
+            case .symbol(let name): name
+            case .floor(let numerator, let divisor): "floor((\(numerator)) / \(divisor))"
+            }
+        }
+    }
+
+    struct Fraction: Hashable, Sendable {
+        var numerator: Int
+        var denominator: Int
+
+        /// Nil where numbers leave the range in which they can be held.
+        init?(_ numerator: Int, _ denominator: Int) {
+            guard denominator != 0, numerator != .min, denominator != .min else { return nil }
+            var (a, b) = (abs(numerator), abs(denominator))
+            while b != 0 { (a, b) = (b, a % b) }
+            let sign = denominator < 0 ? -1 : 1
+            self.numerator = sign * numerator / max(a, 1)
+            self.denominator = sign * denominator / max(a, 1)
+        }
+
+        static func product(_ a: Fraction, _ b: Fraction) -> Fraction? {
+            let (n, overflow) = a.numerator.multipliedReportingOverflow(by: b.numerator)
+            let (d, overflow2) = a.denominator.multipliedReportingOverflow(by: b.denominator)
+            return overflow || overflow2 ? nil : Fraction(n, d)
+        }
+
+        static func sum(_ a: Fraction, _ b: Fraction) -> Fraction? {
+            let (x, o1) = a.numerator.multipliedReportingOverflow(by: b.denominator)
+            let (y, o2) = b.numerator.multipliedReportingOverflow(by: a.denominator)
+            let (n, o3) = x.addingReportingOverflow(y)
+            let (d, o4) = a.denominator.multipliedReportingOverflow(by: b.denominator)
+            return o1 || o2 || o3 || o4 ? nil : Fraction(n, d)
+        }
+    }
+
+    private typealias Monomial = [Atom: Int]
+    /// No coefficient is zero, no exponent is zero.
+    private var terms: [Monomial: Fraction]
+
+    private init(terms: [Monomial: Fraction]) { self.terms = terms }
+
+    public init(_ value: Int) {
+        terms = value == 0 ? [:] : Fraction(value, 1).map { [[:]: $0] } ?? [:]
+    }
+
+    public init(symbol: String) { self.init(atom: .symbol(symbol)) }
+
+    private init(atom: Atom) { terms = Fraction(1, 1).map { [[atom: 1]: $0] } ?? [:] }
+
+    /// The number, where no dim occurs.
+    public var constant: Int? {
+        if terms.isEmpty { return 0 }
+        guard terms.count == 1, let value = terms[[:]], value.denominator == 1 else { return nil }
+        return value.numerator
+    }
+
+    /// The dim, where the expression is nothing but its name.
+    public var symbol: String? {
+        guard terms.count == 1, let (monomial, coefficient) = terms.first, coefficient == Fraction(1, 1),
+            monomial.count == 1, let (atom, exponent) = monomial.first, exponent == 1, case .symbol(let name) = atom
+        else { return nil }
+        return name
+    }
+
+    public var symbols: Set<String> {
+        var result: Set<String> = []
+        for monomial in terms.keys {
+            for atom in monomial.keys {
+                switch atom {
+                case .symbol(let name): result.insert(name)
+                case .floor(let numerator, _): result.formUnion(numerator.symbols)
+                }
+            }
+        }
+        return result
+    }
+
+    // MARK: Arithmetic; nil where numbers grow out of range
+
+    public static func sum(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+        var terms = a.terms
+        for (monomial, coefficient) in b.terms {
+            guard let previous = terms[monomial] else {
+                terms[monomial] = coefficient
+                continue
+            }
+            guard let total = Fraction.sum(previous, coefficient) else { return nil }
+            terms[monomial] = total.numerator == 0 ? nil : total
+        }
+        return DimExpression(terms: terms)
+    }
+
+    public static func product(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+        guard a.terms.count * b.terms.count <= 256 else { return nil }
+        var result = DimExpression(0)
+        for (m, x) in a.terms {
+            for (n, y) in b.terms {
+                let monomial = m.merging(n, uniquingKeysWith: +).filter { $0.value != 0 }
+                guard let coefficient = Fraction.product(x, y), let next = sum(result, DimExpression(terms: [monomial: coefficient]))
+                else { return nil }
+                result = next
+            }
+        }
+        return result
+    }
+
+    public static func difference(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+        product(b, DimExpression(-1)).flatMap { sum(a, $0) }
+    }
+
+    /// Nil also where the divisor is zero or a sum.
+    public static func quotient(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+        guard b.terms.count == 1, let (monomial, coefficient) = b.terms.first,
+            let inverse = Fraction(coefficient.denominator, coefficient.numerator)
+        else { return nil }
+        return product(a, DimExpression(terms: [monomial.mapValues { -$0 }: inverse]))
+    }
+
+    /// `⌊a / divisor⌋`
+    public static func floor(_ a: DimExpression, dividedBy divisor: Int) -> DimExpression {
+        if divisor == 1 { return a }
+        if let constant = a.constant {
+            return DimExpression(Int((Double(constant) / Double(divisor)).rounded(.down)))
+        }
+        return DimExpression(atom: .floor(a, divisor))
+    }
+
+    /// The expression with dims replaced by expressions; nil where numbers grow out of range.
+    public func substituting(_ values: [String: DimExpression]) -> DimExpression? {
+        var result = DimExpression(0)
+        for (monomial, coefficient) in terms {
+            var term: DimExpression? = DimExpression(terms: [[:]: coefficient])
+            for (atom, exponent) in monomial {
+                let value: DimExpression?
+                switch atom {
+                case .symbol(let name): value = values[name] ?? DimExpression(symbol: name)
+                case .floor(let numerator, let divisor):
+                    value = numerator.substituting(values).map { DimExpression.floor($0, dividedBy: divisor) }
+                }
+                guard let value else { return nil }
+                for _ in 0..<abs(exponent) {
+                    term = term.flatMap { exponent > 0 ? DimExpression.product($0, value) : DimExpression.quotient($0, value) }
+                }
+            }
+            guard let term, let next = DimExpression.sum(result, term) else { return nil }
+            result = next
+        }
+        return result
+    }
+
+    /// The number for given dims; nil where a dim is missing or the number is not whole.
+    public func evaluate(_ values: [String: Int]) -> Int? {
+        substituting(values.mapValues { DimExpression($0) })?.constant
+    }
+
+    /// The value of the one unknown dim for which the expression is `size`; nil where it is not linear in it.
+    public func solve(for name: String, equalling size: Int, given values: [String: Int]) -> Int? {
+        var known = values
+        known[name] = nil
+        func at(_ x: Int) -> Int? {
+            known[name] = x
+            return evaluate(known)
+        }
+        // Linear: f(x) = a·x + b; tried at points where divisions are likely to be whole.
+        if let one = at(1), let two = at(2), two != one {
+            let slope = two - one
+            guard (size - one) % slope == 0 else { return nil }
+            let x = 1 + (size - one) / slope
+            return at(x) == size ? x : nil
+        }
+        return nil
+    }
+}
+
+extension DimExpression: CustomStringConvertible {
+    /// Canonical text, such as `4*H` or `D/N`.
+    public var description: String {
+        guard !terms.isEmpty else { return "0" }
+        let parts = terms.map { monomial, coefficient -> String in
+            var factors: [String] = []
+            var divisors: [String] = []
+            for (atom, exponent) in monomial.sorted(by: { $0.key.text < $1.key.text }) {
+                for _ in 0..<abs(exponent) {
+                    if exponent > 0 { factors.append(atom.text) } else { divisors.append(atom.text) }
+                }
+            }
+            if abs(coefficient.numerator) != 1 || factors.isEmpty { factors.insert("\(abs(coefficient.numerator))", at: 0) }
+            if coefficient.denominator != 1 { divisors.insert("\(coefficient.denominator)", at: 0) }
+            return (coefficient.numerator < 0 ? "-" : "+") + factors.joined(separator: "*") + divisors.map { "/" + $0 }.joined()
+        }
+        let sorted = parts.sorted { ($0.hasPrefix("-") ? 1 : 0, Self.isNumber($0) ? 1 : 0, $0) < ($1.hasPrefix("-") ? 1 : 0, Self.isNumber($1) ? 1 : 0, $1) }
+        let joined = sorted.joined(separator: " ").replacing("+", with: "+ ").replacing("-", with: "- ")
+        return joined.hasPrefix("+ ") ? String(joined.dropFirst(2)) : joined.replacing("- ", with: "-", maxReplacements: 1)
+    }
+
+    private static func isNumber(_ text: String) -> Bool { text.dropFirst().allSatisfy(\.isNumber) }
+}

@@ -1,0 +1,304 @@
+import RecSource
+import RecStream
+import RecSyntax
+
+extension ModelTyper {
+    /// What an expression stands for; its values are added to the model.
+    func meaning(of expression: Expression) throws -> Meaning {
+        switch expression.kind {
+        case .error:
+            throw Abandoned()
+        case .integer(let number):
+            return .value(add(.primitive(.constant(.int(number))), .int, [], .none, expression.span))
+        case .real(let number):
+            return .value(constant(number, expression.span))
+        case .boolean(let truth):
+            return .value(add(.primitive(.constant(.bool(truth))), .bool, [], .none, expression.span))
+        case .name(let name):
+            return try meaning(of: name, at: expression.span)
+        case .unary(.negate, let operand):
+            return .value(try negated(operand, expression.span))
+        case .unary(.not, let operand):
+            let value = try value(of: operand)
+            try require(value, is: [.bool], "'not'", operand.span)
+            return .value(unary(.not, value, expression.span))
+        case .binary(let syntax, let left, let right):
+            return .value(try binary(syntax, left, right, expression.span))
+        case .conditional(let condition, let yes, let no):
+            return .value(try conditional(condition, yes, no, expression.span))
+        case .call(let name, let brackets, let arguments):
+            return try call(name, brackets, arguments, expression.span)
+        case .index(let subject, let items):
+            return .value(try indexed(subject, items, expression.span))
+        case .member(let subject, let name):
+            return .value(try member(subject, name, expression.span))
+        case .rename(let subject, let names):
+            return .value(try renamed(subject, names, expression.span))
+        case .pipe(let subject, let function):
+            return try piped(subject, function, expression.span)
+        case .fold(let monoid, let elements):
+            return try fold(monoid, elements, expression.span)
+        case .array:
+            throw report(
+                .wrongArgument, "a list of numbers is not a value", at: expression.span,
+                help: "lists stand in examples, and as the shape in reshape(x, […])")
+        }
+    }
+
+    private func negated(_ operand: Expression, _ span: SourceSpan) throws -> ValueID {
+        let value = try value(of: operand)
+        if case .primitive(.constant(let scalar)) = model[value].operation {
+            switch scalar {
+            case .int(let number): return add(.primitive(.constant(.int(-number))), .int, [], .none, span)
+            case .real(let number): return constant(-number, span)
+            case .bool, .complex: break
+            }
+        }
+        try require(value, is: [.real, .int, .complex], "'-'", operand.span)
+        return unary(.negate, value, span)
+    }
+
+    // MARK: Primitive builders
+
+    func unary(_ function: UnaryOperator, _ value: ValueID, _ span: SourceSpan, to element: ElementType? = nil) -> ValueID {
+        let operand = model[value]
+        return add(
+            .primitive(.unary(function, value)), element ?? operand.element, operand.shape, operand.variance, span)
+    }
+
+    /// Both operands have one shape and element type.
+    func apply(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ span: SourceSpan) -> ValueID {
+        let element: ElementType
+        switch function {
+        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: element = .bool
+        case .complex: element = .complex
+        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp: element = model[a].element
+        }
+        return add(
+            .primitive(.binary(function, a, b)), element, model[a].shape, model[a].variance.union(model[b].variance), span)
+    }
+
+    func require(_ value: ValueID, is allowed: [ElementType], _ what: String, _ span: SourceSpan) throws {
+        let element = model[value].element
+        guard !allowed.contains(element) else { return }
+        var help: String?
+        if element == .bool { help = "choose numbers with 'if … then 1 else 0'" }
+        if allowed == [.bool] { help = "compare it, as in x > 0" }
+        if element == .int, allowed.contains(.real) { help = "convert it with real(x)" }
+        if element == .complex { help = "use re(x), im(x) or abs(x)" }
+        throw report(
+            .wrongElementType, "\(what) does not work on \(element.rawValue) values", at: span,
+            caption: "\(describe(value)) here", help: help)
+    }
+
+    /// The value with element type `element`, where that is a promotion.
+    func converted(_ value: ValueID, to element: ElementType, _ span: SourceSpan) throws -> ValueID {
+        switch (model[value].element, element) {
+        case (let from, let to) where from == to: return value
+        case (.int, .real):
+            if case .primitive(.constant(.int(let number))) = model[value].operation { return constant(Double(number), span) }
+            return unary(.toReal, value, span, to: .real)
+        case (.int, .complex):
+            return unary(.toComplex, try converted(value, to: .real, span), span, to: .complex)
+        case (.real, .complex): return unary(.toComplex, value, span, to: .complex)
+        case (let from, let to):
+            throw report(
+                .wrongElementType, "a \(from.rawValue) value stands where a \(to.rawValue) one is needed", at: span,
+                help: from == .bool ? "choose numbers with 'if … then 1 else 0'" : nil)
+        }
+    }
+
+    /// Both values with the wider of their element types.
+    func promoted(_ a: ValueID, _ b: ValueID, _ spanA: SourceSpan, _ spanB: SourceSpan) throws -> (ValueID, ValueID) {
+        let order: [ElementType] = [.bool, .int, .real, .complex]
+        let (x, y) = (model[a].element, model[b].element)
+        guard x != y else { return (a, b) }
+        let wider = (order.firstIndex(of: x) ?? 0) > (order.firstIndex(of: y) ?? 0) ? x : y
+        return (try converted(a, to: wider, spanA), try converted(b, to: wider, spanB))
+    }
+
+    // MARK: Operators
+
+    private func binary(_ syntax: BinarySyntax, _ left: Expression, _ right: Expression, _ span: SourceSpan) throws -> ValueID {
+        let a = Result { try value(of: left) }
+        let b = Result { try value(of: right) }
+        let (x, y) = (try a.get(), try b.get())
+        let spans = (left.span, right.span)
+        switch syntax {
+        case .matmul:
+            return try contracted(x, y, spans, span)
+        case .and, .or:
+            try require(x, is: [.bool], "'\(syntax.rawValue)'", left.span)
+            try require(y, is: [.bool], "'\(syntax.rawValue)'", right.span)
+            return try elementwise(syntax == .and ? .and : .or, x, y, spans, span)
+        case .equal, .notEqual:
+            return try elementwise(syntax == .equal ? .equal : .notEqual, x, y, spans, span)
+        case .less: return try ordered(.less, x, y, spans, span)
+        case .lessOrEqual: return try ordered(.lessOrEqual, x, y, spans, span)
+        case .greaterOrEqual: return try ordered(.greaterOrEqual, x, y, spans, span)
+        case .greater: return try ordered(.greater, x, y, spans, span)
+        case .add: return try arithmetic(.add, x, y, spans, span)
+        case .subtract: return try arithmetic(.subtract, x, y, spans, span)
+        case .multiply: return try arithmetic(.multiply, x, y, spans, span)
+        case .divide: return try arithmetic(.divide, x, y, spans, span)
+        case .power: return try power(x, y, spans, span)
+        }
+    }
+
+    private func ordered(
+        _ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
+    ) throws -> ValueID {
+        try require(a, is: [.real, .int], "a comparison", spans.0)
+        try require(b, is: [.real, .int], "a comparison", spans.1)
+        return try elementwise(function, a, b, spans, span)
+    }
+
+    private func arithmetic(
+        _ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
+    ) throws -> ValueID {
+        try require(a, is: [.real, .int, .complex], "arithmetic", spans.0)
+        try require(b, is: [.real, .int, .complex], "arithmetic", spans.1)
+        var (a, b) = (a, b)
+        if function == .divide {
+            // Division leaves the integers.
+            if model[a].element == .int { a = try converted(a, to: .real, spans.0) }
+            if model[b].element == .int { b = try converted(b, to: .real, spans.1) }
+        }
+        return try elementwise(function, a, b, spans, span)
+    }
+
+    /// Small whole exponents are multiplications, which hold for negative bases and complex numbers too.
+    private func power(
+        _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
+    ) throws -> ValueID {
+        if case .primitive(.constant(.int(let exponent))) = model[b].operation, (1...8).contains(exponent) {
+            try require(a, is: [.real, .int, .complex], "'^'", spans.0)
+            return (1..<exponent).reduce(a) { product, _ in apply(.multiply, product, a, span) }
+        }
+        try require(a, is: [.real, .int], "'^'", spans.0)
+        try require(b, is: [.real, .int], "'^'", spans.1)
+        return try elementwise(
+            .power, try converted(a, to: .real, spans.0), try converted(b, to: .real, spans.1), spans, span)
+    }
+
+    func elementwise(
+        _ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
+    ) throws -> ValueID {
+        let (x, y) = try promoted(a, b, spans.0, spans.1)
+        let (left, right) = try aligned(x, y, spans, span)
+        return apply(function, left, right, span)
+    }
+
+    private func conditional(_ condition: Expression, _ yes: Expression, _ no: Expression, _ span: SourceSpan) throws -> ValueID {
+        let test = Result { try value(of: condition) }
+        let first = Result { try value(of: yes) }
+        let second = Result { try value(of: no) }
+        var (c, a, b) = (try test.get(), try first.get(), try second.get())
+        try require(c, is: [.bool], "the condition of 'if'", condition.span)
+        (a, b) = try promoted(a, b, yes.span, no.span)
+        (a, b) = try aligned(a, b, (yes.span, no.span), span)
+        (c, a) = try aligned(c, a, (condition.span, yes.span), span)
+        b = try broadcast(b, to: model[a].shape, no.span)
+        let variance = model[c].variance.union(model[a].variance).union(model[b].variance)
+        return add(
+            .primitive(.select(c, then: a, otherwise: b)), model[a].element, model[a].shape, variance, span)
+    }
+
+    // MARK: Contraction
+
+    private func contracted(
+        _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
+    ) throws -> ValueID {
+        try require(a, is: [.real, .int, .complex], "'@'", spans.0)
+        try require(b, is: [.real, .int, .complex], "'@'", spans.1)
+        let (x, y) = try promoted(a, b, spans.0, spans.1)
+        guard let last = model[x].shape.last, let first = model[y].shape.first else {
+            let scalar = model[x].shape.isEmpty ? spans.0 : spans.1
+            throw report(
+                .shapeMismatch, "'@' contracts two axes, and a scalar has none", at: scalar,
+                caption: shapes(a, b, spans), help: "multiply with '*'")
+        }
+        guard last.size == first.size else {
+            throw report(
+                .shapeMismatch, "'\(sources.text(of: span))' contracts \(last.name) with \(first.name)", at: span,
+                caption: shapes(a, b, spans), help: contractionHelp(a, b, spans))
+        }
+        let rankX = model[x].shape.count
+        let leftLabels = Array(0..<rankX)
+        let rightLabels = [rankX - 1] + (1..<max(model[y].shape.count, 1)).map { rankX + $0 }
+        let result = Array(leftLabels.dropLast()) + rightLabels.dropFirst()
+        return add(
+            .primitive(
+                .contract(
+                    Contraction(
+                        left: x, right: y, leftLabels: leftLabels, rightLabels: Array(rightLabels), resultLabels: result))),
+            model[x].element, model[x].shape.dropLast() + model[y].shape.dropFirst(),
+            model[x].variance.union(model[y].variance), span)
+    }
+
+    private func contractionHelp(_ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan)) -> String? {
+        let (x, y) = (model[a].shape, model[b].shape)
+        let (left, right) = (sources.text(of: spans.0), sources.text(of: spans.1))
+        if x.count == 2, x[0].size == y[0].size { return "did you mean \(left).T @ \(right)?" }
+        if y.count == 2, let last = x.last, last.size == y[1].size { return "did you mean \(left) @ \(right).T?" }
+        if x.count == 1, y.count == 2 || x.count == 2, y.count >= 1, let last = y.last, last.size == x.first?.size {
+            return "did you mean \(right) @ \(left)?"
+        }
+        return nil
+    }
+
+    // MARK: Members and names
+
+    private func member(_ subject: Expression, _ name: Identifier, _ span: SourceSpan) throws -> ValueID {
+        let meaning = try meaning(of: subject)
+        if case .record(let fields, let what) = meaning {
+            if let field = fields.first(where: { $0.name == name.text }) { return field.value }
+            throw report(
+                .unknownName, "'\(what)' has no '\(name.text)'", at: name.span,
+                help: nearest(name.text, among: fields.map(\.name)).map { "did you mean '\($0)'?" }
+                    ?? "it has \(fields.map(\.name).joined(separator: ", "))")
+        }
+        let value = try single(meaning, at: subject.span)
+        guard name.text == "T" else {
+            throw report(
+                .unknownName, "'\(sources.text(of: subject.span))' has no '\(name.text)'", at: name.span,
+                help: "a value has .T, its transpose")
+        }
+        let shape = model[value].shape
+        guard shape.count == 2 else {
+            throw report(
+                .shapeMismatch, "'.T' transposes a matrix, and this has \(shape.count) axes", at: span,
+                caption: describe(value))
+        }
+        return add(
+            .primitive(.broadcast(value, from: [1, 0])), model[value].element, [shape[1], shape[0]], model[value].variance,
+            span)
+    }
+
+    private func renamed(_ subject: Expression, _ names: [Expression], _ span: SourceSpan) throws -> ValueID {
+        let value = try value(of: subject)
+        let shape = try names.map { try typedDim($0) }
+        let old = model[value].shape
+        guard old.count == shape.count, zip(old, shape).allSatisfy({ $0.size == $1.size }) else {
+            throw report(
+                .shapeMismatch, "'as' renames axes, it does not change their sizes", at: span,
+                caption: "\(describe(value)) as \(describe(shape, .real))", help: "use reshape(x, […]) for another shape")
+        }
+        return add(.primitive(.rename(value)), model[value].element, shape, model[value].variance, span)
+    }
+
+    private func piped(_ subject: Expression, _ function: Expression, _ span: SourceSpan) throws -> Meaning {
+        switch function.kind {
+        case .name(let name):
+            return try call(
+                Identifier(text: name, span: function.span), nil, [Argument(label: nil, value: subject)], span)
+        case .call(let name, let brackets, let arguments):
+            return try call(name, brackets, [Argument(label: nil, value: subject)] + arguments, span)
+        case .integer, .real, .boolean, .unary, .binary, .conditional, .index, .member, .rename, .pipe, .fold, .array,
+            .error:
+            throw report(
+                .wrongArgument, "'|>' passes a value on to a function or a layer", at: function.span,
+                help: "write its name: x |> f")
+        }
+    }
+}

@@ -1,0 +1,141 @@
+import RecSource
+import RecStream
+import RecSyntax
+
+extension ModelTyper {
+    /// `h[t-1]`, `x[0:H]`, `E[token]`, `x[3]`
+    func indexed(_ subject: Expression, _ items: [IndexItem], _ span: SourceSpan) throws -> ValueID {
+        let isTime = items.map { item -> Bool in
+            if case .at(let expression) = item { return mentionsAxis(expression) }
+            return false
+        }
+        let times = zip(items, isTime).filter(\.1).map(\.0)
+        let others = zip(items, isTime).filter { !$0.1 }.map(\.0)
+        var value: ValueID
+        if times.isEmpty {
+            value = try self.value(of: subject)
+        } else {
+            value = try delayed(subject, offsets: try offsets(times, span), span: span)
+        }
+        guard !others.isEmpty else { return value }
+        guard others.count <= model[value].shape.count else {
+            throw report(
+                .badSlice, "\(others.count) indices for \(model[value].shape.count) axes", at: span, caption: describe(value))
+        }
+        var axis = 0
+        for item in others {
+            switch item {
+            case .range(let lower, let upper, let place):
+                value = try sliced(value, axis: axis, lower, upper, place)
+                axis += 1
+            case .at(let expression):
+                if let position = try? quietly({ try self.dimExpression(expression) }) {
+                    value = try picked(value, axis: axis, position, expression.span)
+                } else {
+                    value = try gathered(value, expression, isOnly: others.count == 1, span)
+                    axis += 1
+                }
+            }
+        }
+        return value
+    }
+
+    private func mentionsAxis(_ expression: Expression) -> Bool {
+        switch expression.kind {
+        case .name(let name): model.axes.contains { $0.name == name }
+        case .binary(_, let a, let b): mentionsAxis(a) || mentionsAxis(b)
+        case .unary(_, let a): mentionsAxis(a)
+        case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: false
+        }
+    }
+
+    /// The distance along each axis; an axis that is not named is not moved along.
+    private func offsets(_ items: [IndexItem], _ span: SourceSpan) throws -> [Int] {
+        var offsets = [Int](repeating: 0, count: model.axes.count)
+        var seen: Set<Int> = []
+        for item in items {
+            guard case .at(let expression) = item else { continue }
+            let (axis, offset) = try offset(expression)
+            guard seen.insert(axis).inserted else {
+                throw report(.delayNotConstant, "'\(model.axes[axis].name)' stands twice in this index", at: span)
+            }
+            offsets[axis] = offset
+        }
+        return offsets
+    }
+
+    private func offset(_ expression: Expression) throws -> (axis: Int, offset: Int) {
+        func axis(_ expression: Expression) -> Int? {
+            guard case .name(let name) = expression.kind else { return nil }
+            return model.axes.firstIndex { $0.name == name }
+        }
+        if let axis = axis(expression) { return (axis, 0) }
+        if case .binary(let syntax, let left, let right) = expression.kind, syntax == .add || syntax == .subtract,
+            let axis = axis(left), let distance = try? quietly({ try self.constantInteger(right, "a delay") })
+        {
+            guard abs(distance) <= 1 << 20 else {
+                throw report(.tooLarge, "a delay of \(distance) steps is too long", at: right.span)
+            }
+            return (axis, syntax == .add ? distance : -distance)
+        }
+        throw report(
+            .delayNotConstant, "a delay is a constant number of steps", at: expression.span,
+            help: "write \(model.axes[0].name)-1, \(model.axes[0].name)-2, …")
+    }
+
+    private func sliced(
+        _ value: ValueID, axis: Int, _ lower: Expression?, _ upper: Expression?, _ span: SourceSpan
+    ) throws -> ValueID {
+        let dim = model[value].shape[axis]
+        let start = try lower.map { try dimExpression($0) } ?? DimExpression(0)
+        let end = try upper.map { try dimExpression($0) } ?? dim.size
+        guard let length = DimExpression.difference(end, start), let rest = DimExpression.difference(dim.size, end) else {
+            throw report(.tooLarge, "this size is too large", at: span)
+        }
+        let isBad = [start.constant, length.constant.map { $0 - 1 }, rest.constant].contains { $0.map { $0 < 0 } ?? false }
+        guard !isBad else {
+            throw report(
+                .badSlice, "\(start):\(end) does not lie within the axis '\(dim.name)' of size \(dim.size)", at: span,
+                caption: describe(value))
+        }
+        var shape = model[value].shape
+        shape[axis] = length == dim.size ? dim : namedDim(length)
+        return add(
+            .slice(value, axis: axis, start: start, stride: 1), model[value].element, shape, model[value].variance, span)
+    }
+
+    /// One element along an axis, which goes away.
+    private func picked(_ value: ValueID, axis: Int, _ position: DimExpression, _ span: SourceSpan) throws -> ValueID {
+        let dim = model[value].shape[axis]
+        if let at = position.constant, let size = dim.size.constant, at < 0 || at >= size {
+            throw report(
+                .badSlice, "\(at) does not lie within the axis '\(dim.name)' of size \(size)", at: span, caption: describe(value),
+                help: "indices begin with 0")
+        }
+        if let at = position.constant, at < 0 {
+            throw report(.badSlice, "an index is not negative", at: span, help: "count from the front: \(dim.name)-1 is the last element")
+        }
+        var shape = model[value].shape
+        shape[axis] = TypedDim("1", DimExpression(1))
+        let slice = add(
+            .slice(value, axis: axis, start: position, stride: 1), model[value].element, shape, model[value].variance, span)
+        shape.remove(at: axis)
+        return add(.primitive(.reshape(slice)), model[value].element, shape, model[value].variance, span)
+    }
+
+    private func gathered(_ table: ValueID, _ expression: Expression, isOnly: Bool, _ span: SourceSpan) throws -> ValueID {
+        let index = try value(of: expression)
+        guard model[index].element == .int else {
+            throw report(
+                .wrongElementType, "an index is an int, this is \(describe(index))", at: expression.span,
+                help: model[index].element == .real ? "convert it with int(x), or declare the input as int" : nil)
+        }
+        guard isOnly else {
+            throw report(.unsupported, "a computed index stands alone in its brackets", at: span, help: "take one axis after the other")
+        }
+        let shape = model[index].shape + model[table].shape.dropFirst()
+        return add(
+            .primitive(.gather(table: table, index: index)), model[table].element, shape,
+            model[table].variance.union(model[index].variance), span)
+    }
+}

@@ -1,0 +1,87 @@
+import RecSource
+import RecSyntax
+
+/// All files of a program, parsed: the main file and what it imports.
+public struct ProgramSyntax: Sendable {
+    public var models: [String: ModelDeclaration] = [:]
+    public var functions: [String: FunctionDeclaration] = [:]
+    public var monoids: [String: MonoidDeclaration] = [:]
+    /// Models of the main file in order.
+    public var mainFileModels: [String] = []
+}
+
+/// Reads a file and those it imports.
+public struct ProgramLoader {
+    /// Gives the text and the full path of an import, as seen from the importing file; nil where there is none.
+    public typealias Reader = (_ path: String, _ importingPath: String) -> (path: String, text: String)?
+
+    public private(set) var sources = SourceMap()
+    public private(set) var program = ProgramSyntax()
+    public private(set) var diagnostics: [Diagnostic] = []
+    private let reader: Reader
+    private var loaded: Set<String> = []
+    private var open: [String] = []
+
+    public init(path: String, text: String, reader: @escaping Reader) {
+        self.reader = reader
+        load(path: path, text: text, isMain: true)
+    }
+
+    private mutating func load(path: String, text: String, isMain: Bool) {
+        loaded.insert(path)
+        open.append(path)
+        defer { open.removeLast() }
+        let file = sources.add(path: path, text: text)
+        let (tree, problems) = parse(file, in: sources)
+        diagnostics += problems
+        for item in tree.items {
+            switch item {
+            case .importFile(let declaration): follow(declaration, from: path)
+            case .model(let model):
+                if claim(model.name) {
+                    program.models[model.name.text] = model
+                    if isMain { program.mainFileModels.append(model.name.text) }
+                }
+            case .function(let function):
+                if Builtins.names.contains(function.name.text) {
+                    diagnostics.append(
+                        Diagnostic(
+                            .duplicateDefinition, "'\(function.name.text)' is a function of the language", at: function.name.span,
+                            help: "give yours another name"))
+                } else if claim(function.name) {
+                    program.functions[function.name.text] = function
+                }
+            case .monoid(let monoid):
+                if claim(monoid.name) { program.monoids[monoid.name.text] = monoid }
+            }
+        }
+    }
+
+    private mutating func follow(_ declaration: ImportDeclaration, from path: String) {
+        guard let (full, text) = reader(declaration.path, path) else {
+            diagnostics.append(
+                Diagnostic(
+                    .importNotFound, "there is no file '\(declaration.path)'", at: declaration.pathSpan,
+                    help: "paths are relative to the file that imports"))
+            return
+        }
+        if open.contains(full) {
+            diagnostics.append(
+                Diagnostic(
+                    .circularImport, "the files import each other: \((open.drop { $0 != full } + [full]).joined(separator: " → "))",
+                    at: declaration.pathSpan, help: "move what both need into a third file"))
+            return
+        }
+        if !loaded.contains(full) { load(path: full, text: text, isMain: false) }
+    }
+
+    private mutating func claim(_ name: Identifier) -> Bool {
+        let previous = program.models[name.text]?.name ?? program.functions[name.text]?.name ?? program.monoids[name.text]?.name
+        guard let previous else { return true }
+        diagnostics.append(
+            Diagnostic(
+                .duplicateDefinition, "'\(name.text)' is defined twice", at: name.span,
+                labels: [Diagnostic.Label(span: previous.span, text: "the first definition")]))
+        return false
+    }
+}

@@ -1,0 +1,163 @@
+import RecSource
+import RecStream
+import RecSyntax
+
+extension ModelTyper {
+    /// `sum[K](x)`, `mean[t](x)` and the like.
+    func reduction(_ call: Builtins.Call) throws -> ValueID {
+        let name = call.name.text
+        let expressions = try arguments(call, 1...1, brackets: true)
+        let span = expressions[0].span
+        var value = try value(of: expressions[0])
+        let (times, dims) = try split(brackets: call.brackets)
+        if dims != nil || times.isEmpty { value = try reduceInStep(name, value, dims, call, span) }
+        for axis in times { value = try reduceOverTime(name, value, axis, call) }
+        return value
+    }
+
+    /// The axes of time and the axes of the step that stand in the brackets; no brackets mean all axes of the step.
+    private func split(brackets: [Expression]?) throws -> (times: [Int], dims: [Expression]?) {
+        guard let brackets else { return ([], nil) }
+        var times: [Int] = []
+        var dims: [Expression] = []
+        for expression in brackets {
+            if case .name(let name) = expression.kind, let axis = model.axes.firstIndex(where: { $0.name == name }) {
+                times.append(axis)
+            } else {
+                dims.append(expression)
+            }
+        }
+        return (times, dims.isEmpty ? nil : dims)
+    }
+
+    private func reduceOverTime(_ name: String, _ value: ValueID, _ axis: Int, _ call: Builtins.Call) throws -> ValueID {
+        guard let kind = TimeReduceKind(rawValue: name) else {
+            throw report(
+                .unsupported, "'\(name)' cannot run over the axis '\(model.axes[axis].name)'", at: call.name.span,
+                help: "over time there are sum, mean, max, min, first and last")
+        }
+        guard model[value].variance.varies(over: axis) else {
+            throw report(
+                .notAStream, "this does not vary over '\(model.axes[axis].name)'", at: call.positional[0].span,
+                help: "use it as it is")
+        }
+        var value = value
+        switch kind {
+        case .sum, .max, .min: try require(value, is: [.real, .int], "'\(name)' over time", call.positional[0].span)
+        case .mean:
+            try require(value, is: [.real, .int], "'mean' over time", call.positional[0].span)
+            value = try converted(value, to: .real, call.positional[0].span)
+        case .first, .last: break
+        }
+        return add(
+            .primitive(.overTime(kind, value, axis: axis)), model[value].element, model[value].shape,
+            model[value].variance.removing(axis: axis), call.span)
+    }
+
+    private func reduceInStep(
+        _ name: String, _ given: ValueID, _ brackets: [Expression]?, _ call: Builtins.Call, _ span: SourceSpan
+    ) throws -> ValueID {
+        var value = given
+        let axes = try brackets.map { try stepAxes($0, of: value) } ?? Array(model[value].shape.indices)
+        guard !axes.isEmpty else {
+            throw report(.shapeMismatch, "there is nothing to reduce: this is a scalar", at: span, caption: describe(value))
+        }
+        switch name {
+        case "first", "last":
+            throw report(
+                .wrongArgument, "'\(name)' takes a step of a stream: \(name)[\(model.axes[0].name)](…)", at: call.span)
+        case "sum":
+            try require(value, is: [.real, .int, .complex], "'sum'", span)
+            return reduce(.sum, value, axes, call.span)
+        case "prod":
+            try require(value, is: [.real, .int], "'prod'", span)
+            return reduce(.product, value, axes, call.span)
+        case "min", "max":
+            try require(value, is: [.real, .int], "'\(name)'", span)
+            return reduce(name == "min" ? .min : .max, value, axes, call.span)
+        case "argmax":
+            try require(value, is: [.real, .int], "'argmax'", span)
+            guard axes.count == 1 else {
+                throw report(
+                    .ambiguousDim, "'argmax' runs over one axis", at: call.span, caption: describe(value),
+                    help: "name it: argmax[\(model[value].shape[0].name)](…)")
+            }
+            return reduce(.argmax, value, axes, call.span)
+        default: break
+        }
+        try require(value, is: name == "mean" || name == "norm" ? [.real, .int] : [.real, .int], "'\(name)'", span)
+        value = try converted(value, to: .real, span)
+        switch name {
+        case "logsumexp":
+            return reduce(.logsumexp, value, axes, call.span)
+        case "mean":
+            return try mean(value, axes, call.span)
+        case "norm":
+            return unary(.sqrt, reduce(.sum, apply(.multiply, value, value, call.span), axes, call.span), call.span)
+        default:
+            // softmax: shifted by the largest, so that no exponential overflows.
+            let largest = try spread(reduce(.max, value, axes, call.span), like: value, without: axes, call.span)
+            let weights = unary(.exp, apply(.subtract, value, largest, call.span), call.span)
+            let total = try spread(reduce(.sum, weights, axes, call.span), like: value, without: axes, call.span)
+            return apply(.divide, weights, total, call.span)
+        }
+    }
+
+    /// The positions of named axes, ascending.
+    func stepAxes(_ brackets: [Expression], of value: ValueID) throws -> [Int] {
+        let shape = model[value].shape
+        var axes: [Int] = []
+        for expression in brackets {
+            let wanted: String
+            if case .name(let name) = expression.kind { wanted = name } else { wanted = try dimExpression(expression).description }
+            let places = shape.indices.filter { shape[$0].name == wanted }
+            guard let axis = places.first else {
+                throw report(
+                    .unknownDim, "there is no axis '\(wanted)' in \(describe(value))", at: expression.span,
+                    help: nearest(wanted, among: shape.map(\.name)).map { "did you mean '\($0)'?" })
+            }
+            guard places.count == 1 else {
+                throw report(
+                    .ambiguousDim, "'\(wanted)' stands \(places.count) times in \(describe(value))", at: expression.span,
+                    help: "give one of the axes another name with 'as'")
+            }
+            guard !axes.contains(axis) else {
+                throw report(.ambiguousDim, "'\(wanted)' is named twice", at: expression.span)
+            }
+            axes.append(axis)
+        }
+        return axes.sorted()
+    }
+
+    func reduce(_ kind: ReduceKind, _ value: ValueID, _ axes: [Int], _ span: SourceSpan) -> ValueID {
+        let shape = model[value].shape.indices.filter { !axes.contains($0) }.map { model[value].shape[$0] }
+        return add(
+            .primitive(.reduce(kind, value, axes: axes)), kind == .argmax ? .int : model[value].element, shape,
+            model[value].variance, span)
+    }
+
+    func mean(_ value: ValueID, _ axes: [Int], _ span: SourceSpan) throws -> ValueID {
+        let total = reduce(.sum, value, axes, span)
+        var count = DimExpression(1)
+        for axis in axes {
+            guard let next = DimExpression.product(count, model[value].shape[axis].size) else {
+                throw report(.tooLarge, "this size is too large", at: span)
+            }
+            count = next
+        }
+        let number = unary(.toReal, add(.dim(count), .int, [], .none, span), span, to: .real)
+        return apply(.divide, total, try broadcast(number, to: model[total].shape, span), span)
+    }
+
+    /// A reduced value over the axes of the value it came from, by position.
+    func spread(_ value: ValueID, like whole: ValueID, without axes: [Int], _ span: SourceSpan) throws -> ValueID {
+        var kept = 0
+        let from = model[whole].shape.indices.map { axis -> Int? in
+            if axes.contains(axis) { return nil }
+            defer { kept += 1 }
+            return kept
+        }
+        return add(
+            .primitive(.broadcast(value, from: from)), model[value].element, model[whole].shape, model[value].variance, span)
+    }
+}
