@@ -1,0 +1,79 @@
+import RecSource
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A fault of a data file: which file, and what is wrong with it.
+func fileProblem(_ path: String, _ reason: String, help: String? = nil) -> Diagnostic {
+    Diagnostic(.fileProblem, "\(path): \(reason)", at: nil, help: help)
+}
+
+extension TensorStorage {
+    /// The bytes of a file, mapped: nothing is read before it is looked at.
+    static func mapping(_ path: String) throws(Diagnostic) -> TensorStorage {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw fileProblem(path, String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw fileProblem(path, String(cString: strerror(errno))) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw fileProblem(path, "this is not a regular file") }
+        let count = Int(status.st_size)
+        guard count > 0 else { return TensorStorage(bytes: UnsafeRawBufferPointer(start: nil, count: 0)) {} }
+        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            throw fileProblem(path, "cannot be mapped: \(String(cString: strerror(errno)))")
+        }
+        return TensorStorage(bytes: UnsafeRawBufferPointer(start: start, count: count)) { munmap(start, count) }
+    }
+}
+
+/// Writes a file whole or not at all: into a temporary file beside it, which then takes its name.
+func writeAtomically(_ bytes: [[UInt8]], to path: String) throws(Diagnostic) {
+    try writeAtomically(to: path) { write in for part in bytes { try part.withUnsafeBytes { try write($0) } } }
+}
+
+func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws(Diagnostic) {
+    let temporary = "\(path).\(getpid()).tmp"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw fileProblem(path, "cannot be written: \(String(cString: strerror(errno)))") }
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw fileProblem(path, "cannot be written: \(String(cString: strerror(errno)))") }
+            rest = rest.dropFirst(written)
+        }
+    }
+    do {
+        try body(write)
+        close(descriptor)
+        guard rename(temporary, path) == 0 else { throw fileProblem(path, "cannot be written: \(String(cString: strerror(errno)))") }
+    } catch {
+        close(descriptor)
+        unlink(temporary)
+        throw error as? Diagnostic ?? fileProblem(path, "cannot be written")
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// A little-endian integer at an offset; nil outside the bytes.
+    func integer<T: FixedWidthInteger>(at offset: Int, as type: T.Type) -> T? {
+        guard offset >= 0, offset + MemoryLayout<T>.size <= count else { return nil }
+        return T(littleEndian: loadUnaligned(fromByteOffset: offset, as: T.self))
+    }
+}
+
+/// The number of elements of a shape; nil where it does not fit an `Int` or a size is negative.
+func elementCount(_ shape: [Int]) -> Int? {
+    var count = 1
+    for size in shape {
+        guard size >= 0 else { return nil }
+        let (next, overflow) = count.multipliedReportingOverflow(by: size)
+        guard !overflow, next <= 1 << 48 else { return nil }
+        count = next
+    }
+    return count
+}

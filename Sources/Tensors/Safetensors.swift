@@ -1,0 +1,112 @@
+import Foundation
+import RecSource
+
+/// The format of the safetensors library: a length, a JSON header, the bytes of the tensors.
+enum Safetensors {
+    private static let names: [(TensorType, String)] = [
+        (.f64, "F64"), (.f32, "F32"), (.f16, "F16"), (.bf16, "BF16"), (.i64, "I64"), (.i32, "I32"), (.u8, "U8"), (.bool, "BOOL"),
+    ]
+    /// The library's own limit on a header.
+    private static let longestHeader = 100_000_000
+
+    static func read(_ storage: TensorStorage, path: String) throws(Diagnostic) -> TensorArchive {
+        let bytes = storage.bytes
+        guard let length = bytes.integer(at: 0, as: UInt64.self) else { throw fileProblem(path, "the file is too short for a header") }
+        guard length <= longestHeader, Int(length) <= bytes.count - 8 else {
+            throw fileProblem(path, "the header claims \(length) bytes, and the file has \(bytes.count)")
+        }
+        let start = 8 + Int(length)
+        let text = Data(bytes[8..<start])
+        guard let object = try? JSONSerialization.jsonObject(with: text), let header = object as? [String: Any] else {
+            throw fileProblem(path, "the header is not a JSON object")
+        }
+        var archive = TensorArchive()
+        var places: [(range: Range<Int>, tensor: NamedTensor)] = []
+        for (name, entry) in header {
+            if name == "__metadata__" {
+                archive.metadata = (entry as? [String: Any])?.compactMapValues { $0 as? String } ?? [:]
+                continue
+            }
+            places.append(try tensor(name, entry, storage, start: start, path: path))
+        }
+        places.sort { ($0.range.lowerBound, $0.range.upperBound, $0.tensor.name) < ($1.range.lowerBound, $1.range.upperBound, $1.tensor.name) }
+        for (a, b) in zip(places, places.dropFirst()) where a.range.upperBound > b.range.lowerBound && !a.range.isEmpty && !b.range.isEmpty {
+            throw fileProblem(path, "the tensors '\(a.tensor.name)' and '\(b.tensor.name)' overlap")
+        }
+        archive.tensors = places.map(\.tensor)
+        return archive
+    }
+
+    private static func tensor(
+        _ name: String, _ entry: Any, _ storage: TensorStorage, start: Int, path: String
+    ) throws(Diagnostic) -> (range: Range<Int>, tensor: NamedTensor) {
+        guard let fields = entry as? [String: Any], let kind = fields["dtype"] as? String,
+            let shape = fields["shape"] as? [Any], let offsets = fields["data_offsets"] as? [Any]
+        else { throw fileProblem(path, "the entry of '\(name)' lacks dtype, shape or data_offsets") }
+        guard let type = names.first(where: { $0.1 == kind })?.0 else {
+            throw fileProblem(path, "'\(name)' holds \(kind), which is not supported", help: "supported are \(names.map(\.1).joined(separator: ", "))")
+        }
+        let sizes = shape.compactMap(whole)
+        let ends = offsets.compactMap(whole)
+        guard sizes.count == shape.count, sizes.count <= 16, let count = elementCount(sizes) else {
+            throw fileProblem(path, "'\(name)' has an impossible shape")
+        }
+        guard ends.count == 2, offsets.count == 2, ends[0] >= 0, ends[0] <= ends[1], ends[1] <= storage.bytes.count - start else {
+            throw fileProblem(path, "the bytes of '\(name)' do not lie within the file")
+        }
+        guard ends[1] - ends[0] == count * type.byteCount else {
+            throw fileProblem(path, "'\(name)' \(sizes) of \(kind) needs \(count * type.byteCount) bytes, and has \(ends[1] - ends[0])")
+        }
+        let tensor = Tensor(type: type, shape: sizes, storage: storage, byteOffset: start + ends[0])
+        return (ends[0]..<ends[1], NamedTensor(name: name, tensor: tensor))
+    }
+
+    /// A JSON number that is a whole one.
+    private static func whole(_ value: Any) -> Int? {
+        guard let number = value as? NSNumber, let exact = Int(exactly: number.doubleValue) else { return nil }
+        return exact
+    }
+
+    static func encoded(_ archive: TensorArchive) -> [UInt8] {
+        var entries: [String] = []
+        if !archive.metadata.isEmpty {
+            let fields = archive.metadata.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }
+            entries.append("\"__metadata__\":{\(fields.joined(separator: ","))}")
+        }
+        var offset = 0
+        for item in archive.tensors {
+            let kind = names.first { $0.0 == item.tensor.type }?.1 ?? "F32"
+            let end = offset + item.tensor.byteCount
+            let shape = item.tensor.shape.map(String.init).joined(separator: ",")
+            entries.append("\(quoted(item.name)):{\"dtype\":\"\(kind)\",\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(end)]}")
+            offset = end
+        }
+        var header = Array("{\(entries.joined(separator: ","))}".utf8)
+        while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(8 + header.count + offset)
+        withUnsafeBytes(of: UInt64(header.count).littleEndian) { bytes += $0 }
+        bytes += header
+        for item in archive.tensors { item.tensor.withUnsafeBytes { bytes += $0 } }
+        return bytes
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            default:
+                if scalar.value < 0x20 {
+                    let digits = String(scalar.value, radix: 16)
+                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return result + "\""
+    }
+}
