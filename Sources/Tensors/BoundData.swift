@@ -11,6 +11,15 @@ public struct BoundData: Sendable {
     /// `[batch, axes…, dims…]` for streams, `[batch, dims…]` for once inputs.
     public var inputs: [String: Tensor]
     public var parameters: [String: Tensor]
+
+    /// Data known to fit.
+    public init(batch: Int, extents: [Int], lengths: [Int]?, inputs: [String: Tensor], parameters: [String: Tensor]) {
+        self.batch = batch
+        self.extents = extents
+        self.lengths = lengths
+        self.inputs = inputs
+        self.parameters = parameters
+    }
 }
 
 extension BoundData {

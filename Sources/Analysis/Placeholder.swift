@@ -1,1 +1,0 @@
-// Facts about stream graphs; analyses never edit.

@@ -1,0 +1,86 @@
+import RecStream
+import RecTensors
+
+/// Checks the claim that an operator is associative with an identity, on random values in f64.
+public struct MonoidCheck {
+    /// Values for which the claim does not hold.
+    public struct CounterExample: Sendable {
+        /// Which rule is broken: `(a · b) · c = a · (b · c)`, `e · x = x`, `x · e = x`.
+        public var rule: String
+        public var operands: [(name: String, fields: [String])]
+        public var left: [String]
+        public var right: [String]
+    }
+
+    private let fold: StreamGraph.Fold
+    private let interpreter: Interpreter
+    private let identity: [[Double]]
+    private let shapes: [[Int]]
+
+    private static let tolerance = 1e-9
+    private static let trials = 64
+
+    public init(_ fold: StreamGraph.Fold) {
+        self.fold = fold
+        interpreter = Interpreter(fold.combine)
+        shapes = fold.combine.outputs.map { fold.combine[$0.value].shape.sizes }
+        identity = zip(fold.identity, shapes).map { scalar, shape in
+            var number = 0.0
+            if case .real(let value) = scalar { number = value }
+            return [Double](repeating: number, count: shape.reduce(1, *))
+        }
+    }
+
+    /// The first counter-example found; nil where none is.
+    public func run(seed: UInt64 = 1) -> CounterExample? {
+        var generator = SeededGenerator(seed: seed)
+        for trial in 0..<Self.trials {
+            // From small to large values.
+            let scale = [1.0, 0.1, 10, 3][trial % 4]
+            let (a, b, c) = (sample(scale, &generator), sample(scale, &generator), sample(scale, &generator))
+            let (left, right) = (combine(combine(a, b), c), combine(a, combine(b, c)))
+            if !agree(left, right) {
+                return example("(a · b) · c = a · (b · c)", [("a", a), ("b", b), ("c", c)], left, right)
+            }
+            if !agree(combine(identity, a), a) { return example("e · x = x", [("x", a)], combine(identity, a), a) }
+            if !agree(combine(a, identity), a) { return example("x · e = x", [("x", a)], combine(a, identity), a) }
+        }
+        return nil
+    }
+
+    private func sample(_ scale: Double, _ generator: inout SeededGenerator) -> [[Double]] {
+        shapes.map { shape in (0..<shape.reduce(1, *)).map { _ in scale * generator.normal() } }
+    }
+
+    private func combine(_ a: [[Double]], _ b: [[Double]]) -> [[Double]] {
+        var inputs: [String: Tensor] = [:]
+        for (k, field) in fold.fields.enumerated() {
+            inputs["a.\(field)"] = Tensor(a[k], shape: shapes[k])
+            inputs["b.\(field)"] = Tensor(b[k], shape: shapes[k])
+        }
+        let data = BoundData(batch: 1, extents: [], lengths: nil, inputs: inputs, parameters: [:])
+        return interpreter.run(data).outputs.map { $0.tensor.doubles() }
+    }
+
+    private func agree(_ a: [[Double]], _ b: [[Double]]) -> Bool {
+        zip(a.joined(), b.joined()).allSatisfy { x, y in
+            x == y || (x.isNaN && y.isNaN) || abs(x - y) <= Self.tolerance * max(1, abs(x), abs(y))
+        }
+    }
+
+    private func example(
+        _ rule: String, _ operands: [(String, [[Double]])], _ left: [[Double]], _ right: [[Double]]
+    ) -> CounterExample {
+        func text(_ record: [[Double]]) -> [String] {
+            zip(fold.fields, record).map { field, numbers in
+                let shown = numbers.prefix(4).map { number in
+                    let rounded = (number * 1e4).rounded() / 1e4
+                    return "\(rounded)"
+                }
+                return "\(field) = \(numbers.count == 1 ? shown[0] : "[\(shown.joined(separator: ", "))\(numbers.count > 4 ? ", …" : "")]")"
+            }
+        }
+        return CounterExample(
+            rule: rule, operands: operands.map { (name: $0.0, fields: text($0.1)) }, left: text(left), right: text(right))
+    }
+}

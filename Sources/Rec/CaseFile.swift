@@ -1,0 +1,40 @@
+import RecSource
+import RecTensors
+
+/// A file with data for a model, and perhaps with the results they should give: tensors `input.NAME`, `once.NAME`,
+/// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`.
+public struct CaseFile: Sendable {
+    public var data = ModelData()
+    public var outputs: [NamedTensor] = []
+    public var losses: [NamedTensor] = []
+    public var finalStates: [NamedTensor] = []
+    /// Expected gradients, which this version does not compute.
+    public var gradients: [String] = []
+    /// Dims that the file's metadata give (`dims: "D=5,H=7"`).
+    public var dims: [String: Int] = [:]
+
+    public init(path: String) throws(Diagnostic) {
+        let archive = try TensorFile.read(path)
+        for item in archive.tensors {
+            guard let dot = item.name.firstIndex(of: ".") else {
+                if item.name == "lengths" { data.lengths = item.tensor.doubles().map { Int($0) } }
+                continue
+            }
+            let name = String(item.name[item.name.index(after: dot)...])
+            let tensor = NamedTensor(name: name, tensor: item.tensor)
+            switch item.name[..<dot] {
+            case "input", "once": data.inputs[name] = item.tensor
+            case "param", "const": data.parameters[name] = item.tensor
+            case "output": outputs.append(tensor)
+            case "loss": losses.append(tensor)
+            case "final": finalStates.append(tensor)
+            case "grad": gradients.append(name)
+            default: break
+            }
+        }
+        for pair in (archive.metadata["dims"] ?? "").split(separator: ",") {
+            let sides = pair.split(separator: "=")
+            if sides.count == 2, let value = Int(sides[1]) { dims[String(sides[0])] = value }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+import RecCodeGen
+import RecInterpreter
+import RecRuntime
+import RecTensors
+
+/// What runs a model.
+public enum Engine: Hashable, Sendable {
+    /// The reference, in f64.
+    case interpreter
+    /// Machine code.
+    case compiled(Precision)
+
+    public var name: String {
+        switch self {
+        case .interpreter: "interpreter"
+        case .compiled(let precision): "compiled \(precision.rawValue)"
+        }
+    }
+}

@@ -1,0 +1,110 @@
+@_exported import RecCodeGen
+import RecInterpreter
+import RecLowering
+@_exported import RecRuntime
+import RecScheduling
+import RecStream
+@_exported import RecTensors
+import RecTyping
+
+/// A model with its dims fixed, ready to run.
+///
+/// ```swift
+/// let program = try Program(path: "gru.rec")
+/// let model = try Model(program, dims: ["D": 8, "H": 64])
+/// let results = try model.run(ModelData(inputs: ["x": x], parameters: weights))
+/// ```
+public struct Model: Sendable {
+    public let program: Program
+    public let typed: TypedModel
+    public let dims: [String: Int]
+    public let graph: StreamGraph
+
+    /// - Parameter name: the model of the program; nil for its main model.
+    /// - Throws: `DiagnosticList` where the program has errors or a dim is missing.
+    public init(_ program: Program, named name: String? = nil, dims: [String: Int] = [:]) throws(DiagnosticList) {
+        self.program = program
+        let typed = try program.model(named: name)
+        self.typed = typed
+        self.dims = dims
+        if let unknown = dims.keys.sorted().first(where: { !typed.dims.contains($0) }) {
+            let close = nearest(unknown, among: typed.dims)
+            throw DiagnosticList([
+                Diagnostic(
+                    .unknownDim, "'\(typed.name)' has no dim '\(unknown)'", at: nil,
+                    help: close.map { "did you mean '\($0)'?" } ?? "its dims are \(typed.dims.joined(separator: ", "))")
+            ])
+        }
+        graph = try program.graph(of: typed, dims: dims)
+    }
+
+    /// A model whose dims are read off data, as far as they are not given.
+    public init(
+        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData
+    ) throws(DiagnosticList) {
+        let typed = try program.model(named: name)
+        let evidence =
+            data.inputs.map { DimEvidence(name: $0.key, role: .input, sizes: $0.value.shape) }
+            + data.parameters.map { DimEvidence(name: $0.key, role: .parameter, sizes: $0.value.shape) }
+        let solved = typed.solveDims(given: dims, evidence: evidence.sorted { $0.name < $1.name }) { program.typed.models[$0] }
+        try self.init(program, named: name, dims: solved.merging(dims) { _, given in given })
+    }
+
+    /// The plan by which compiled code runs.
+    public func plan() throws(DiagnosticList) -> Plan {
+        let plan = Pipeline.plan(graph)
+        try checkRequirements(of: plan)
+        return plan
+    }
+
+    /// Machine code for this machine.
+    public func compile(_ precision: Precision = .f32) throws -> CompiledPlan {
+        try CompiledPlan(plan(), precision: precision)
+    }
+
+    /// Parameters and constants that start from their initialisers.
+    public func initialParameters(seed: UInt64) -> [String: Tensor] {
+        var result: [String: Tensor] = [:]
+        for value in graph.values {
+            guard case .parameter(let info) = value.operation else { continue }
+            result[info.path] = info.initialTensor(
+                shape: value.shape.sizes + (value.element == .complex ? [2] : []), seed: seed)
+        }
+        return result
+    }
+
+    /// Runs whole sequences.
+    ///
+    /// - Throws: `DiagnosticList` where data are missing or misshapen.
+    public func run(_ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1) throws -> ModelResults {
+        let bound = try BoundData(data, for: graph)
+        switch engine {
+        case .interpreter:
+            return Interpreter(graph).run(bound)
+        case .compiled(let precision):
+            let compiled = CompiledModel(try compile(precision), parameters: bound.parameters)
+            return run(bound, on: compiled, pool: ThreadPool(count: threads))
+        }
+    }
+
+    /// Runs whole sequences on code that is compiled already.
+    public func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> ModelResults {
+        let results = compiled.run(
+            inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
+        return joiningComplexStates(results)
+    }
+
+    /// Compiled code keeps the parts of complex states apart.
+    private func joiningComplexStates(_ results: ModelResults) -> ModelResults {
+        guard graph.states.contains(where: { graph[$0.value].element == .complex }) else { return results }
+        var joined = results
+        joined.finalStates = graph.states.compactMap { state in
+            func part(_ name: String) -> Tensor? { results.finalStates.first { $0.name == name }?.tensor }
+            if let whole = part(state.name) { return NamedTensor(name: state.name, tensor: whole) }
+            guard let re = part(state.name + ".re"), let im = part(state.name + ".im") else { return nil }
+            let numbers = zip(re.doubles(), im.doubles()).flatMap { [$0, $1] }
+            return NamedTensor(name: state.name, tensor: Tensor(numbers, shape: re.shape + [2]))
+        }
+        return joined
+    }
+}

@@ -1,0 +1,23 @@
+import RecScheduling
+import RecStream
+
+/// The compiler in order. In front of this stand reading and typing (`Program`) and lowering (`Program.graph`); behind it
+/// stands code generation (`CompiledPlan`).
+public enum Pipeline {
+    /// A pass from graph to graph.
+    public struct Pass: Sendable {
+        public let name: String
+        public let run: @Sendable (StreamGraph) -> StreamGraph
+    }
+
+    /// What happens to a graph before it is scheduled.
+    public static let passes: [Pass] = [
+        Pass(name: "recognize-contractions") { $0.recognizingContractions() },
+        Pass(name: "split-complex") { $0.splittingComplex() },
+    ]
+
+    /// The graph as scheduling gets it.
+    public static func prepare(_ graph: StreamGraph) -> StreamGraph { passes.reduce(graph) { $1.run($0) } }
+
+    public static func plan(_ graph: StreamGraph) -> Plan { schedule(prepare(graph)) }
+}
