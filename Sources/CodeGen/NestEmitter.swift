@@ -129,15 +129,18 @@ final class NestEmitter {
         let saved = (known, opened, rowAddresses)
         variables[variable] = value
         opened |= 1 << UInt64(variable)
-        compute(upTo: opened)
+        compute(upTo: opened, varyingOver: 1 << UInt64(variable))
         body()
         variables[variable] = nil
         (known, opened, rowAddresses) = saved
     }
 
-    /// Computes all nodes that vary over opened variables only.
-    private func compute(upTo opened: UInt64) {
-        for node in nest.nodes.indices where dependencies[node] & ~opened == 0 && !varying[node] { _ = value(node) }
+    /// Computes all nodes that vary over opened variables only, and over all of `needed`.
+    private func compute(upTo opened: UInt64, varyingOver needed: UInt64 = 0) {
+        for node in nest.nodes.indices
+        where dependencies[node] & ~opened == 0 && dependencies[node] & needed == needed && !varying[node] {
+            _ = value(node)
+        }
     }
 
     /// Scalar loops over all of the domain but the last variable, which `inner` runs.

@@ -19,9 +19,10 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
     }
     func isLeaf(_ id: ValueID) -> Bool {
         switch result[id].operation {
-        case .input, .parameter, .constant: true
+        // A mean over time lies in memory as a sum.
+        case .input, .parameter, .constant, .overTime: true
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather, .delay, .overTime:
+            .gather, .delay:
             false
         }
     }
