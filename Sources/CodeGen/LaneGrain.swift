@@ -14,7 +14,7 @@ public struct LaneGrain: Equatable, Sendable {
             return
         }
         self.extent = extent
-        width = NestEmitter.lanes(for: extent, native: target.vectorBytes / precision.byteCount)
+        width = NestEmitter.lanes(for: extent, native: target.vectorBytes / precision.byteCount, vectors: NestEmitter.vectors(for: nest))
     }
 
     /// The share of `worker` of `workers`, in elements.

@@ -48,11 +48,22 @@ final class NestEmitter {
     private var nativeLanes: Int { stage.target.vectorBytes / builder.precision.byteCount }
 
     /// Several machine vectors side by side hide the latency of one chain of operations.
-    private static let mostVectors = 4
+    static let mostVectors = 4
 
-    static func lanes(for extent: Int, native: Int) -> Int {
+    /// How many: functions fill the registers by themselves.
+    static func vectors(for nest: Nest) -> Int {
+        nest.nodes.contains { node in
+            switch node.operation {
+            case .unary(let function, _): !function.isSimple
+            case .binary(let function, _, _): function == .logaddexp || function == .power
+            case .constant, .load, .gather, .select, .reduce, .length, .carried: false
+            }
+        } ? 1 : mostVectors
+    }
+
+    static func lanes(for extent: Int, native: Int, vectors: Int = mostVectors) -> Int {
         var lanes = 1
-        while lanes < extent, lanes < native * mostVectors { lanes *= 2 }
+        while lanes < extent, lanes < native * vectors { lanes *= 2 }
         // A wide vector that would be mostly empty is not worth it.
         while lanes > native, extent % lanes != 0, extent < 2 * lanes { lanes /= 2 }
         return lanes
@@ -99,7 +110,7 @@ final class NestEmitter {
     func emitFlat(at row: StageEmitter.Row, from start: IRValue, to end: IRValue) {
         self.row = row
         compute(upTo: opened)
-        let lanes = nativeLanes * 2
+        let lanes = nativeLanes * min(2, Self.vectors(for: nest))
         let count = builder.subtract(end, start)
         let whole = builder.and(count, builder.int(-lanes))
         vectorVariable = 0
@@ -165,7 +176,7 @@ final class NestEmitter {
     /// Runs a variable of known extent in lanes: whole vectors, then what is left.
     private func emitVectorLoop(_ variable: Int, _ body: () -> Void) {
         let extent = nest.extents[variable]
-        let lanes = Self.lanes(for: extent, native: nativeLanes)
+        let lanes = Self.lanes(for: extent, native: nativeLanes, vectors: Self.vectors(for: nest))
         let whole = extent / lanes * lanes
         vectorVariable = variable
         self.lanes = lanes
@@ -198,7 +209,7 @@ final class NestEmitter {
         compute(upTo: 0)
         guard let variable = nest.domain.indices.last else { return body(self) }
         let extent = nest.extents[variable]
-        let lanes = Self.lanes(for: extent, native: nativeLanes)
+        let lanes = Self.lanes(for: extent, native: nativeLanes, vectors: Self.vectors(for: nest))
         let whole = extent / lanes * lanes
         emitLoops(0) { _ in
             self.vectorVariable = variable
@@ -484,9 +495,12 @@ final class NestEmitter {
     private func reduceInLanes(_ kind: ReduceKind, _ body: Nest.NodeID, _ over: [Int], _ element: ElementType) -> IRValue {
         let last = over[over.count - 1]
         let extent = nest.extents[last]
-        let lanes = Self.lanes(for: extent, native: nativeLanes)
+        let lanes = Self.lanes(for: extent, native: nativeLanes, vectors: Self.vectors(for: nest))
         let whole = extent / lanes * lanes
-        let neutral = identity(kind, element)
+        // A sum that ends in one number is where cancellation hurts most: in f32 it is taken in f64, products exactly.
+        let isWide = kind == .sum && element == .real && builder.precision == .f32
+        let neutral = isWide ? builder.double(0) : identity(kind, element)
+        func term() -> IRValue { isWide ? wideValue(body) : spread(value(body), body) }
         let outer = reduceLoops(over.dropLast(), carrying: [builder.splat(neutral, lanes)]) { carried in
             self.vectorVariable = last
             self.lanes = lanes
@@ -495,7 +509,7 @@ final class NestEmitter {
                 sum = self.builder.loop(from: self.builder.int(0), to: self.builder.int(whole), by: lanes, carrying: sum) { index, carried in
                     var next = carried[0]
                     self.open(last, at: index) {
-                        next = self.combine(kind, carried[0], self.spread(self.value(body), body), element)
+                        next = self.combine(kind, carried[0], term(), element)
                     }
                     return [next]
                 }
@@ -504,8 +518,7 @@ final class NestEmitter {
                 let mask = self.builder.vectorConstant((0..<lanes).map { $0 < extent - whole ? 1 : 0 }, of: self.builder.i1)
                 self.mask = mask
                 self.open(last, at: self.builder.int(whole)) {
-                    let term = self.spread(self.value(body), body)
-                    let present = self.builder.select(mask, term, self.builder.splat(neutral, lanes))
+                    let present = self.builder.select(mask, term(), self.builder.splat(neutral, lanes))
                     sum = [self.combine(kind, sum[0], present, element)]
                 }
                 self.mask = nil
@@ -514,7 +527,19 @@ final class NestEmitter {
             self.lanes = 1
             return sum
         }
-        return horizontal(kind, outer[0], lanes, element)
+        let total = horizontal(kind, outer[0], lanes, element)
+        return isWide ? LLVMBuildFPTrunc(builder.builder, total, builder.real, "") : total
+    }
+
+    /// The value of a node in f64 lanes; a product of two f32 numbers is exact there.
+    private func wideValue(_ node: Nest.NodeID) -> IRValue {
+        func wide(_ node: Nest.NodeID) -> IRValue {
+            let value = spread(value(node), node)
+            let double: LLVMTypeRef = LLVMDoubleTypeInContext(builder.module.context)
+            return LLVMBuildFPExt(builder.builder, value, builder.vector(double, builder.lanes(of: value)), "")
+        }
+        if case .binary(.multiply, let a, let b) = nest.nodes[node].operation { return builder.fmul(wide(a), wide(b)) }
+        return wide(node)
     }
 
     private func horizontal(_ kind: ReduceKind, _ vector: IRValue, _ lanes: Int, _ element: ElementType) -> IRValue {

@@ -67,6 +67,8 @@ final class IRBuilder {
 
     func int(_ value: Int) -> IRValue { LLVMConstInt(i64, UInt64(bitPattern: Int64(value)), 1) }
     func bool(_ value: Bool) -> IRValue { LLVMConstInt(i1, value ? 1 : 0, 0) }
+    /// A constant that is f64 whatever the precision.
+    func double(_ value: Double) -> IRValue { LLVMConstReal(LLVMDoubleTypeInContext(module.context), value) }
     func number(_ value: Double) -> IRValue { LLVMConstReal(real, value) }
 
     /// A constant of the element type of `type`, in every lane.
@@ -98,6 +100,9 @@ final class IRBuilder {
     func multiply(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildMul(builder, a, b, "") }
     func remainder(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildURem(builder, a, b, "") }
     func quotient(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildUDiv(builder, a, b, "") }
+    func shiftLeft(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildShl(builder, a, b, "") }
+    /// Fills with the sign.
+    func shiftRight(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildAShr(builder, a, b, "") }
     func and(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildAnd(builder, a, b, "") }
     func or(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildOr(builder, a, b, "") }
     func not(_ a: IRValue) -> IRValue { LLVMBuildNot(builder, a, "") }

@@ -49,7 +49,7 @@ extension LLVMModule {
         let options = LLVMCreatePassBuilderOptions()
         defer { LLVMDisposePassBuilderOptions(options) }
         let passes =
-            "always-inline,function(sroa,early-cse<memssa>,instcombine,loop-simplify,lcssa,loop-mssa(licm),gvn,instcombine,simplifycfg,dce),globaldce"
+            "always-inline,function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-simplify,lcssa,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,dce),globaldce"
         if let error = LLVMError(consuming: LLVMRunPasses(module, passes, target.machine, options)) { throw error }
     }
 

@@ -134,30 +134,30 @@ struct VectorMath {
         }
     }
 
-    func transcendental(_ f: UnaryOperator, _ x: IRValue) -> IRValue {
-        let type = builder.type(of: x)
-        func c(_ v: Double) -> IRValue { builder.constant(v, like: type) }
-        func e(_ v: IRValue) -> IRValue { builder.intrinsic("llvm.exp", overloads: [type], [v]) }
-        switch f {
-        case .exp: return e(x)
-        case .log: return builder.intrinsic("llvm.log", overloads: [type], [x])
-        case .log1p: return builder.intrinsic("llvm.log", overloads: [type], [builder.fadd(c(1), x)])
-        case .expm1: return builder.fsub(e(x), c(1))
-        case .sin: return builder.intrinsic("llvm.sin", overloads: [type], [x])
-        case .cos: return builder.intrinsic("llvm.cos", overloads: [type], [x])
-        case .tanh: return builder.fsub(c(1), builder.fdiv(c(2), builder.fadd(c(1), e(builder.fadd(x, x)))))
-        case .sigmoid: return builder.fdiv(c(1), builder.fadd(c(1), e(builder.fneg(x))))
-        case .logsigmoid: return builder.fneg(transcendental(.softplus, builder.fneg(x)))
-        case .softplus: return builder.intrinsic("llvm.log", overloads: [type], [builder.fadd(c(1), e(x))])
-        case .silu: return builder.fmul(x, transcendental(.sigmoid, x))
-        case .gelu: return builder.fmul(x, transcendental(.sigmoid, builder.fmul(c(1.702), x)))
-        default: return x
-        }
+    // MARK: Transcendental functions
+
+    /// Computed in f64 whatever the precision: for f32 results the error is then that of the final rounding alone.
+    private func transcendental(_ function: UnaryOperator, _ x: IRValue) -> IRValue {
+        let core = WideMath(builder, isForSingle: builder.precision == .f32)
+        return core.narrowed(core.evaluate(function, core.widened(x)), like: x)
     }
-    func transcendental(_ f: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
-        let type = builder.type(of: a)
-        if f == .power { return builder.intrinsic("llvm.pow", overloads: [type], [a, b]) }
-        let m = real(.max, a, b)
-        return builder.fadd(m, transcendental(.softplus, builder.fneg(builder.intrinsic("llvm.fabs", overloads: [type], [builder.fsub(a, b)]))))
+
+    private func transcendental(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
+        // Powers have so many special cases, and are so rare in models, that the C library computes them lane by lane.
+        if function == .power { return builder.intrinsic("llvm.pow", overloads: [builder.type(of: a)], [a, b]) }
+        let core = WideMath(builder, isForSingle: builder.precision == .f32)
+        return core.narrowed(core.logAddExp(core.widened(a), core.widened(b)), like: a)
+    }
+}
+
+extension UnaryOperator {
+    /// Whether the function is a few instructions, rather than a polynomial.
+    var isSimple: Bool {
+        switch self {
+        case .negate, .abs, .sign, .floor, .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt,
+            .toComplex:
+            true
+        case .exp, .log, .log1p, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis: false
+        }
     }
 }
