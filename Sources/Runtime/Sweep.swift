@@ -169,6 +169,26 @@ final class BlockWindow {
         }
     }
 
+    /// Takes over where everything but the blocks lies, once that is known.
+    func adopt(_ other: Frame) {
+        let own = buffers.map { ($0.id, frame.base(of: $0.id), frame.batchStride(of: $0.id), frame.firstStride(of: $0.id), frame.period(of: $0.id)) }
+        frame.words.update(from: other.words, count: frame.count)
+        for (id, base, batch, first, second) in own {
+            if let base { frame.describe(id, base: base, batch: batch, first: first, second: second) }
+        }
+    }
+
+    /// Buffers of which the next block reads the end.
+    var lasting: [(id: BufferID, start: UnsafeMutableRawPointer, count: Int)] {
+        buffers.filter { $0.halo > 0 }.map { ($0.id, $0.memory.start, $0.sequenceBytes * sequences.count) }
+    }
+
+    /// How many steps the present block has; none before the first.
+    var presentCount: Int { present?.count ?? 0 }
+
+    /// Goes on as if the `count` steps before `step` had just been taken.
+    func resume(at step: Int, count: Int) { present = count > 0 ? step - count..<step : nil }
+
     /// Makes the buffers hold these steps; the last ones of the block before stay readable.
     func move(to steps: Range<Int>) {
         for (id, halo, block, stepBytes, sequenceBytes) in buffers {

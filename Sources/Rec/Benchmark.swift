@@ -1,0 +1,89 @@
+import RecRuntime
+import RecScheduling
+import RecTensors
+
+/// How fast a compiled model runs on generated data.
+public struct Benchmark: Sendable {
+    public var batch: Int
+    public var length: Int
+    public var threads: Int
+    public var runs: Int
+    /// Median of a run in seconds, and the shortest and longest.
+    public var seconds: (median: Double, least: Double, most: Double)
+    /// Seconds from the graph to machine code.
+    public var compileSeconds: Double
+    /// Floating-point operations of the products in a run.
+    public var operations: Double
+    /// Bytes of inputs and outputs, each counted once.
+    public var bytes: Double
+    public var limits: MachineLimits
+
+    public init(
+        _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32, leastSeconds: Double = 0.5
+    ) throws {
+        var data = ModelData(parameters: model.initialParameters(seed: 1))
+        var bytes = 0.0
+        let extents = model.graph.axes.map { $0.length ?? length }
+        for value in model.graph.values {
+            guard case .input(let name, _) = value.operation else { continue }
+            var shape = [batch]
+            for (k, extent) in extents.enumerated() where value.variance.varies(over: k) { shape.append(extent) }
+            shape += value.shape.sizes + (value.element == .complex ? [2] : [])
+            var generator = SeededGenerator(seed: 2, for: name)
+            let count = shape.reduce(1, *)
+            switch value.element {
+            case .real, .complex: data.inputs[name] = Tensor((0..<count).map { _ in Float(0.5 * generator.normal()) }, shape: shape)
+            case .int, .bool: data.inputs[name] = Tensor([Int](repeating: 0, count: count), shape: shape)
+            }
+            bytes += Double(count * precision.byteCount)
+        }
+        let bound = try BoundData(data, for: model.graph)
+        let clock = ContinuousClock()
+        var code: CompiledPlan?
+        let compiling = try clock.measure { code = try model.compile(precision) }
+        guard let code else { throw DiagnosticList([]) }
+        let compiled = CompiledModel(code, parameters: bound.parameters)
+        let pool = ThreadPool(count: threads)
+        // What every run converts, it would convert once in earnest.
+        var resident = bound
+        for (name, tensor) in bound.inputs where precision == .f64 && tensor.type == .f32 {
+            resident.inputs[name] = Tensor(tensor.doubles(), shape: tensor.shape)
+        }
+        _ = model.run(resident, on: compiled, pool: pool)
+        var times: [Double] = []
+        var total = 0.0
+        while times.count < 3 || (total < leastSeconds && times.count < 2000) {
+            let elapsed = clock.measure { _ = model.run(resident, on: compiled, pool: pool) }
+            let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
+            times.append(seconds)
+            total += seconds
+        }
+        times.sort()
+        for output in model.graph.outputs {
+            let value = model.graph[output.value]
+            var count = batch * value.shape.elementCount
+            for (k, extent) in extents.enumerated() where value.variance.varies(over: k) { count *= extent }
+            bytes += Double(count * precision.byteCount)
+        }
+        let steps = extents.reduce(1, *)
+        var operations = 0.0
+        for segment in code.plan.segments {
+            var repeats = 1
+            if case .sweep = segment.kind { repeats = batch * steps } else if segment.kind == .once { repeats = batch }
+            for stage in segment.stages {
+                for item in stage.items {
+                    if case .product(let product) = item { operations += Double(product.operationCount) * Double(repeats) }
+                }
+            }
+        }
+        self.batch = batch
+        self.length = length
+        self.threads = threads
+        runs = times.count
+        seconds = (times[times.count / 2], times[0], times[times.count - 1])
+        compileSeconds = Double(compiling.components.seconds) + Double(compiling.components.attoseconds) * 1e-18
+        self.operations = operations
+        self.bytes = bytes
+        limits = try MachineLimits(threads: threads)
+    }
+}

@@ -1,0 +1,113 @@
+import RecRuntime
+import RecSource
+import RecTensors
+
+/// Whole data run step by step, as a stream would be.
+public enum StreamRun {
+    /// A session for a model with its parameters and once inputs in place.
+    public static func session(
+        _ model: Model, _ data: ModelData, precision: Precision, batch: Int = 1, capacity: Int = 1
+    ) throws -> StreamSession {
+        // Streams are not there yet: they count as empty.
+        var known = data
+        for input in model.typed.inputs where !input.isOnce {
+            let value = model.graph.values.first { value in
+                if case .input(input.name, _) = value.operation { true } else { false }
+            }
+            guard let value else { continue }
+            var shape = [batch]
+            for (k, axis) in model.graph.axes.enumerated() where value.variance.varies(over: k) { shape.append(k == 0 ? 0 : axis.length ?? 1) }
+            shape += value.shape.sizes + (value.element == .complex ? [2] : [])
+            known.inputs[input.name] = Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
+        }
+        let bound = try BoundData(known, for: model.graph)
+        let compiled = CompiledModel(try model.compile(precision), parameters: bound.parameters)
+        return try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs)
+    }
+
+    /// Results of a run in pieces of `piece` steps. Losses and final states are not given.
+    public static func run(_ model: Model, _ data: ModelData, precision: Precision, piece: Int = 1) throws -> ModelResults {
+        let bound = try BoundData(data, for: model.graph)
+        guard bound.lengths == nil else {
+            throw Diagnostic(.unsupported, "sequences of different length cannot be streamed together", at: nil, help: "stream each by itself")
+        }
+        guard model.graph.axes.count == 1 else {
+            throw Diagnostic(.unsupported, "models over two axes are not run from files step by step", at: nil)
+        }
+        let compiled = CompiledModel(try model.compile(precision), parameters: bound.parameters)
+        let session = try StreamSession(compiled, batch: bound.batch, capacity: piece, once: bound.inputs)
+        let total = bound.extents[0]
+        var streams: [String: [Double]] = [:]
+        for name in session.inputNames { streams[name] = bound.inputs[name]?.doubles() }
+        var collected = [String: [Double]](uniqueKeysWithValues: session.outputNames.map { ($0, []) })
+        var widths: [String: Int] = [:]
+        for output in model.graph.outputs {
+            widths[output.name] = model.graph[output.value].shape.elementCount * (model.graph[output.value].element == .complex ? 2 : 1)
+            collected[output.name] = [Double](repeating: 0, count: bound.batch * total * (widths[output.name] ?? 0))
+        }
+        var at = 0
+        while at < total {
+            let steps = min(piece, total - at)
+            for (name, numbers) in streams {
+                let width = numbers.count / max(1, bound.batch * total)
+                let element = model.element(ofInput: name)
+                for sequence in 0..<bound.batch {
+                    let start = (sequence * total + at) * width
+                    session.withInput(name, sequence: sequence) { bytes in
+                        write(numbers[start..<start + steps * width], to: bytes, precision, element)
+                    }
+                }
+            }
+            session.advance(steps)
+            for output in model.graph.outputs {
+                let width = widths[output.name] ?? 0
+                for sequence in 0..<bound.batch {
+                    session.withOutput(output.name, sequence: sequence) { bytes in
+                        for k in 0..<steps * width {
+                            collected[output.name]?[(sequence * total + at) * width + k] = read(bytes, k, precision, model.graph[output.value].element)
+                        }
+                    }
+                }
+            }
+            at += steps
+        }
+        let outputs = model.graph.outputs.map { output in
+            let value = model.graph[output.value]
+            let shape = [bound.batch, total] + value.shape.sizes + (value.element == .complex ? [2] : [])
+            return NamedTensor(name: output.name, tensor: Tensor(collected[output.name] ?? [], shape: shape))
+        }
+        return ModelResults(outputs: outputs, losses: [], finalStates: [])
+    }
+
+    private static func write(
+        _ numbers: ArraySlice<Double>, to bytes: UnsafeMutableRawBufferPointer, _ precision: Precision, _ element: ElementType
+    ) {
+        for (k, number) in numbers.enumerated() {
+            switch element {
+            case .bool: bytes[k] = number == 0 ? 0 : 1
+            case .int: bytes.storeBytes(of: Int64(number), toByteOffset: 8 * k, as: Int64.self)
+            case .real, .complex:
+                if precision == .f32 {
+                    bytes.storeBytes(of: Float(number), toByteOffset: 4 * k, as: Float.self)
+                } else {
+                    bytes.storeBytes(of: number, toByteOffset: 8 * k, as: Double.self)
+                }
+            }
+        }
+    }
+
+    private static func read(_ bytes: UnsafeRawBufferPointer, _ k: Int, _ precision: Precision, _ element: ElementType) -> Double {
+        switch element {
+        case .bool: Double(bytes[k])
+        case .int: Double(bytes.load(fromByteOffset: 8 * k, as: Int64.self))
+        case .real, .complex:
+            precision == .f32 ? Double(bytes.load(fromByteOffset: 4 * k, as: Float.self)) : bytes.load(fromByteOffset: 8 * k, as: Double.self)
+        }
+    }
+}
+
+extension Model {
+    fileprivate func element(ofInput name: String) -> ElementType {
+        typed.inputs.first { $0.name == name }.map { typed[$0.value].element } ?? .real
+    }
+}

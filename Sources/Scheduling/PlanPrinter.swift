@@ -1,0 +1,72 @@
+import RecStream
+
+extension Plan {
+    /// The plan as text: segments, stages and their loops.
+    public var text: String {
+        var lines: [String] = ["plan \(graph.name)"]
+        for segment in segments where !segment.stages.isEmpty {
+            lines.append("  \(describe(segment.kind))")
+            for stage in segment.stages {
+                lines.append("    \(describe(stage.form))")
+                for item in stage.items { lines += describe(item).map { "      \($0)" } }
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func describe(_ kind: Segment.Kind) -> String {
+        switch kind {
+        case .static: "static: once for a set of parameters"
+        case .once: "once: for each sequence"
+        case .sweep(let axes, let order):
+            "sweep over "
+                + order.loops.map { "\(graph.axes[$0.axis].name)\($0.isReversed ? " backward" : "")" }.joined(separator: ", then ")
+                + (axes.isEmpty ? " nothing" : "")
+        }
+    }
+
+    private func describe(_ form: Stage.Form) -> String {
+        switch form {
+        case .map: "map: all steps of a block"
+        case .sequential: "sequential: step by step"
+        case .lanes(let carries):
+            "lanes: each vector of elements through all steps, \(carries.count) carried"
+        }
+    }
+
+    private func name(_ id: ValueID) -> String { graph[id].name ?? "\(id)" }
+
+    private func describe(_ item: Item) -> [String] {
+        switch item {
+        case .product(let product):
+            return [
+                "product \(name(product.value)): \(product.sumCount) → \(product.columnCount)"
+                    + (product.batchCount > 1 ? " for each of \(product.batchCount)" : "")
+                    + (product.rows.isEmpty ? "" : ", \(product.rows.map { String($0.extent) }.joined(separator: "×")) rows a step")
+                    + ", from \(describe(product.input.buffer)) to \(describe(product.output))"
+            ]
+        case .nest(let nest):
+            let domain = nest.domain.isEmpty ? "scalar" : nest.domain.map(String.init).joined(separator: "×")
+            let values = nest.values.map(name).joined(separator: ", ")
+            let targets = nest.stores.map { describe($0.buffer) }.joined(separator: ", ")
+            return ["loop \(domain): \(values), \(nest.nodes.count) operations, to \(targets)"]
+        }
+    }
+
+    private func describe(_ id: BufferID) -> String {
+        let buffer = self[id]
+        switch buffer.kind {
+        case .input(let name): return "input \(name)"
+        case .parameter(let path): return "param \(path)"
+        case .output: return "output \(buffer.name)"
+        case .static: return "static \(buffer.name)"
+        case .once: return "once \(buffer.name)"
+        case .accumulator: return "total \(buffer.name)"
+        case .full: return "stream \(buffer.name)"
+        case .block(let halo): return "block \(buffer.name)" + (halo > 0 ? " (+\(halo))" : "")
+        case .step: return "step \(buffer.name)"
+        case .ring(let ring): return "ring \(buffer.name) (\(ring.delays.count) delays)"
+        case .zero: return "zeros"
+        }
+    }
+}

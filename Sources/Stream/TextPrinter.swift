@@ -1,0 +1,100 @@
+extension StreamGraph {
+    /// The graph as text, one value a line; `StreamGraph(text:)` reads it back.
+    public var text: String {
+        var lines = ["graph \(quoted(name)) over \(axes.map { axis in axis.name + (axis.length.map { ": \($0)" } ?? "") }.joined(separator: ", ")) {"]
+        for id in ids { lines.append("  " + line(id)) }
+        for state in states {
+            lines.append("  state \(quoted(state.name)) \(state.value)\(state.initial.map { " from \($0)" } ?? "")")
+        }
+        for output in outputs { lines.append("  output \(quoted(output.name)) \(output.value)") }
+        for loss in losses { lines.append("  loss \(quoted(loss.name)) \(loss.value)") }
+        for requirement in requirements {
+            let property =
+                switch requirement.property {
+                case .affine: "affine"
+                case .diagonal: "diagonal"
+                case .plan(let choices): "plan(\(choices.joined(separator: ", ")))"
+                }
+            lines.append("  require \(property) \(quoted(requirement.state))")
+        }
+        for fold in folds {
+            let fields = fold.fields.map(quoted).joined(separator: ", ")
+            let identity = fold.identity.map(scalar).joined(separator: ", ")
+            lines.append("  fold \(quoted(fold.monoid)) [\(fields)] elements \(list(fold.elements)) states \(list(fold.states)) identity [\(identity)] combine")
+            lines += fold.combine.text.split(separator: "\n").map { "    \($0)" }
+        }
+        lines.append("}")
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func quoted(_ text: String) -> String {
+        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    }
+
+    private func list(_ ids: [ValueID]) -> String { "[\(ids.map(\.description).joined(separator: ", "))]" }
+
+    /// `%7 "h" = add %5, %6 : real[H: 64] batch, t`
+    private func line(_ id: ValueID) -> String {
+        let value = self[id]
+        let dims = value.shape.isEmpty ? "" : "[\(value.shape.map { "\(quoted($0.name)): \($0.size)" }.joined(separator: ", "))]"
+        var varying = value.variance.batch ? ["batch"] : []
+        for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { varying.append(axis.name) }
+        let name = value.name.map { " \(quoted($0))" } ?? ""
+        let over = varying.isEmpty ? "" : " \(varying.joined(separator: ", "))"
+        return "\(id)\(name) = \(describe(value.operation)) : \(value.element.rawValue)\(dims)\(over)"
+    }
+
+    private func scalar(_ scalar: Scalar) -> String {
+        switch scalar {
+        case .real(let value): "\(value)"
+        case .int(let value): "int \(value)"
+        case .bool(let value): "\(value)"
+        case .complex(let re, let im): "complex \(re) \(im)"
+        }
+    }
+
+    private func describe(_ operation: Operation) -> String {
+        func numbers(_ values: [Int]) -> String { "[\(values.map(String.init).joined(separator: ", "))]" }
+        switch operation {
+        case .input(let name, let fallback):
+            return "input \(quoted(name))" + (fallback.map { " default \($0)" } ?? "")
+        case .parameter(let info):
+            let from = info.tensorName.map { " from \(quoted($0))" } ?? ""
+            return "\(info.isTrained ? "param" : "const") \(quoted(info.path)) \(describe(info.initializer))\(from)"
+        case .constant(let value): return "constant \(scalar(value))"
+        case .unary(let function, let a): return "\(function.rawValue) \(a)"
+        case .binary(let function, let a, let b): return "\(function.rawValue) \(a), \(b)"
+        case .select(let c, let a, let b): return "select \(c), \(a), \(b)"
+        case .contract(let c):
+            return "contract \(c.left) \(numbers(c.leftLabels)), \(c.right) \(numbers(c.rightLabels)) -> \(numbers(c.resultLabels))"
+        case .reduce(let kind, let a, let axes): return "reduce.\(kind.rawValue) \(a) \(numbers(axes))"
+        case .broadcast(let a, let from):
+            return "broadcast \(a) [\(from.map { $0.map(String.init) ?? "_" }.joined(separator: ", "))]"
+        case .rename(let a): return "rename \(a)"
+        case .reshape(let a): return "reshape \(a)"
+        case .slice(let a, let axis, let start, let stride): return "slice \(a) axis \(axis) from \(start) by \(stride)"
+        case .concat(let parts, let axis): return "concat \(list(parts)) axis \(axis)"
+        case .pad(let a, let axis, let before, let after, let mode):
+            return "pad.\(mode.rawValue) \(a) axis \(axis) \(before), \(after)"
+        case .window(let a, let axis, let stride): return "window \(a) axis \(axis) by \(stride)"
+        case .gather(let table, let index): return "gather \(table), \(index)"
+        case .delay(let a, let offsets, let initial):
+            return "delay \(a) \(numbers(offsets))" + (initial.map { " from \($0)" } ?? "")
+        case .overTime(let kind, let a, let axis): return "time.\(kind.rawValue) \(a) axis \(axis)"
+        }
+    }
+
+    private func describe(_ initializer: Initializer) -> String {
+        switch initializer {
+        case .zeros: "zeros"
+        case .ones: "ones"
+        case .constant(let value): "constant(\(value))"
+        case .uniform(let a, let b): "uniform(\(a), \(b))"
+        case .normal(let deviation): "normal(\(deviation))"
+        case .glorot: "glorot"
+        case .orthogonal: "orthogonal"
+        case .linspace(let a, let b): "linspace(\(a), \(b))"
+        case .hippo: "hippo"
+        }
+    }
+}

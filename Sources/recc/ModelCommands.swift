@@ -1,0 +1,163 @@
+import ArgumentParser
+import Foundation
+import Rec
+
+/// `recc compile FILE -D H=64 --emit plan`
+struct Compile: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compiles a model, and shows a stage of it.",
+        discussion: "EXAMPLE\n  recc compile examples/gru.rec -D D=8 -D H=64 --emit plan")
+
+    @OptionGroup var options: ModelOptions
+
+    @Option(help: "What to show: \(EmittedStage.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var emit: EmittedStage = .plan
+
+    @Option(help: "f32 or f64.")
+    var precision: Precision = .f32
+
+    @Option(name: .shortAndLong, help: "Where to write; by default standard output.")
+    var output: String?
+
+    func run() throws {
+        let program = try options.program()
+        let dims = try options.dimValues()
+        let bytes = try options.reporting(program) { () throws -> [UInt8] in
+            switch emit {
+            case .tree: return Array(program.treeText.utf8)
+            case .typed: return Array(try program.model(named: options.model).text.utf8)
+            case .graph, .facts, .plan, .llvm, .asm, .object:
+                return try Model(program, named: options.model, dims: dims).emitted(emit, precision: precision)
+            }
+        }
+        guard let output else { return Terminal.write(bytes) }
+        do { try Data(bytes).write(to: URL(fileURLWithPath: output), options: .atomic) } catch {
+            Terminal.error("\(output): the file cannot be written\n")
+            throw ExitCode(1)
+        }
+    }
+}
+
+/// `recc explain FILE -D H=64`
+struct Explain: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Says what each recurrence of a model is, and how it will run.",
+        discussion: "EXAMPLE\n  recc explain examples/gru.rec -D D=8 -D H=64")
+
+    @OptionGroup var options: ModelOptions
+
+    @Flag(help: "For tools.")
+    var json = false
+
+    func run() throws {
+        let program = try options.program()
+        let dims = try options.dimValues()
+        let text = try options.reporting(program) {
+            let explanation = try Explanation(Model(program, named: options.model, dims: dims))
+            return json ? explanation.json(program.sources) : explanation.text(program.sources)
+        }
+        print(text, terminator: "")
+    }
+}
+
+/// `recc verify FILE --data CASE.safetensors`
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Holds a model's results against those in a file, under every engine.",
+        discussion: """
+            The file has tensors input.NAME, once.NAME, param.PATH, const.PATH, output.NAME, loss.NAME, final.STATE.
+
+            EXAMPLE
+              recc verify examples/gru.rec --data port.safetensors
+            """)
+
+    @OptionGroup var options: ModelOptions
+
+    @Option(help: "The case.", completion: .file(extensions: ["safetensors", "npz"]))
+    var data: String
+
+    @Option(help: "Only this precision of compiled code: f32 or f64.")
+    var precision: Precision?
+
+    @Option(help: "The relative error allowed; by default 1e-5 in f32, 1e-11 in f64.")
+    var tolerance: Double?
+
+    @Option(help: "Threads of compiled code.")
+    var threads = 1
+
+    func run() throws {
+        let program = try options.program()
+        let dims = try options.dimValues()
+        let (verification, gradients) = try options.reporting(program) {
+            let file = try CaseFile(path: data)
+            let model = try Model(program, named: options.model, dims: file.dims.merging(dims) { $1 }.filter { dims[$0.key] != nil || (try? program.model(named: options.model).dims.contains($0.key)) == true }, fitting: file.data)
+            let engines: [Engine] = precision.map { [.compiled($0)] } ?? [.interpreter, .compiled(.f32), .compiled(.f64)]
+            return (
+                try Verification(model, file, engines: engines, tolerance: tolerance, threads: threads), file.gradients
+            )
+        }
+        let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
+        print("\("result".padded(width))  \("engine".padded(14))  error     allowed")
+        for row in verification.rows {
+            let mark = row.isWithin ? "" : "  too large"
+            print("\(row.what.padded(width))  \(row.engine.name.padded(14))  \(short(row.error))  \(short(row.tolerance))\(mark)")
+        }
+        for name in verification.unknown { print("\(name): the model gives no such result") }
+        if !gradients.isEmpty { print("\(gradients.count) gradients in the file were not compared: this version computes none") }
+        if !verification.isWithin { throw ExitCode(1) }
+    }
+
+    private func short(_ number: Double) -> String { String(format: "%.1e", number).padded(8) }
+}
+
+/// `recc bench FILE -D H=64 --batch 8 --length 2048`
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Times a model on generated data, beside the limits of this machine.",
+        discussion: "EXAMPLE\n  recc bench examples/gru.rec -D D=64 -D H=64 --batch 8 --length 2048 --threads 2")
+
+    @OptionGroup var options: ModelOptions
+
+    @Option(help: "Sequences.")
+    var batch = 1
+
+    @Option(help: "Steps.")
+    var length = 1024
+
+    @Option(help: "Threads.")
+    var threads = 1
+
+    @Option(help: "f32 or f64.")
+    var precision: Precision = .f32
+
+    @Flag(help: "For tools.")
+    var json = false
+
+    func validate() throws {
+        guard batch > 0, length > 0, threads > 0, threads <= 1024 else { throw ValidationError("batch, length and threads are 1 or more") }
+    }
+
+    func run() throws {
+        let program = try options.program()
+        let dims = try options.dimValues()
+        let result = try options.reporting(program) {
+            try Benchmark(Model(program, named: options.model, dims: dims), batch: batch, length: length, threads: threads, precision: precision)
+        }
+        let rate = result.operations / result.seconds.median
+        let traffic = result.bytes / result.seconds.median
+        if json {
+            print(
+                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
+            return
+        }
+        print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
+        print(String(format: "a step   %.2f µs", result.seconds.median * 1e6 / Double(length)))
+        print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
+        print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
+        print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))
+    }
+}
+
+extension String {
+    func padded(_ width: Int) -> String { count >= width ? self : self + String(repeating: " ", count: width - count) }
+}

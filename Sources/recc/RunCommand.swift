@@ -1,0 +1,197 @@
+import ArgumentParser
+import Foundation
+import Rec
+
+/// `recc run FILE --input x=x.npy --params w.safetensors`
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs a model on data.",
+        discussion: """
+            Dims are read off the data where they can be. Without --output a short account of the results is printed.
+            With --stream the model runs step by step; '--stream -' reads raw little-endian f32 steps from standard input
+            and writes the first output in the same form.
+
+            EXAMPLE
+              recc run examples/gru.rec --input x=x.npy --params gru.safetensors --output h.npy
+            """)
+
+    @OptionGroup var options: ModelOptions
+
+    @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive: x=data.npz:frames.")
+    var input: [String] = []
+
+    @Option(help: "Parameters by path.", completion: .file(extensions: ["safetensors", "npz"]))
+    var params: [String] = []
+
+    @Option(help: "A case: input.*, once.*, param.*, const.*, lengths.", completion: .file(extensions: ["safetensors", "npz"]))
+    var data: String?
+
+    @Option(name: .shortAndLong, help: "Where results go: .npz, .safetensors, or .npy for one output.")
+    var output: String?
+
+    @Option(help: "Fills parameters that are not given from their initialisers.")
+    var seed: UInt64?
+
+    @Option(help: "Threads.")
+    var threads = 1
+
+    @Option(help: "f32 or f64.")
+    var precision: Precision = .f32
+
+    @Flag(help: "Uses the interpreter, the reference, in f64.")
+    var interpret = false
+
+    @Option(help: "Runs step by step: 'steps' over the given data, '-' over standard input.")
+    var stream: String?
+
+    func validate() throws {
+        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
+        if let stream, stream != "-", stream != "steps" { throw ValidationError("--stream is 'steps' or '-'") }
+        if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
+    }
+
+    func run() throws {
+        let program = try options.program()
+        let dims = try options.dimValues()
+        try options.reporting(program) {
+            var data = try gather()
+            let model = try Model(program, named: options.model, dims: dims, fitting: data)
+            if let seed {
+                for (path, tensor) in model.initialParameters(seed: seed) where data.parameters[path] == nil { data.parameters[path] = tensor }
+            }
+            if stream == "-" { return try streamStandardInput(model, data) }
+            let results: ModelResults
+            if stream == "steps" {
+                results = try StreamRun.run(model, data, precision: precision)
+            } else {
+                let progress = Progress("running")
+                defer { progress.end() }
+                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads)
+            }
+            try give(results)
+        }
+    }
+
+    /// All data of the command line.
+    private func gather() throws -> ModelData {
+        var result = ModelData()
+        if let data { result = try CaseFile(path: data).data }
+        for text in input {
+            let sides = text.split(separator: "=", maxSplits: 1)
+            guard sides.count == 2 else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }
+            result.inputs[String(sides[0])] = try tensor(String(sides[1]), for: String(sides[0]))
+        }
+        for path in params {
+            for item in try TensorFile.read(path).tensors {
+                result.parameters[item.name] = item.tensor
+                for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {
+                    result.parameters[String(item.name.dropFirst(prefix.count))] = item.tensor
+                }
+            }
+        }
+        return result
+    }
+
+    /// `x.npy`, `data.npz:frames`
+    private func tensor(_ place: String, for name: String) throws -> Tensor {
+        var path = place
+        var wanted = name
+        if let colon = place.lastIndex(of: ":"), !FileManager.default.fileExists(atPath: place) {
+            path = String(place[..<colon])
+            wanted = String(place[place.index(after: colon)...])
+        }
+        let archive = try TensorFile.read(path)
+        if archive.tensors.count == 1, path == place { return archive.tensors[0].tensor }
+        if let found = archive[wanted] { return found }
+        throw Diagnostic(
+            .missingTensor, "\(path) has no tensor '\(wanted)'", at: nil,
+            help: "it has \(archive.tensors.map(\.name).joined(separator: ", ")); choose one: \(name)=\(path):NAME")
+    }
+
+    private func give(_ results: ModelResults) throws {
+        guard let output else {
+            for item in results.outputs { print(Summary.line(item)) }
+            for loss in results.losses { print("loss \(loss.name) = \(loss.tensor.doubles().first ?? .nan)") }
+            return
+        }
+        var tensors = results.outputs
+        if output.hasSuffix(".npy") || output.hasSuffix(".csv") {
+            guard tensors.count == 1 else {
+                throw Diagnostic(
+                    .fileProblem, "\(output): this format holds one tensor, the model has \(tensors.count) outputs", at: nil,
+                    help: "use .npz or .safetensors")
+            }
+        } else {
+            tensors += results.losses
+        }
+        try TensorFile.write(TensorArchive(tensors: tensors), to: output)
+    }
+
+    /// Raw f32 steps from standard input to standard output.
+    private func streamStandardInput(_ model: Model, _ data: ModelData) throws {
+        let session = try StreamRun.session(model, data, precision: .f32)
+        guard session.inputNames.count == 1, let name = session.inputNames.first, let count = session.stepByteCount(name),
+            let result = session.outputNames.first, let size = session.stepByteCount(result), count > 0
+        else {
+            throw Diagnostic(
+                .unsupported, "'--stream -' feeds one input stream, the model has \(session.inputNames.count)", at: nil,
+                help: "run it over files with --stream steps")
+        }
+        let input = FileHandle.standardInput
+        var rest = Data()
+        while true {
+            let chunk = input.readData(ofLength: 1 << 16)
+            rest.append(chunk)
+            while rest.count >= count {
+                session.withInput(name) { target in _ = rest.copyBytes(to: target, count: count) }
+                rest.removeFirst(count)
+                session.advance()
+                session.withOutput(result) { bytes in
+                    FileHandle.standardOutput.write(Data(bytes[0..<size]))
+                }
+            }
+            if chunk.isEmpty { break }
+        }
+        if !rest.isEmpty {
+            throw Diagnostic(.badData, "standard input ended within a step: \(rest.count) of \(count) bytes", at: nil)
+        }
+    }
+}
+
+/// One line about a tensor.
+enum Summary {
+    static func line(_ item: NamedTensor) -> String {
+        let numbers = item.tensor.doubles()
+        let shape = "[\(item.tensor.shape.map(String.init).joined(separator: ", "))]"
+        guard !numbers.isEmpty else { return "\(item.name) \(shape) is empty" }
+        let finite = numbers.filter(\.isFinite)
+        let mean = finite.reduce(0, +) / Double(max(1, finite.count))
+        let shown = numbers.suffix(6).map { String(format: "%.5g", $0) }.joined(separator: " ")
+        let bad = numbers.count - finite.count
+        return "\(item.name) \(shape) mean \(String(format: "%.5g", mean)), last \(shown)\(bad > 0 ? ", \(bad) not finite" : "")"
+    }
+}
+
+/// Says on a terminal that work goes on, once it has taken two seconds.
+final class Progress: @unchecked Sendable {
+    private let timer: (any DispatchSourceTimer)?
+
+    init(_ what: String) {
+        guard isatty(STDERR_FILENO) != 0 else {
+            timer = nil
+            return
+        }
+        let start = Date()
+        let timer = DispatchSource.makeTimerSource()
+        timer.schedule(deadline: .now() + 2, repeating: 1)
+        timer.setEventHandler { Terminal.error("\r\(what) … \(Int(Date().timeIntervalSince(start))) s ") }
+        timer.resume()
+        self.timer = timer
+    }
+
+    func end() {
+        guard let timer else { return }
+        timer.cancel()
+        Terminal.error("\r\u{1B}[K")
+    }
+}

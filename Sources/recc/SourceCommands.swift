@@ -1,0 +1,121 @@
+import ArgumentParser
+import Foundation
+import Rec
+
+/// `recc check FILE…`
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Checks programs without compiling them.",
+        discussion: "EXAMPLE\n  recc check examples/*.rec")
+
+    @Argument(help: "Programs.", completion: .file(extensions: ["rec"]))
+    var files: [String]
+
+    @Option(help: "How errors are shown.")
+    var diagnostics: DiagnosticForm = .text
+
+    func run() throws {
+        var failed = false
+        for file in files {
+            do {
+                let program = try Program(path: file)
+                if !program.diagnostics.isEmpty || diagnostics == .json {
+                    Terminal.report(program.diagnostics, program.sources, diagnostics)
+                }
+                if program.hasErrors { failed = true }
+            } catch {
+                _ = Terminal.fail(error, SourceMap(), diagnostics)
+                failed = true
+            }
+        }
+        if failed { throw ExitCode(1) }
+    }
+}
+
+/// `recc fmt FILE…`
+struct Format: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fmt", abstract: "Formats programs in place.",
+        discussion: "EXAMPLE\n  recc fmt gru.rec\n  recc fmt --check examples/*.rec\n  recc fmt - < gru.rec")
+
+    @Argument(help: "Programs; '-' reads standard input and writes standard output.", completion: .file(extensions: ["rec"]))
+    var files: [String]
+
+    @Flag(help: "Change nothing; name the files that are not formatted, and exit with 1 if there are any.")
+    var check = false
+
+    func run() throws {
+        var failed = false
+        for file in files {
+            let isStandard = file == "-"
+            let data = isStandard ? FileHandle.standardInput.readDataToEndOfFile() : FileManager.default.contents(atPath: file)
+            guard let data else {
+                Terminal.error("\(file): there is no such file\n")
+                failed = true
+                continue
+            }
+            let text = String(decoding: data, as: UTF8.self)
+            let result: String
+            do { result = try formatted(text, path: isStandard ? "standard input" : file) } catch {
+                Terminal.report(error.diagnostics, error.sources, .text)
+                failed = true
+                continue
+            }
+            if isStandard {
+                print(result, terminator: "")
+            } else if result != text {
+                if check {
+                    print(file)
+                    failed = true
+                } else if (try? Data(result.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)) == nil {
+                    Terminal.error("\(file): the file cannot be written\n")
+                    failed = true
+                }
+            }
+        }
+        if failed { throw ExitCode(1) }
+    }
+}
+
+/// `recc test FILE…`
+struct Test: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the examples that stand in programs, under every engine.",
+        discussion: "EXAMPLE\n  recc test examples/parity.rec")
+
+    @Argument(help: "Programs.", completion: .file(extensions: ["rec"]))
+    var files: [String]
+
+    func run() throws {
+        var failures = 0
+        var count = 0
+        for file in files {
+            let program: Program
+            do { program = try Program(path: file) } catch {
+                _ = Terminal.fail(error, SourceMap())
+                failures += 1
+                continue
+            }
+            do {
+                for run in try ExampleRun.all(in: program) {
+                    count += 1
+                    guard let difference = run.difference else { continue }
+                    failures += 1
+                    let step = difference.step.map { " at step \($0)" } ?? ""
+                    Terminal.report(
+                        [
+                            Diagnostic(
+                                .exampleFailed,
+                                "'\(difference.output)' of '\(run.model)' differs\(step) (\(run.engine.name)): expected \(difference.expected), got \(difference.got)",
+                                at: difference.span)
+                        ], program.sources, .text)
+                }
+            } catch {
+                _ = Terminal.fail(error, program.sources)
+                failures += 1
+            }
+        }
+        print("\(count - failures) passed, \(failures) failed")
+        if failures > 0 { throw ExitCode(1) }
+    }
+}
