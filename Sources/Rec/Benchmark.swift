@@ -17,6 +17,8 @@ public struct Benchmark: Sendable {
     /// Bytes of inputs and outputs, each counted once.
     public var bytes: Double
     public var limits: MachineLimits
+    /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
+    public var streamSeconds: Double?
 
     public init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32, leastSeconds: Double = 0.5
@@ -85,5 +87,25 @@ public struct Benchmark: Sendable {
         self.operations = operations
         self.bytes = bytes
         limits = try MachineLimits(threads: threads)
+        streamSeconds = Self.streamSeconds(compiled, bound)
+    }
+}
+
+extension Benchmark {
+    private static func streamSeconds(_ compiled: CompiledModel, _ bound: BoundData) -> Double? {
+        var once: [String: Tensor] = [:]
+        for (name, tensor) in bound.inputs { once[name] = tensor }
+        guard let session = try? StreamSession(compiled, batch: 1, once: once) else { return nil }
+        let clock = ContinuousClock()
+        let steps = 64
+        var times: [Double] = []
+        var total = 0.0
+        while times.count < 5 || (total < 0.2 && times.count < 5000) {
+            let elapsed = clock.measure { for _ in 0..<steps { session.advance() } }
+            let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
+            times.append(seconds / Double(steps))
+            total += seconds
+        }
+        return times.sorted()[times.count / 2]
     }
 }

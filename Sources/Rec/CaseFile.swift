@@ -38,3 +38,17 @@ public struct CaseFile: Sendable {
         }
     }
 }
+
+extension ModelData {
+    /// Adds the tensors of weights files, named by path, with `param.` or `const.` in front or without.
+    public mutating func addParameters(from paths: [String]) throws(Diagnostic) {
+        for path in paths {
+            for item in try TensorFile.read(path).tensors {
+                parameters[item.name] = item.tensor
+                for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {
+                    parameters[String(item.name.dropFirst(prefix.count))] = item.tensor
+                }
+            }
+        }
+    }
+}

@@ -1,3 +1,4 @@
+import Foundation
 import RecRuntime
 import RecTensors
 
@@ -14,9 +15,33 @@ public struct MachineLimits: Sendable {
         let product = try Probe(
             "model P(D, H) { input x: [D]\n param W: [H, D]\n output y = W @ x }", dims: ["D": 256, "H": 64], threads: threads)
         operationsPerSecond = try 2 * 256 * 64 * product.stepsPerSecond(batch: 8, length: 512)
-        // A copy of what no cache holds is bound by memory alone.
-        let copy = try Probe("model C(D) { input x: [D]\n output y = 2 * x }", dims: ["D": 1024], threads: threads)
-        bytesPerSecond = try 2 * 4 * 1024 * copy.stepsPerSecond(batch: 2, length: 8192)
+        bytesPerSecond = Self.copyRate(threads: threads)
+    }
+
+    /// Bytes a second that a copy of what no cache holds reads and writes.
+    private static func copyRate(threads: Int) -> Double {
+        let count = 32 << 20
+        let source = UnsafeMutableRawPointer.allocate(byteCount: count * threads, alignment: 4096)
+        let target = UnsafeMutableRawPointer.allocate(byteCount: count * threads, alignment: 4096)
+        defer {
+            source.deallocate()
+            target.deallocate()
+        }
+        memset(source, 1, count * threads)
+        memset(target, 1, count * threads)
+        let pool = ThreadPool(count: threads)
+        let (from, to) = (UInt(bitPattern: source), UInt(bitPattern: target))
+        var best = Double.infinity
+        for _ in 0..<5 {
+            let elapsed = ContinuousClock().measure {
+                pool.run { worker in
+                    guard let a = UnsafeMutableRawPointer(bitPattern: from), let b = UnsafeMutableRawPointer(bitPattern: to) else { return }
+                    memcpy(b + worker * count, a + worker * count, count)
+                }
+            }
+            best = min(best, Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18)
+        }
+        return 2 * Double(count * threads) / best
     }
 
     private struct Probe {

@@ -19,7 +19,8 @@ struct Roots {
             if !operation.isPointwise || staging.products[id] != nil { mark(id) }
             if case .reshape = operation { isRoot[id.index] = false }
             for operand in operation.operands where Self.crosses(from: operand, to: id, placement, staging) {
-                mark(operand)
+                // A view of what is computed once lies in memory already.
+                mark(graph[operand].variance.isStream ? operand : Self.viewed(operand, in: graph, isRoot: isRoot))
             }
             switch operation {
             case .reshape(let operand): mark(operand)

@@ -76,6 +76,9 @@ struct Verify: ParsableCommand {
     @Option(help: "The case.", completion: .file(extensions: ["safetensors", "npz"]))
     var data: String
 
+    @Option(help: "Parameters that are not in the case.", completion: .file(extensions: ["safetensors", "npz"]))
+    var params: [String] = []
+
     @Option(help: "Only this precision of compiled code: f32 or f64.")
     var precision: Precision?
 
@@ -89,8 +92,11 @@ struct Verify: ParsableCommand {
         let program = try options.program()
         let dims = try options.dimValues()
         let (verification, gradients) = try options.reporting(program) {
-            let file = try CaseFile(path: data)
-            let model = try Model(program, named: options.model, dims: file.dims.merging(dims) { $1 }.filter { dims[$0.key] != nil || (try? program.model(named: options.model).dims.contains($0.key)) == true }, fitting: file.data)
+            var file = try CaseFile(path: data)
+            try file.data.addParameters(from: params)
+            let known = try program.model(named: options.model).dims
+            let fromFile = file.dims.filter { known.contains($0.key) }
+            let model = try Model(program, named: options.model, dims: fromFile.merging(dims) { $1 }, fitting: file.data)
             let engines: [Engine] = precision.map { [.compiled($0)] } ?? [.interpreter, .compiled(.f32), .compiled(.f64)]
             return (
                 try Verification(model, file, engines: engines, tolerance: tolerance, threads: threads), file.gradients
@@ -147,11 +153,12 @@ struct Bench: ParsableCommand {
         let traffic = result.bytes / result.seconds.median
         if json {
             print(
-                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
+                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
             return
         }
         print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
         print(String(format: "a step   %.2f µs", result.seconds.median * 1e6 / Double(length)))
+        if let stream = result.streamSeconds { print(String(format: "stream   %.2f µs a step, one sequence, one thread", stream * 1e6)) }
         print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
         print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
         print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))

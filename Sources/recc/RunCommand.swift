@@ -44,6 +44,9 @@ struct Run: ParsableCommand {
     @Option(help: "Runs step by step: 'steps' over the given data, '-' over standard input.")
     var stream: String?
 
+    @Option(help: "Draws an output with one number a step over time.")
+    var draw: String?
+
     func validate() throws {
         guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
         if let stream, stream != "-", stream != "steps" { throw ValidationError("--stream is 'steps' or '-'") }
@@ -81,14 +84,7 @@ struct Run: ParsableCommand {
             guard sides.count == 2 else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }
             result.inputs[String(sides[0])] = try tensor(String(sides[1]), for: String(sides[0]))
         }
-        for path in params {
-            for item in try TensorFile.read(path).tensors {
-                result.parameters[item.name] = item.tensor
-                for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {
-                    result.parameters[String(item.name.dropFirst(prefix.count))] = item.tensor
-                }
-            }
-        }
+        try result.addParameters(from: params)
         return result
     }
 
@@ -109,6 +105,18 @@ struct Run: ParsableCommand {
     }
 
     private func give(_ results: ModelResults) throws {
+        if let draw {
+            guard let item = results.outputs.first(where: { $0.name == draw }) else {
+                throw Diagnostic(
+                    .unknownName, "there is no output '\(draw)'", at: nil,
+                    help: "outputs are \(results.outputs.map(\.name).joined(separator: ", "))")
+            }
+            guard let chart = Chart.text(item) else {
+                throw Diagnostic(.unsupported, "'\(draw)' \(item.tensor.shape) is not one number a step", at: nil)
+            }
+            print(chart)
+            if output == nil { return }
+        }
         guard let output else {
             for item in results.outputs { print(Summary.line(item)) }
             for loss in results.losses { print("loss \(loss.name) = \(loss.tensor.doubles().first ?? .nan)") }
