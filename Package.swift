@@ -47,12 +47,14 @@ let package = Package(
             name: "recc",
             dependencies: ["Rec", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/recc", swiftSettings: settings),
+        .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
+        .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
         tests("RecSyntax"),
         tests("RecLowering"),
         tests("RecStream"),
         tests("RecTensors"),
         tests("RecInterpreter", ["RecLowering"]),
-        tests("RecCodeGen"),
+        tests("RecCodeGen", ["MathAccuracy"]),
         tests("Rec"),
     ]
 )

@@ -38,8 +38,8 @@ public enum ExpressionPrinter {
             let strength = OperatorTable.strength(of: syntax)
             let isPower = syntax == .power
             let isComparison = strength == OperatorTable.comparison
-            let a = text(left, above: isPower || isComparison ? strength : strength - 1)
-            let b = text(right, above: isPower ? strength - 1 : strength)
+            let a = operand(left, of: syntax, above: isPower || isComparison ? strength : strength - 1)
+            let b = operand(right, of: syntax, above: isPower ? strength - 1 : strength)
             return (isPower ? "\(a)^\(b)" : "\(a) \(syntax.rawValue) \(b)", strength)
         case .conditional(let condition, let yes, let no):
             return (
@@ -68,6 +68,17 @@ public enum ExpressionPrinter {
             return ("[\(items.map(text).joined(separator: ", "))]", primary)
         case .error:
             return ("", primary)
+        }
+    }
+
+    /// Parentheses also where they only help the reader: around a contraction in a product, and around 'as'.
+    private static func operand(_ expression: Expression, of parent: BinarySyntax, above strength: Int) -> String {
+        switch expression.kind {
+        case .rename: return "(\(text(expression)))"
+        case .binary(.matmul, _, _) where parent == .multiply || parent == .divide: return "(\(text(expression)))"
+        case .integer, .real, .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .pipe, .fold, .array,
+            .error:
+            return text(expression, above: strength)
         }
     }
 

@@ -231,7 +231,7 @@ struct WideMath {
 
     /// `x · Φ(x)` with `Φ(−|x|) = erfc(|x|/√2) / 2`, which keeps its relative accuracy in the tail.
     private func gelu(_ x: IRValue) -> IRValue {
-        let z = mul(atMost(abs(x), isForSingle ? 15.5 : 39), c(0.5.squareRoot(), x))
+        let z = mul(atMost(abs(x), 40), c(0.5.squareRoot(), x))
         let q = div(sub(z, c(3.75, x)), add(z, c(3.75, x)))
         let p = div(polynomial(isForSingle ? Self.scaledErfcSingle : Self.scaledErfc, q), builder.fma(z, c(2, x), c(1, x)))
         // e^{−z²}: the rounding of the square is put back.

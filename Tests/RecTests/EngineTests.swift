@@ -1,0 +1,151 @@
+import Foundation
+import Rec
+import Testing
+
+/// Paths of the project, wherever the tests are run.
+enum Project {
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static func path(_ relative: String) -> String { root.appendingPathComponent(relative).standardizedFileURL.path }
+    static func files(_ folder: String, _ ending: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path(folder))) ?? []
+        return names.filter { $0.hasSuffix("." + ending) }.sorted().map { path("\(folder)/\($0)") }
+    }
+}
+
+/// Data for a model, generated.
+func generated(_ model: Model, batch: Int, extents: [Int], seed: UInt64 = 3, lengths: [Int]? = nil) -> ModelData {
+    var data = ModelData(parameters: model.initialParameters(seed: seed), lengths: lengths)
+    for value in model.graph.values {
+        guard case .input(let name, _) = value.operation else { continue }
+        var generator = SeededGenerator(seed: seed, for: name)
+        var shape = [batch]
+        for (k, extent) in extents.enumerated() where value.variance.varies(over: k) { shape.append(extent) }
+        shape += value.shape.sizes + (value.element == .complex ? [2] : [])
+        let count = shape.reduce(1, *)
+        switch value.element {
+        case .real, .complex: data.inputs[name] = Tensor((0..<count).map { _ in generator.normal() }, shape: shape)
+        case .int: data.inputs[name] = Tensor((0..<count).map { _ in Int(generator.next() % 5) }, shape: shape)
+        case .bool: data.inputs[name] = Tensor((0..<count).map { _ in Int(generator.next() % 2) }, shape: shape)
+        }
+    }
+    return data
+}
+
+/// Expects that compiled code gives what the interpreter gives.
+func expectAgreement(
+    _ model: Model, _ data: ModelData, _ what: String, single: Double = 2e-4, double: Double = 1e-9,
+    sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    let reference = try model.run(data, on: .interpreter)
+    for (precision, tolerance) in [(Precision.f64, double), (.f32, single)] {
+        for threads in [1, 2] {
+            let got = try model.run(data, on: .compiled(precision), threads: threads)
+            for (a, b) in zip(got.outputs + got.losses + got.finalStates, reference.outputs + reference.losses + reference.finalStates) {
+                let error = relativeError(a.tensor, b.tensor)
+                #expect(
+                    a.name == b.name && a.tensor.shape == b.tensor.shape && error <= tolerance,
+                    "\(what): \(a.name) under \(precision) with \(threads) threads: \(error)", sourceLocation: sourceLocation)
+            }
+        }
+    }
+}
+
+@Suite struct ConformanceTests {
+    static let programs = Project.files("../shared/conformance", "rec")
+
+    @Test(.enabled(if: !programs.isEmpty), arguments: programs)
+    func resultsAreRight(path: String) throws {
+        let file = try CaseFile(path: path.replacing(".rec", with: ".safetensors"))
+        let model = try Model(Program(path: path), fitting: file.data)
+        let verification = try Verification(model, file, engines: [.interpreter, .compiled(.f32), .compiled(.f64)], threads: 2)
+        #expect(!verification.rows.isEmpty && verification.unknown.isEmpty)
+        for row in verification.rows { #expect(row.isWithin, "\(row.what) under \(row.engine.name): \(row.error)") }
+    }
+
+    @Test func dimsInTheFileAgreeWithTheData() throws {
+        for path in Self.programs {
+            let file = try CaseFile(path: path.replacing(".rec", with: ".safetensors"))
+            #expect(try Model(Program(path: path), fitting: file.data).dims == file.dims, "\(path)")
+        }
+    }
+}
+
+@Suite struct ExampleTests {
+    /// Small dims for each example.
+    static let dims: [String: [String: Int]] = [
+        "aaren": ["K": 4, "V": 5], "bidirectional": ["D": 3, "H": 6, "C": 4], "biquad": ["C": 3],
+        "delta_rule": ["K": 4, "V": 18], "grid": ["C": 5], "gru": ["D": 5, "H": 20], "hmm": ["S": 6], "kalman": ["C": 3],
+        "lstm": ["D": 7, "H": 17], "mamba": ["D": 10, "N": 4, "R": 3], "mingru": ["D": 6, "H": 40], "parity": [:],
+        "reset_counter": [:], "retention": ["N": 2, "K": 5, "V": 9], "silero_vad": [:], "stack_lm": ["V": 9, "D": 6, "H": 8, "L": 2],
+    ]
+    static let paths = Project.files("examples", "rec")
+
+    static func name(_ path: String) -> String { URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent }
+
+    @Test(arguments: paths)
+    func compiledCodeAgreesWithTheInterpreter(path: String) throws {
+        let dims = try #require(Self.dims[Self.name(path)], "the example has dims in this test")
+        let model = try Model(Program(path: path), dims: dims)
+        let isLarge = Self.name(path) == "silero_vad"
+        for length in isLarge ? [2] : [0, 1, 2, 17, 100] {
+            for batch in [1, 3] {
+                let extents = model.graph.axes.map { $0.length ?? length }
+                let data = generated(model, batch: batch, extents: extents)
+                try expectAgreement(model, data, "\(Self.name(path)) \(batch)×\(length)")
+            }
+        }
+    }
+
+    @Test(arguments: paths)
+    func sequencesOfDifferentLengthAgree(path: String) throws {
+        let model = try Model(Program(path: path), dims: try #require(Self.dims[Self.name(path)]))
+        guard model.graph.axes.count == 1, Self.name(path) != "silero_vad" else { return }
+        var data = generated(model, batch: 4, extents: [21], lengths: [21, 0, 7, 20])
+        // What stands behind the end of a sequence must reach nothing.
+        for (name, tensor) in data.inputs where tensor.type == .f64 && tensor.shape.count >= 2 && tensor.shape[1] == 21 {
+            var numbers = tensor.doubles()
+            let width = numbers.count / (4 * 21)
+            for k in (2 * 21 + 7) * width..<3 * 21 * width { numbers[k] = .nan }
+            data.inputs[name] = Tensor(numbers, shape: tensor.shape)
+        }
+        let isLossless = model.graph.losses.isEmpty
+        if isLossless { try expectAgreement(model, data, Self.name(path)) }
+    }
+
+    @Test(arguments: paths)
+    func streamsAgreeWithWholeRuns(path: String) throws {
+        let model = try Model(Program(path: path), dims: try #require(Self.dims[Self.name(path)]))
+        guard model.graph.axes.count == 1 else { return }
+        let data = generated(model, batch: 2, extents: [23])
+        let whole = try model.run(data, on: .compiled(.f64))
+        guard let single = try? StreamRun.run(model, data, precision: .f64, piece: 1) else {
+            #expect(["bidirectional", "stack_lm"].contains(Self.name(path)), "\(path) cannot stream")
+            return
+        }
+        for pieces in [single, try StreamRun.run(model, data, precision: .f64, piece: 5)] {
+            for (a, b) in zip(pieces.outputs, whole.outputs) {
+                #expect(relativeError(a.tensor, b.tensor) < 1e-12, "\(Self.name(path)) \(a.name)")
+            }
+        }
+    }
+
+    @Test func examplesInSourcesHold() throws {
+        var count = 0
+        for path in Self.paths {
+            for run in try ExampleRun.all(in: Program(path: path)) {
+                count += 1
+                #expect(run.difference == nil, "\(path)")
+            }
+        }
+        #expect(count > 0)
+    }
+
+    @Test func voiceDetectorAgreesWithItsOrigin() throws {
+        var file = try CaseFile(path: Project.path("examples/data/speech.safetensors"))
+        try file.data.addParameters(from: [Project.path("examples/data/silero_vad_16k.safetensors")])
+        let model = try Model(Program(path: Project.path("examples/silero_vad.rec")), fitting: file.data)
+        let got = try model.run(file.data, on: .compiled(.f32), threads: 2)
+        let difference = zip(got.outputs[0].tensor.doubles(), file.outputs[0].tensor.doubles()).map { abs($0 - $1) }.max()
+        #expect(try #require(difference) < 1e-5)
+    }
+}
