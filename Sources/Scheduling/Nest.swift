@@ -45,6 +45,8 @@ public struct Nest: Equatable, Sendable {
         for node in nodes {
             var bits = node.operation.operands.reduce(0) { $0 | result[$1] }
             for access in node.operation.accesses { for term in access.position.terms { bits |= 1 << UInt64(term.variable) } }
+            // A carry has a value of its own for each element.
+            if case .carried = node.operation { for v in domain.indices { bits |= 1 << UInt64(v) } }
             if case .reduce(_, _, let variables) = node.operation { for v in variables { bits &= ~(1 << UInt64(v)) } }
             result.append(bits)
         }

@@ -50,7 +50,7 @@ struct RandomProgram {
         case 4: return "max(\(a), \(b))"
         case 5: return "(if b then \(a) else \(b))"
         case 6: return "(\(a) / (1 + abs(\(b))))"
-        case 7: return "concat(\(a)[3:H], \(b)[0:3])"
+        case 7: return "concat((\(a))[3:H], (\(b))[0:3])"
         default: return "clamp(\(a), -1, 1)"
         }
     }
