@@ -68,11 +68,12 @@ extension Parser {
         }
         if isNext("+") { throw unexpected("an expression", help: "a plain '+' in front is not needed") }
         if isNext(.not) {
+            if strength >= OperatorTable.not { throw unexpected("an operand", help: "put 'not …' in parentheses") }
             advance()
             let operand = try nested { try $0.binary(above: OperatorTable.not - 1) }
             return Expression(.unary(.not, operand), start.joined(with: operand.span))
         }
-        if isNext(.if) { return try choice() }
+        if isNext(.if) { throw unexpected("an operand", help: "put 'if … then … else …' in parentheses") }
         return try renamed()
     }
 

@@ -111,7 +111,7 @@ enum Programs {
     @Test func mutatedSourcesNeverTrap() {
         var generator = Mutator(state: 42)
         for (_, text) in Programs.all {
-            for _ in 0..<60 {
+            for _ in 0..<25 {
                 let mutated = generator.mutated(Array(text.utf8))
                 let (tree, _, sources) = Programs.parsed(String(decoding: mutated, as: UTF8.self))
                 _ = DiagnosticRenderer(sources).text(Programs.parsed(String(decoding: mutated, as: UTF8.self)).problems)
