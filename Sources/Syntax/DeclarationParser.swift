@@ -23,7 +23,7 @@ extension Parser {
         case .identifier(let name):
             let close = nearest(name, among: ["model", "func", "monoid", "import"])
             throw unexpected("a model, func, monoid or import", help: close.map { "did you mean '\($0)'?" })
-        case .keyword, .integer, .real, .text, .symbol, .newline, .end:
+        case .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end:
             throw unexpected("a model, func, monoid or import")
         }
     }
@@ -166,7 +166,7 @@ extension Parser {
                 throw unexpected("an equation or a declaration", help: "did you mean '\(close)'?")
             }
             return .equation(try equation())
-        case .keyword, .integer, .real, .text, .symbol, .newline, .end:
+        case .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end:
             throw unexpected("an equation or a declaration")
         }
         try endOfStatement("the declaration")

@@ -151,7 +151,7 @@ extension Parser {
         case .identifier(let name):
             advance()
             return try named(Identifier(text: name, span: token.span))
-        case .keyword, .symbol, .text, .newline, .end:
+        case .keyword, .symbol, .text, .newline, .invalid, .end:
             throw unexpected("an expression")
         }
     }

@@ -67,7 +67,7 @@ struct Lexer {
         guard let last = tokens.last, last.span.end == position else { return false }
         switch last.kind {
         case .identifier, .symbol(")"), .symbol("]"): return true
-        case .keyword, .integer, .real, .text, .symbol, .newline, .end: return false
+        case .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end: return false
         }
     }
 
@@ -135,6 +135,7 @@ struct Lexer {
             position += 1
         } else {
             report(.unterminatedText, "this text does not end on its line", from: start, help: "close it with a \"")
+            return add(.invalid, from: start)
         }
         add(.text(content), from: start)
     }
@@ -151,6 +152,7 @@ struct Lexer {
         while position < bytes.count, bytes[position] >= 0x80 || bytes[position] == 0 { position += 1 }
         let helps: [String: String] = ["&": "write 'and'", "|": "write 'or', or '|>' to pass a value on", "!": "write 'not'", ";": "put each equation on a line of its own", "%": "there is no remainder; use x - y * floor(x / y)"]
         report(.unexpectedCharacter, "'\(text(start))' has no meaning here", from: start, help: helps[text(start)])
+        add(.invalid, from: start)
     }
 
     private mutating func report(_ id: DiagnosticID, _ message: String, from start: Int, help: String?) {

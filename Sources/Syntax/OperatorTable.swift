@@ -23,7 +23,7 @@ enum OperatorTable {
         case .keyword(.or): Entry(syntax: .or, strength: or)
         case .keyword(.and): Entry(syntax: .and, strength: and)
         case .symbol(let symbol): entry(forSymbol: symbol)
-        case .identifier, .keyword, .integer, .real, .text, .newline, .end: nil
+        case .identifier, .keyword, .integer, .real, .text, .newline, .invalid, .end: nil
         }
     }
 

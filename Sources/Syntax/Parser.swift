@@ -70,7 +70,7 @@ struct Parser {
                 if open == 0 { return at + 1 < tokens.count && tokens[at + 1].kind == .symbol("(") }
             case .end: return false
             case .newline where brackets == 0 && open == 0: return false
-            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline: break
+            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline, .invalid: break
             }
             at += 1
         }
@@ -144,6 +144,8 @@ struct Parser {
     /// Reports that something else was expected here.
     mutating func unexpected(_ expected: String, help: String? = nil) -> Abandoned {
         let token = next
+        // What could not be read has been reported already.
+        if token.kind == .invalid { return Abandoned() }
         report(.unexpectedToken, "expected \(expected), found \(token.description)", at: token.span, help: help)
         return Abandoned()
     }
@@ -179,7 +181,7 @@ struct Parser {
                     index += 1
                     return
                 }
-            case .newline, .identifier, .keyword, .integer, .real, .text, .symbol: break
+            case .newline, .identifier, .keyword, .integer, .real, .text, .symbol, .invalid: break
             }
             index += 1
         }
@@ -192,7 +194,7 @@ struct Parser {
             index += 1
         case .end, .symbol("}"):
             break
-        case .identifier, .keyword, .integer, .real, .text, .symbol:
+        case .identifier, .keyword, .integer, .real, .text, .symbol, .invalid:
             throw unexpected("the end of the line after \(what)", help: statementHelp)
         }
     }

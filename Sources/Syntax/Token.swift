@@ -16,6 +16,8 @@ enum TokenKind: Equatable {
     /// An operator or a mark of punctuation.
     case symbol(String)
     case newline
+    /// What could not be read; it has been reported.
+    case invalid
     case end
 }
 
@@ -33,6 +35,7 @@ struct Token: Equatable {
         case .text(let value): "\"\(value)\""
         case .symbol(let symbol): "'\(symbol)'"
         case .newline: "the end of the line"
+        case .invalid: "something unreadable"
         case .end: "the end of the file"
         }
     }

@@ -157,7 +157,7 @@ func grammarTokens(_ text: String) -> [String]? {
         case .text: names.append("TEXT")
         case .symbol(let symbol): names.append("'\(symbol)")
         case .newline: names.append("NEWLINE")
-        case .end: break
+        case .invalid, .end: break
         }
     }
     var result: [String] = []

@@ -1,0 +1,71 @@
+import Foundation
+import Rec
+import Testing
+
+/// Documents say what is so.
+@Suite struct DocumentTests {
+    private func text(_ path: String) throws -> String { try String(contentsOfFile: Project.path(path), encoding: .utf8) }
+
+    /// The fenced blocks of a language, each with the heading above it.
+    private func blocks(_ text: String, _ language: String) -> [(heading: String, body: String)] {
+        var result: [(heading: String, body: String)] = []
+        var heading = ""
+        var body: [Substring]?
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if let lines = body {
+                if line == "```" {
+                    result.append((heading, lines.joined(separator: "\n") + "\n"))
+                    body = nil
+                } else {
+                    body = lines + [line]
+                }
+            } else if line == "```\(language)" {
+                body = []
+            } else if line.hasPrefix("## ") {
+                heading = String(line.dropFirst(3))
+            }
+        }
+        return result
+    }
+
+    @Test func everyErrorHasItsSection() throws {
+        let sections = try text("docs/errors.md").split(separator: "\n").filter { $0.hasPrefix("## ") }.map { String($0.dropFirst(3)) }
+        #expect(Set(sections) == Set(DiagnosticID.allCases.map(\.rawValue)))
+        #expect(sections.count == DiagnosticID.allCases.count)
+    }
+
+    /// The program in each section gives its error, and no other.
+    @Test func errorsAreProvoked() throws {
+        for (id, body) in blocks(try text("docs/errors.md"), "rec") {
+            let program = Program(text: body)
+            var found = program.diagnostics.map(\.id.rawValue)
+            if found.isEmpty {
+                do {
+                    let typed = try program.model()
+                    _ = try Model(program, dims: Dictionary(uniqueKeysWithValues: typed.dims.map { ($0, 4) })).plan()
+                } catch { found = error.diagnostics.map(\.id.rawValue) }
+            }
+            #expect(Set(found) == [id], "\(id): \(found)")
+        }
+    }
+
+    @Test(arguments: ["README.md", "docs/language.md"])
+    func programsInDocumentsCompile(path: String) throws {
+        let programs = blocks(try text(path), "rec")
+        #expect(!programs.isEmpty)
+        for (heading, body) in programs {
+            let program = Program(text: body)
+            #expect(program.diagnostics.isEmpty, "\(path), \(heading): \(program.diagnostics.map(\.message))")
+            let typed = try program.model()
+            _ = try Model(program, dims: Dictionary(uniqueKeysWithValues: typed.dims.map { ($0, 4) })).plan()
+            #expect(try ExampleRun.all(in: program).allSatisfy { $0.difference == nil })
+        }
+    }
+
+    @Test func foldersInTheTableExist() throws {
+        for line in try text("docs/pipeline.md").split(separator: "\n") where line.hasPrefix("| `Sources/") {
+            let folder = line.dropFirst(3).prefix { $0 != "`" }
+            #expect(FileManager.default.fileExists(atPath: Project.path(String(folder))), "\(folder)")
+        }
+    }
+}
