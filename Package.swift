@@ -55,6 +55,7 @@ let package = Package(
         tests("RecTensors"),
         tests("RecInterpreter", ["RecLowering"]),
         tests("RecCodeGen", ["MathAccuracy"]),
-        tests("Rec"),
+        .testTarget(
+            name: "RecTests", dependencies: ["Rec"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),
     ]
 )

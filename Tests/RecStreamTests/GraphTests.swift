@@ -43,3 +43,47 @@ import Testing
         #expect(text.contains("state \"h\" %4"))
     }
 }
+
+@Suite struct VerifierTests {
+    private func graph(_ line: String) -> [String] {
+        let text = """
+            graph "G" over t {
+              %0 "x" = input "x" : real["H": 4] batch, t
+              %1 "n" = input "n" : int batch, t
+              \(line)
+            }
+            """
+        do { return try StreamGraph(text: text).violations() } catch { return ["\(error)"] }
+    }
+
+    @Test func soundValuesPass() {
+        #expect(graph("%2 = exp %0 : real[\"H\": 4] batch, t").isEmpty)
+        #expect(graph("%2 = delay %0 [-1] : real[\"H\": 4] batch, t").isEmpty)
+    }
+
+    @Test(arguments: [
+        "%2 = exp %0 : real[\"H\": 3] batch, t", "%2 = add %0, %1 : real[\"H\": 4] batch, t", "%2 = exp %0 : real[\"H\": 4]",
+        "%2 = exp %3 : real[\"H\": 4] batch, t", "%2 = reduce.sum %0 [1] : real batch, t", "%2 = slice %0 axis 0 from 3 by 1 : real[\"H\": 2] batch, t",
+        "%2 = broadcast %0 [_] : real[\"H\": 4] batch, t", "%2 = reshape %0 : real[\"D\": 5] batch, t", "%2 = gather %0, %0 : real batch, t",
+        "%2 = contract %0 [0], %0 [1] -> [0] : real[\"H\": 3] batch, t", "%2 = delay %0 [] : real[\"H\": 4] batch, t",
+        "%2 = time.sum %0 axis 0 : real[\"H\": 4] batch, t", "%2 = less %0, %0 : real[\"H\": 4] batch, t", "%2 = constant 1.0 : real batch",
+    ])
+    func brokenRulesAreNamed(line: String) { #expect(!graph(line).isEmpty) }
+}
+
+@Suite struct TextTests {
+    @Test func mutatedTextNeverTraps() {
+        let text = "graph \"G\" over i, j: 4 {\n  %0 \"x\" = input \"x\" default 1.0 : complex[\"H\": 4] batch, i\n  %1 = concat [%0, %0] axis 0 : real\n  state \"s\" %0 from %1\n  require plan(scan) \"s\"\n}\n"
+        #expect((try? StreamGraph(text: text)) != nil)
+        var state: UInt64 = 9
+        for _ in 0..<3000 {
+            var bytes = Array(text.utf8)
+            for _ in 0..<3 {
+                state = state &* 6_364_136_223_846_793_005 &+ 1
+                let at = Int(state >> 33) % max(1, bytes.count)
+                if state & 4096 == 0 { bytes[at] = UInt8(truncatingIfNeeded: state >> 20) } else { bytes.remove(at: at) }
+            }
+            if let graph = try? StreamGraph(text: String(decoding: bytes, as: UTF8.self)) { _ = graph.violations() }
+        }
+    }
+}

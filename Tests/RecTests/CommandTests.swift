@@ -1,0 +1,151 @@
+import Foundation
+import Rec
+import Testing
+
+/// The command line as a user meets it.
+@Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))))
+struct CommandTests {
+    private struct Outcome {
+        var status: Int32
+        var output: String
+        var errors: String
+    }
+
+    private let folder: URL
+
+    init() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-cli-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private func recc(_ arguments: String..., input: Data? = nil) throws -> Outcome {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Project.path(".build/debug/recc"))
+        process.arguments = arguments
+        let (out, err, pipe) = (Pipe(), Pipe(), Pipe())
+        process.standardOutput = out
+        process.standardError = err
+        process.standardInput = pipe
+        try process.run()
+        if let input { pipe.fileHandleForWriting.write(input) }
+        try pipe.fileHandleForWriting.close()
+        let output = out.fileHandleForReading.readDataToEndOfFile()
+        let errors = err.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Outcome(
+            status: process.terminationStatus, output: String(decoding: output, as: UTF8.self),
+            errors: String(decoding: errors, as: UTF8.self))
+    }
+
+    private func file(_ name: String, _ text: String) throws -> String {
+        let url = folder.appendingPathComponent(name)
+        try Data(text.utf8).write(to: url)
+        return url.path
+    }
+
+    private func tensor(_ name: String, _ shape: [Int]) throws -> String {
+        let path = folder.appendingPathComponent(name).path
+        let count = shape.reduce(1, *)
+        let archive = TensorArchive(tensors: [NamedTensor(name: "", tensor: Tensor((0..<count).map { Float($0 % 5) }, shape: shape))])
+        try TensorFile.write(archive, to: path)
+        return path
+    }
+
+    private let gru = Project.path("examples/gru.rec")
+
+    @Test func exitStatusSaysWhoIsAtFault() throws {
+        #expect(try recc("check", gru).status == 0)
+        #expect(try recc("check", try file("bad.rec", "model M {\n y = 1 +\n}\n")).status == 1)
+        #expect(try recc("check", "/nowhere.rec").status == 1)
+        #expect(try recc("run", gru, "--threads", "many").status == 2)
+        #expect(try recc("run", gru, "-D", "H").status == 2)
+        #expect(try recc("nonsense").status == 2)
+        #expect(try recc("--help").status == 0)
+    }
+
+    @Test(arguments: ["check", "fmt", "compile", "explain", "run", "verify", "bench", "test"])
+    func everyCommandShowsAnExample(command: String) throws {
+        let help = try recc(command, "--help")
+        #expect(help.status == 0 && help.output.contains("EXAMPLE"))
+    }
+
+    @Test func diagnosticsAreDrawn() throws {
+        let path = try file("bad.rec", "model M(D, H) {\n  input x: [D]\n  param W: [D, H]\n  output y = tanh(W @ x)\n}\n")
+        let shown = try recc("check", path)
+        #expect(
+            shown.errors == """
+                \(path):4:19: error: 'W @ x' contracts H with D [shape-mismatch]
+                     output y = tanh(W @ x)
+                                     ^~~~~ W: [D, H], x: [D]
+                help: did you mean W.T @ x?
+
+                """)
+        let json = try recc("check", "--diagnostics", "json", path)
+        let parsed = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]]
+        #expect(parsed?.first?["id"] as? String == "shape-mismatch" && parsed?.first?["line"] as? Int == 4)
+    }
+
+    @Test func runsReadDimsOffData() throws {
+        let x = try tensor("x.npy", [2, 7, 3])
+        let out = folder.appendingPathComponent("h.npy").path
+        let outcome = try recc("run", gru, "--input", "x=\(x)", "-D", "H=5", "--seed", "1", "--output", out)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(try TensorFile.read(out).tensors[0].tensor.shape == [2, 7, 5])
+        let interpreted = try recc("run", gru, "--input", "x=\(x)", "-D", "H=5", "--seed", "1", "--interpret")
+        #expect(interpreted.status == 0 && interpreted.output.hasPrefix("h [2, 7, 5]"))
+        let streamed = try recc("run", gru, "--input", "x=\(x)", "-D", "H=5", "--seed", "1", "--stream", "steps")
+        #expect(streamed.status == 0, "\(streamed.errors)")
+    }
+
+    @Test func missingAndMisshapenTensorsAreNamed() throws {
+        let x = try tensor("x.npy", [2, 7, 3])
+        let missing = try recc("run", gru, "--input", "x=\(x)", "-D", "H=5")
+        #expect(missing.status == 1 && missing.errors.contains("'Wz' is missing; expected [H=5, D=3]"), "\(missing.errors)")
+        let wrong = try recc("run", gru, "--input", "x=\(x)", "-D", "H=5", "-D", "D=4", "--seed", "1")
+        #expect(wrong.status == 1 && wrong.errors.contains("'x' has the shape [2, 7, 3]"), "\(wrong.errors)")
+        let flat = try recc("run", gru, "--input", "x=\(try tensor("flat.npy", [4]))", "-D", "H=5", "--seed", "1")
+        #expect(flat.status == 1 && !flat.errors.isEmpty)
+    }
+
+    @Test(arguments: [[0, 5, 3], [2, 0, 3], [1, 1, 3]])
+    func emptyDataRun(shape: [Int]) throws {
+        let x = try tensor("x.npy", shape)
+        let outcome = try recc("run", gru, "--input", "x=\(x)", "-D", "H=5", "-D", "D=3", "--seed", "1")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+
+    @Test func standardInputIsStreamed() throws {
+        let program = try file("sum.rec", "model M(D) {\n  input x: [D]\n  state s: real\n  s = s[t-1] + sum(x)\n  output s\n}\n")
+        let numbers: [Float] = [1, 2, 3, 4]
+        let process = try recc("run", program, "-D", "D=2", "--stream", "-", input: numbers.withUnsafeBytes { Data($0) })
+        #expect(process.status == 0, "\(process.errors)")
+        #expect(process.output.utf8.count > 0)
+    }
+
+    @Test func formattingReadsStandardInput() throws {
+        let outcome = try recc("fmt", "-", input: Data("model M{\n input x:real\n output y=x+1 }".utf8))
+        #expect(outcome.output == "model M {\n  input x: real\n  output y = x + 1\n}\n")
+        #expect(try recc("fmt", "--check", try file("raw.rec", "model M{\n}")).status == 1)
+    }
+
+    @Test func stagesAreShown() throws {
+        for stage in EmittedStage.allCases {
+            let outcome = try recc("compile", gru, "-D", "D=3", "-D", "H=5", "--emit", stage.rawValue)
+            #expect(outcome.status == 0 && !outcome.output.isEmpty, "\(stage)")
+        }
+        #expect(try recc("compile", gru, "--emit", "plan").errors.contains("unsolvable-dim"))
+    }
+
+    @Test func explanationsNameThePlace() throws {
+        let text = try recc("explain", gru, "-D", "D=3", "-D", "H=5")
+        #expect(text.output.contains("nonlinear") && text.output.contains("gru.rec:"))
+        let json = try recc("explain", gru, "-D", "D=3", "-D", "H=5", "--json")
+        #expect((try? JSONSerialization.jsonObject(with: Data(json.output.utf8))) != nil)
+    }
+
+    @Test func failingExamplesAreShown() throws {
+        let path = try file("wrong.rec", "model M {\n  input x: real\n  output y = x\n  example x = [1, 2] -> y = [1, 3]\n}\n")
+        let outcome = try recc("test", path)
+        #expect(outcome.status == 1 && outcome.errors.contains("at step 1") && outcome.errors.contains("expected 3.0, got 2.0"))
+    }
+}
