@@ -64,7 +64,7 @@ extension TypedModel {
                     let offset = found.sizes.count - own - streamAxes.count
                     facts.append((expression, found.sizes[offset + position]))
                 }
-            case .primitive, .dim, .slice, .pad, .callOutput:
+            case .primitive, .dim, .slice, .pad, .pick, .callOutput:
                 break
             }
         }

@@ -10,6 +10,7 @@ extension ModelTyper {
             return DimExpression(number)
         case .name(let name):
             if let size = dims[name] { return size }
+            if failedDims.contains(name) { throw Abandoned() }
             throw report(
                 .unknownDim, "there is no dim '\(name)' here", at: expression.span,
                 help: nearest(name, among: dimOrder).map { "did you mean '\($0)'?" }
@@ -44,14 +45,18 @@ extension ModelTyper {
         return size
     }
 
-    /// An axis as it is written in a type: a dim lends its name, arithmetic its canonical text.
+    /// An axis as it is written in a type: a dim lends its name, arithmetic is named by its size.
     func typedDim(_ expression: Expression) throws -> TypedDim {
         let size = try dimExpression(expression)
         if case .name(let name) = expression.kind { return TypedDim(name, size) }
-        return TypedDim(size.description, size)
+        if let number = size.constant, number < 1 {
+            throw report(.unsolvableDim, "a size is 1 or more, not \(number)", at: expression.span)
+        }
+        return namedDim(size)
     }
 
-    /// An axis of a size that arises from arithmetic: the first dim of that size lends its name.
+    /// An axis of a size that arises from arithmetic: the first dim of that size lends its name, else it is its
+    /// canonical text.
     func namedDim(_ size: DimExpression) -> TypedDim {
         for name in dimOrder where dims[name] == size { return TypedDim(name, size) }
         return TypedDim(size.description, size)
@@ -94,13 +99,6 @@ extension ModelTyper {
         if case .unary(.negate, let operand) = expression.kind, case .integer(let number) = operand.kind { return -number }
         if let size = try? quietly({ try self.dimExpression(expression) }), let number = size.constant { return number }
         throw report(.wrongArgument, "\(what) is a whole number", at: expression.span)
-    }
-
-    /// Runs `body` without reporting what goes wrong in it.
-    func quietly<T>(_ body: () throws -> T) throws -> T {
-        let saved = diagnostics
-        defer { diagnostics = saved }
-        return try body()
     }
 
     // MARK: Initialisers

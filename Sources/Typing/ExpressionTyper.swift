@@ -5,6 +5,12 @@ import RecSyntax
 extension ModelTyper {
     /// What an expression stands for; its values are added to the model.
     func meaning(of expression: Expression) throws -> Meaning {
+        effort += 1
+        guard effort <= Self.mostEffort else {
+            throw report(
+                .tooLarge, "'\(model.name)' has more than \(Self.mostEffort) expressions when its functions are written out",
+                at: model.span, help: "give what functions share a name of its own")
+        }
         switch expression.kind {
         case .error:
             throw Abandoned()
