@@ -40,13 +40,15 @@ extension ModelTyper {
         return true
     }
 
+    /// The names in a size.
     func namesIn(_ expression: Expression) -> Set<String> {
-        switch expression.kind {
-        case .name(let name): [name]
-        case .binary(_, let a, let b): namesIn(a).union(namesIn(b))
-        case .unary(_, let a): namesIn(a)
-        case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: []
+        var names: Set<String> = []
+        var stack = [expression]
+        while let next = stack.popLast() {
+            if case .name(let name) = next.kind { names.insert(name) }
+            stack += next.children
         }
+        return names
     }
 
     func declareAxes(_ syntax: ModelDeclaration) {

@@ -5,6 +5,11 @@ import RecSyntax
 extension ModelTyper {
     /// An expression of dims and whole numbers.
     func dimExpression(_ expression: Expression) throws -> DimExpression {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepestExpression else {
+            throw report(.nestingTooDeep, "this size is nested too deep", at: expression.span, help: "give a part of it a name: dim G = …")
+        }
         switch expression.kind {
         case .integer(let number):
             return DimExpression(number)
@@ -78,6 +83,11 @@ extension ModelTyper {
 
     /// A number that is known as it stands.
     func constantNumber(_ expression: Expression) throws -> Double {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepestExpression else {
+            throw report(.nestingTooDeep, "this number is nested too deep", at: expression.span)
+        }
         switch expression.kind {
         case .integer(let number): return Double(number)
         case .real(let number): return number

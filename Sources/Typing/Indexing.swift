@@ -40,13 +40,18 @@ extension ModelTyper {
         return value
     }
 
+    /// Whether a position speaks of an axis of time; what stands inside other brackets does not count.
     func mentionsAxis(_ expression: Expression) -> Bool {
-        switch expression.kind {
-        case .name(let name): model.axes.contains { $0.name == name }
-        case .binary(_, let a, let b): mentionsAxis(a) || mentionsAxis(b)
-        case .unary(_, let a): mentionsAxis(a)
-        case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: false
+        var stack = [expression]
+        while let next = stack.popLast() {
+            switch next.kind {
+            case .name(let name):
+                if model.axes.contains(where: { $0.name == name }) { return true }
+            case .binary, .unary: stack += next.children
+            case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: break
+            }
         }
+        return false
     }
 
     /// The distance along each axis; an axis that is not named is not moved along.

@@ -80,6 +80,9 @@ final class ModelTyper {
     var effort = 0
     /// More than any program needs, and few enough to be typed in seconds.
     static let mostEffort = 400_000
+    /// How deep expressions are nested at the moment.
+    var depth = 0
+    static let deepestExpression = 400
     private(set) var reported: Set<Place> = []
 
     /// A fault found again at the same place, as in a function inlined twice, is the same mistake.

@@ -8,7 +8,7 @@ public func typeProgram(_ program: ProgramSyntax, sources: SourceMap) -> (progra
     for name in program.monoids.keys.sorted() { typer.check(monoid: name) }
     for name in program.functions.keys.sorted() { typer.check(function: name) }
     typer.checkFunctionCircles()
-    for name in program.models.keys.sorted() { _ = typer.model(named: name) }
+    for name in typer.modelsInOrder() { _ = typer.model(named: name) }
     var used: Set<String> = []
     for name in program.mainFileModels {
         for member in program.models[name]?.members ?? [] {
@@ -33,6 +33,8 @@ private final class ProgramTyper {
     private var open: [String] = []
     /// Models with mistakes: layers of them stay silent.
     private var failedModels: Set<String> = []
+    /// How deep each model's layers stand inside each other.
+    private var levels: [String: Int] = [:]
     private var failedMonoids: Set<String> = []
     private var failedFunctions: Set<String> = []
 
@@ -42,6 +44,18 @@ private final class ProgramTyper {
     init(_ program: ProgramSyntax, _ sources: SourceMap) {
         self.program = program
         self.sources = sources
+    }
+
+    /// Each model after those it uses as layers, as far as they do not use each other in a circle.
+    func modelsInOrder() -> [String] {
+        let names = program.models.keys.sorted()
+        let place = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
+        let uses = names.map { name in program.models[name].map { layers(of: $0).compactMap { place[$0] } } ?? [] }
+        return stronglyConnected(uses).joined().map { names[$0] }
+    }
+
+    private func layers(of model: ModelDeclaration) -> [String] {
+        model.members.compactMap { if case .layer(let layer) = $0 { layer.model.text } else { nil } }
     }
 
     func model(named name: String) -> TypedModel? {
@@ -55,9 +69,15 @@ private final class ProgramTyper {
             failedModels.formUnion(open.drop { $0 != name })
             return nil
         }
-        guard open.count < Self.deepestNesting else {
+        let level = 1 + (layers(of: syntax).compactMap { levels[$0] }.max() ?? 0)
+        levels[name] = level
+        if level == Self.deepestNesting + 1 {
             diagnostics.append(
-                Diagnostic(.nestingTooDeep, "layers are nested more than \(Self.deepestNesting) levels deep", at: syntax.name.span))
+                Diagnostic(
+                    .nestingTooDeep, "layers stand inside each other more than \(Self.deepestNesting) deep", at: syntax.name.span))
+        }
+        if level > Self.deepestNesting {
+            failedModels.insert(name)
             return nil
         }
         open.append(name)
