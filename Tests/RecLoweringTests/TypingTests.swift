@@ -83,7 +83,7 @@ func problems(_ body: String, dims: String = "D, H, K, V", files: [String: Strin
 
     @Test func functionsAreInlined() {
         #expect(typed("func twice(x) = x + x\nmodel M(D) { input x: [D]\n output y = twice(x) }").problems.isEmpty)
-        #expect(typed("func f(x) = f(x)\nmodel M(D) { input x: [D]\n output y = f(x) }").problems.map(\.id) == [.circularModel])
+        #expect(typed("func f(x) = f(x)\nmodel M(D) { input x: [D]\n output y = f(x) }").problems.map(\.id) == [.circularFunction])
     }
 
     @Test func dimsAreCanonical() {
