@@ -271,7 +271,11 @@ extension ModelTyper {
     private func contractionHelp(_ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan)) -> String? {
         let (x, y) = (model[a].shape, model[b].shape)
         let (left, right) = (sources.text(of: spans.0), sources.text(of: spans.1))
-        if x.count == 2, x[0].size == y[0].size { return "did you mean \(left).T @ \(right)?" }
+        if x.count == 2, x[0].size == y[0].size {
+            var help = "did you mean \(left).T @ \(right)"
+            if case .parameter(let info) = model[a].operation { help += ", or param \(info.path): [\(x[1].name), \(x[0].name)]" }
+            return help + "?"
+        }
         if y.count == 2, let last = x.last, last.size == y[1].size { return "did you mean \(left) @ \(right).T?" }
         if x.count == 1, y.count == 2 || x.count == 2, y.count >= 1, let last = y.last, last.size == x.first?.size {
             return "did you mean \(right) @ \(left)?"

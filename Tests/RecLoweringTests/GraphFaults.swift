@@ -11,8 +11,10 @@ func faults(of graph: StreamGraph) -> [String] {
         return problems.map { "\(id) \(value.operation): \($0)" }
     }
         + graph.losses.filter { graph[$0.value].variance.isStream || !graph[$0.value].shape.isEmpty }.map { "loss \($0.name) is no scalar" }
-        + graph.states.filter { $0.initial.map { graph[$0].shape != graph[graph.states[0].value].shape && graph.states.count == 1 } ?? false }
-        .map { "state \($0.name) starts in another shape" }
+        + graph.states.filter { state in
+            guard let initial = state.initial else { return false }
+            return graph[initial].variance.isStream || graph[initial].shape.sizes != graph[state.value].shape.sizes
+        }.map { "state \($0.name) starts from something else" }
         + repeated(graph.states.map(\.name)).map { "two states are called \($0)" }
         + repeated(graph.values.compactMap { if case .parameter(let info) = $0.operation { info.path } else { nil } })
         .map { "parameter \($0) stands twice" }

@@ -1,4 +1,5 @@
 import RecSource
+import RecTyping
 import Testing
 
 /// Programs meant to exhaust the compiler end in a message.
@@ -70,6 +71,14 @@ import Testing
         var text = "model M(L) { input a0: [L]\n param w: [1, 3]\n"
         for k in 1..<200 { text += "dim L\(k) = L\n a\(k) = sum[1](conv(a\(k - 1), w, stride: 2, pad: 1))\n" }
         _ = check(text + "output y = a199 }")
+    }
+
+    @Test func endlessImports() {
+        let loader = ProgramLoader(path: "0.rec", text: "import \"1.rec\"\n") { path, _ in
+            let number = Int(path.prefix { $0.isNumber }) ?? 0
+            return (path, "import \"\(number + 1).rec\"\n")
+        }
+        #expect(loader.diagnostics.map(\.id) == [.nestingTooDeep])
     }
 
     @Test func cyclesOfDims() {

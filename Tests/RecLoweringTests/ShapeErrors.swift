@@ -22,7 +22,7 @@ import Testing
 
     @Test func contractionNamesBothDimsAndTheMend() {
         let text = model("output y = W @ x")
-        expectError(.shapeMismatch, at: "W @ x", in: text, says: "contracts H with D", helps: "W.T @ x")
+        expectError(.shapeMismatch, at: "W @ x", in: text, says: "contracts H with D", helps: "did you mean W.T @ x, or param W: [H, D]?")
         #expect(check(text).diagnostics.first?.caption == "W: [D, H], x: [D]")
         expectError(.shapeMismatch, at: "n", in: model("output y = n @ x"), says: "scalar")
     }

@@ -38,6 +38,12 @@ import Testing
         expectClose(got["y"], [2, 4, 6, 8])
     }
 
+    @Test func initialValuesThatNoDelayReadsStayInTheGraph() throws {
+        let graph = try graph("model M { input x: real\n input h0: real once\n state h: real = 2 * h0\n h = x\n output h }")
+        let initial = try #require(graph.states[0].initial)
+        #expect(graph[initial].variance == .once)
+    }
+
     @Test func bothDirectionsInTwoStates() throws {
         let got = try run("state a: real\n state b: real = 1\n a = a[t-1] + x\n b = b[t+1] * x\n output y = a + b")
         expectClose(got["y"], [1 + 24, 3 + 24, 6 + 12, 10 + 4])
