@@ -11,8 +11,20 @@ public func lower(_ program: TypedProgram, model name: String, dims: [String: In
         throw DiagnosticList([Diagnostic(.unknownName, "there is no model '\(name)'", at: nil)])
     }
     let values = try dimValues(of: model, given: dims)
-    let axes = model.axes.map { axis in
-        StreamAxis(name: axis.name, length: axis.length.flatMap { $0.evaluate(values) })
+    var axes: [StreamAxis] = []
+    for axis in model.axes {
+        var length: Int?
+        if let expression = axis.length {
+            length = expression.evaluate(values)
+            guard let length, length >= 1 else {
+                throw DiagnosticList([
+                    Diagnostic(
+                        .unsolvableDim, "the length of the axis '\(axis.name)', \(expression), is not a whole number of 1 or more",
+                        at: model.span)
+                ])
+            }
+        }
+        axes.append(StreamAxis(name: axis.name, length: length))
     }
     var lowering = Lowering(program, graph: StreamGraph(name: name, axes: axes))
     lowering.inline(model, dims: values, path: "", inputs: nil, axes: Array(axes.indices))
@@ -57,6 +69,10 @@ struct Lowering {
     private let program: TypedProgram
     private var graph: StreamGraph
     private(set) var diagnostics: [Diagnostic] = []
+    /// Parameters by path: calls of one layer share them.
+    private var parameters: [String: ValueID] = [:]
+    /// How often each layer has been called, so that each call has states of its own name.
+    private var calls: [String: Int] = [:]
     /// Set when the graph has outgrown its limits; nothing more is added then.
     private var isTooLarge = false
 
@@ -73,8 +89,9 @@ struct Lowering {
     /// axes to the graph's. Returns the outputs.
     @discardableResult
     mutating func inline(
-        _ model: TypedModel, dims: [String: Int], path: String, inputs: [String: ValueID]?, axes: [Int]
+        _ model: TypedModel, dims: [String: Int], path: String, statePath: String? = nil, inputs: [String: ValueID]?, axes: [Int]
     ) -> [ValueID] {
+        let statePath = statePath ?? path
         var lowered: [ValueID?] = [ValueID?](repeating: nil, count: model.values.count)
         var callOutputs: [Int: [ValueID]] = [:]
         var delays: [(delay: ValueID, operand: ValueID)] = []
@@ -85,7 +102,7 @@ struct Lowering {
             guard let shape = shape(value.shape, dims, value.span) else { return [] }
             var variance = Variance(batch: value.variance.batch, axes: 0)
             for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { variance.axes |= 1 << UInt8(axis) }
-            let name = value.name.map { path + $0 }
+            let name = value.name.map { statePath + $0 }
             func operand(_ id: ValueID) -> ValueID { lowered[id.index] ?? ValueID(0) }
             func emit(_ operation: Operation) -> ValueID {
                 var variance = variance
@@ -116,8 +133,12 @@ struct Lowering {
                 lowered[index] = emit(operation.mapOperands(operand))
             case .parameter(var info):
                 info.path = path + info.path
-                info.tensorName = info.tensorName.map { path.isEmpty ? $0 : path + $0 }
-                lowered[index] = emit(.parameter(info))
+                info.tensorName = info.tensorName.map { path + $0 }
+                let place = info.path
+                let parameter = parameters[place] ?? emit(.parameter(info))
+                graph[parameter].name = place
+                parameters[place] = parameter
+                lowered[index] = parameter
             case .dim(let expression):
                 guard let number = expression.evaluate(dims) else { return [] }
                 lowered[index] = emit(.constant(.int(number)))
@@ -140,10 +161,13 @@ struct Lowering {
                 if callOutputs[call] == nil {
                     let typed = model.calls[call]
                     callOutputs[call] = inline(
-                        typed, of: model, inputs: typed.inputs.mapValues(operand), dims: dims, path: path, axes: axes)
+                        typed, of: model, inputs: typed.inputs.mapValues(operand), dims: dims, path: path,
+                        statePath: statePath, axes: axes)
                 }
                 guard let outputs = callOutputs[call], output < outputs.count else { return [] }
                 lowered[index] = adapted(outputs[output], to: shape, value.span)
+            case .pick(let rows, let target):
+                lowered[index] = picked(operand(rows), operand(target), value.span)
             }
         }
         for (delay, target) in delays {
@@ -151,14 +175,19 @@ struct Lowering {
             else { continue }
             graph[delay].operation = .delay(operand, offsets: offsets, initial: initial)
         }
-        record(model, lowered, path: path, dims: dims, isMain: inputs == nil)
+        record(model, lowered, path: statePath, dims: dims, isMain: inputs == nil)
         return model.outputs.compactMap { lowered[$0.value.index] }
     }
 
     private mutating func inline(
-        _ call: TypedCall, of model: TypedModel, inputs: [String: ValueID], dims: [String: Int], path: String, axes: [Int]
+        _ call: TypedCall, of model: TypedModel, inputs: [String: ValueID], dims: [String: Int], path: String,
+        statePath: String, axes: [Int]
     ) -> [ValueID] {
         let layer = model.layers[call.layer]
+        let path = path + layer.name
+        var statePath = statePath + layer.name
+        calls[statePath, default: 0] += 1
+        if let count = calls[statePath], count > 1 { statePath += "#\(count)" }
         guard let inner = program.models[layer.model] else { return [] }
         var given: [String: Int] = [:]
         for (name, expression) in layer.dims {
@@ -175,7 +204,8 @@ struct Lowering {
         }
         let innerAxes = layer.axes.map { axes[$0] }
         guard let count = layer.count else {
-            return inline(inner, dims: values, path: path + layer.name + ".", inputs: inputs, axes: innerAxes)
+            return inline(
+                inner, dims: values, path: path + ".", statePath: statePath + ".", inputs: inputs, axes: innerAxes)
         }
         guard let number = count.evaluate(dims), number >= 1, number <= Self.mostValues else {
             fail(.tooLarge, "'repeat' needs a number of copies from 1 to \(Self.mostValues)", layer.span)
@@ -185,7 +215,9 @@ struct Lowering {
         var outputs: [ValueID] = []
         let stream = inner.inputs.first { !$0.isOnce }?.name ?? ""
         for copy in 0..<number {
-            outputs = inline(inner, dims: values, path: "\(path)\(layer.name).\(copy).", inputs: chained, axes: innerAxes)
+            outputs = inline(
+                inner, dims: values, path: "\(path).\(copy).", statePath: "\(statePath).\(copy).", inputs: chained,
+                axes: innerAxes)
             guard let next = outputs.first else { return [] }
             chained[stream] = next
         }
@@ -247,6 +279,35 @@ struct Lowering {
             ? .rename(value) : .broadcast(value, from: [Int?](repeating: nil, count: shape.count))
         return graph.add(Value(operation, element: old.element, shape: shape, variance: old.variance, span: span))
     }
+
+    /// The element of each row at its index. There is no gather by row, so the rows become one table, and each index
+    /// moves to where its row starts.
+    private mutating func picked(_ rows: ValueID, _ index: ValueID, _ span: SourceSpan) -> ValueID? {
+        let shape = graph[rows].shape
+        let outer = Array(shape.dropLast())
+        let (count, width) = (outer.elementCount, shape[shape.count - 1].size)
+        guard count <= Self.mostPickedRows else {
+            fail(.tooLarge, "at one step at most \(Self.mostPickedRows) rows can be chosen from, not \(count)", span)
+            return nil
+        }
+        let flat = [Dim("\(count)", count)]
+        func emit(_ operation: Operation, _ element: ElementType, _ shape: Shape) -> ValueID {
+            let variance = operation.operands.reduce(Variance.none) { $0.union(graph[$1].variance) }
+            return graph.add(Value(operation, element: element, shape: shape, variance: variance, span: span))
+        }
+        func constant(_ number: Int, _ shape: Shape) -> ValueID {
+            emit(.broadcast(emit(.constant(.int(number)), .int, []), from: [nil]), .int, shape)
+        }
+        let starts = emit(.concat((0..<count).map { constant($0 * width, [Dim("1", 1)]) }, axis: 0), .int, flat)
+        // An index outside must not reach into another row.
+        let indices = emit(.reshape(index), .int, flat)
+        let within = emit(.binary(.min, emit(.binary(.max, indices, constant(0, flat)), .int, flat), constant(width - 1, flat)), .int, flat)
+        let table = emit(.reshape(rows), .real, [Dim("\(count * width)", count * width)])
+        let places = emit(.binary(.add, starts, within), .int, flat)
+        return emit(.reshape(emit(.gather(table: table, index: places), .real, flat)), .real, outer)
+    }
+
+    private static let mostPickedRows = 4096
 
     private mutating func record(
         _ model: TypedModel, _ lowered: [ValueID?], path: String, dims: [String: Int], isMain: Bool
@@ -334,7 +395,8 @@ extension TypedModel {
         case .primitive(let operation): operation.instantOperands
         case .parameter, .dim: []
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
-        case .callOutput(let call, _): Array(calls[call].inputs.values)
+        case .pick(let rows, let index): [rows, index]
+        case .callOutput(let call, _): calls[call].inputs.values.sorted()
         }
     }
 }

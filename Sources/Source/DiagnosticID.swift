@@ -29,6 +29,7 @@ public enum DiagnosticID: String, CaseIterable, Sendable {
     case importNotFound = "import-not-found"
     case circularImport = "circular-import"
     case circularModel = "circular-model"
+    case circularFunction = "circular-function"
     case noMainModel = "no-main-model"
     case falseMonoid = "false-monoid"
     case requireFailed = "require-failed"

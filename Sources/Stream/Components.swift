@@ -7,50 +7,58 @@ public struct Component: Equatable, Sendable {
     public var isRecurrence: Bool
 }
 
-/// The strongly connected components, each after those it depends on.
+/// The strongly connected components of a graph, each after those it depends on.
+public func components(of graph: StreamGraph) -> [Component] {
+    let operands = graph.values.map { $0.operation.operands.map(\.index) }
+    return stronglyConnected(operands).map { members in
+        Component(
+            members: members.map(ValueID.init),
+            isRecurrence: members.count > 1 || operands[members[0]].contains(members[0]))
+    }
+}
+
+/// The strongly connected components of a graph given by the successors of each vertex: each ascending, and after all
+/// components it leads to.
 ///
 /// Tarjan, "Depth-first search and linear graph algorithms", SIAM J. Comput. 1 (1972), with an explicit stack.
-public func components(of graph: StreamGraph) -> [Component] {
-    var index = [Int](repeating: -1, count: graph.values.count)
+package func stronglyConnected(_ successors: [[Int]]) -> [[Int]] {
+    var index = [Int](repeating: -1, count: successors.count)
     var low = index
-    var onStack = [Bool](repeating: false, count: graph.values.count)
+    var onStack = [Bool](repeating: false, count: successors.count)
     var stack: [Int] = []
-    var found: [Component] = []
+    var found: [[Int]] = []
     var next = 0
-    let operands = graph.values.map { $0.operation.operands.map(\.index) }
 
-    for root in graph.values.indices where index[root] < 0 {
-        var work: [(value: Int, edge: Int)] = [(root, 0)]
-        while let top = work.last {
-            let (value, edge) = top
+    for root in successors.indices where index[root] < 0 {
+        var work: [(vertex: Int, edge: Int)] = [(root, 0)]
+        while let (vertex, edge) = work.last {
             if edge == 0 {
-                index[value] = next
-                low[value] = next
+                index[vertex] = next
+                low[vertex] = next
                 next += 1
-                stack.append(value)
-                onStack[value] = true
+                stack.append(vertex)
+                onStack[vertex] = true
             }
-            if edge < operands[value].count {
+            if edge < successors[vertex].count {
                 work[work.count - 1].edge += 1
-                let operand = operands[value][edge]
-                if index[operand] < 0 {
-                    work.append((operand, 0))
-                } else if onStack[operand] {
-                    low[value] = min(low[value], index[operand])
+                let target = successors[vertex][edge]
+                if index[target] < 0 {
+                    work.append((target, 0))
+                } else if onStack[target] {
+                    low[vertex] = min(low[vertex], index[target])
                 }
                 continue
             }
             work.removeLast()
-            if let parent = work.last { low[parent.value] = min(low[parent.value], low[value]) }
-            guard low[value] == index[value] else { continue }
-            var members: [ValueID] = []
+            if let parent = work.last { low[parent.vertex] = min(low[parent.vertex], low[vertex]) }
+            guard low[vertex] == index[vertex] else { continue }
+            var members: [Int] = []
             while let member = stack.popLast() {
                 onStack[member] = false
-                members.append(ValueID(member))
-                if member == value { break }
+                members.append(member)
+                if member == vertex { break }
             }
-            let isRecurrence = members.count > 1 || operands[value].contains(value)
-            found.append(Component(members: members.sorted(), isRecurrence: isRecurrence))
+            found.append(members.sorted())
         }
     }
     return found

@@ -4,7 +4,8 @@ extension StreamGraph {
     public func ordered() -> StreamGraph {
         var order: [ValueID] = []
         var mark = [UInt8](repeating: 0, count: values.count)
-        let roots = outputs.map(\.value) + losses.map(\.value) + states.map(\.value) + folds.flatMap { $0.states + $0.elements }
+        let carried = states.flatMap { [$0.value, $0.initial].compactMap { $0 } }
+        let roots = outputs.map(\.value) + losses.map(\.value) + carried + folds.flatMap { $0.states + $0.elements }
             + inputsAndParameters
         // Delayed operands are needed too, but need not come first: they are visited as further roots.
         var waiting = roots

@@ -45,7 +45,7 @@ extension ModelTyper {
         }
         switch name {
         case "min", "max":
-            if call.brackets == nil, call.positional.count == 2 { return try pair(call, name == "min" ? .min : .max) }
+            if call.brackets == nil, call.positional.count > 1 { return try extremum(call, name == "min" ? .min : .max) }
             return try reduction(call)
         case "sum", "prod", "logsumexp", "mean", "softmax", "argmax", "norm", "first", "last":
             return try reduction(call)
@@ -131,6 +131,20 @@ extension ModelTyper {
         return try elementwise(function, values[0], values[1], (arguments[0].span, arguments[1].span), call.span)
     }
 
+    /// `max(a, b, …)`, element by element.
+    private func extremum(_ call: Builtins.Call, _ function: BinaryOperator) throws -> ValueID {
+        let arguments = try arguments(call, 2...64)
+        let values = arguments.map { argument in Result { try value(of: argument) } }
+        var result = try values[0].get()
+        try require(result, is: [.real, .int], "'\(call.name.text)'", arguments[0].span)
+        for (value, argument) in zip(values, arguments).dropFirst() {
+            let next = try value.get()
+            try require(next, is: [.real, .int], "'\(call.name.text)'", argument.span)
+            result = try elementwise(function, result, next, (arguments[0].span, argument.span), call.span)
+        }
+        return result
+    }
+
     private func clamp(_ call: Builtins.Call) throws -> ValueID {
         let arguments = try arguments(call, 3...3)
         var value = try value(of: arguments[0])
@@ -208,23 +222,5 @@ extension ModelTyper {
         let shifted = apply(.add, square, try broadcast(constant(epsilon, call.span), to: model[square].shape, call.span), call.span)
         let scale = try spread(unary(.rsqrt, shifted, call.span), like: value, without: axes, call.span)
         return apply(.multiply, value, scale, call.span)
-    }
-
-    /// `−log softmax(logits)[target]`
-    private func crossEntropy(_ call: Builtins.Call) throws -> ValueID {
-        let arguments = try arguments(call, 2...2)
-        let logits = try converted(try value(of: arguments[0]), to: .real, arguments[0].span)
-        let target = try value(of: arguments[1])
-        try require(target, is: [.int], "the target of 'crossentropy'", arguments[1].span)
-        guard model[logits].shape.count == 1, model[target].shape.isEmpty else {
-            throw report(
-                .shapeMismatch, "'crossentropy' takes a vector of logits and one target", at: call.span,
-                caption: shapes(logits, target, (arguments[0].span, arguments[1].span)))
-        }
-        let total = reduce(.logsumexp, logits, [0], call.span)
-        let chosen = add(
-            .primitive(.gather(table: logits, index: target)), .real, [],
-            model[logits].variance.union(model[target].variance), call.span)
-        return apply(.subtract, total, chosen, call.span)
     }
 }

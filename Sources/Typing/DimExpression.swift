@@ -46,16 +46,36 @@ public struct DimExpression: Hashable, Sendable {
     private typealias Monomial = [Atom: Int]
     /// No coefficient is zero, no exponent is zero.
     private var terms: [Monomial: Fraction]
+    /// How deep `floor` stands within `floor`.
+    private var depth: Int
 
-    private init(terms: [Monomial: Fraction]) { self.terms = terms }
+    /// Beyond these an expression is refused rather than worked on for long.
+    private static let mostTerms = 256
+    private static let largestExponent = 64
+    private static let deepestFloor = 16
+
+    /// Nil where the expression is too large to be meant.
+    private init?(terms: [Monomial: Fraction]) {
+        var depth = 0
+        for monomial in terms.keys {
+            for case .floor(let numerator, _) in monomial.keys { depth = max(depth, numerator.depth + 1) }
+        }
+        guard terms.count <= Self.mostTerms, depth <= Self.deepestFloor,
+            terms.keys.allSatisfy({ $0.values.allSatisfy { abs($0) <= Self.largestExponent } })
+        else { return nil }
+        self.terms = terms
+        self.depth = depth
+    }
 
     public init(_ value: Int) {
         terms = value == 0 ? [:] : Fraction(value, 1).map { [[:]: $0] } ?? [:]
+        depth = 0
     }
 
-    public init(symbol: String) { self.init(atom: .symbol(symbol)) }
-
-    private init(atom: Atom) { terms = Fraction(1, 1).map { [[atom: 1]: $0] } ?? [:] }
+    public init(symbol: String) {
+        terms = Fraction(1, 1).map { [[.symbol(symbol): 1]: $0] } ?? [:]
+        depth = 0
+    }
 
     /// The number, where no dim occurs.
     public var constant: Int? {
@@ -106,7 +126,9 @@ public struct DimExpression: Hashable, Sendable {
         for (m, x) in a.terms {
             for (n, y) in b.terms {
                 let monomial = m.merging(n, uniquingKeysWith: +).filter { $0.value != 0 }
-                guard let coefficient = Fraction.product(x, y), let next = sum(result, DimExpression(terms: [monomial: coefficient]))
+                guard let coefficient = Fraction.product(x, y),
+                    let part = DimExpression(terms: [monomial: coefficient]),
+                    let next = sum(result, part)
                 else { return nil }
                 result = next
             }
@@ -123,29 +145,45 @@ public struct DimExpression: Hashable, Sendable {
         guard b.terms.count == 1, let (monomial, coefficient) = b.terms.first,
             let inverse = Fraction(coefficient.denominator, coefficient.numerator)
         else { return nil }
-        return product(a, DimExpression(terms: [monomial.mapValues { -$0 }: inverse]))
+        return DimExpression(terms: [monomial.mapValues { -$0 }: inverse]).flatMap { product(a, $0) }
     }
 
-    /// `⌊a / divisor⌋`
-    public static func floor(_ a: DimExpression, dividedBy divisor: Int) -> DimExpression {
+    /// `⌊a / divisor⌋` for a positive divisor. Terms that it divides are taken out: `⌊(2·H + 1) / 2⌋` is `H`.
+    public static func floor(_ a: DimExpression, dividedBy divisor: Int) -> DimExpression? {
         if divisor == 1 { return a }
-        if let constant = a.constant {
-            return DimExpression(Int((Double(constant) / Double(divisor)).rounded(.down)))
+        var outside: [Monomial: Fraction] = [:]
+        var inside: [Monomial: Fraction] = [:]
+        for (monomial, coefficient) in a.terms {
+            var rest = coefficient
+            let isWhole = coefficient.denominator == 1 && monomial.values.allSatisfy { $0 > 0 }
+            if isWhole, monomial.isEmpty || coefficient.numerator % divisor == 0 {
+                let remainder = (coefficient.numerator % divisor + divisor) % divisor
+                guard let quotient = Fraction((coefficient.numerator - remainder) / divisor, 1),
+                    let left = Fraction(remainder, 1)
+                else { return nil }
+                if quotient.numerator != 0 { outside[monomial] = quotient }
+                rest = left
+            }
+            if rest.numerator != 0 { inside[monomial] = rest }
         }
-        return DimExpression(atom: .floor(a, divisor))
+        guard let whole = DimExpression(terms: outside) else { return nil }
+        // What is left of a constant alone lies below the divisor.
+        if inside.keys.allSatisfy(\.isEmpty), inside.values.allSatisfy({ $0.denominator == 1 }) { return whole }
+        guard let numerator = DimExpression(terms: inside), let one = Fraction(1, 1) else { return nil }
+        return DimExpression(terms: [[.floor(numerator, divisor): 1]: one]).flatMap { sum(whole, $0) }
     }
 
     /// The expression with dims replaced by expressions; nil where numbers grow out of range.
     public func substituting(_ values: [String: DimExpression]) -> DimExpression? {
         var result = DimExpression(0)
         for (monomial, coefficient) in terms {
-            var term: DimExpression? = DimExpression(terms: [[:]: coefficient])
+            var term = DimExpression(terms: [[:]: coefficient])
             for (atom, exponent) in monomial {
                 let value: DimExpression?
                 switch atom {
                 case .symbol(let name): value = values[name] ?? DimExpression(symbol: name)
                 case .floor(let numerator, let divisor):
-                    value = numerator.substituting(values).map { DimExpression.floor($0, dividedBy: divisor) }
+                    value = numerator.substituting(values).flatMap { DimExpression.floor($0, dividedBy: divisor) }
                 }
                 guard let value else { return nil }
                 for _ in 0..<abs(exponent) {
@@ -163,22 +201,50 @@ public struct DimExpression: Hashable, Sendable {
         substituting(values.mapValues { DimExpression($0) })?.constant
     }
 
-    /// The value of the one unknown dim for which the expression is `size`; nil where it is not linear in it.
+    /// The value of the one unknown dim for which the expression is `size`; nil where it is neither linear in it nor in
+    /// its inverse.
     public func solve(for name: String, equalling size: Int, given values: [String: Int]) -> Int? {
-        var known = values
+        var known = values.mapValues { DimExpression($0) }
         known[name] = nil
-        func at(_ x: Int) -> Int? {
-            known[name] = x
-            return evaluate(known)
-        }
-        // Linear: f(x) = a·x + b; tried at points where divisions are likely to be whole.
-        if let one = at(1), let two = at(2), two != one {
-            let slope = two - one
-            guard (size - one) % slope == 0 else { return nil }
-            let x = 1 + (size - one) / slope
-            return at(x) == size ? x : nil
+        guard let left = substituting(known), let size = Fraction(size, 1) else { return nil }
+        let unknown = Atom.symbol(name)
+        for exponent in [1, -1] {
+            guard let slope = left.terms[[unknown: exponent]],
+                left.terms.keys.allSatisfy({ $0.isEmpty || $0 == [unknown: exponent] }),
+                let constant = left.terms[[:]] ?? Fraction(0, 1),
+                let minus = Fraction(-constant.numerator, constant.denominator), let rest = Fraction.sum(size, minus),
+                // slope · x = rest, or slope / x = rest.
+                let x = exponent == 1
+                    ? Fraction(slope.denominator, slope.numerator).flatMap({ Fraction.product(rest, $0) })
+                    : Fraction(rest.denominator, rest.numerator).flatMap({ Fraction.product(slope, $0) })
+            else { continue }
+            return x.denominator == 1 ? x.numerator : nil
         }
         return nil
+    }
+
+    // MARK: Signs, for dims of one and more
+
+    /// Whether the value is zero or more whatever the dims are; false where that is not plain.
+    public var isNeverNegative: Bool { leastValue.map { $0.numerator >= 0 } ?? false }
+
+    /// Whether the value is below zero whatever the dims are; false where that is not plain.
+    public var isAlwaysNegative: Bool {
+        guard let negated = DimExpression.product(self, DimExpression(-1)), let least = negated.leastValue else { return false }
+        return least.numerator > 0
+    }
+
+    /// The value where every dim is one, if all terms but the constant grow with the dims.
+    private var leastValue: Fraction? {
+        var sum = Fraction(0, 1)
+        for (monomial, coefficient) in terms {
+            let grows = coefficient.numerator > 0 && monomial.allSatisfy { atom, exponent in
+                if case .symbol = atom { exponent > 0 } else { false }
+            }
+            guard monomial.isEmpty || grows else { return nil }
+            sum = sum.flatMap { Fraction.sum($0, coefficient) }
+        }
+        return sum
     }
 }
 

@@ -50,7 +50,7 @@ extension TypedModel {
         for value in values {
             switch value.operation {
             case .parameter(let info):
-                let found = evidence.first { $0.role == .parameter && ($0.name == path + info.path || $0.name == info.tensorName) }
+                let found = evidence.first { $0.role == .parameter && ($0.name == path + info.path || $0.name == info.tensorName.map { path + $0 }) }
                 if let found, found.sizes.count == value.shape.count { note(value.shape, found.sizes) }
             case .primitive(.input(let name, _)) where path.isEmpty:
                 guard let found = evidence.first(where: { $0.role == .input && $0.name == name }) else { continue }
@@ -64,7 +64,7 @@ extension TypedModel {
                     let offset = found.sizes.count - own - streamAxes.count
                     facts.append((expression, found.sizes[offset + position]))
                 }
-            case .primitive, .dim, .slice, .pad, .callOutput:
+            case .primitive, .dim, .slice, .pad, .pick, .callOutput:
                 break
             }
         }

@@ -5,11 +5,17 @@ import RecSyntax
 extension ModelTyper {
     /// An expression of dims and whole numbers.
     func dimExpression(_ expression: Expression) throws -> DimExpression {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepestExpression else {
+            throw report(.nestingTooDeep, "this size is nested too deep", at: expression.span, help: "give a part of it a name: dim G = …")
+        }
         switch expression.kind {
         case .integer(let number):
             return DimExpression(number)
         case .name(let name):
             if let size = dims[name] { return size }
+            if failedDims.contains(name) { throw Abandoned() }
             throw report(
                 .unknownDim, "there is no dim '\(name)' here", at: expression.span,
                 help: nearest(name, among: dimOrder).map { "did you mean '\($0)'?" }
@@ -44,14 +50,18 @@ extension ModelTyper {
         return size
     }
 
-    /// An axis as it is written in a type: a dim lends its name, arithmetic its canonical text.
+    /// An axis as it is written in a type: a dim lends its name, arithmetic is named by its size.
     func typedDim(_ expression: Expression) throws -> TypedDim {
         let size = try dimExpression(expression)
         if case .name(let name) = expression.kind { return TypedDim(name, size) }
-        return TypedDim(size.description, size)
+        if let number = size.constant, number < 1 {
+            throw report(.unsolvableDim, "a size is 1 or more, not \(number)", at: expression.span)
+        }
+        return namedDim(size)
     }
 
-    /// An axis of a size that arises from arithmetic: the first dim of that size lends its name.
+    /// An axis of a size that arises from arithmetic: the first dim of that size lends its name, else it is its
+    /// canonical text.
     func namedDim(_ size: DimExpression) -> TypedDim {
         for name in dimOrder where dims[name] == size { return TypedDim(name, size) }
         return TypedDim(size.description, size)
@@ -73,6 +83,11 @@ extension ModelTyper {
 
     /// A number that is known as it stands.
     func constantNumber(_ expression: Expression) throws -> Double {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepestExpression else {
+            throw report(.nestingTooDeep, "this number is nested too deep", at: expression.span)
+        }
         switch expression.kind {
         case .integer(let number): return Double(number)
         case .real(let number): return number
@@ -94,13 +109,6 @@ extension ModelTyper {
         if case .unary(.negate, let operand) = expression.kind, case .integer(let number) = operand.kind { return -number }
         if let size = try? quietly({ try self.dimExpression(expression) }), let number = size.constant { return number }
         throw report(.wrongArgument, "\(what) is a whole number", at: expression.span)
-    }
-
-    /// Runs `body` without reporting what goes wrong in it.
-    func quietly<T>(_ body: () throws -> T) throws -> T {
-        let saved = diagnostics
-        defer { diagnostics = saved }
-        return try body()
     }
 
     // MARK: Initialisers

@@ -5,6 +5,19 @@ import RecSyntax
 extension ModelTyper {
     /// What an expression stands for; its values are added to the model.
     func meaning(of expression: Expression) throws -> Meaning {
+        effort += 1
+        guard effort <= Self.mostEffort else {
+            throw report(
+                .tooLarge, "'\(model.name)' has more than \(Self.mostEffort) expressions when its functions are written out",
+                at: model.span, help: "give what functions share a name of its own")
+        }
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepestExpression else {
+            throw report(
+                .nestingTooDeep, "this is nested more than \(Self.deepestExpression) levels deep, functions written out",
+                at: expression.span, help: "give a part of it a name")
+        }
         switch expression.kind {
         case .error:
             throw Abandoned()
@@ -119,17 +132,36 @@ extension ModelTyper {
 
     // MARK: Operators
 
+    /// Long sums lean to the left, so the left is walked rather than descended into. Both sides are typed before either is
+    /// given up, so that each has its own mistakes reported.
     private func binary(_ syntax: BinarySyntax, _ left: Expression, _ right: Expression, _ span: SourceSpan) throws -> ValueID {
-        let a = Result { try value(of: left) }
-        let b = Result { try value(of: right) }
-        let (x, y) = (try a.get(), try b.get())
-        let spans = (left.span, right.span)
+        var steps = [(syntax: syntax, left: left, right: right, span: span)]
+        var first = left
+        while case .binary(let inner, let a, let b) = first.kind {
+            steps.append((inner, a, b, first.span))
+            first = a
+        }
+        effort += steps.count
+        var result = Result { try value(of: first) }
+        for step in steps.reversed() {
+            let right = Result { try value(of: step.right) }
+            let left = result
+            result = Result {
+                try combined(step.syntax, try left.get(), try right.get(), (step.left.span, step.right.span), step.span)
+            }
+        }
+        return try result.get()
+    }
+
+    private func combined(
+        _ syntax: BinarySyntax, _ x: ValueID, _ y: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
+    ) throws -> ValueID {
         switch syntax {
         case .matmul:
             return try contracted(x, y, spans, span)
         case .and, .or:
-            try require(x, is: [.bool], "'\(syntax.rawValue)'", left.span)
-            try require(y, is: [.bool], "'\(syntax.rawValue)'", right.span)
+            try require(x, is: [.bool], "'\(syntax.rawValue)'", spans.0)
+            try require(y, is: [.bool], "'\(syntax.rawValue)'", spans.1)
             return try elementwise(syntax == .and ? .and : .or, x, y, spans, span)
         case .equal, .notEqual:
             return try elementwise(syntax == .equal ? .equal : .notEqual, x, y, spans, span)
@@ -239,7 +271,11 @@ extension ModelTyper {
     private func contractionHelp(_ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan)) -> String? {
         let (x, y) = (model[a].shape, model[b].shape)
         let (left, right) = (sources.text(of: spans.0), sources.text(of: spans.1))
-        if x.count == 2, x[0].size == y[0].size { return "did you mean \(left).T @ \(right)?" }
+        if x.count == 2, x[0].size == y[0].size {
+            var help = "did you mean \(left).T @ \(right)"
+            if case .parameter(let info) = model[a].operation { help += ", or param \(info.path): [\(x[1].name), \(x[0].name)]" }
+            return help + "?"
+        }
         if y.count == 2, let last = x.last, last.size == y[1].size { return "did you mean \(left) @ \(right).T?" }
         if x.count == 1, y.count == 2 || x.count == 2, y.count >= 1, let last = y.last, last.size == x.first?.size {
             return "did you mean \(right) @ \(left)?"

@@ -40,13 +40,18 @@ extension ModelTyper {
         return value
     }
 
-    private func mentionsAxis(_ expression: Expression) -> Bool {
-        switch expression.kind {
-        case .name(let name): model.axes.contains { $0.name == name }
-        case .binary(_, let a, let b): mentionsAxis(a) || mentionsAxis(b)
-        case .unary(_, let a): mentionsAxis(a)
-        case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: false
+    /// Whether a position speaks of an axis of time; what stands inside other brackets does not count.
+    func mentionsAxis(_ expression: Expression) -> Bool {
+        var stack = [expression]
+        while let next = stack.popLast() {
+            switch next.kind {
+            case .name(let name):
+                if model.axes.contains(where: { $0.name == name }) { return true }
+            case .binary, .unary: stack += next.children
+            case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: break
+            }
         }
+        return false
     }
 
     /// The distance along each axis; an axis that is not named is not moved along.
@@ -64,19 +69,21 @@ extension ModelTyper {
         return offsets
     }
 
+    /// An axis and a constant: `t-1`, `1+t`, `t`.
     private func offset(_ expression: Expression) throws -> (axis: Int, offset: Int) {
         func axis(_ expression: Expression) -> Int? {
             guard case .name(let name) = expression.kind else { return nil }
             return model.axes.firstIndex { $0.name == name }
         }
         if let axis = axis(expression) { return (axis, 0) }
-        if case .binary(let syntax, let left, let right) = expression.kind, syntax == .add || syntax == .subtract,
-            let axis = axis(left), let distance = try? quietly({ try self.constantInteger(right, "a delay") })
-        {
-            guard abs(distance) <= 1 << 20 else {
-                throw report(.tooLarge, "a delay of \(distance) steps is too long", at: right.span)
+        if case .binary(let syntax, let left, let right) = expression.kind, syntax == .add || syntax == .subtract {
+            let moved = axis(left).map { ($0, right) } ?? (syntax == .add ? axis(right).map { ($0, left) } : nil)
+            if let (axis, place) = moved, let distance = try? quietly({ try self.constantInteger(place, "a delay") }) {
+                guard abs(distance) <= 1 << 20 else {
+                    throw report(.tooLarge, "a delay of \(distance) steps is too long", at: place.span)
+                }
+                return (axis, syntax == .add ? distance : -distance)
             }
-            return (axis, syntax == .add ? distance : -distance)
         }
         throw report(
             .delayNotConstant, "a delay is a constant number of steps", at: expression.span,
@@ -92,8 +99,8 @@ extension ModelTyper {
         guard let length = DimExpression.difference(end, start), let rest = DimExpression.difference(dim.size, end) else {
             throw report(.tooLarge, "this size is too large", at: span)
         }
-        let isBad = [start.constant, length.constant.map { $0 - 1 }, rest.constant].contains { $0.map { $0 < 0 } ?? false }
-        guard !isBad else {
+        let isEmpty = DimExpression.difference(DimExpression(0), length)?.isNeverNegative ?? false
+        guard !start.isAlwaysNegative, !isEmpty, !rest.isAlwaysNegative else {
             throw report(
                 .badSlice, "\(start):\(end) does not lie within the axis '\(dim.name)' of size \(dim.size)", at: span,
                 caption: describe(value))
@@ -107,10 +114,10 @@ extension ModelTyper {
     /// One element along an axis, which goes away.
     private func picked(_ value: ValueID, axis: Int, _ position: DimExpression, _ span: SourceSpan) throws -> ValueID {
         let dim = model[value].shape[axis]
-        if let at = position.constant, let size = dim.size.constant, at < 0 || at >= size {
+        if DimExpression.difference(position, dim.size)?.isNeverNegative ?? false {
             throw report(
-                .badSlice, "\(at) does not lie within the axis '\(dim.name)' of size \(size)", at: span, caption: describe(value),
-                help: "indices begin with 0")
+                .badSlice, "\(position) does not lie within the axis '\(dim.name)' of size \(dim.size)", at: span,
+                caption: describe(value), help: "indices run from 0 to \(dim.name)-1")
         }
         if let at = position.constant, at < 0 {
             throw report(.badSlice, "an index is not negative", at: span, help: "count from the front: \(dim.name)-1 is the last element")
@@ -132,6 +139,11 @@ extension ModelTyper {
         }
         guard isOnly else {
             throw report(.unsupported, "a computed index stands alone in its brackets", at: span, help: "take one axis after the other")
+        }
+        guard !model[table].shape.isEmpty else {
+            throw report(
+                .badSlice, "a scalar has no elements to choose from", at: span, caption: describe(table),
+                help: "for its value at another step write [\(model.axes[0].name)-1]")
         }
         let shape = model[index].shape + model[table].shape.dropFirst()
         return add(

@@ -22,6 +22,9 @@ public struct ProgramLoader {
     private var loaded: Set<String> = []
     private var open: [String] = []
 
+    /// A longer chain of imports is not meant.
+    private static let deepestImport = 100
+
     public init(path: String, text: String, reader: @escaping Reader) {
         self.reader = reader
         load(path: path, text: text, isMain: true)
@@ -70,6 +73,12 @@ public struct ProgramLoader {
                 Diagnostic(
                     .circularImport, "the files import each other: \((open.drop { $0 != full } + [full]).joined(separator: " → "))",
                     at: declaration.pathSpan, help: "move what both need into a third file"))
+            return
+        }
+        guard open.count < Self.deepestImport else {
+            diagnostics.append(
+                Diagnostic(
+                    .nestingTooDeep, "files import each other more than \(Self.deepestImport) deep", at: declaration.pathSpan))
             return
         }
         if !loaded.contains(full) { load(path: full, text: text, isMain: false) }

@@ -109,7 +109,7 @@ extension ModelTyper {
         var axes: [Int] = []
         for expression in brackets {
             let wanted: String
-            if case .name(let name) = expression.kind { wanted = name } else { wanted = try dimExpression(expression).description }
+            if case .name(let name) = expression.kind { wanted = name } else { wanted = namedDim(try dimExpression(expression)).name }
             let places = shape.indices.filter { shape[$0].name == wanted }
             guard let axis = places.first else {
                 throw report(

@@ -23,6 +23,15 @@ extension ModelTyper {
             (values[0], values[k]) = try promoted(values[0], values[k], expressions[0].span, expressions[k].span)
         }
         for k in values.indices.dropFirst() { values[k] = try converted(values[k], to: model[values[0]].element, expressions[k].span) }
+        // A single number joins vectors as one element.
+        if values.contains(where: { !model[$0].shape.isEmpty }) {
+            for k in values.indices where model[values[k]].shape.isEmpty {
+                let scalar = model[values[k]]
+                values[k] = add(
+                    .primitive(.reshape(values[k])), scalar.element, [TypedDim("1", DimExpression(1))], scalar.variance,
+                    expressions[k].span)
+            }
+        }
         let axis = try axis(call, of: values[0], expressions[0].span)
         let first = model[values[0]].shape
         var total = first[axis].size
@@ -96,17 +105,23 @@ extension ModelTyper {
     func convolution(_ call: Builtins.Call) throws -> ValueID {
         let expressions = try arguments(call, 2...2, labels: ["stride", "pad"], brackets: true)
         guard call.brackets?.count == 1 else {
-            throw report(.wrongArgument, "'conv' runs along one named axis", at: call.span, help: "write conv[L](x, W)")
+            throw report(.wrongArgument, "'conv' runs along one named axis", at: call.name.span, help: "write conv[L](x, W)")
         }
         var input = try converted(try value(of: expressions[0]), to: .real, expressions[0].span)
-        let kernel = try converted(try value(of: expressions[1]), to: .real, expressions[1].span)
+        var kernel = try converted(try value(of: expressions[1]), to: .real, expressions[1].span)
         let axis = try axis(call, of: input, expressions[0].span)
         let stride = try call.labelled("stride").map { try constantInteger($0, "the stride") } ?? 1
         let pad = try call.labelled("pad").map { try constantInteger($0, "the padding") } ?? 0
-        guard stride >= 1, pad >= 0 else {
-            throw report(.wrongArgument, "the stride is at least 1, the padding at least 0", at: call.span)
+        for (label, number, least) in [("stride", stride, 1), ("pad", pad, 0)] where number < least || number > 1 << 24 {
+            throw report(
+                .wrongArgument, "'\(label)' is at least \(least)", at: call.labelled(label)?.span ?? call.span)
         }
         let inputShape = model[input].shape
+        // A single channel may be left out of the input.
+        if inputShape.count == 1, model[kernel].shape.count == 3, model[kernel].shape[1].size == DimExpression(1) {
+            let flat = [model[kernel].shape[0], model[kernel].shape[2]]
+            kernel = add(.primitive(.reshape(kernel)), .real, flat, model[kernel].variance, expressions[1].span)
+        }
         let kernelShape = model[kernel].shape
         let channels = inputShape.indices.filter { $0 != axis }
         let agrees = kernelShape.count == channels.count + 2
@@ -118,9 +133,9 @@ extension ModelTyper {
         }
         if pad > 0 { input = try padded(input, axis, DimExpression(pad), DimExpression(pad), .zero, call.span) }
         guard let room = DimExpression.difference(model[input].shape[axis].size, width.size),
-            let length = DimExpression.sum(DimExpression.floor(room, dividedBy: stride), DimExpression(1))
+            let length = DimExpression.floor(room, dividedBy: stride).flatMap({ DimExpression.sum($0, DimExpression(1)) })
         else { throw report(.tooLarge, "this size is too large", at: call.span) }
-        if let number = length.constant, number < 1 {
+        if DimExpression.difference(DimExpression(0), length)?.isNeverNegative ?? false {
             throw report(
                 .shapeMismatch, "the kernel is longer than the axis '\(inputShape[axis].name)'", at: call.span,
                 caption: shapes(input, kernel, (expressions[0].span, expressions[1].span)))

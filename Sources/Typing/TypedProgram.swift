@@ -23,6 +23,8 @@ public enum TypedOperation: Equatable, Sendable {
     case dim(DimExpression)
     case slice(ValueID, axis: Int, start: DimExpression, stride: Int)
     case pad(ValueID, axis: Int, before: DimExpression, after: DimExpression, mode: PadMode)
+    /// Of each row, along the last axis, the element at an index of the shape of the other axes.
+    case pick(rows: ValueID, index: ValueID)
     /// An output of a call of a layer.
     case callOutput(call: Int, output: Int)
 }
@@ -49,6 +51,8 @@ public struct TypedLayer: Equatable, Sendable {
     /// The copies of `repeat`, chained; nil for a single instance.
     public var count: DimExpression?
     public var dims: [String: DimExpression]
+    /// The name each dim was given by, which its axes have outside the layer.
+    public var names: [String: String]
     /// For each axis of the layer's model the axis of the enclosing model.
     public var axes: [Int]
     public var span: SourceSpan

@@ -67,7 +67,7 @@ func problems(_ body: String, dims: String = "D, H, K, V", files: [String: Strin
     @Test func helpsNameTheMend() {
         #expect(problems("input gate: [D]\n y = gat").first?.help == "did you mean 'gate'?")
         let product = problems("input x: [D]\n param W: [D, H]\n y = W @ x").first
-        #expect(product?.help == "did you mean W.T @ x?")
+        #expect(product?.help == "did you mean W.T @ x, or param W: [H, D]?")
         #expect(product?.caption == "W: [D, H], x: [D]")
         let cycle = problems("state h: [H]\n input x: [H]\n z = h * x\n h = z").first
         #expect(cycle?.message.contains("→") ?? false)
@@ -83,7 +83,7 @@ func problems(_ body: String, dims: String = "D, H, K, V", files: [String: Strin
 
     @Test func functionsAreInlined() {
         #expect(typed("func twice(x) = x + x\nmodel M(D) { input x: [D]\n output y = twice(x) }").problems.isEmpty)
-        #expect(typed("func f(x) = f(x)\nmodel M(D) { input x: [D]\n output y = f(x) }").problems.map(\.id) == [.circularModel])
+        #expect(typed("func f(x) = f(x)\nmodel M(D) { input x: [D]\n output y = f(x) }").problems.map(\.id) == [.circularFunction])
     }
 
     @Test func dimsAreCanonical() {

@@ -1,0 +1,33 @@
+import RecSource
+import RecStream
+import RecSyntax
+
+extension ModelTyper {
+    /// `−log softmax(logits)[target]` over the last axis, for each place of the others.
+    func crossEntropy(_ call: Builtins.Call) throws -> ValueID {
+        let arguments = try arguments(call, 2...2)
+        let first = Result { try converted(try value(of: arguments[0]), to: .real, arguments[0].span) }
+        let target = try value(of: arguments[1])
+        let logits = try first.get()
+        try require(target, is: [.int], "the target of 'crossentropy'", arguments[1].span)
+        let shape = model[logits].shape
+        guard !shape.isEmpty, model[target].shape == shape.dropLast() else {
+            throw report(
+                .shapeMismatch, "'crossentropy' takes logits [\((shape.dropLast().map(\.name) + ["V"]).joined(separator: ", "))] and targets [\(shape.dropLast().map(\.name).joined(separator: ", "))]",
+                at: call.span, caption: shapes(logits, target, (arguments[0].span, arguments[1].span)),
+                help: "the last axis of the logits is that of the classes")
+        }
+        let total = reduce(.logsumexp, logits, [shape.count - 1], call.span)
+        let chosen: ValueID
+        if shape.count == 1 {
+            chosen = add(
+                .primitive(.gather(table: logits, index: target)), .real, [],
+                model[logits].variance.union(model[target].variance), call.span)
+        } else {
+            chosen = add(
+                .pick(rows: logits, index: target), .real, model[target].shape,
+                model[logits].variance.union(model[target].variance), call.span)
+        }
+        return apply(.subtract, total, chosen, call.span)
+    }
+}

@@ -1,0 +1,181 @@
+import RecSource
+import RecStream
+import RecSyntax
+
+/// What a model declares: dims, axes, inputs, parameters, states, layers, and the names of its equations.
+extension ModelTyper {
+    func declareDims(_ syntax: ModelDeclaration) {
+        for parameter in syntax.dims {
+            guard define(dim: parameter.name, as: DimExpression(symbol: parameter.name.text)) else { continue }
+            model.dims.append(parameter.name.text)
+            if let value = parameter.defaultValue, let size = try? dimExpression(value) {
+                model.defaults[parameter.name.text] = size
+            }
+        }
+        // A dim may use one that is declared below it.
+        let waiting = syntax.members.compactMap { if case .dim(let dim) = $0 { dim } else { nil } }
+        let place = Dictionary(waiting.enumerated().map { ($1.name.text, $0) }, uniquingKeysWith: { first, _ in first })
+        let uses = waiting.map { dim in namesIn(dim.value).compactMap { place[$0] }.sorted() }
+        for component in stronglyConnected(uses) {
+            let dim = waiting[component[0]]
+            if component.count > 1 || uses[component[0]].contains(component[0]) {
+                report(.instantCycle, "the dim '\(dim.name.text)' depends on itself", at: dim.name.span, help: "give one of its dims a number")
+                for member in component where claim(waiting[member].name) { failedDims.insert(waiting[member].name.text) }
+                continue
+            }
+            if let value = try? dimExpression(dim.value) {
+                if define(dim: dim.name, as: value) { model.aliases[dim.name.text] = value }
+            } else if claim(dim.name) {
+                failedDims.insert(dim.name.text)
+            }
+        }
+        // Sizes take the names of dims in the order of declaration.
+        dimOrder = model.dims + waiting.map(\.name.text).filter { model.aliases[$0] != nil }
+    }
+
+    func define(dim name: Identifier, as value: DimExpression) -> Bool {
+        guard claim(name) else { return false }
+        dims[name.text] = value
+        dimOrder.append(name.text)
+        return true
+    }
+
+    /// The names in a size.
+    func namesIn(_ expression: Expression) -> Set<String> {
+        var names: Set<String> = []
+        var stack = [expression]
+        while let next = stack.popLast() {
+            if case .name(let name) = next.kind { names.insert(name) }
+            stack += next.children
+        }
+        return names
+    }
+
+    func declareAxes(_ syntax: ModelDeclaration) {
+        var axes: [(name: String, length: DimExpression?)] = []
+        for axis in syntax.axes.prefix(2) where claim(axis.name) {
+            axes.append((axis.name.text, axis.length.flatMap { try? dimExpression($0) }))
+        }
+        if syntax.axes.count > 2 {
+            report(.unsupported, "a model runs over one axis or two, not \(syntax.axes.count)", at: syntax.axes[2].name.span)
+        }
+        if axes.isEmpty {
+            axes = [(syntax.axes.first?.name.text ?? "t", nil)]
+            if definitionSpans["t"] == nil, syntax.axes.isEmpty { definitionSpans["t"] = syntax.name.span }
+        }
+        if let first = syntax.axes.first, first.length != nil {
+            report(
+                .unsupported, "the first axis '\(first.name.text)' cannot have a fixed length", at: first.name.span,
+                help: "give the length to the second axis")
+        }
+        model.axes = axes
+    }
+
+    /// Takes a name; false where it is taken already.
+    func claim(_ name: Identifier) -> Bool {
+        if let previous = definitionSpans[name.text] {
+            report(
+                .duplicateDefinition, "'\(name.text)' is defined twice", at: name.span,
+                labels: [Diagnostic.Label(span: previous, text: "the first definition")],
+                help: "give one of them another name")
+            return false
+        }
+        definitionSpans[name.text] = name.span
+        return true
+    }
+
+    var allAxes: Variance { Variance(batch: true, axes: UInt8((1 << model.axes.count) - 1)) }
+
+    func declare(_ member: Member) {
+        switch member {
+        case .input(let declaration):
+            guard let type = try? typeInfo(declaration.type) else { return fail(declaration.names) }
+            var fallback: Double?
+            if let value = declaration.defaultValue {
+                fallback = try? constantNumber(value)
+                if !declaration.isOnce {
+                    report(.onceNeedsConstant, "only a 'once' input can have a default", at: value.span, help: "write 'once' before '='")
+                }
+            }
+            for name in declaration.names where claim(name) {
+                let value = add(
+                    .primitive(.input(name: name.text, fallback: fallback)), type.element, type.shape,
+                    declaration.isOnce ? .once : allAxes, name.span, named: name.text)
+                definitions[name.text] = .value(value)
+                model.inputs.append(TypedInput(name: name.text, isOnce: declaration.isOnce, value: value))
+            }
+        case .parameter(let declaration):
+            guard let type = try? typeInfo(declaration.type) else { return fail(declaration.names) }
+            let initializer = initializer(declaration, rank: type.shape.count)
+            if let tensorName = declaration.tensorName, declaration.names.count > 1 {
+                report(
+                    .wrongArgument, "\"\(tensorName)\" is one tensor, and \(declaration.names.count) names are to have it",
+                    at: declaration.names[0].span.joined(with: declaration.names[declaration.names.count - 1].span),
+                    help: "declare them one by one")
+            }
+            for name in declaration.names where claim(name) {
+                let info = ParameterInfo(
+                    path: name.text, isTrained: declaration.isTrained, initializer: initializer,
+                    tensorName: declaration.tensorName)
+                definitions[name.text] = .value(
+                    add(.parameter(info), type.element, type.shape, .none, name.span, named: name.text))
+            }
+        case .state(let declaration):
+            guard let type = try? typeInfo(declaration.type) else { return fail(declaration.names) }
+            for name in declaration.names where claim(name) {
+                definitions[name.text] = .state(states.count)
+                states.append(DeclaredState(name: name, type: type, initial: declaration.initial))
+            }
+        case .layer(let declaration):
+            guard claim(declaration.name) else { return }
+            definitions[declaration.name.text] = declare(layer: declaration).map { .layer($0) } ?? .failed
+        case .equation(let equation):
+            declare(equation)
+        case .output(let declaration):
+            // `output y = …` also defines the name y.
+            guard let value = declaration.value else { return }
+            declare(Equation(names: [declaration.name], value: value, span: declaration.span))
+        case .loss(let declaration):
+            declare(Equation(names: [declaration.name], value: declaration.value, span: declaration.span))
+        case .dim, .require, .example:
+            break
+        }
+    }
+
+    func fail(_ names: [Identifier]) { for name in names where claim(name) { definitions[name.text] = .failed } }
+
+    func declare(_ equation: Equation) {
+        equations.append(equation)
+        progress.append(.pending)
+        for (component, name) in equation.names.enumerated() {
+            if case .state(let index) = definitions[name.text] {
+                attach(equations.count - 1, toState: index, at: name)
+            } else if claim(name) {
+                definitions[name.text] = .equation(equations.count - 1, component: component)
+            } else if definitions[name.text] == nil {
+                // An axis or a dim: what the name was meant to be is not known.
+                definitions[name.text] = .failed
+            }
+        }
+    }
+
+    func attach(_ equation: Int, toState index: Int, at name: Identifier) {
+        if let first = states[index].equation {
+            report(
+                .duplicateDefinition, "the state '\(name.text)' has two equations", at: name.span,
+                labels: [Diagnostic.Label(span: equations[first].span, text: "the first one")], help: "keep one of them")
+            return
+        }
+        states[index].equation = equation
+    }
+}
+
+extension Member {
+    /// Whether the member gives names values by an expression.
+    var isEquation: Bool {
+        switch self {
+        case .equation, .output, .loss: true
+        case .input, .parameter, .state, .dim, .layer, .require, .example: false
+        }
+    }
+}

@@ -1,0 +1,27 @@
+import RecSyntax
+
+extension Expression {
+    /// The expressions directly inside this one, in order.
+    var children: [Expression] {
+        switch kind {
+        case .integer, .real, .boolean, .name, .error: []
+        case .unary(_, let a): [a]
+        case .binary(_, let a, let b), .pipe(let a, let b): [a, b]
+        case .conditional(let a, let b, let c): [a, b, c]
+        case .call(_, let brackets, let arguments): (brackets ?? []) + arguments.map(\.value)
+        case .index(let base, let items): [base] + items.flatMap(\.expressions)
+        case .member(let base, _): [base]
+        case .rename(let base, let dims): [base] + dims
+        case .fold(_, let elements), .array(let elements): elements
+        }
+    }
+}
+
+extension IndexItem {
+    var expressions: [Expression] {
+        switch self {
+        case .at(let expression): [expression]
+        case .range(let from, let to, _): [from, to].compactMap { $0 }
+        }
+    }
+}

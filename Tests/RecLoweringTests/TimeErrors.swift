@@ -1,0 +1,63 @@
+import RecSource
+import Testing
+
+/// Delays, states and cycles.
+@Suite struct TimeErrors {
+    @Test func instantCyclesShowTheirPath() {
+        expectError(
+            .instantCycle, at: "h", in: "model M { input x: real\n state h: real\n z = 2 * h\n h = x + z\n output h }",
+            says: "h → z → h", helps: "h[t-1]")
+        expectError(.instantCycle, at: "a", in: "model M { input x: real\n a = b + x\n b = a\n output a }", says: "a → b → a")
+        expectError(.instantCycle, at: "h", in: "model M { input x: real\n state h: real\n h = h + x\n output h }", says: "h → h")
+    }
+
+    @Test func undeclaredStates() {
+        expectError(.undeclaredState, at: "a", in: "model M { input x: real\n a = a[t-1] + x\n output a }", helps: "state a")
+    }
+
+    @Test func statesHaveOneEquation() {
+        expectError(.stateWithoutEquation, at: "h", in: "model M(H) { input x: [H]\n state h: [H]\n output y = x + h[t-1] }", helps: "h = …")
+    }
+
+    @Test func initialValuesAreConstantOverTime() {
+        expectError(.onceNeedsConstant, at: "x", in: "model M { input x: real\n state h: real = x\n h = x + h[t-1]\n output h }")
+        expectError(.onceNeedsConstant, at: "1", in: "model M { input x: real = 1\n output x }", says: "once")
+    }
+
+    @Test func bothDirections() {
+        expectError(
+            .bothDirections, at: "h[t+1]", in: "model M { input x: real\n state h: real\n h = x + h[t-1] + h[t+1]\n output h }",
+            says: "'h'")
+        expectError(
+            .bothDirections, at: "a[t-1]",
+            in: "model M { input x: real\n state a: real\n state b: real\n a = x + b[t+1]\n b = a[t-1]\n output a }")
+        let grid = "model M over (i, j) { input x: real\n state h: real\n h = x + "
+        #expect(check(grid + "h[i-1, j] + h[i, j-1]\n output h }").ids == [])
+        #expect(check(grid + "h[i-1, j+1] + h[i, j-1]\n output h }").ids == [])
+        #expect(check(grid + "h[i-1, j+1] + h[i, j+1] + h[i-1]\n output h }").ids == [])
+        expectError(.bothDirections, at: "h[i+1, j]", in: grid + "h[i-1, j] + h[i+1, j]\n output h }")
+        expectError(.bothDirections, at: "h[i+1, j-1]", in: grid + "h[i-1, j+1] + h[i+1, j-1]\n output h }")
+    }
+
+    @Test func delays() {
+        let start = "model M(H) { input n: int\n input x: [H]\n param p: [H]\n "
+        expectError(.delayNotConstant, at: "t-n", in: start + "output y = x[t-n] }")
+        expectError(.delayNotConstant, at: "2*t", in: start + "output y = x[2*t] }")
+        expectError(.notAStream, at: "p[t-1]", in: start + "output y = p[t-1] + x }")
+        expectError(.notAStream, at: "t", in: start + "output y = x * t }", helps: "state")
+        expectError(.tooLarge, at: "99999999999", in: start + "output y = x[t-99999999999] }")
+        #expect(check(start + "output y = x[t] + x[t-3] + (x + x)[t+2] + x[t-1][0] + x[t-1, 0] + x[1+t] }").ids == [])
+    }
+
+    @Test func losses() {
+        expectError(.shapeMismatch, at: "x", in: "model M { input x: real\n output x\n loss l = x }", helps: "mean[t]")
+        expectError(.shapeMismatch, at: "mean[t](x)", in: "model M(H) { input x: [H]\n output x\n loss l = mean[t](x) }")
+    }
+
+    @Test func axes() {
+        expectError(.unsupported, at: "k", in: "model M over (i, j, k) { input x: real\n output x }")
+        #expect(check("model M over (a, b, c, d, e, f, g, h, i, j) { input x: real\n output x }").ids == [.unsupported])
+        #expect(check("model M over (a, b, c, d, e, f, g, h, i, j) { input x: real\n output y = x[i-1] }").ids.first == .unsupported)
+        expectError(.unsupported, at: "t", in: "model M over (t: 3) { input x: real\n output x }")
+    }
+}
