@@ -1,9 +1,10 @@
 /// The candidate that `name` most likely meant: few letters changed, added, lost or swapped; nil where none is close.
 public func nearest(_ name: String, among candidates: some Sequence<String>) -> String? {
-    let limit = max(1, name.count / 3)
+    // Another single letter is another name, not a slip.
+    let limit = name.count == 1 ? 0 : max(1, name.count / 3)
     var best: (name: String, distance: Int)?
     for candidate in candidates where candidate != name {
-        guard abs(candidate.count - name.count) <= limit else { continue }
+        guard abs(candidate.count - name.count) <= limit, !candidate.isEmpty else { continue }
         let isCaseOnly = candidate.lowercased() == name.lowercased()
         let distance = isCaseOnly ? 0 : editDistance(Array(name.lowercased()), Array(candidate.lowercased()))
         if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }

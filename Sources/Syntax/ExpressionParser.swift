@@ -5,9 +5,11 @@ extension Parser {
     mutating func expression() throws -> Expression {
         try nested { parser in
             var left = try parser.choice()
+            var length = 0
             while parser.continues(with: "|>") {
                 parser.skipNewlines()
-                parser.advance()
+                length += 1
+                try parser.limitChain(length, at: parser.advance().span)
                 parser.skipNewlines()
                 let right = try parser.postfix()
                 left = Expression(.pipe(left, right), left.span.joined(with: right.span))
@@ -15,6 +17,17 @@ extension Parser {
             return left
         }
     }
+
+    /// A chain of operators becomes a tree as deep as it is long, which everything behind the parser walks.
+    private mutating func limitChain(_ length: Int, at span: SourceSpan) throws {
+        guard length > Self.longestChain else { return }
+        report(
+            .nestingTooDeep, "more than \(Self.longestChain) operators stand in one chain", at: span,
+            help: "give parts of it names of their own")
+        throw Abandoned()
+    }
+
+    private static var longestChain: Int { 4000 }
 
     /// Whether the expression goes on with this symbol, here or at the beginning of the next line.
     private func continues(with symbol: String) -> Bool { nextOnAnyLine.kind == .symbol(symbol) }
@@ -43,10 +56,13 @@ extension Parser {
     /// Operators that bind more strongly than `strength`.
     private mutating func binary(above strength: Int) throws -> Expression {
         var left = try prefix(above: strength)
+        var length = 0
         while let entry = OperatorTable.entry(for: nextOnAnyLine.kind), entry.strength > strength {
             skipNewlines()
             let sign = advance()
             skipNewlines()
+            length += 1
+            try limitChain(length, at: sign.span)
             let right = try nested { try $0.binary(above: entry.isRightAssociative ? entry.strength - 1 : entry.strength) }
             if !entry.isChainable, let following = OperatorTable.entry(for: nextOnAnyLine.kind), following.strength == entry.strength {
                 report(
@@ -80,8 +96,10 @@ extension Parser {
     /// `postfix { "as" "[" dims "]" }`
     private mutating func renamed() throws -> Expression {
         var value = try postfix()
+        var length = 0
         while isNext(.as) {
-            advance()
+            length += 1
+            try limitChain(length, at: advance().span)
             try expect("[", "after 'as'")
             let dims = try list(until: "]", "in the names after 'as'") { try $0.expression() }
             value = Expression(.rename(value, dims), span(from: value.span.start))
@@ -91,7 +109,10 @@ extension Parser {
 
     mutating func postfix() throws -> Expression {
         var value = try primary()
+        var length = 0
         while true {
+            length += 1
+            try limitChain(length, at: next.span)
             if isNext("[") {
                 advance()
                 let items = try list(until: "]", "in the index") { try $0.indexItem() }

@@ -79,6 +79,13 @@ enum Programs {
         #expect(Programs.ids("model M {\n y = \(signs)x\n}\n").contains(.nestingTooDeep))
     }
 
+    @Test func chainsAreLimited() {
+        let sum = String(repeating: "x + ", count: 200_000)
+        #expect(Programs.ids("model M {\n y = \(sum)x\n}\n") == [.nestingTooDeep])
+        let indices = String(repeating: "[0]", count: 200_000)
+        #expect(Programs.ids("model M {\n y = x\(indices)\n}\n") == [.nestingTooDeep])
+    }
+
     @Test func helpNamesTheLikelyMend() {
         let problem = Programs.parsed("model M {\n sate h: [H]\n}\n").problems.first
         #expect(problem?.help == "did you mean 'state'?")
