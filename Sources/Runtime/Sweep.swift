@@ -47,7 +47,7 @@ struct Sweep: @unchecked Sendable {
 
     func run(on pool: ThreadPool) {
         memory.start(segment)
-        guard memory.batch > 0, memory.extents.allSatisfy({ $0 > 0 }) else { return }
+        guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }) else { return }
         if memory.batch >= pool.count {
             runBatchParallel(on: pool)
         } else {

@@ -12,8 +12,10 @@ struct Homes {
     private(set) var buffers: [Buffer] = []
     /// Where a value is read at the present step.
     private(set) var current: [ValueID: Home] = [:]
-    /// Where it is read at another step.
+    /// Where its operand is read, for each delay: a value may be kept in a ring for its own recurrence, and whole for others.
     private(set) var delayed: [ValueID: Home] = [:]
+    /// The ring of each state.
+    private(set) var rings: [ValueID: BufferID] = [:]
     /// Every place to which it is written.
     private(set) var written: [ValueID: [Home]] = [:]
     private(set) var losses: [BufferID] = []
@@ -68,7 +70,7 @@ struct Homes {
         let buffer = addBuffer(
             kind, element: value.element, rowCount: value.shape.elementCount, variance: value.variance, name: name)
         current[id] = Home(buffer: buffer, strides: value.shape.strides)
-        delayed[id] = current[id]
+        for user in users[id.index] { if isDelay(user, of: id) { delayed[user] = current[id] } }
     }
 
     private mutating func write(_ id: ValueID, to buffer: BufferID, strides: [Int]? = nil) {
@@ -113,7 +115,12 @@ struct Homes {
 
     private mutating func setCurrent(_ id: ValueID, _ buffer: BufferID) {
         current[id] = written[id]?.first { $0.buffer == buffer }
-        delayed[id] = current[id]
+        for user in users[id.index] { if isDelay(user, of: id) { delayed[user] = current[id] } }
+    }
+
+    private func isDelay(_ user: ValueID, of id: ValueID) -> Bool {
+        if case .delay(let operand, _, _) = graph[user].operation { return operand == id }
+        return false
     }
 
     private mutating func addStreamRoot(_ id: ValueID, order: LoopOrder, outputs: [BufferID]) {
@@ -125,16 +132,21 @@ struct Homes {
         var ringDelays: [[Int]] = []
         var ringInitial: ValueID?
         var haloDelays: [[Int]] = []
+        var ringReaders: [ValueID] = []
+        var otherReaders: [ValueID] = []
         for user in users[id.index] {
             let isSameSegment = placement.segment[user.index] == segment
             if case .delay(let operand, let offsets, let initial) = graph[user].operation, operand == id {
                 if !isSameSegment || !order.reachesBack(offsets) {
                     fullNeeded = true
+                    otherReaders.append(user)
                 } else if isSequential, staging.stage[user.index] == stage {
                     ringDelays.append(offsets)
                     ringInitial = initial
+                    ringReaders.append(user)
                 } else {
                     haloDelays.append(offsets)
+                    otherReaders.append(user)
                 }
             } else if !isSameSegment {
                 fullNeeded = true
@@ -151,22 +163,21 @@ struct Homes {
         if !ringDelays.isEmpty {
             let ring = Ring(delays: ringDelays, initial: ringInitial.flatMap { current[$0]?.buffer }, order: order.loops.map(\.axis))
             let buffer = add(id, .ring(ring))
-            delayed[id] = written[id]?.last
+            for reader in ringReaders { delayed[reader] = written[id]?.last }
             current[id] = written[id]?.last
-            _ = buffer
+            rings[id] = buffer
         }
         if fullNeeded {
             let whole = outputs.first ?? add(id, .full)
-            setHome(id, whole)
+            current[id] = written[id]?.first { $0.buffer == whole }
+            for reader in otherReaders { delayed[reader] = current[id] }
             return
         }
         if !haloDelays.isEmpty {
             let halo = haloDelays.map { abs($0[order.loops[0].axis]) }.max() ?? 0
-            let buffer = add(id, .block(halo: halo))
-            let home = written[id]?.last
-            _ = buffer
-            current[id] = home
-            delayed[id] = home
+            _ = add(id, .block(halo: halo))
+            current[id] = written[id]?.last
+            for reader in otherReaders { delayed[reader] = current[id] }
             return
         }
         if elsewhere || !isSequential {
@@ -182,12 +193,6 @@ struct Homes {
             let home = outputs.first ?? add(id, .step, order: preferredOrder(id))
             current[id] = written[id]?.first { $0.buffer == home }
         }
-    }
-
-    private mutating func setHome(_ id: ValueID, _ buffer: BufferID) {
-        let home = written[id]?.first { $0.buffer == buffer }
-        current[id] = home
-        if delayed[id] == nil { delayed[id] = home }
     }
 
     /// The order of axes in memory in which a value is computed without strided access: that of the product it follows.

@@ -92,7 +92,7 @@ struct NestBuilder {
                 buffer: home.buffer, position: .linear(index, strides: graph[value].shape.strides),
                 offsets: [Int](repeating: 0, count: graph.axes.count))
         case .delay(let a, let offsets, let initial):
-            return homes.delayed[a].map { access($0, index, offsets: offsets, fallback: fallback(for: $0, initial, of: a)) }
+            return homes.delayed[value].map { access($0, index, offsets: offsets, fallback: fallback(for: $0, initial, of: a)) }
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather,
             .overTime:
             return nil
@@ -162,7 +162,7 @@ struct NestBuilder {
         case .gather(let table, let at):
             return gathered(table, at, index, element)
         case .delay(let a, let offsets, let initial):
-            return delayed(a, offsets, initial, index)
+            return delayed(value, a, offsets, initial, index)
         case .contract(let contraction):
             return contracted(contraction, at: index)
         case .reduce(let kind, let a, let axes):
@@ -197,13 +197,13 @@ struct NestBuilder {
             element)
     }
 
-    private mutating func delayed(_ a: ValueID, _ offsets: [Int], _ initial: ValueID?, _ index: [Affine]) -> Nest.NodeID {
+    private mutating func delayed(_ delay: ValueID, _ a: ValueID, _ offsets: [Int], _ initial: ValueID?, _ index: [Affine]) -> Nest.NodeID {
         let element = graph[a].element
         if let carry = carries[a] {
             if index != nest.domain.indices.map(Affine.variable) { isLaneWise = false }
             return add(.carried(carry: carry, distance: offsets.map(abs).max() ?? 1), element)
         }
-        guard let home = homes.delayed[a] else { preconditionFailure("a delayed value has a home") }
+        guard let home = homes.delayed[delay] else { preconditionFailure("a delayed value has a home") }
         reads.append(Read(value: a, isHere: false, isDelayed: true))
         return add(.load(access(home, index, offsets: offsets, fallback: fallback(for: home, initial, of: a))), element)
     }

@@ -23,7 +23,7 @@ public func schedule(_ graph: StreamGraph) -> Plan {
     return Plan(
         graph: graph, buffers: homes.buffers, segments: segments,
         states: graph.states.compactMap { state in
-            homes.delayed[state.value].map { Plan.StateHome(name: state.name, ring: $0.buffer) }
+            homes.rings[state.value].map { Plan.StateHome(name: state.name, ring: $0) }
         },
         losses: homes.losses, inputHistory: inputHistory(of: graph))
 }
