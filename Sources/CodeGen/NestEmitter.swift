@@ -10,23 +10,23 @@ final class NestEmitter {
     let nest: Nest
     let stage: StageEmitter
     let builder: IRBuilder
-    private let dependencies: [UInt64]
-    private var known: [Nest.NodeID: IRValue] = [:]
-    private var variables: [Int: IRValue] = [:]
-    private var opened: UInt64 = 0
+    let dependencies: [UInt64]
+    var known: [Nest.NodeID: IRValue] = [:]
+    var variables: [Int: IRValue] = [:]
+    var opened: UInt64 = 0
     /// The variable in lanes while code for vectors is emitted.
-    private var vectorVariable: Int?
-    private var lanes = 1
+    var vectorVariable: Int?
+    var lanes = 1
     /// Lanes that are there in the last, incomplete vector.
-    private var mask: IRValue?
-    private var row: StageEmitter.Row
-    private var rowAddresses: [RowKey: IRValue] = [:]
+    var mask: IRValue?
+    var row: StageEmitter.Row
+    var rowAddresses: [RowKey: IRValue] = [:]
     /// Values of carries, set by a lane loop.
     private var carried: [[IRValue]] = []
     /// In a lane loop, the nodes that change from step to step.
     private let varying: [Bool]
 
-    private struct RowKey: Hashable {
+    struct RowKey: Hashable {
         var buffer: BufferID
         var offsets: [Int]
         var fallback: BufferID?
@@ -45,7 +45,7 @@ final class NestEmitter {
     // MARK: Choice of lanes
 
     /// Vectors of the machine's width hold this many reals.
-    private var nativeLanes: Int { stage.target.vectorBytes / builder.precision.byteCount }
+    var nativeLanes: Int { stage.target.vectorBytes / builder.precision.byteCount }
 
     /// Several machine vectors side by side hide the latency of one chain of operations.
     static let mostVectors = 4
@@ -136,7 +136,7 @@ final class NestEmitter {
     }
 
     /// Opens a variable at a value for the time of `body`.
-    private func open(_ variable: Int, at value: IRValue, _ body: () -> Void) {
+    func open(_ variable: Int, at value: IRValue, _ body: () -> Void) {
         let saved = (known, opened, rowAddresses)
         variables[variable] = value
         opened |= 1 << UInt64(variable)
@@ -263,17 +263,17 @@ final class NestEmitter {
 
     // MARK: Nodes
 
-    private func isVector(_ node: Nest.NodeID) -> Bool {
+    func isVector(_ node: Nest.NodeID) -> Bool {
         guard let vectorVariable else { return false }
         return dependencies[node] & (1 << UInt64(vectorVariable)) != 0
     }
 
-    private func spread(_ value: IRValue, _ node: Nest.NodeID) -> IRValue {
+    func spread(_ value: IRValue, _ node: Nest.NodeID) -> IRValue {
         guard vectorVariable != nil, lanes > 1, builder.lanes(of: value) == 1 else { return value }
         return builder.splat(value, lanes)
     }
 
-    private func value(_ node: Nest.NodeID) -> IRValue {
+    func value(_ node: Nest.NodeID) -> IRValue {
         if let value = known[node] { return value }
         let result = compute(node)
         known[node] = result
@@ -323,284 +323,5 @@ final class NestEmitter {
         let type = builder.type(of: index)
         let low = builder.maximum(index, builder.constant(0, like: type))
         return builder.minimum(low, builder.constant(max(count - 1, 0), like: type))
-    }
-
-    // MARK: Memory
-
-    private func rowAddress(_ access: Access) -> IRValue {
-        let key = RowKey(buffer: access.buffer, offsets: access.offsets, fallback: access.fallback)
-        if let address = rowAddresses[key] { return address }
-        let address = stage.address(access, at: row)
-        rowAddresses[key] = address
-        return address
-    }
-
-    /// `offset + Σ coefficient · variable` for the opened variables; the vector variable stands for its first lane.
-    private func index(_ position: Affine) -> IRValue {
-        var result = builder.int(position.offset)
-        for term in position.terms {
-            guard let variable = variables[term.variable] else { preconditionFailure("a variable is used in its loop") }
-            result = builder.add(result, builder.multiply(variable, builder.int(term.coefficient)))
-        }
-        return result
-    }
-
-    private func elementAddress(_ base: IRValue, _ position: Affine, _ element: ElementType) -> IRValue {
-        builder.element(base, index(position), of: stage.memoryType(of: element))
-    }
-
-    private func load(_ base: IRValue, _ position: Affine, _ element: ElementType, isVector: Bool) -> IRValue {
-        let type = stage.memoryType(of: element)
-        let alignment = stage.byteCount(of: element)
-        let address = elementAddress(base, position, element)
-        guard isVector, lanes > 1, let vectorVariable else {
-            return truth(builder.load(type, address, alignment: alignment), element)
-        }
-        let vectorType = builder.vector(type, lanes)
-        let stride = position.coefficient(of: vectorVariable)
-        if stride == 1 {
-            let loaded =
-                mask.map { builder.maskedLoad(vectorType, address, mask: $0, alignment: alignment) }
-                ?? builder.load(vectorType, address, alignment: alignment)
-            return truth(loaded, element)
-        }
-        let offsets = builder.vectorConstant((0..<lanes).map { $0 * stride }, of: builder.i64)
-        return truth(gatherLanes(address, offsets, vectorType, type, alignment), element)
-    }
-
-    private func gatherLanes(
-        _ address: IRValue, _ offsets: IRValue, _ vectorType: LLVMTypeRef, _ type: LLVMTypeRef, _ alignment: Int
-    ) -> IRValue {
-        let pointers = builder.element(address, offsets, of: type)
-        let all = mask ?? builder.vectorConstant([Int](repeating: 1, count: lanes), of: builder.i1)
-        return builder.intrinsic(
-            "llvm.masked.gather", overloads: [vectorType, builder.type(of: pointers)],
-            [pointers, LLVMConstInt(builder.i32, UInt64(alignment), 0), all, LLVMConstNull(vectorType)])
-    }
-
-    private func gather(
-        _ access: Access, _ index: IRValue, _ stride: Int, _ element: ElementType, isVector: Bool, indexIsVector: Bool
-    ) -> IRValue {
-        let base = rowAddress(access)
-        guard indexIsVector, lanes > 1, let vectorVariable else {
-            let scalar = builder.lanes(of: index) == 1 ? index : builder.extract(index, 0)
-            let moved = builder.element(
-                base, builder.multiply(scalar, builder.int(stride)), of: stage.memoryType(of: element))
-            return load(moved, access.position, element, isVector: isVector)
-        }
-        let type = stage.memoryType(of: element)
-        let own = access.position.coefficient(of: vectorVariable)
-        let steps = builder.vectorConstant((0..<lanes).map { $0 * own }, of: builder.i64)
-        let offsets = builder.add(
-            builder.multiply(index, builder.constant(stride, like: builder.type(of: index))), steps)
-        return truth(
-            gatherLanes(
-                elementAddress(base, access.position, element), offsets, builder.vector(type, lanes), type,
-                stage.byteCount(of: element)),
-            element)
-    }
-
-    /// Bools are bytes in memory and bits in registers.
-    private func truth(_ value: IRValue, _ element: ElementType) -> IRValue {
-        guard element == .bool else { return value }
-        return builder.compare(LLVMIntNE, value, LLVMConstNull(builder.type(of: value)))
-    }
-
-    private func emitStores() {
-        for item in nest.stores {
-            let element = nest.nodes[item.node].element
-            let base = stage.address(item.buffer, at: row)
-            var isVector = false
-            if let vectorVariable { isVector = item.position.coefficient(of: vectorVariable) != 0 }
-            var result = value(item.node)
-            if isVector { result = spread(result, item.node) }
-            if case .accumulate(let kind, let axis) = item.mode {
-                let old = load(base, item.position, element, isVector: isVector)
-                result = accumulate(kind, axis: axis, old, result, element)
-            }
-            store(result, base, item.position, element, isVector: isVector)
-        }
-    }
-
-    private func accumulate(_ kind: TimeReduceKind, axis: Int, _ old: IRValue, _ new: IRValue, _ element: ElementType) -> IRValue {
-        let at = axis == 0 ? row.first : row.second
-        switch kind {
-        case .sum, .mean: return stage.math.binary(.add, old, new, of: element)
-        case .max: return stage.math.binary(.max, old, new, of: element)
-        case .min: return stage.math.binary(.min, old, new, of: element)
-        case .first: return builder.select(builder.compare(LLVMIntEQ, at, builder.int(0)), new, old)
-        case .last:
-            let final = builder.subtract(stage.length(axis: axis, row), builder.int(1))
-            return builder.select(builder.compare(LLVMIntEQ, at, final), new, old)
-        }
-    }
-
-    private func store(_ value: IRValue, _ base: IRValue, _ position: Affine, _ element: ElementType, isVector: Bool) {
-        let type = stage.memoryType(of: element)
-        let alignment = stage.byteCount(of: element)
-        let address = elementAddress(base, position, element)
-        var value = value
-        if element == .bool {
-            value = LLVMBuildZExt(builder.builder, value, builder.vector(type, builder.lanes(of: value)), "")
-        }
-        guard isVector, lanes > 1, let vectorVariable else { return builder.store(value, address, alignment: alignment) }
-        let stride = position.coefficient(of: vectorVariable)
-        if stride == 1 {
-            if let mask {
-                builder.maskedStore(value, address, mask: mask, alignment: alignment)
-            } else {
-                builder.store(value, address, alignment: alignment)
-            }
-            return
-        }
-        let offsets = builder.vectorConstant((0..<lanes).map { $0 * stride }, of: builder.i64)
-        let pointers = builder.element(address, offsets, of: type)
-        let all = mask ?? builder.vectorConstant([Int](repeating: 1, count: lanes), of: builder.i1)
-        _ = builder.intrinsic(
-            "llvm.masked.scatter", overloads: [builder.type(of: value), builder.type(of: pointers)],
-            [value, pointers, LLVMConstInt(builder.i32, UInt64(alignment), 0), all])
-    }
-
-    // MARK: Reductions
-
-    private func reduce(
-        _ kind: ReduceKind, _ body: Nest.NodeID, _ over: [Int], _ element: ElementType, isVector: Bool
-    ) -> IRValue {
-        let bodyElement = nest.nodes[body].element
-        if vectorVariable == nil, kind != .argmax, let last = over.last, nest.extents[last] > 1 {
-            return reduceInLanes(kind, body, over, bodyElement)
-        }
-        let width = isVector ? lanes : 1
-        if kind == .argmax { return argmax(body, over, width) }
-        let start = builder.splat(identity(kind, bodyElement), width)
-        return reduceLoops(over[...], carrying: [start]) { carried in
-            let term = isVector ? self.spread(self.value(body), body) : self.value(body)
-            return [self.combine(kind, carried[0], term, bodyElement)]
-        }[0]
-    }
-
-    /// Loops over the variables, innermost last, carrying values through all of them.
-    private func reduceLoops(
-        _ over: ArraySlice<Int>, carrying start: [IRValue], _ body: ([IRValue]) -> [IRValue]
-    ) -> [IRValue] {
-        guard let variable = over.first else { return body(start) }
-        return builder.loop(from: builder.int(0), to: builder.int(nest.extents[variable]), carrying: start) { index, carried in
-            var next: [IRValue] = []
-            self.open(variable, at: index) { next = self.reduceLoops(over.dropFirst(), carrying: carried, body) }
-            return next
-        }
-    }
-
-    /// The last variable runs in lanes, which are added up at the end.
-    private func reduceInLanes(_ kind: ReduceKind, _ body: Nest.NodeID, _ over: [Int], _ element: ElementType) -> IRValue {
-        let last = over[over.count - 1]
-        let extent = nest.extents[last]
-        let lanes = Self.lanes(for: extent, native: nativeLanes, vectors: Self.vectors(for: nest))
-        let whole = extent / lanes * lanes
-        // A sum that ends in one number is where cancellation hurts most: in f32 it is taken in f64, products exactly.
-        let isWide = kind == .sum && element == .real && builder.precision == .f32
-        let neutral = isWide ? builder.double(0) : identity(kind, element)
-        func term() -> IRValue { isWide ? wideValue(body) : spread(value(body), body) }
-        let outer = reduceLoops(over.dropLast(), carrying: [builder.splat(neutral, lanes)]) { carried in
-            self.vectorVariable = last
-            self.lanes = lanes
-            var sum = carried
-            if whole > 0 {
-                sum = self.builder.loop(from: self.builder.int(0), to: self.builder.int(whole), by: lanes, carrying: sum) { index, carried in
-                    var next = carried[0]
-                    self.open(last, at: index) {
-                        next = self.combine(kind, carried[0], term(), element)
-                    }
-                    return [next]
-                }
-            }
-            if extent > whole {
-                let mask = self.builder.vectorConstant((0..<lanes).map { $0 < extent - whole ? 1 : 0 }, of: self.builder.i1)
-                self.mask = mask
-                self.open(last, at: self.builder.int(whole)) {
-                    let present = self.builder.select(mask, term(), self.builder.splat(neutral, lanes))
-                    sum = [self.combine(kind, sum[0], present, element)]
-                }
-                self.mask = nil
-            }
-            self.vectorVariable = nil
-            self.lanes = 1
-            return sum
-        }
-        let total = horizontal(kind, outer[0], lanes, element)
-        return isWide ? LLVMBuildFPTrunc(builder.builder, total, builder.real, "") : total
-    }
-
-    /// The value of a node in f64 lanes; a product of two f32 numbers is exact there.
-    private func wideValue(_ node: Nest.NodeID) -> IRValue {
-        func wide(_ node: Nest.NodeID) -> IRValue {
-            let value = spread(value(node), node)
-            let double: LLVMTypeRef = LLVMDoubleTypeInContext(builder.module.context)
-            return LLVMBuildFPExt(builder.builder, value, builder.vector(double, builder.lanes(of: value)), "")
-        }
-        if case .binary(.multiply, let a, let b) = nest.nodes[node].operation { return builder.fmul(wide(a), wide(b)) }
-        return wide(node)
-    }
-
-    private func horizontal(_ kind: ReduceKind, _ vector: IRValue, _ lanes: Int, _ element: ElementType) -> IRValue {
-        var vector = vector
-        var lanes = lanes
-        while lanes > 1 {
-            lanes /= 2
-            func half(_ start: Int) -> IRValue {
-                let indices = builder.vectorConstant(Array(start..<start + lanes), of: builder.i32)
-                return LLVMBuildShuffleVector(builder.builder, vector, LLVMGetPoison(builder.type(of: vector)), indices, "")
-            }
-            vector = lanes == 1
-                ? combine(kind, builder.extract(vector, 0), builder.extract(vector, 1), element)
-                : combine(kind, half(0), half(lanes), element)
-        }
-        return vector
-    }
-
-    private func identity(_ kind: ReduceKind, _ element: ElementType) -> IRValue {
-        switch element {
-        case .real, .complex:
-            switch kind {
-            case .sum: builder.number(0)
-            case .product: builder.number(1)
-            case .min: builder.number(.infinity)
-            case .max, .logsumexp, .argmax: builder.number(-.infinity)
-            }
-        case .int:
-            switch kind {
-            case .sum: builder.int(0)
-            case .product: builder.int(1)
-            case .min: builder.int(.max)
-            case .max, .logsumexp, .argmax: builder.int(.min)
-            }
-        case .bool:
-            builder.bool(kind == .min || kind == .product)
-        }
-    }
-
-    private func combine(_ kind: ReduceKind, _ a: IRValue, _ b: IRValue, _ element: ElementType) -> IRValue {
-        switch kind {
-        case .sum: stage.math.binary(.add, a, b, of: element)
-        case .product: stage.math.binary(.multiply, a, b, of: element)
-        case .min: stage.math.binary(.min, a, b, of: element)
-        case .max, .logsumexp, .argmax: stage.math.binary(.max, a, b, of: element)
-        }
-    }
-
-    /// The index of the first largest element.
-    private func argmax(_ body: Nest.NodeID, _ over: [Int], _ width: Int) -> IRValue {
-        let element = nest.nodes[body].element
-        let best = builder.splat(identity(.max, element), width)
-        let index = builder.splat(builder.int(0), width)
-        let variable = over[over.count - 1]
-        return reduceLoops(over[...], carrying: [best, index]) { carried in
-            let term = width > 1 ? self.spread(self.value(body), body) : self.value(body)
-            let isLarger = self.stage.math.binary(.greater, term, carried[0], of: element)
-            let at = self.builder.splat(self.variables[variable] ?? self.builder.int(0), width)
-            return [
-                self.builder.select(isLarger, term, carried[0]), self.builder.select(isLarger, at, carried[1]),
-            ]
-        }[1]
     }
 }
