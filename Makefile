@@ -1,11 +1,12 @@
 # make demo   build recc and run it on speech
 # make test   build and run every test
 # make bench  time the examples beside the limits of this machine
+# make bench-peers  time the voice detector beside ONNX Runtime (installs it from PyPI into .build)
 # make test-math   every f32 input of every elementary function (some minutes)
 
 RECC = .build/release/recc
 
-.PHONY: all setup build demo test test-math bench clean
+.PHONY: all setup build demo test test-math bench bench-peers clean
 
 all: build
 
@@ -39,6 +40,9 @@ test-math: setup
 
 bench: build
 	@Benchmarks/run.sh $(RECC)
+
+bench-peers: build
+	@Benchmarks/peers.sh $(RECC)
 
 clean:
 	@rm -rf .build
