@@ -14,7 +14,6 @@ public final class ThreadPool: Sendable {
 
     /// What the workers see; they keep it alive, not the pool, so that the pool can end them.
     private final class Shared: Sendable {
-        let count: Int
         let work = Mutex<(@Sendable (Int) -> Void)?>(nil)
         let isOver = Atomic<Bool>(false)
         let starts: [DispatchSemaphore]
@@ -23,7 +22,6 @@ public final class ThreadPool: Sendable {
         let round = Atomic<Int>(0)
 
         init(count: Int) {
-            self.count = count
             starts = (0..<count).map { _ in DispatchSemaphore(value: 0) }
         }
 
@@ -39,13 +37,16 @@ public final class ThreadPool: Sendable {
 
     /// A pool of `count` workers, the calling thread among them.
     public init(count: Int) {
-        self.count = max(1, count)
-        shared = Shared(count: self.count)
-        for worker in 1..<max(self.count, 1) where self.count > 1 {
-            let shared = shared
-            let thread = WorkerThread { shared.serve(worker) }
-            thread.start()
+        let shared = Shared(count: max(1, count))
+        self.shared = shared
+        // Where the system gives fewer threads, the pool is smaller.
+        var started = 1
+        while started < max(1, count) {
+            let worker = started
+            guard WorkerThread({ shared.serve(worker) }).start() else { break }
+            started += 1
         }
+        self.count = started
     }
 
     deinit {
@@ -93,7 +94,8 @@ private struct WorkerThread {
 
     init(_ run: @escaping @Sendable () -> Void) { body = Body(run) }
 
-    func start() {
+    /// False where the system has no thread to give.
+    func start() -> Bool {
         var thread = pthread_t()
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
@@ -107,5 +109,6 @@ private struct WorkerThread {
         }, context)
         if status != 0 { Unmanaged<Body>.fromOpaque(context).release() }
         pthread_attr_destroy(&attributes)
+        return status == 0
     }
 }

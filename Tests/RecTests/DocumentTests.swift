@@ -62,6 +62,13 @@ import Testing
         }
     }
 
+    @Test func theGraphShownIsTheProgramsGraph() throws {
+        let page = try text("docs/ir.md")
+        let program = try #require(blocks(page, "rec").first?.body)
+        let shown = try #require(blocks(page, "graph").first?.body)
+        #expect(try Model(Program(text: program), dims: ["D": 2]).graph.text == shown)
+    }
+
     @Test func foldersInTheTableExist() throws {
         for line in try text("docs/pipeline.md").split(separator: "\n") where line.hasPrefix("| `Sources/") {
             let folder = line.dropFirst(3).prefix { $0 != "`" }
