@@ -12,6 +12,7 @@ public enum Pipeline {
 
     /// What happens to a graph before it is scheduled.
     public static let passes: [Pass] = [
+        Pass(name: "share-common-values") { $0.sharingCommonValues() },
         Pass(name: "recognize-contractions") { $0.recognizingContractions() },
         Pass(name: "split-complex") { $0.splittingComplex() },
     ]

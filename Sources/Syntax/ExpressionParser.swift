@@ -27,7 +27,7 @@ extension Parser {
         throw Abandoned()
     }
 
-    private static var longestChain: Int { 4000 }
+    private static var longestChain: Int { 10_000 }
 
     /// Whether the expression goes on with this symbol, here or at the beginning of the next line.
     private func continues(with symbol: String) -> Bool { nextOnAnyLine.kind == .symbol(symbol) }

@@ -30,6 +30,22 @@ import Testing
         for id in ordered.ids { for operand in ordered[id].operation.instantOperands { #expect(operand < id) } }
     }
 
+    @Test func equalValuesAreShared() throws {
+        let graph = try StreamGraph(
+            text: """
+                graph "G" over t {
+                  %0 "x" = input "x" : real batch, t
+                  %1 "a" = exp %0 : real batch, t
+                  %2 "b" = exp %0 : real batch, t
+                  %3 = add %1, %2 : real batch, t
+                  output "y" %3
+                }
+                """)
+        let shared = graph.sharingCommonValues()
+        #expect(shared.values.count == 3)
+        #expect(shared.values.last?.operation == .binary(.add, ValueID(1), ValueID(1)))
+    }
+
     @Test func ordersOfLoopsAdmitDelays() {
         #expect(LoopOrder.admitting([[-1]], axes: [0])?.loops == [.init(axis: 0, isReversed: false)])
         #expect(LoopOrder.admitting([[2]], axes: [0])?.loops == [.init(axis: 0, isReversed: true)])
