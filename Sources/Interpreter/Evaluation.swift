@@ -196,7 +196,8 @@ extension Tensor {
     init(_ numbers: [Double], shape: [Int], element: ElementType) {
         switch element {
         case .real, .complex: self.init(numbers, shape: shape)
-        case .int: self.init(numbers.map { Int($0) }, shape: shape)
+        case .int: // Saturating, as compiled code converts.
+            self.init(numbers.map { $0.isNaN ? 0 : Int(exactly: $0.rounded(.towardZero)) ?? ($0 < 0 ? .min : .max) }, shape: shape)
         case .bool:
             self.init(type: .bool, shape: shape) { bytes in for (k, number) in numbers.enumerated() { bytes[k] = number == 0 ? 0 : 1 } }
         }

@@ -11,6 +11,17 @@ func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
             problems.append(cycle)
             continue
         }
+        // What runs over a whole axis is known only behind it, so it cannot feed the steps that it is made of.
+        let whole = component.members.first { member in
+            if case .overTime = graph[member].operation { true } else { false }
+        }
+        if let whole {
+            problems.append(
+                Diagnostic(
+                    .unsupported, "this runs over a whole axis, and its result feeds the recurrence that it runs over",
+                    at: graph[whole].span, help: "carry it from step to step with a state"))
+            continue
+        }
         let delays = component.members.filter { member in
             if case .delay(let operand, _, _) = graph[member].operation { return members.contains(operand) }
             return false
