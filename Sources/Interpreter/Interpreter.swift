@@ -2,22 +2,33 @@ import RecStream
 import RecTensors
 
 /// The reference: evaluates a graph in f64, one value and one step at a time, as its definition says.
+///
+/// Ints are held in f64 too, and so are exact up to 2^53; larger results are given back as the nearest `Int`.
 public struct Interpreter {
     private let graph: StreamGraph
+    private let nests: [LoopNest]
 
-    /// `graph` is as lowering makes it: values in order, every recurrence with an order of its steps.
-    public init(_ graph: StreamGraph) { self.graph = graph }
-
-    public func run(_ data: BoundData) -> ModelResults {
-        let run = Evaluation(graph, data)
-        run.evaluate()
-        return run.results()
+    /// `graph` keeps the verifier's rules. The values of a recurrence without an order of its steps are NaN.
+    public init(_ graph: StreamGraph) {
+        self.graph = graph
+        nests = graph.loopNests
     }
 
-    /// Every value of the graph, complex ones with a last axis of two: `[batch, axes…, dims…]` as far as it varies.
+    /// Outputs `[batch, axes…, dims…]`, losses as the mean over the batch, and each state after its last step.
+    public func run(_ data: BoundData) -> ModelResults {
+        evaluated(data).results()
+    }
+
+    /// Every value of the graph: `[batch, axes…, dims…]` as far as it varies. Complex values have a last axis of two; steps
+    /// behind the end of a sequence are zero.
     public func evaluateAll(_ data: BoundData) -> [ValueID: Tensor] {
-        let run = Evaluation(graph, data)
-        run.evaluate()
-        return Dictionary(uniqueKeysWithValues: graph.ids.map { ($0, run.tensor(of: $0)) })
+        let memory = evaluated(data).memory
+        return Dictionary(uniqueKeysWithValues: graph.ids.map { ($0, memory.tensor(of: $0)) })
+    }
+
+    private func evaluated(_ data: BoundData) -> Evaluation {
+        let evaluation = Evaluation(graph, nests, data)
+        evaluation.run()
+        return evaluation
     }
 }

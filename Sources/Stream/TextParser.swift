@@ -6,54 +6,33 @@ public struct GraphTextError: Error, Equatable, CustomStringConvertible {
 }
 
 extension StreamGraph {
-    /// Reads a graph from its text; spans are not part of it.
+    /// Reads a graph from its text, whose comments run from `#` to the end of a line. Spans are not part of it; whether the
+    /// graph is sound is for `violations()` to say.
+    ///
+    /// - Throws: what the text should have had instead, and the line.
     public init(text: String) throws(GraphTextError) {
         var parser = GraphTextParser(text)
         self = try parser.graph(depth: 0)
+        try parser.expectEnd()
     }
 }
 
 /// Reads the words of a graph's text one after another.
 private struct GraphTextParser {
-    private var words: [(text: Substring, line: Int)] = []
+    private let words: [GraphWord]
     private var position = 0
 
-    init(_ text: String) {
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            var rest = line[...]
-            while let first = rest.first {
-                if first == " " || first == "\t" || first == "\r" {
-                    rest.removeFirst()
-                    continue
-                }
-                var end = rest.startIndex
-                if first == "\"" {
-                    end = rest.index(after: end)
-                    while end < rest.endIndex, rest[end] != "\"" {
-                        if rest[end] == "\\", rest.index(after: end) < rest.endIndex { end = rest.index(after: end) }
-                        end = rest.index(after: end)
-                    }
-                    if end < rest.endIndex { end = rest.index(after: end) }
-                } else if "[](){}:,=".contains(first) {
-                    end = rest.index(after: end)
-                } else {
-                    while end < rest.endIndex, !" \t\r[](){}:,=\"".contains(rest[end]) { end = rest.index(after: end) }
-                }
-                words.append((rest[..<end], number + 1))
-                rest = rest[end...]
-            }
-        }
-    }
+    init(_ text: String) { words = GraphWord.all(in: text) }
 
     // MARK: Words
 
-    private var next: Substring { position < words.count ? words[position].text : "" }
+    private var next: String { position < words.count ? words[position].text : "" }
 
     private func problem(_ message: String) -> GraphTextError {
         GraphTextError(line: position < words.count ? words[position].line : words.last?.line ?? 1, message: message)
     }
 
-    private mutating func take() -> Substring {
+    private mutating func take() -> String {
         defer { position += 1 }
         return next
     }
@@ -68,20 +47,25 @@ private struct GraphTextParser {
         guard accept(word) else { throw problem("expected '\(word)', found '\(next)'") }
     }
 
-    private mutating func quoted() throws(GraphTextError) -> String {
-        guard next.hasPrefix("\""), next.hasSuffix("\""), next.count >= 2 else { throw problem("expected a text in quotes, found '\(next)'") }
-        let body = take().dropFirst().dropLast()
-        var result = ""
-        var isEscaped = false
-        for character in body {
-            if character == "\\", !isEscaped {
-                isEscaped = true
-                continue
-            }
-            isEscaped = false
-            result.append(character)
+    func expectEnd() throws(GraphTextError) {
+        guard position >= words.count else { throw problem("expected nothing behind the graph, found '\(next)'") }
+    }
+
+    /// A name, in quotes where it does not look like one.
+    private mutating func word() throws(GraphTextError) -> String {
+        if position < words.count, words[position].quoted != nil { return try quoted() }
+        guard position < words.count, !["[", "]", "(", ")", "{", "}", ":", ",", "="].contains(next) else {
+            throw problem("expected a name, found '\(next)'")
         }
-        return result
+        return take()
+    }
+
+    private mutating func quoted() throws(GraphTextError) -> String {
+        guard position < words.count, let content = words[position].quoted else {
+            throw problem("expected a text in quotes, found '\(next)'")
+        }
+        position += 1
+        return content
     }
 
     private mutating func integer() throws(GraphTextError) -> Int {
@@ -127,7 +111,7 @@ private struct GraphTextParser {
         try expect("over")
         var axes: [StreamAxis] = []
         while next != "{", position < words.count {
-            let axis = String(take())
+            let axis = try word()
             axes.append(StreamAxis(name: axis, length: accept(":") ? try integer() : nil))
             guard accept(",") else { break }
         }
@@ -172,7 +156,7 @@ private struct GraphTextParser {
             try expect("(")
             var choices: [String] = []
             while next != ")", position < words.count {
-                choices.append(String(take()))
+                choices.append(try word())
                 guard accept(",") else { break }
             }
             try expect(")")
@@ -209,11 +193,11 @@ private struct GraphTextParser {
 
     private mutating func value(into graph: inout StreamGraph) throws(GraphTextError) {
         guard try id().index == graph.values.count else { throw problem("values are numbered in order") }
-        let name = next.hasPrefix("\"") ? try quoted() : nil
+        let name = position < words.count && words[position].quoted != nil ? try quoted() : nil
         try expect("=")
         let operation = try operation()
         try expect(":")
-        guard let element = ElementType(rawValue: String(next)) else { throw problem("expected an element type, found '\(next)'") }
+        guard let element = ElementType(rawValue: next) else { throw problem("expected an element type, found '\(next)'") }
         position += 1
         var shape: Shape = []
         if next == "[" {
@@ -228,16 +212,21 @@ private struct GraphTextParser {
             variance.batch = true
             _ = accept(",")
         }
-        while let axis = graph.axes.firstIndex(where: { $0.name == next }) {
+        while position < words.count, words[position].line == words[position - 1].line, next != "}" {
+            let place = position
+            let name = try word()
+            guard let axis = graph.axes.firstIndex(where: { $0.name == name }) else {
+                position = place
+                throw problem("there is no axis '\(name)'")
+            }
             variance.axes |= 1 << UInt8(axis)
-            position += 1
             guard accept(",") else { break }
         }
         graph.values.append(Value(operation, element: element, shape: shape, variance: variance, name: name))
     }
 
     private mutating func operation() throws(GraphTextError) -> Operation {
-        let word = String(take())
+        let word = take()
         if let function = UnaryOperator(rawValue: word) { return .unary(function, try id()) }
         if let function = BinaryOperator(rawValue: word), next.hasPrefix("%") {
             let a = try id()

@@ -1,8 +1,16 @@
+import RecSource
+
 extension StreamGraph {
     /// The graph as text, one value a line; `StreamGraph(text:)` reads it back.
-    public var text: String {
-        var lines = ["graph \(quoted(name)) over \(axes.map { axis in axis.name + (axis.length.map { ": \($0)" } ?? "") }.joined(separator: ", ")) {"]
-        for id in ids { lines.append("  " + line(id)) }
+    public var text: String { text { _ in nil } }
+
+    /// The same with a comment behind each value that has a place in the source, such as `12:5`.
+    public func text(place: (SourceSpan) -> String?) -> String {
+        var lines = ["graph \(quoted(name)) over \(axes.map { axis in word(axis.name) + (axis.length.map { ": \($0)" } ?? "") }.joined(separator: ", ")) {"]
+        for id in ids {
+            let comment = self[id].span.flatMap(place).map { "  # \($0.replacing("\n", with: " "))" } ?? ""
+            lines.append("  " + line(id) + comment)
+        }
         for state in states {
             lines.append("  state \(quoted(state.name)) \(state.value)\(state.initial.map { " from \($0)" } ?? "")")
         }
@@ -13,7 +21,7 @@ extension StreamGraph {
                 switch requirement.property {
                 case .affine: "affine"
                 case .diagonal: "diagonal"
-                case .plan(let choices): "plan(\(choices.joined(separator: ", ")))"
+                case .plan(let choices): "plan(\(choices.map(word).joined(separator: ", ")))"
                 }
             lines.append("  require \(property) \(quoted(requirement.state))")
         }
@@ -21,14 +29,30 @@ extension StreamGraph {
             let fields = fold.fields.map(quoted).joined(separator: ", ")
             let identity = fold.identity.map(scalar).joined(separator: ", ")
             lines.append("  fold \(quoted(fold.monoid)) [\(fields)] elements \(list(fold.elements)) states \(list(fold.states)) identity [\(identity)] combine")
-            lines += fold.combine.text.split(separator: "\n").map { "    \($0)" }
+            lines += fold.combine.text(place: place).split(separator: "\n").map { "    \($0)" }
         }
         lines.append("}")
         return lines.joined(separator: "\n") + "\n"
     }
 
     private func quoted(_ text: String) -> String {
-        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        var result = "\""
+        for character in text.unicodeScalars {
+            switch character {
+            case "\\", "\"": result += "\\\(character)"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            default: result.unicodeScalars.append(character)
+            }
+        }
+        return result + "\""
+    }
+
+    /// A name as it is where it looks like one, else in quotes.
+    private func word(_ name: String) -> String {
+        let isPlain = name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F }
+        return isPlain && !name.isEmpty ? name : quoted(name)
     }
 
     private func list(_ ids: [ValueID]) -> String { "[\(ids.map(\.description).joined(separator: ", "))]" }
@@ -38,7 +62,7 @@ extension StreamGraph {
         let value = self[id]
         let dims = value.shape.isEmpty ? "" : "[\(value.shape.map { "\(quoted($0.name)): \($0.size)" }.joined(separator: ", "))]"
         var varying = value.variance.batch ? ["batch"] : []
-        for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { varying.append(axis.name) }
+        for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { varying.append(word(axis.name)) }
         let name = value.name.map { " \(quoted($0))" } ?? ""
         let over = varying.isEmpty ? "" : " \(varying.joined(separator: ", "))"
         return "\(id)\(name) = \(describe(value.operation)) : \(value.element.rawValue)\(dims)\(over)"

@@ -1,139 +1,168 @@
 extension StreamGraph {
-    /// Every rule of the graph that is broken, in words; empty for a sound graph. Meant for tests of what makes graphs.
-    public func violations() -> [String] {
-        var verifier = Verifier(self)
-        verifier.run()
-        return verifier.found
-    }
+    /// Everything that is wrong with the graph, one line each; empty for a graph that every stage behind it takes.
+    ///
+    /// Meant for tests, after every pass, and for graphs that were read from text. No graph makes it trap.
+    public func violations() -> [String] { Verifier(self).run() }
 }
 
-/// Checks each value against its operands.
-private struct Verifier {
-    let graph: StreamGraph
-    var found: [String] = []
+/// The work of checking a graph.
+private final class Verifier {
+    private let graph: StreamGraph
+    private var faults: [String] = []
 
     init(_ graph: StreamGraph) { self.graph = graph }
 
-    private mutating func check(_ condition: Bool, _ id: ValueID, _ rule: String) {
-        if !condition { found.append("\(id): \(rule)") }
+    func run() -> [String] {
+        checkAxes()
+        for id in graph.ids { check(id) }
+        checkRoots()
+        // What follows walks the graph, which must be sound for that.
+        guard faults.isEmpty else { return faults }
+        checkStates()
+        checkResults()
+        checkRequirements()
+        for fold in graph.folds { check(fold) }
+        for nest in graph.loopNests { checkOrder(nest) }
+        return faults
     }
 
-    mutating func run() {
-        for id in graph.ids {
-            let operands = graph[id].operation.operands
-            check(operands.allSatisfy { graph.values.indices.contains($0.index) }, id, "an operand is not in the graph")
-            guard operands.allSatisfy({ graph.values.indices.contains($0.index) }) else { continue }
-            check(graph[id].operation.instantOperands.allSatisfy { $0 < id }, id, "an instant operand comes later")
-            check(graph[id].shape.allSatisfy { $0.size >= 1 }, id, "an axis is empty")
-            checkVariance(id)
-            checkShape(id)
-        }
-        let count = graph.values.count
-        for output in graph.outputs + graph.losses where output.value.index >= count { found.append("'\(output.name)' has no value") }
-        for state in graph.states {
-            guard state.value.index < count, state.initial.map({ $0.index < count }) ?? true else {
-                found.append("the state '\(state.name)' has no value")
-                continue
-            }
-            if let initial = state.initial { check(!graph[initial].variance.isStream, state.value, "an initial value varies over time") }
-        }
-        if Set(graph.outputs.map(\.name)).count != graph.outputs.count { found.append("two outputs have one name") }
-        for fold in graph.folds {
-            if fold.elements.count != fold.fields.count || fold.states.count != fold.fields.count || fold.identity.count != fold.fields.count {
-                found.append("the fold over '\(fold.monoid)' lacks fields")
-            }
-            found += fold.combine.violations().map { "'\(fold.monoid)': \($0)" }
-        }
+    private func expect(_ condition: Bool, _ fault: @autoclosure () -> String) {
+        if !condition { faults.append(fault()) }
     }
 
-    private mutating func checkVariance(_ id: ValueID) {
-        let operation = graph[id].operation
-        let union = operation.operands.reduce(Variance.none) { $0.union(graph[$1].variance) }
-        switch operation {
-        case .input, .delay: break
-        case .parameter, .constant: check(graph[id].variance == .none, id, "a parameter or constant varies")
-        case .overTime(_, let operand, let axis):
-            check(graph[operand].variance.varies(over: axis), id, "the operand does not vary over the axis")
-            check(graph[id].variance == union.removing(axis: axis), id, "what it varies over does not follow")
-        case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather:
-            check(graph[id].variance.union(union) == graph[id].variance, id, "it varies over less than its operands")
-        }
+    private func expectUnique(_ names: [String], _ what: String) {
+        var seen: Set<String> = []
+        for name in names where !seen.insert(name).inserted { faults.append("two \(what) are called '\(name)'") }
     }
 
-    private func sizes(_ id: ValueID) -> [Int] { graph[id].shape.sizes }
+    private func holds(_ id: ValueID) -> Bool { graph.values.indices.contains(id.index) }
 
-    private mutating func checkShape(_ id: ValueID) {
+    // MARK: Values
+
+    private func checkAxes() {
+        expect(graph.axes.count <= 8, "\(graph.axes.count) axes, and at most 8 can be told apart")
+        expectUnique(graph.axes.map(\.name), "axes")
+        for axis in graph.axes { expect(axis.length ?? 1 >= 0, "the axis '\(axis.name)' has the length \(axis.length ?? 0)") }
+        expectUnique(
+            graph.values.compactMap { if case .input(let name, _) = $0.operation { name } else { nil } }, "inputs")
+        expectUnique(
+            graph.values.compactMap { if case .parameter(let info) = $0.operation { info.path } else { nil } }, "parameters")
+    }
+
+    private func check(_ id: ValueID) {
         let value = graph[id]
-        switch value.operation {
-        case .input, .parameter: break
-        case .constant: check(value.shape.isEmpty, id, "a constant has a shape")
-        case .unary(_, let a), .rename(let a), .overTime(_, let a, _):
-            check(sizes(a) == value.shape.sizes, id, "the shape is not the operand's")
-        case .binary(let function, let a, let b):
-            check(sizes(a) == value.shape.sizes && sizes(b) == value.shape.sizes, id, "the shape is not the operands'")
-            check(graph[a].element == graph[b].element, id, "the element types differ")
-            checkElement(function, a, id)
-        case .select(let c, let a, let b):
-            check([c, a, b].allSatisfy { sizes($0) == value.shape.sizes }, id, "the shape is not the operands'")
-            check(graph[c].element == .bool, id, "the condition is no bool")
-            check(graph[a].element == value.element && graph[b].element == value.element, id, "the element types differ")
-        case .contract(let contraction): checkContraction(contraction, id)
-        case .reduce(_, let a, let axes):
-            let kept = graph[a].shape.indices.filter { !axes.contains($0) }.map { graph[a].shape[$0].size }
-            check(axes.allSatisfy { graph[a].shape.indices.contains($0) } && kept == value.shape.sizes, id, "the shape is not what is left")
-        case .broadcast(let a, let from):
-            let sources = from.compactMap { $0 }
-            check(sources.sorted() == Array(graph[a].shape.indices) && from.count == value.shape.count, id, "the axes do not match")
-            guard from.count == value.shape.count, sources.allSatisfy({ graph[a].shape.indices.contains($0) }) else { return }
-            check(zip(from, value.shape).allSatisfy { $0.map { graph[a].shape[$0].size } ?? $1.size == $1.size }, id, "a size changes")
-        case .reshape(let a): check(graph[a].shape.elementCount == value.shape.elementCount, id, "the number of elements changes")
-        case .slice(let a, let axis, let start, let stride):
-            check(graph[a].shape.indices.contains(axis) && value.shape.count == graph[a].shape.count, id, "there is no such axis")
-            guard graph[a].shape.indices.contains(axis), value.shape.indices.contains(axis) else { return }
-            check(start >= 0 && stride >= 1 && start + (value.shape[axis].size - 1) * stride < graph[a].shape[axis].size, id, "the slice lies outside")
-        case .concat(let parts, let axis):
-            check(value.shape.indices.contains(axis) && !parts.isEmpty, id, "there is no such axis")
-            guard value.shape.indices.contains(axis), parts.allSatisfy({ graph[$0].shape.indices.contains(axis) }) else { return }
-            check(parts.reduce(0) { $0 + graph[$1].shape[axis].size } == value.shape[axis].size, id, "the parts do not add up")
-        case .pad(let a, let axis, let before, let after, _):
-            guard graph[a].shape.indices.contains(axis), value.shape.indices.contains(axis) else { return check(false, id, "there is no such axis") }
-            check(graph[a].shape[axis].size + before + after == value.shape[axis].size, id, "the padding does not add up")
-        case .window(let a, let axis, let stride):
-            guard graph[a].shape.indices.contains(axis), value.shape.indices.contains(axis + 1) else { return check(false, id, "there is no such axis") }
-            let last = (value.shape[axis].size - 1) * stride + value.shape[axis + 1].size
-            check(last <= graph[a].shape[axis].size, id, "the windows reach outside")
-        case .gather(let table, let index):
-            check(graph[index].element == .int, id, "the index is no int")
-            check(sizes(index) + sizes(table).dropFirst() == value.shape.sizes && !sizes(table).isEmpty, id, "the shape is not the index's and a row's")
-        case .delay(let a, let offsets, let initial):
-            check(offsets.count == graph.axes.count, id, "an offset is missing")
-            check(sizes(a) == value.shape.sizes && graph[a].element == value.element, id, "the shape is not the operand's")
-            if let initial {
-                check(sizes(initial) == value.shape.sizes && !graph[initial].variance.isStream, id, "the initial value does not fit")
-            }
+        let operation = value.operation
+        if let missing = operation.operands.first(where: { !holds($0) }) {
+            return faults.append("\(id): the operand \(missing) is not in the graph")
+        }
+        if let late = operation.instantOperands.first(where: { $0 >= id }) {
+            faults.append("\(id): the operand \(late) does not come first")
+        }
+        if value.variance.axes >> graph.axes.count != 0 {
+            return faults.append("\(id): varies over an axis that the graph does not have")
+        }
+        expect(value.variance.batch || !value.variance.isStream, "\(id): a stream varies over the batch")
+        let type: ValueType
+        do { type = try graph.inferredType(of: operation, proposing: value.type) } catch {
+            return faults.append("\(id): \(error)")
+        }
+        expect(type.element == value.element, "\(id): \(value.element.rawValue), not \(type.element.rawValue)")
+        expect(type.shape == value.shape, "\(id): the shape is \(value.type), not \(type)")
+        expect(
+            type.variance == value.variance,
+            "\(id): varies over \(describe(value.variance)), its operands over \(describe(type.variance))")
+    }
+
+    private func describe(_ variance: Variance) -> String {
+        var over = variance.batch ? ["batch"] : []
+        for (axis, streamAxis) in graph.axes.enumerated() where variance.varies(over: axis) { over.append(streamAxis.name) }
+        return over.isEmpty ? "nothing" : over.joined(separator: ",")
+    }
+
+    private func checkOrder(_ nest: LoopNest) {
+        switch nest {
+        case .value: break
+        case .loop(_, let body): for inner in body { checkOrder(inner) }
+        case .impossible(let members):
+            let names = members.compactMap { id in graph.states.first { $0.value == id }?.name }
+            let what = names.isEmpty ? members.prefix(4).map(\.description) : names.map { "'\($0)'" }
+            faults.append("the steps of the recurrence of \(what.joined(separator: ", ")) have no order")
         }
     }
 
-    private mutating func checkElement(_ function: BinaryOperator, _ operand: ValueID, _ id: ValueID) {
-        let expected: ElementType
-        switch function {
-        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: expected = .bool
-        case .complex: expected = .complex
-        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp: expected = graph[operand].element
+    // MARK: What points into the graph
+
+    private func checkRoots() {
+        var roots: [(String, ValueID)] = (graph.outputs + graph.losses).map { ("'\($0.name)'", $0.value) }
+        for state in graph.states {
+            roots.append(("the state '\(state.name)'", state.value))
+            if let initial = state.initial { roots.append(("the start of '\(state.name)'", initial)) }
         }
-        check(graph[id].element == expected, id, "the element type does not follow")
+        for fold in graph.folds { for id in fold.elements + fold.states { roots.append(("the fold of '\(fold.monoid)'", id)) } }
+        for (what, id) in roots { expect(holds(id), "\(what) is \(id), which is not in the graph") }
     }
 
-    private mutating func checkContraction(_ contraction: Contraction, _ id: ValueID) {
-        var extents: [Int: Int] = [:]
-        for (labels, operand) in [(contraction.leftLabels, contraction.left), (contraction.rightLabels, contraction.right)] {
-            check(labels.count == graph[operand].shape.count && Set(labels).count == labels.count, id, "labels do not match the axes")
-            for (label, dim) in zip(labels, graph[operand].shape) {
-                check(extents[label] == nil || extents[label] == dim.size, id, "lined-up axes differ in size")
-                extents[label] = dim.size
-            }
+    private func checkStates() {
+        expectUnique(graph.states.map(\.name), "states")
+        for state in graph.states {
+            guard let initial = state.initial else { continue }
+            let (value, start) = (graph[state.value], graph[initial])
+            expect(!start.variance.isStream, "the start of the state '\(state.name)' varies over time")
+            expect(
+                start.element == value.element && start.shape.sizes == value.shape.sizes,
+                "the state '\(state.name)' is \(value.type), its start \(start.type)")
         }
-        check(contraction.resultLabels.map { extents[$0] ?? 0 } == graph[id].shape.sizes, id, "the shape is not what is left")
+    }
+
+    private func checkResults() {
+        expectUnique((graph.outputs + graph.losses).map(\.name), "results")
+        for loss in graph.losses {
+            let value = graph[loss.value]
+            expect(
+                value.element == .real && value.shape.isEmpty && !value.variance.isStream,
+                "the loss '\(loss.name)' is no real number given once")
+        }
+    }
+
+    private func checkRequirements() {
+        for requirement in graph.requirements {
+            // A complex state has become two.
+            let names = [requirement.state, requirement.state + ".re"]
+            expect(
+                graph.states.contains { names.contains($0.name) }, "there is no state '\(requirement.state)' as a promise has it")
+        }
+    }
+
+    private func check(_ fold: StreamGraph.Fold) {
+        let what = "the fold of '\(fold.monoid)'"
+        faults += fold.combine.violations().map { "\(what): \($0)" }
+        expectUnique(fold.fields, "fields of \(what)")
+        let count = fold.fields.count
+        let counts = [fold.elements.count, fold.states.count, fold.identity.count, fold.combine.outputs.count]
+        guard counts.allSatisfy({ $0 == count }) else {
+            return faults.append("\(what) has \(count) fields, but elements, states, identity and results are \(counts)")
+        }
+        // Its results are looked up below.
+        guard faults.isEmpty else { return }
+        expect(fold.combine.axes.isEmpty, "\(what): the operator runs over no axis")
+        expect(
+            fold.combine.values.allSatisfy { $0.variance.isStatic }, "\(what): the operator varies over nothing")
+        for (k, field) in fold.fields.enumerated() {
+            let result = fold.combine[fold.combine.outputs[k].value]
+            for id in [fold.elements[k], fold.states[k]] {
+                expect(
+                    graph[id].element == result.element && graph[id].shape.sizes == result.shape.sizes,
+                    "\(what): '\(field)' is \(result.type), \(id) is \(graph[id].type)")
+            }
+            expect(fold.identity[k].element == result.element, "\(what): the identity of '\(field)' is no \(result.element.rawValue)")
+        }
+        for value in fold.combine.values {
+            guard case .input(let name, _) = value.operation else { continue }
+            let field = fold.fields.firstIndex { name == "a.\($0)" || name == "b.\($0)" }
+            let type = field.map { fold.combine[fold.combine.outputs[$0].value] }
+            expect(
+                type?.element == value.element && type?.shape.sizes == value.shape.sizes,
+                "\(what): '\(name)' is not one of its fields")
+        }
     }
 }

@@ -1,0 +1,131 @@
+import RecStream
+
+/// Operations that need their operands at the present step alone.
+extension Evaluation {
+    func computeWithinStep(_ id: ValueID) {
+        let value = graph[id]
+        let out = memory.row(id)
+        let count = value.shape.elementCount
+        let isComplex = value.element == .complex
+        switch value.operation {
+        case .input, .parameter, .delay, .overTime:
+            break
+        case .constant(let scalar):
+            switch scalar {
+            case .real(let number): out[0] = number
+            case .int(let number): out[0] = Double(number)
+            case .bool(let truth): out[0] = truth ? 1 : 0
+            case .complex(let real, let imaginary): (out[0], out[1]) = (real, imaginary)
+            }
+        case .unary(let function, let a):
+            let x = memory.row(a)
+            if isComplex || graph[a].element == .complex {
+                complexUnary(function, x, out, count, isComplex: graph[a].element == .complex)
+            } else {
+                for k in 0..<count { out[k] = realUnary(function, x[k]) }
+            }
+        case .binary(let function, let a, let b):
+            let (x, y) = (memory.row(a), memory.row(b))
+            if isComplex || graph[a].element == .complex {
+                complexBinary(function, x, y, out, count)
+            } else {
+                for k in 0..<count { out[k] = realBinary(function, x[k], y[k]) }
+            }
+        case .select(let condition, let a, let b):
+            let (c, x, y) = (memory.row(condition), memory.row(a), memory.row(b))
+            let parts = isComplex ? 2 : 1
+            for k in 0..<count * parts { out[k] = c[k / parts] != 0 ? x[k] : y[k] }
+        case .contract(let contraction):
+            contract(pattern(of: id), memory.row(contraction.left), memory.row(contraction.right), out, isComplex)
+        case .reduce(let kind, let a, _):
+            reduce(kind, pattern(of: id), memory.row(a), out, isComplex)
+        case .rename(let a), .reshape(let a):
+            out.update(from: memory.row(a), count: memory.width(of: id))
+        case .broadcast(let a, _), .slice(let a, _, _, _), .window(let a, _, _), .pad(let a, _, _, _, _):
+            pick(pattern(of: id).first, memory.row(a), out, isComplex)
+        case .concat(let parts, let axis):
+            concat(parts, axis, out, isComplex)
+        case .gather(let table, let index):
+            let (source, places) = (memory.row(table), memory.row(index))
+            let last = graph[table].shape[0].size - 1
+            let width = memory.width(of: table) / (last + 1)
+            for k in 0..<graph[index].shape.elementCount {
+                let row = min(max(Int(nearest: places[k]), 0), last)
+                (out + k * width).update(from: source + row * width, count: width)
+            }
+        }
+    }
+
+    private func pick(_ sources: [Int], _ x: Row, _ out: Row, _ isComplex: Bool) {
+        for (k, source) in sources.enumerated() {
+            if isComplex {
+                out[2 * k] = source < 0 ? 0 : x[2 * source]
+                out[2 * k + 1] = source < 0 ? 0 : x[2 * source + 1]
+            } else {
+                out[k] = source < 0 ? 0 : x[source]
+            }
+        }
+    }
+
+    private func concat(_ parts: [ValueID], _ axis: Int, _ out: Row, _ isComplex: Bool) {
+        guard let first = parts.first else { return }
+        let blocks = graph[first].shape[..<axis].reduce(1) { $0 * $1.size }
+        var next = out
+        for block in 0..<blocks {
+            for part in parts {
+                let width = memory.width(of: part) / blocks
+                next.update(from: memory.row(part) + block * width, count: width)
+                next += width
+            }
+        }
+    }
+
+    private func contract(_ pattern: AccessPattern, _ x: Row, _ y: Row, _ out: Row, _ isComplex: Bool) {
+        pattern.firstTerms.withUnsafeBufferPointer { left in
+            pattern.secondTerms.withUnsafeBufferPointer { right in
+                for (r, (a, b)) in zip(pattern.first, pattern.second).enumerated() {
+                    var (real, imaginary) = (0.0, 0.0)
+                    for s in left.indices {
+                        let (i, j) = (a + left[s], b + right[s])
+                        if isComplex {
+                            real += x[2 * i] * y[2 * j] - x[2 * i + 1] * y[2 * j + 1]
+                            imaginary += x[2 * i] * y[2 * j + 1] + x[2 * i + 1] * y[2 * j]
+                        } else {
+                            real += x[i] * y[j]
+                        }
+                    }
+                    if isComplex { (out[2 * r], out[2 * r + 1]) = (real, imaginary) } else { out[r] = real }
+                }
+            }
+        }
+    }
+
+    private func reduce(_ kind: ReduceKind, _ pattern: AccessPattern, _ x: Row, _ out: Row, _ isComplex: Bool) {
+        let parts = isComplex ? 2 : 1
+        for (r, start) in pattern.first.enumerated() {
+            for part in 0..<parts {
+                out[r * parts + part] = reduced(kind, pattern.firstTerms.map { x[(start + $0) * parts + part] })
+            }
+        }
+    }
+}
+
+/// `min`, `max` and `logsumexp` give NaN where a term is NaN. `argmax` is the first of several largest, and passes over NaN
+/// but where that comes first.
+func reduced(_ kind: ReduceKind, _ terms: [Double]) -> Double {
+    switch kind {
+    case .sum: return terms.reduce(0, +)
+    case .product: return terms.reduce(1, *)
+    case .min: return terms.reduce(.infinity) { realBinary(.min, $0, $1) }
+    case .max: return terms.reduce(-.infinity) { realBinary(.max, $0, $1) }
+    case .argmax:
+        var best = 0
+        for k in terms.indices where terms[k] > terms[best] { best = k }
+        return Double(best)
+    case .logsumexp:
+        let largest = terms.reduce(-.infinity) { realBinary(.max, $0, $1) }
+        // Without a finite largest term there is nothing to scale by, and ∞ − ∞ would spoil the result.
+        let shift = largest.isFinite ? largest : 0
+        return logarithm(terms.reduce(0) { $0 + exponential($1 - shift) }) + shift
+    }
+}

@@ -1,0 +1,42 @@
+import RecStream
+
+/// Operations that look at other steps than the present one.
+extension Evaluation {
+    func delay(_ operand: ValueID, _ offsets: [Int], _ initial: ValueID?, to id: ValueID) {
+        let out = memory.row(id)
+        let width = memory.width(of: id)
+        var source = memory.row(operand)
+        for (axis, offset) in offsets.enumerated() where offset != 0 {
+            // Padding behind a sequence is outside, too.
+            guard 0..<memory.length(along: axis) ~= memory.step[axis] + offset else {
+                if let initial { out.update(from: memory.row(initial), count: width) } else { out.update(repeating: 0, count: width) }
+                return
+            }
+            source += offset * memory.stride(of: operand, along: axis)
+        }
+        out.update(from: source, count: width)
+    }
+
+    /// Of no steps: sum, first and last are 0, the mean is 0/0, the largest −∞, the smallest ∞.
+    func overTime(_ kind: TimeReduceKind, _ operand: ValueID, _ axis: Int, to id: ValueID) {
+        let out = memory.row(id)
+        let width = memory.width(of: id)
+        let length = memory.length(along: axis)
+        let stride = memory.stride(of: operand, along: axis)
+        let source = memory.row(operand) - memory.step[axis] * stride
+        switch kind {
+        case .first, .last:
+            if length == 0 { out.update(repeating: 0, count: width) } else {
+                out.update(from: source + (kind == .first ? 0 : length - 1) * stride, count: width)
+            }
+        case .sum, .mean:
+            out.update(repeating: 0, count: width)
+            for step in 0..<length { for k in 0..<width { out[k] += source[step * stride + k] } }
+            if kind == .mean { for k in 0..<width { out[k] /= Double(length) } }
+        case .max, .min:
+            let function = kind == .max ? BinaryOperator.max : .min
+            out.update(repeating: kind == .max ? -.infinity : .infinity, count: width)
+            for step in 0..<length { for k in 0..<width { out[k] = realBinary(function, out[k], source[step * stride + k]) } }
+        }
+    }
+}
