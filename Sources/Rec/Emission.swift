@@ -43,10 +43,10 @@ extension Model {
         case .graph: return Array(graph.text.utf8)
         case .facts:
             var text = ""
-            for facts in recurrences(of: graph) {
-                text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.members.count) values, "
-                text += facts.notAffine.map { "not affine (\($0.text)), " } ?? "affine, "
-                text += facts.notDiagonal.map { "not diagonal (\($0.text))\n" } ?? "diagonal\n"
+            for facts in recurrences(of: Pipeline.prepare(graph), text: program.sources.text(of:)) {
+                text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.kind), \(facts.transitionDescription)\n"
+                for line in facts.step { text += "  \(line)\n" }
+                if let reason = facts.notAffine { text += "  \(reason.text): \(reason.conclusion)\n" }
             }
             return Array((text.isEmpty ? "no recurrence\n" : text).utf8)
         case .plan: return Array(try plan().text.utf8)
