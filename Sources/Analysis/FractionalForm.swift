@@ -1,6 +1,6 @@
 /// An element after the step as `(a·s + b) / (c·s + d)` of one state element before it; `a`, `b`, `c`, `d` are known.
-struct FractionalForm: Equatable {
-    var a, b, c, d: Scalars.ID
+package struct FractionalForm: Equatable {
+    package var a, b, c, d: Scalars.ID
 }
 
 /// Brings a rational expression in one state element over one denominator. Polynomials have one form, so numerators

@@ -2,18 +2,18 @@ import RecStream
 
 /// An element after the step as `⊕ weight ⊗ state` over elements before it, joined with something that depends on no
 /// state, in some semiring.
-struct LinearForm {
-    struct Term: Equatable {
-        var slot: Scalars.Slot
-        var index: [Affine]
+package struct LinearForm {
+    package struct Term: Equatable {
+        package var slot: Scalars.Slot
+        package var index: [Affine]
         /// Known.
-        var weight: Scalars.ID
+        package var weight: Scalars.ID
         /// Variables of the index that run over all their values.
-        var bound: [Int]
+        package var bound: [Int]
     }
-    var terms: [Term] = []
+    package var terms: [Term] = []
     /// What depends on no state; nil where there is nothing, the semiring's zero.
-    var offset: Scalars.ID?
+    package var offset: Scalars.ID?
 }
 
 /// Finds linear forms.

@@ -70,11 +70,9 @@ public struct RecurrenceFacts: Equatable, Sendable {
 public func recurrences(
     of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
 ) -> [RecurrenceFacts] {
-    let uniformity = Uniformity(graph)
     var result: [RecurrenceFacts] = []
     var byFold: [Int: Int] = [:]
-    for component in components(of: graph) where component.isRecurrence {
-        let facts = classify(component.members, in: graph, uniformity, text)
+    for facts in elementaryRecurrences(of: graph, text: text) {
         guard let fold = graph.folds.firstIndex(where: { !Set($0.states).isDisjoint(with: facts.delayed) }) else {
             result.append(facts)
             continue
@@ -96,6 +94,14 @@ public func recurrences(
     return result
 }
 
+/// The recurrences of a graph, each after those it depends on, with every part of a fold by itself.
+public func elementaryRecurrences(
+    of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
+) -> [RecurrenceFacts] {
+    let uniformity = Uniformity(graph)
+    return components(of: graph).filter(\.isRecurrence).map { classify($0.members, in: graph, uniformity, text) }
+}
+
 private func classify(
     _ members: [ValueID], in graph: StreamGraph, _ uniformity: Uniformity, _ text: (SourceSpan) -> String?
 ) -> RecurrenceFacts {
@@ -108,7 +114,8 @@ private func classify(
         if !delayed.contains(operand) { delayed.append(operand) }
     }
     let all = Array(graph.axes.indices)
-    let names = graph.states.filter { set.contains($0.value) }.map(\.name)
+    var names = graph.states.filter { set.contains($0.value) }.map(\.name)
+    if names.isEmpty { names = delayed.sorted().compactMap { graph[$0].name } }
     let breaking = BreakingPoints(graph, members: members, states: names)
     var facts = RecurrenceFacts(
         states: names, members: members, delayed: delayed.sorted(),

@@ -2,10 +2,10 @@
 extension Scalars {
     mutating func number(_ value: Double) -> ID { intern(.number(value)) }
 
-    func isNumber(_ id: ID, _ value: Double) -> Bool { nodes[id] == .number(value) }
+    package func isNumber(_ id: ID, _ value: Double) -> Bool { nodes[id] == .number(value) }
 
     /// A scalar as a sum of products; a single factor where it is none.
-    func monomials(of id: ID) -> [Monomial] {
+    package func monomials(of id: ID) -> [Monomial] {
         switch nodes[id] {
         case .number(let value): value == 0 ? [] : [Monomial(coefficient: value, factors: [])]
         case .polynomial(let monomials): monomials

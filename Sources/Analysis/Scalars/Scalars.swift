@@ -3,10 +3,10 @@ import RecStream
 /// Scalar expressions in the elements of the states before a step: what one element of a value is, with indices that
 /// are symbols. Equal expressions have one id, and sums of products have one form, so that the same equations written
 /// another way come out the same.
-struct Scalars {
-    typealias ID = Int
+package struct Scalars {
+    package typealias ID = Int
 
-    enum Node: Hashable {
+    package enum Node: Hashable {
         case number(Double)
         /// An element of a value that does not depend on the recurrence.
         case known(ValueID, [Affine])
@@ -26,36 +26,36 @@ struct Scalars {
     }
 
     /// A state as it is read: the value that is delayed, and by how much.
-    struct Slot: Hashable {
-        var value: ValueID
-        var offsets: [Int]
+    package struct Slot: Hashable {
+        package var value: ValueID
+        package var offsets: [Int]
     }
 
-    struct Factor: Hashable {
-        var scalar: ID
-        var power: Int
+    package struct Factor: Hashable {
+        package var scalar: ID
+        package var power: Int
     }
 
-    struct Monomial: Hashable {
-        var coefficient: Double
+    package struct Monomial: Hashable {
+        package var coefficient: Double
         /// By ascending id.
-        var factors: [Factor]
+        package var factors: [Factor]
     }
 
-    struct Facts {
+    package struct Facts {
         /// Index variables it varies with, as bits; variables beyond 63 share the last bit.
-        var variables: UInt64
+        package var variables: UInt64
         /// False where it depends on a state of the recurrence.
-        var isKnown: Bool
+        package var isKnown: Bool
         /// The first value of the graph that this is an element of.
-        var origin: ValueID?
+        package var origin: ValueID?
     }
 
-    private(set) var nodes: [Node] = []
-    private(set) var facts: [Facts] = []
+    package private(set) var nodes: [Node] = []
+    package private(set) var facts: [Facts] = []
     private var interned: [Node: ID] = [:]
     /// The extent of each index variable.
-    private(set) var extents: [Int] = []
+    package private(set) var extents: [Int] = []
 
     /// Expressions larger than this are not multiplied out.
     static let mostMonomials = 48
@@ -83,7 +83,7 @@ struct Scalars {
         if facts[id].origin == nil { facts[id].origin = value }
     }
 
-    func isKnown(_ id: ID) -> Bool { facts[id].isKnown }
+    package func isKnown(_ id: ID) -> Bool { facts[id].isKnown }
     func variables(of id: ID) -> UInt64 { facts[id].variables }
 
     private func derivedFacts(of node: Node) -> Facts {

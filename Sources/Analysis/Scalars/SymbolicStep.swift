@@ -21,7 +21,11 @@ struct SymbolicStep {
     /// The expressions of a step may not grow beyond this; what is more is taken as it is.
     private static let mostScalars = 50_000
 
-    init(_ graph: StreamGraph, members: Set<ValueID>, uniformity: Uniformity) {
+    /// Whether values that the recurrence does not change are taken as they are, rather than written out.
+    private let takesKnownAsTheyAre: Bool
+
+    init(_ graph: StreamGraph, members: Set<ValueID>, uniformity: Uniformity, takesKnownAsTheyAre: Bool = false) {
+        self.takesKnownAsTheyAre = takesKnownAsTheyAre
         self.graph = graph
         self.members = members
         self.uniformity = uniformity
@@ -88,12 +92,14 @@ struct SymbolicStep {
 
     /// An element of a value that the recurrence does not change.
     private mutating func leaf(_ value: ValueID, _ index: [Affine]) -> Scalars.ID {
+        if takesKnownAsTheyAre { return scalars.intern(.known(value, index)) }
         let varies = uniformity.varies[value.index]
         return scalars.intern(.known(value, zip(index, varies).map { $1 ? $0 : Affine() }))
     }
 
     private mutating func compute(_ value: ValueID, at index: [Affine]) throws(SplitRequest) -> Scalars.ID {
         let isMember = members.contains(value)
+        if takesKnownAsTheyAre, !isMember, !graph[value].operation.isViewOrConstant { return leaf(value, index) }
         switch graph[value].operation {
         case .input, .parameter, .overTime:
             return unfollowed(value, index)
@@ -302,5 +308,16 @@ struct SymbolicStep {
             return step.select(isIt, element, step.scalars.number(0))
         }
         return reduced(.sum, body, bound)
+    }
+}
+
+extension Operation {
+    /// Whether the value is a constant or only rearranges its operand.
+    fileprivate var isViewOrConstant: Bool {
+        switch self {
+        case .constant, .broadcast, .rename, .slice, .reshape: true
+        case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .delay, .overTime:
+            false
+        }
     }
 }
