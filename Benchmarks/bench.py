@@ -31,6 +31,9 @@ def main():
     os.chdir(ROOT)
     cores = pin(options.threads)
     print(f"{processor()}; {options.threads} threads on {cores} cores, f32, {'forward and backward' if options.backward else 'forward'}")
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"something else runs here (load {load:.1f}): these times are not this machine's")
     harness = Harness(options)
     wanted = options.only.lower()
     for group in GROUPS:
@@ -77,6 +80,7 @@ class Harness:
         self.has_failed = False
         self.peers = self.installed_peers() if options.peers else {}
         self.has_gradients = "--grad" in self.output([options.recc, "bench", "--help"])
+        self.can_time_recc = self.has_gradients or not options.backward
 
     def installed_peers(self):
         """The columns whose library is there."""
@@ -107,8 +111,10 @@ class Harness:
         print()
         for note in notes:
             print(f"- {note}")
-        for _, row in rows:
-            print(f"    recc {' '.join(self.bench_arguments(row))}")
+        print("\n" * bool(notes), end="")
+        if self.can_time_recc:
+            for _, row in rows:
+                print(f"    recc {' '.join(self.bench_arguments(row))}")
 
     def line(self, cells, widths):
         print("| " + " | ".join(str(cell).ljust(width) for cell, width in zip(cells, widths)) + " |", flush=True)
@@ -178,7 +184,7 @@ class Harness:
 
     def recc(self, row):
         """What `recc bench --json` says; None for gradients that recc has not."""
-        if self.options.backward and not self.has_gradients:
+        if not self.can_time_recc:
             return None
         return json.loads(self.output([self.options.recc, *self.bench_arguments(row), "--json"]))
 

@@ -77,14 +77,15 @@ class Group:
 
 
 JAX = ("jax scan", "jax associative_scan")
+SCANS = JAX + ("torch",)
 
 
-def affine(batch, length, channels, backward):
-    return Row("affine, a and b given", "affine", batch, length, {"D": channels}, JAX + ("numba",), backward)
+def affine(batch, length, channels, backward=SCANS):
+    return Row("affine, a and b given", "affine", batch, length, {"D": channels}, SCANS + ("numba",), backward)
 
 
 def mingru(batch, length, size):
-    return Row("minGRU", "mingru", batch, length, {"D": size, "H": size}, JAX, JAX + ("torch",))
+    return Row("minGRU", "mingru", batch, length, {"D": size, "H": size}, SCANS, SCANS)
 
 
 def cells(batch, length, size):
@@ -99,10 +100,10 @@ def stream(size):
 
 GROUPS = (
     Group("scans", "Recurrences that are affine in the state, and one that is not", (
-        affine(1, 65536, 64, JAX),
-        affine(8, 2048, 512, JAX + ("torch",)),
-        affine(1, 1048576, 1, JAX),
-        affine(32, 256, 256, None),
+        affine(1, 65536, 64),
+        affine(8, 2048, 512),
+        affine(1, 1048576, 1),
+        affine(32, 256, 256, backward=None),
         mingru(8, 2048, 256),
         mingru(1, 16384, 64),
         Row("selective SSM, N = 16", "selective", 1, 2048, {"D": 512, "N": 16}, JAX, JAX),
@@ -118,7 +119,7 @@ GROUPS = (
         Row("a cell of one's own", "normalised", 32, 256, {"D": 256, "H": 256}, ("jax scan",), ("jax scan",)),
         Row("Silero voice detector", "silero", 1, 265, {}, ("onnxruntime",), threads=1),
     )),
-    Group("stream", "One step of a stream, one sequence, one thread (µs)", (
+    Group("stream", "One step of a stream, one sequence, one thread", (
         stream(128),
         stream(512),
         Row("Silero voice detector", "silero", 1, 265, {}, ("onnxruntime",), is_stream=True, threads=1),

@@ -1,17 +1,23 @@
-"""torch's LSTM and GRU (oneDNN), and for models that are affine in the state a scan by doubling: torch has none of its own."""
+"""torch's LSTM and GRU (oneDNN), and for models that are affine in the state a scan in blocks: torch has none of its own."""
 import common
 import numpy as np
 import torch
 
 
 def scan(a, b):
-    """h[t] = a[t] h[t-1] + b[t] in log2(T) passes over all steps (Hillis & Steele 1986)."""
-    shift, steps = 1, a.shape[0]
-    while shift < steps:
-        b = torch.cat([b[:shift], a[shift:] * b[:-shift] + b[shift:]])
-        a = torch.cat([a[:shift], a[shift:] * a[:-shift]])
-        shift *= 2
-    return b
+    """h[t] = a[t] h[t-1] + b[t], in blocks of about √T steps: inside all blocks together, then from block to block."""
+    steps = a.shape[0]
+    block = 2 ** (steps.bit_length() // 2)
+    if steps % block:
+        raise ValueError(f"{steps} steps are no multiple of {block}")
+    within, decay = [], []
+    for now_a, now_b in zip(a.unflatten(0, (-1, block)).unbind(1), b.unflatten(0, (-1, block)).unbind(1)):
+        within.append(torch.addcmul(now_b, now_a, within[-1]) if within else now_b)
+        decay.append(now_a * decay[-1] if decay else now_a)
+    start = [torch.zeros_like(within[0][0])]
+    for last, factor in zip(within[-1][:-1].unbind(), decay[-1][:-1].unbind()):
+        start.append(torch.addcmul(last, factor, start[-1]))
+    return torch.addcmul(torch.stack(within, 1), torch.stack(decay, 1), torch.stack(start).unsqueeze(1)).flatten(0, 1)
 
 
 def affine(inputs, params):
@@ -27,23 +33,22 @@ def mingru(inputs, params):
     return run
 
 
-def module(make, inputs, weights):
+def module(make, weights):
     """torch keeps the weights of its modules in tensors of its own."""
-    (features, size) = weights[0].shape[1], weights[1].shape[1]
-    cell = make(features, size)
+    cell = make(weights[0].shape[1], weights[1].shape[1])
     with torch.no_grad():
         for parameter, weight in zip(cell.parameters(), weights):
             parameter.copy_(weight)
     return cell
 
 
-def lstm_module(params):
-    return module(torch.nn.LSTM, None, [params["W"], params["U"], params["b"], torch.zeros_like(params["b"])])
+def lstm_module(params, make=torch.nn.LSTM):
+    return module(make, [params["W"], params["U"], params["b"], torch.zeros_like(params["b"])])
 
 
 def gru_module(params):
     zero = torch.zeros_like(params["cn"])
-    return module(torch.nn.GRU, None, [
+    return module(torch.nn.GRU, [
         torch.cat([params[f"W{gate}"] for gate in "rzn"]), torch.cat([params[f"U{gate}"] for gate in "rzn"]),
         torch.cat([params[f"b{gate}"] for gate in "rzn"]), torch.cat([zero, zero, params["cn"]])])
 
@@ -71,6 +76,9 @@ def main():
     torch.set_num_threads(arguments.threads)
     inputs = {name: torch.from_numpy(tensor) for name, tensor in common.time_first(common.tensors("input.")).items()}
     params = {name: torch.from_numpy(tensor) for name, tensor in common.tensors("param.").items()}
+    if arguments.stream:
+        with torch.inference_mode():
+            return stream(lstm_module(params, torch.nn.LSTMCell), inputs["x"])
     if arguments.kind in MODULES:
         make, named_gradients = MODULES[arguments.kind]
         cell = make(params)
@@ -83,9 +91,6 @@ def main():
     else:
         common.skip("no such model")
 
-    if arguments.stream:
-        with torch.inference_mode():
-            return stream(cell, inputs["x"])
     if not arguments.backward:
         with torch.inference_mode():
             return common.report(common.measure(run), common.batch_first(run()))
@@ -112,9 +117,9 @@ def stream(cell, x):
     def run():
         state, outputs = None, []
         for t in range(len(x)):
-            output, state = cell(x[t : t + 1], state)
-            outputs.append(output)
-        return torch.cat(outputs)
+            state = cell(x[t], state)
+            outputs.append(state[0])
+        return torch.stack(outputs)
 
     common.report(common.measure(run, per=len(x)), common.batch_first(run()))
 

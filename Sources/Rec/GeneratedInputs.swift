@@ -40,7 +40,8 @@ struct GeneratedInputs {
             return Tensor([Int](repeating: 0, count: count), shape: shape)
         case (.int, let range?), (.bool, let range?):
             // Both ends are drawn.
-            return Tensor((0..<count).map { _ in Int(generator.uniform(in: range.lowerBound...range.upperBound + 1)) }, shape: shape)
+            return Tensor(
+                (0..<count).map { _ in Int(generator.uniform(in: range.lowerBound...range.upperBound + 1).rounded(.down)) }, shape: shape)
         }
     }
 }

@@ -175,7 +175,7 @@ struct Bench: ParsableCommand {
         var result: [String: ClosedRange<Double>] = [:]
         for text in range {
             let sides = text.split(separator: "=", maxSplits: 1)
-            let ends = sides.last.map { $0.split(separator: ",").compactMap { Double($0) } } ?? []
+            let ends = sides.last.map { $0.split(separator: ",").map { Double($0) ?? .nan } } ?? []
             guard sides.count == 2, ends.count == 2, ends[0] <= ends[1], abs(ends[0]) < 1e9, abs(ends[1]) < 1e9 else {
                 throw ValidationError("'\(text)' is no range: write --range a=0.9,1")
             }
