@@ -16,6 +16,7 @@ struct Sweep: @unchecked Sendable {
 
     /// What the blocks of one worker may take of the cache.
     private static let blockBytes = 384 << 10
+    private static let laneBytes = 192 << 10
     private static let blockSteps = 16...1024
 
     init?(_ memory: RunMemory, segment index: Int) {
@@ -45,6 +46,20 @@ struct Sweep: @unchecked Sendable {
         blocks.reduce(0) { $0 + model.rowBytes(model.plan[$1.id]) * (model.plan[$1.id].variance.varies(over: 1) ? second : 1) }
     }
 
+    /// Steps after which a lane loop that takes several passes over its elements turns back to the first of them, while
+    /// what it touched is still in the cache.
+    private var laneSteps: Int {
+        var bytes = 0
+        for (k, stage) in segment.stages.enumerated() {
+            guard case .lanes = stage.form else { continue }
+            let grain = model.code.grains[index][k]
+            guard grain.extent > grain.width else { continue }
+            let streams = stage.touchedBuffers.filter { model.plan[$0].variance.varies(over: 0) && !model.plan[$0].isRing }
+            bytes = max(bytes, streams.reduce(0) { $0 + model.rowBytes(model.plan[$1]) })
+        }
+        return bytes == 0 ? Int.max : max(1, Self.laneBytes / bytes)
+    }
+
     func run(on pool: ThreadPool) {
         memory.start(segment)
         guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }) else { return }
@@ -59,7 +74,7 @@ struct Sweep: @unchecked Sendable {
     private func blockLength(sequences: Int) -> Int {
         guard isBlocked else { return firstExtent }
         let fitting = Self.blockBytes / max(1, stepBytes * sequences)
-        let wanted = max(Self.blockSteps.lowerBound, min(fitting, Self.blockSteps.upperBound))
+        let wanted = max(Self.blockSteps.lowerBound, min(fitting, laneSteps, Self.blockSteps.upperBound))
         // Time blocks of scans begin at multiples of their length.
         let whole = segment.stages.contains { $0.scan != nil } ? max(Scan.blockSteps, wanted / Scan.blockSteps * Scan.blockSteps) : wanted
         return max(1, min(firstExtent, whole))

@@ -245,4 +245,22 @@ extension Stage {
         if case .lanes(let carries) = form { result += carries.map(\.ring) }
         return result
     }
+
+    /// Every buffer that the stage reads or writes.
+    var touchedBuffers: Set<BufferID> {
+        var result = Set(writtenBuffers)
+        for item in items {
+            switch item {
+            case .product(let product): result.insert(product.input.buffer)
+            case .nest(let nest): for node in nest.nodes { result.formUnion(node.operation.accesses.map(\.buffer)) }
+            }
+        }
+        return result
+    }
+}
+
+extension Buffer {
+    var isRing: Bool {
+        if case .ring = kind { true } else { false }
+    }
 }
