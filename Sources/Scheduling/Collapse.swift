@@ -57,7 +57,7 @@ extension Nest {
                 nodes[k].operation = .gather(access, index: index, stride: stride, count: count)
             case .reduce(let kind, let body, let variables):
                 nodes[k].operation = .reduce(kind, body, variables: variables.map { $0 > axis ? $0 - 1 : $0 })
-            case .constant, .unary, .binary, .select, .length, .carried:
+            case .constant, .unary, .binary, .select, .length, .carried, .scanned:
                 break
             }
         }
