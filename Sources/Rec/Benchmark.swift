@@ -17,6 +17,9 @@ public struct Benchmark: Sendable {
     /// Bytes of inputs and outputs, each counted once.
     public var bytes: Double
     public var limits: MachineLimits
+    /// States whose recurrences ran as scans, and what the cost model expected of the run.
+    public var scans: [String]
+    public var estimatedSeconds: Double
     /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
     public var streamSeconds: Double?
 
@@ -24,7 +27,7 @@ public struct Benchmark: Sendable {
     ///   whole numbers 0.
     public init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
-        ranges: [String: ClosedRange<Double>] = [:], leastSeconds: Double = 0.5
+        ranges: [String: ClosedRange<Double>] = [:], forcing forms: [String: PlanForm] = [:], leastSeconds: Double = 0.5
     ) throws {
         let extents = model.graph.axes.map { $0.length ?? length }
         let data = ModelData(
@@ -33,10 +36,13 @@ public struct Benchmark: Sendable {
         var bytes = data.inputs.values.reduce(0) { $0 + Double($1.count * precision.byteCount) }
         let bound = try BoundData(data, for: model.graph)
         let clock = ContinuousClock()
-        var code: CompiledPlan?
-        let compiling = try clock.measure { code = try model.compile(precision) }
-        guard let code else { throw DiagnosticList([]) }
-        let compiled = CompiledModel(code, parameters: bound.parameters)
+        let runner = try Runner(model, precision: precision, parameters: bound.parameters, forcing: forms)
+        let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
+        let scans = try runner.choice.choose(work)
+        let start = clock.now
+        let compiled = try runner.compiled(for: work)
+        let compiling = clock.now - start
+        let code = compiled.code
         let pool = ThreadPool(count: threads)
         // What every run converts, it would convert once in earnest.
         var resident = bound
@@ -79,7 +85,11 @@ public struct Benchmark: Sendable {
         self.operations = operations
         self.bytes = bytes
         limits = try MachineLimits(threads: threads)
-        streamSeconds = Self.streamSeconds(compiled, bound)
+        estimatedSeconds = code.plan.estimatedSeconds(work, on: runner.choice.machine)
+        self.scans = scans.sorted().flatMap { runner.choice.forms.recurrences[$0].facts.states }
+        // Steps one at a time are never composed.
+        streamSeconds = Self.streamSeconds(
+            scans.isEmpty ? compiled : CompiledModel(try model.compile(precision), parameters: bound.parameters), bound)
     }
 }
 

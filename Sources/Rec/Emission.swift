@@ -36,7 +36,7 @@ extension TypedModel {
 
 extension Model {
     /// A stage of the model's compilation, as text (an object file for `object`).
-    public func emitted(_ stage: EmittedStage, precision: Precision = .f32) throws -> [UInt8] {
+    public func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
         switch stage {
         case .tree: return Array(program.treeText.utf8)
         case .typed: return Array(typed.text.utf8)
@@ -49,10 +49,10 @@ extension Model {
                 if let reason = facts.notAffine { text += "  \(reason.text): \(reason.conclusion)\n" }
             }
             return Array((text.isEmpty ? "no recurrence\n" : text).utf8)
-        case .plan: return Array(try plan().text.utf8)
-        case .llvm: return try CompiledPlan.listing(.llvm, of: plan(), precision: precision)
-        case .asm: return try CompiledPlan.listing(.assembly, of: plan(), precision: precision)
-        case .object: return try CompiledPlan.listing(.object, of: plan(), precision: precision)
+        case .plan: return Array(try plan(forcing: forms).text.utf8)
+        case .llvm: return try CompiledPlan.listing(.llvm, of: plan(forcing: forms), precision: precision)
+        case .asm: return try CompiledPlan.listing(.assembly, of: plan(forcing: forms), precision: precision)
+        case .object: return try CompiledPlan.listing(.object, of: plan(forcing: forms), precision: precision)
         }
     }
 }

@@ -51,23 +51,19 @@ public struct Model: Sendable {
     }
 
     /// The plan by which compiled code runs.
-    public func plan() throws(DiagnosticList) -> Plan {
-        let plan = Pipeline.plan(graph)
-        try checkRequirements(of: plan)
-        return plan
-    }
-
-    /// The plan in which recurrences run in the given forms, by state.
     ///
-    /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
-    public func plan(forcing forms: [String: PlanForm]) throws(DiagnosticList) -> Plan {
+    /// - Parameter forms: how recurrences are to run, by state; where nothing is said, one step after another, unless the
+    ///   source requires another form. (`PlanChoice` chooses by cost.)
+    /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
+    public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
+        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph) }
         let choices = PlanForms(self)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
 
     /// Machine code for this machine.
     public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
-        try CompiledPlan(forms.isEmpty ? plan() : plan(forcing: forms), precision: precision)
+        try CompiledPlan(plan(forcing: forms), precision: precision)
     }
 
     /// Parameters and constants that start from their initialisers.
@@ -92,8 +88,8 @@ public struct Model: Sendable {
         case .interpreter:
             return Interpreter(graph).run(bound)
         case .compiled(let precision):
-            let compiled = CompiledModel(try compile(precision, forcing: forms), parameters: bound.parameters)
-            return run(bound, on: compiled, pool: ThreadPool(count: threads))
+            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms)
+            return try runner.run(bound, pool: ThreadPool(count: threads))
         }
     }
 

@@ -6,6 +6,8 @@ import RecTensors
 public struct Verification: Sendable {
     public struct Row: Sendable {
         public var engine: Engine
+        /// The form of the recurrences that have it: sequential or scan.
+        public var form: PlanForm
         /// `output y`, `loss nll`, `final h`
         public var what: String
         /// `‖got − expected‖ / ‖expected‖`
@@ -32,8 +34,9 @@ public struct Verification: Sendable {
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
     public init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
-        for engine in engines {
-            let results = try model.run(file.data, on: engine, threads: threads)
+        let forms = PlanForms(model)
+        for (engine, form) in Self.runs(engines, forms) {
+            let results = try model.run(file.data, on: engine, threads: threads, forcing: forms.all(as: form))
             let groups = [
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
                 ("final", file.finalStates, results.finalStates),
@@ -47,10 +50,20 @@ public struct Verification: Sendable {
                     }
                     rows.append(
                         Row(
-                            engine: engine, what: "\(kind) \(item.name)",
+                            engine: engine, form: form, what: "\(kind) \(item.name)",
                             error: relativeError(result.tensor, item.tensor),
                             tolerance: tolerance ?? Self.tolerance(of: engine)))
                 }
+            }
+        }
+    }
+
+    /// Compiled code is held against the file in every form that recurrences can have.
+    private static func runs(_ engines: [Engine], _ forms: PlanForms) -> [(Engine, PlanForm)] {
+        engines.flatMap { engine -> [(Engine, PlanForm)] in
+            switch engine {
+            case .interpreter: [(engine, .sequential)]
+            case .compiled: forms.all(as: .scan).isEmpty ? [(engine, .sequential)] : [(engine, .sequential), (engine, .scan)]
             }
         }
     }

@@ -69,7 +69,7 @@ struct Run: ParsableCommand {
             } else {
                 let progress = Progress("running")
                 defer { progress.end() }
-                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads)
+                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms())
             }
             try give(results)
         }

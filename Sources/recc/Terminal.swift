@@ -50,6 +50,9 @@ struct ModelOptions: ParsableArguments {
     @Option(name: [.customShort("D"), .customLong("dim")], help: "A dim, as in -D H=64.")
     var dims: [String] = []
 
+    @Option(name: .customLong("plan"), help: "The form in which the recurrence of a state runs, as in --plan h=scan. Forms: \(PlanForm.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var plans: [String] = []
+
     @Option(help: "How errors are shown.")
     var diagnostics: DiagnosticForm = .text
 
@@ -62,6 +65,19 @@ struct ModelOptions: ParsableArguments {
                 throw ValidationError("'\(text)' is no dim: write -D H=64")
             }
             result[String(sides[0])] = value
+        }
+        return result
+    }
+
+    /// The forms of `--plan h=scan`.
+    func planForms() throws -> [String: PlanForm] {
+        var result: [String: PlanForm] = [:]
+        for text in plans {
+            let sides = text.split(separator: "=", maxSplits: 1)
+            guard sides.count == 2, let form = PlanForm(rawValue: String(sides[1])) else {
+                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.allCases.map(\.rawValue).joined(separator: ", or h="))")
+            }
+            result[String(sides[0])] = form
         }
         return result
     }
