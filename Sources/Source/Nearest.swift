@@ -1,16 +1,20 @@
 /// The candidate that `name` most likely meant: few letters changed, added, lost or swapped; nil where none is close.
 public func nearest(_ name: String, among candidates: some Sequence<String>) -> String? {
+    guard name.utf8.count <= longestName else { return nil }
     // Another single letter is another name, not a slip.
     let limit = name.count == 1 ? 0 : max(1, name.count / 3)
     var best: (name: String, distance: Int)?
     for candidate in candidates where candidate != name {
-        guard abs(candidate.count - name.count) <= limit, !candidate.isEmpty else { continue }
+        guard candidate.utf8.count <= longestName, abs(candidate.count - name.count) <= limit, !candidate.isEmpty else { continue }
         let isCaseOnly = candidate.lowercased() == name.lowercased()
         let distance = isCaseOnly ? 0 : editDistance(Array(name.lowercased()), Array(candidate.lowercased()))
         if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
     }
     return best?.name
 }
+
+/// Longer ones nobody types, and comparing them takes the product of their lengths.
+private let longestName = 200
 
 /// Optimal string alignment distance (Damerau 1964).
 private func editDistance(_ a: [Character], _ b: [Character]) -> Int {

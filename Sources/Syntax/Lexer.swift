@@ -10,11 +10,14 @@ struct Lexer {
     private let file: FileID
     private var position = 0
 
-    /// Longest first, so that the first that fits is right.
-    private static let symbols = [
-        "|>", "->", "<=", ">=", "==", "!=", "+", "-", "*", "/", "^", "@", "<", ">", "=", "~", "(", ")", "[", "]", "{", "}",
-        ",", ":", ".",
-    ].map { Array($0.utf8) }
+    /// Symbols by their bytes: two, of which the first is the lower one, or one.
+    private static let symbols: [UInt16: String] = {
+        let all = [
+            "|>", "->", "<=", ">=", "==", "!=", "+", "-", "*", "/", "^", "@", "<", ">", "=", "~", "(", ")", "[", "]", "{", "}",
+            ",", ":", ".",
+        ]
+        return Dictionary(uniqueKeysWithValues: all.map { symbol in (symbol.utf8.reversed().reduce(0) { $0 << 8 | UInt16($1) }, symbol) })
+    }()
 
     init(_ file: FileID, in sources: SourceMap) {
         self.file = file
@@ -142,10 +145,12 @@ struct Lexer {
 
     private mutating func scanSymbol() {
         let start = position
-        for symbol in Self.symbols where bytes[position...].starts(with: symbol) {
-            position += symbol.count
-            add(.symbol(String(decoding: symbol, as: UTF8.self)), from: start)
-            return
+        let first = UInt16(bytes[position])
+        let pair = position + 1 < bytes.count ? first | UInt16(bytes[position + 1]) << 8 : 0
+        for (key, count) in [(pair, 2), (first, 1)] {
+            guard let symbol = Self.symbols[key], count == symbol.utf8.count else { continue }
+            position += count
+            return add(.symbol(symbol), from: start)
         }
         position += 1
         // The rest of a character of several bytes belongs to it; a run of such characters is one mistake.
@@ -156,6 +161,7 @@ struct Lexer {
     }
 
     private mutating func report(_ id: DiagnosticID, _ message: String, from start: Int, help: String?) {
+        guard diagnostics.count < Parser.mostDiagnostics else { return }
         diagnostics.append(Diagnostic(id, message, at: span(from: start), help: help))
     }
 }

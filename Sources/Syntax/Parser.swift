@@ -7,7 +7,7 @@ public func parse(_ file: FileID, in sources: SourceMap) -> (tree: SyntaxFile, d
     let items = parser.topLevelItems()
     let tree = SyntaxFile(file: file, items: items, comments: lexer.comments)
     let diagnostics = (lexer.diagnostics + parser.diagnostics).sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }
-    return (tree, diagnostics)
+    return (tree, Array(diagnostics.prefix(Parser.mostDiagnostics)))
 }
 
 /// A recursive-descent parser. Each production of `grammar/rec.ebnf` has its function, in the files beside this one.
@@ -23,10 +23,16 @@ struct Parser {
     private(set) var diagnostics: [Diagnostic] = []
     /// How many brackets are open: inside them a line may end anywhere.
     var brackets = 0
+    /// How many were open at the last mistake.
+    private var bracketsAtMistake = 0
     private var depth = 0
+    /// How high the tree of the expression parsed last is.
+    var height = 0
 
     /// Deeper nesting than any program needs, and shallow enough for the stack.
     private static let deepestNesting = 200
+    /// More errors than anyone reads at once; a file that is no program has one for each byte.
+    static let mostDiagnostics = 100
 
     init(_ lexer: Lexer, file: FileID, sources: SourceMap) {
         tokens = lexer.tokens
@@ -56,25 +62,6 @@ struct Parser {
         var at = index
         while tokens[at].kind == .newline { at += 1 }
         return tokens[at]
-    }
-
-    /// Whether the bracket that comes next is followed by a parenthesis once it is closed: `sum[K](x)`.
-    var isCallBehindBrackets: Bool {
-        var at = index
-        var open = 0
-        while at < tokens.count {
-            switch tokens[at].kind {
-            case .symbol("["): open += 1
-            case .symbol("]"):
-                open -= 1
-                if open == 0 { return at + 1 < tokens.count && tokens[at + 1].kind == .symbol("(") }
-            case .end: return false
-            case .newline where brackets == 0 && open == 0: return false
-            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline, .invalid: break
-            }
-            at += 1
-        }
-        return false
     }
 
     var previousEnd: Int { index == 0 ? 0 : tokens[index - 1].span.end }
@@ -138,6 +125,8 @@ struct Parser {
     // MARK: Errors
 
     mutating func report(_ id: DiagnosticID, _ message: String, at span: SourceSpan, help: String? = nil, labels: [Diagnostic.Label] = []) {
+        bracketsAtMistake = brackets
+        guard diagnostics.count < Self.mostDiagnostics else { return }
         diagnostics.append(Diagnostic(id, message, at: span, labels: labels, help: help))
     }
 
@@ -163,16 +152,17 @@ struct Parser {
         return try body(&self)
     }
 
-    /// Skips the rest of a broken construct: to the end of its line, or past the braces it opens.
+    /// Skips the rest of a broken construct: to the end of its last line, or past the braces it opens.
     mutating func recover(inside braces: Bool) {
         brackets = 0
+        defer { bracketsAtMistake = 0 }
         var open = 0
         while true {
             switch tokens[index].kind {
             case .end: return
             case .newline where open == 0:
                 index += 1
-                return
+                if !goesOn { return }
             case .symbol("{"): open += 1
             case .symbol("}"):
                 if open == 0, braces { return }
@@ -185,6 +175,35 @@ struct Parser {
             }
             index += 1
         }
+    }
+
+    /// Whether the line that begins here belongs to the one before: it begins with an operator; or the mistake stood in
+    /// brackets, and nothing begins here that could not stand in them.
+    private var goesOn: Bool {
+        let start = nextOnAnyLine
+        if OperatorTable.entry(for: start.kind) != nil { return true }
+        switch start.kind {
+        case .keyword(.then), .keyword(.else), .symbol("|>"), .symbol("->"): return true
+        case .symbol(")"), .symbol("]"): return bracketsAtMistake > 0
+        case .identifier, .keyword(.if), .keyword(.not), .keyword(.fold), .keyword(.true), .keyword(.false), .integer, .real,
+            .symbol("("), .symbol("["):
+            return bracketsAtMistake > 0 && !beginsEquation
+        case .keyword, .text, .symbol, .newline, .invalid, .end: return false
+        }
+    }
+
+    /// Whether a name and '=', or names with commas between them and '=', come next.
+    private var beginsEquation: Bool {
+        var at = index
+        while tokens[at].kind == .newline { at += 1 }
+        while case .identifier = tokens[at].kind {
+            switch tokens[at + 1].kind {
+            case .symbol("="): return true
+            case .symbol(","): at += 2
+            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end: return false
+            }
+        }
+        return false
     }
 
     /// Requires that nothing else stands on the line.
@@ -208,10 +227,16 @@ struct Parser {
     /// The `///` lines directly above the next token.
     func documentation() -> String? {
         let start = nextOnAnyLine.span.start
-        var line = sources.position(of: start, in: fileID).line
+        var line = sources.lineNumber(of: start, in: fileID)
         var lines: [String] = []
-        for comment in comments.reversed() where comment.span.start < start {
-            guard sources.position(of: comment.span.start, in: fileID).line == line - 1, comment.text.hasPrefix("///") else { break }
+        var low = 0
+        var high = comments.count
+        while low < high {
+            let middle = (low + high) / 2
+            if comments[middle].span.start < start { low = middle + 1 } else { high = middle }
+        }
+        for comment in comments[..<low].reversed() {
+            guard sources.lineNumber(of: comment.span.start, in: fileID) == line - 1, comment.text.hasPrefix("///") else { break }
             lines.append(String(comment.text.dropFirst(3).drop { $0 == " " }))
             line -= 1
         }
@@ -221,15 +246,19 @@ struct Parser {
     /// Items separated by commas between brackets that are open already; consumes the closing one.
     mutating func list<T>(until close: String, _ place: String, _ item: (inout Parser) throws -> T) throws -> [T] {
         var items: [T] = []
+        var tallest = 0
         brackets += 1
         defer { brackets -= 1 }
         while !isNext(close) {
+            height = 0
             items.append(try item(&self))
+            tallest = max(tallest, height)
             guard accept(",") else { break }
         }
         guard isNext(close) else {
             throw unexpected("',' or '\(close)' \(place)")
         }
+        height = tallest
         // Consumed with the bracket still open: the line end behind it counts again afterwards.
         advance()
         return items
