@@ -35,15 +35,50 @@ public enum ExpressionPrinter {
         }
     }
 
-    /// In parentheses where the expression binds no more strongly than `strength`.
+    /// In parentheses where the expression binds no more strongly than `strength`. A long chain is a tree that is deep on
+    /// the left: it is gone down and up again without recursion.
     private static func write(_ expression: Expression, above strength: Int = -1, to out: inout String) {
-        let needsParentheses = self.strength(of: expression) <= strength
-        if needsParentheses { out += "(" }
-        writeBare(expression, to: &out)
-        if needsParentheses { out += ")" }
+        var spine: [(node: Expression, hasParentheses: Bool)] = []
+        var next: (node: Expression, strength: Int)? = (expression, strength)
+        while let (node, strength) = next {
+            let hasParentheses = self.strength(of: node) <= strength
+            if hasParentheses { out += "(" }
+            spine.append((node, hasParentheses))
+            next = firstOperand(of: node)
+        }
+        for (node, hasParentheses) in spine.reversed() {
+            writeRest(of: node, to: &out)
+            if hasParentheses { out += ")" }
+        }
     }
 
-    private static func writeBare(_ expression: Expression, to out: inout String) {
+    /// What an expression begins with, and what it must bind more strongly than to go without parentheses.
+    private static func firstOperand(of expression: Expression) -> (Expression, Int)? {
+        switch expression.kind {
+        case .binary(let syntax, let left, _):
+            let strength = OperatorTable.strength(of: syntax)
+            let isTight = syntax == .power || strength == OperatorTable.comparison
+            return (left, readable(left, in: syntax, isTight ? strength : strength - 1))
+        case .index(let subject, _), .member(let subject, _): return (subject, primary - 1)
+        case .rename(let subject, _): return (subject, primary - 2)
+        case .pipe(let left, _): return (left, pipe - 1)
+        case .integer, .real, .boolean, .name, .unary, .conditional, .call, .fold, .array, .error: return nil
+        }
+    }
+
+    /// Parentheses also where they only help the reader: around a contraction in a product, and around 'as'.
+    private static func readable(_ operand: Expression, in parent: BinarySyntax, _ strength: Int) -> Int {
+        switch operand.kind {
+        case .rename: primary
+        case .binary(.matmul, _, _) where parent == .multiply || parent == .divide: primary
+        case .integer, .real, .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .pipe, .fold, .array,
+            .error:
+            strength
+        }
+    }
+
+    /// All of an expression but its first operand.
+    private static func writeRest(of expression: Expression, to out: inout String) {
         switch expression.kind {
         case .integer(let number): out += "\(number)"
         case .real(let number): out += real(number)
@@ -55,13 +90,10 @@ public enum ExpressionPrinter {
         case .unary(.not, let operand):
             out += "not "
             write(operand, above: OperatorTable.not - 1, to: &out)
-        case .binary(let syntax, let left, let right):
+        case .binary(let syntax, _, let right):
             let strength = OperatorTable.strength(of: syntax)
-            let isPower = syntax == .power
-            let isComparison = strength == OperatorTable.comparison
-            writeOperand(left, of: syntax, above: isPower || isComparison ? strength : strength - 1, to: &out)
-            out += isPower ? "^" : " \(syntax.rawValue) "
-            writeOperand(right, of: syntax, above: isPower ? strength - 1 : strength, to: &out)
+            out += syntax == .power ? "^" : " \(syntax.rawValue) "
+            write(right, above: readable(right, in: syntax, syntax == .power ? strength - 1 : strength), to: &out)
         case .conditional(let condition, let yes, let no):
             for (word, part) in [("if ", condition), (" then ", yes), (" else ", no)] {
                 out += word
@@ -73,22 +105,16 @@ public enum ExpressionPrinter {
             out += "("
             write(arguments, to: &out)
             out += ")"
-        case .index(let subject, let items):
-            write(subject, above: primary - 1, to: &out)
+        case .index(_, let items):
             out += "["
             for (k, item) in items.enumerated() {
                 if k > 0 { out += ", " }
                 write(item, to: &out)
             }
             out += "]"
-        case .member(let subject, let name):
-            write(subject, above: primary - 1, to: &out)
-            out += ".\(name.text)"
-        case .rename(let subject, let names):
-            write(subject, above: primary - 2, to: &out)
-            write(names, between: " as [", and: "]", to: &out)
-        case .pipe(let left, let right):
-            write(left, above: pipe - 1, to: &out)
+        case .member(_, let name): out += ".\(name.text)"
+        case .rename(_, let names): write(names, between: " as [", and: "]", to: &out)
+        case .pipe(_, let right):
             out += " |> "
             write(right, above: primary - 1, to: &out)
         case .fold(let name, let arguments): write(arguments, between: "fold \(name.text)(", and: ")", to: &out)
@@ -121,17 +147,6 @@ public enum ExpressionPrinter {
             if let lower { write(lower, to: &out) }
             out += ":"
             if let upper { write(upper, to: &out) }
-        }
-    }
-
-    /// Parentheses also where they only help the reader: around a contraction in a product, and around 'as'.
-    private static func writeOperand(_ expression: Expression, of parent: BinarySyntax, above strength: Int, to out: inout String) {
-        switch expression.kind {
-        case .rename: write(expression, above: primary, to: &out)
-        case .binary(.matmul, _, _) where parent == .multiply || parent == .divide: write(expression, above: primary, to: &out)
-        case .integer, .real, .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .pipe, .fold, .array,
-            .error:
-            write(expression, above: strength, to: &out)
         }
     }
 

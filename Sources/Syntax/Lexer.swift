@@ -161,7 +161,7 @@ struct Lexer {
     }
 
     private mutating func report(_ id: DiagnosticID, _ message: String, from start: Int, help: String?) {
-        guard diagnostics.count < Parser.mostDiagnostics else { return }
+        guard diagnostics.count < Diagnostic.most else { return }
         diagnostics.append(Diagnostic(id, message, at: span(from: start), help: help))
     }
 }

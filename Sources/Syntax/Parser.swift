@@ -7,7 +7,7 @@ public func parse(_ file: FileID, in sources: SourceMap) -> (tree: SyntaxFile, d
     let items = parser.topLevelItems()
     let tree = SyntaxFile(file: file, items: items, comments: lexer.comments)
     let diagnostics = (lexer.diagnostics + parser.diagnostics).sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }
-    return (tree, Array(diagnostics.prefix(Parser.mostDiagnostics)))
+    return (tree, Array(diagnostics.prefix(Diagnostic.most)))
 }
 
 /// A recursive-descent parser. Each production of `grammar/rec.ebnf` has its function, in the files beside this one.
@@ -31,8 +31,6 @@ struct Parser {
 
     /// Deeper nesting than any program needs, and shallow enough for the stack.
     private static let deepestNesting = 200
-    /// More errors than anyone reads at once; a file that is no program has one for each byte.
-    static let mostDiagnostics = 100
 
     init(_ lexer: Lexer, file: FileID, sources: SourceMap) {
         tokens = lexer.tokens
@@ -126,7 +124,7 @@ struct Parser {
 
     mutating func report(_ id: DiagnosticID, _ message: String, at span: SourceSpan, help: String? = nil, labels: [Diagnostic.Label] = []) {
         bracketsAtMistake = brackets
-        guard diagnostics.count < Self.mostDiagnostics else { return }
+        guard diagnostics.count < Diagnostic.most else { return }
         diagnostics.append(Diagnostic(id, message, at: span, labels: labels, help: help))
     }
 

@@ -27,10 +27,9 @@ extension ModelTyper {
             throw report(
                 .wrongArgument, "'\(name.text)' is a value, not a function", at: name.span, help: "multiply with '*'")
         }
-        let known = Builtins.names + program.functions.keys + layerNames
         throw report(
             .unknownName, "there is no function '\(name.text)'", at: name.span,
-            help: nearest(name.text, among: known.sorted()).map { "did you mean '\($0)'?" })
+            help: nearest(name.text, among: (Builtins.names + program.functions.keys + layerNames).sorted()).map { "did you mean '\($0)'?" })
     }
 
     private var layerNames: [String] {

@@ -72,8 +72,10 @@ extension ModelTyper {
         if Builtins.names.contains(name) || program.functions[name] != nil {
             throw report(.wrongArgument, "'\(name)' is a function", at: span, help: "call it: \(name)(x)")
         }
-        var visible = Array(definitions.keys) + Array(dims.keys)
-        if let environment { visible = Array(environment.meanings.keys) + Array(environment.equations.keys) }
+        var visible: [String] {
+            if let environment { return Array(environment.meanings.keys) + Array(environment.equations.keys) }
+            return Array(definitions.keys) + Array(dims.keys)
+        }
         throw report(
             .unknownName, "there is no '\(name)' here", at: span,
             help: nearest(name, among: visible.sorted()).map { "did you mean '\($0)'?" }

@@ -13,16 +13,11 @@ extension ModelTyper {
             }
             return try numbers(binding)
         }
-        let outputs = (syntax?.members ?? []).compactMap { member -> String? in
-            if case .output(let output) = member { return output.name.text }
-            if case .loss(let loss) = member { return loss.name.text }
-            return nil
-        }
         let expected = try declaration.expected.map { binding in
-            guard outputs.contains(binding.name.text) else {
+            guard resultNames.contains(binding.name.text) else {
                 throw report(
                     .unknownName, "'\(binding.name.text)' is no output", at: binding.name.span,
-                    help: nearest(binding.name.text, among: outputs).map { "did you mean '\($0)'?" })
+                    help: nearest(binding.name.text, among: resultNames.sorted()).map { "did you mean '\($0)'?" })
             }
             return try numbers(binding)
         }

@@ -84,6 +84,13 @@ final class ModelTyper {
     var depth = 0
     static let deepestExpression = 400
     private(set) var reported: Set<Place> = []
+    /// Outputs and losses.
+    lazy var resultNames = Set(
+        (syntax?.members ?? []).compactMap { member -> String? in
+            if case .output(let output) = member { return output.name.text }
+            if case .loss(let loss) = member { return loss.name.text }
+            return nil
+        })
 
     /// A fault found again at the same place, as in a function inlined twice, is the same mistake.
     struct Place: Hashable {
@@ -117,11 +124,11 @@ final class ModelTyper {
     @discardableResult
     func report(
         _ id: DiagnosticID, _ message: String, at span: SourceSpan, caption: String? = nil, labels: [Diagnostic.Label] = [],
-        help: String? = nil
+        help: @autoclosure () -> String? = nil
     ) -> Abandoned {
+        guard diagnostics.count < Diagnostic.most, reported.insert(Place(id: id, span: span)).inserted else { return Abandoned() }
         let calls = callSites.reversed().prefix(3).map { Diagnostic.Label(span: $0.span, text: "in '\($0.name)', called here") }
-        let diagnostic = Diagnostic(id, message, at: span, caption: caption, labels: labels + calls, help: help)
-        if reported.insert(Place(id: id, span: span)).inserted { diagnostics.append(diagnostic) }
+        diagnostics.append(Diagnostic(id, message, at: span, caption: caption, labels: labels + calls, help: help()))
         return Abandoned()
     }
 

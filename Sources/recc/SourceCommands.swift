@@ -88,7 +88,7 @@ struct Test: ParsableCommand {
 
     func run() throws {
         var failures = 0
-        var count = 0
+        var successes = 0
         for file in files {
             let program: Program
             do { program = try Program(path: file) } catch {
@@ -98,8 +98,10 @@ struct Test: ParsableCommand {
             }
             do {
                 for run in try ExampleRun.all(in: program) {
-                    count += 1
-                    guard let difference = run.difference else { continue }
+                    guard let difference = run.difference else {
+                        successes += 1
+                        continue
+                    }
                     failures += 1
                     let step = difference.step.map { " at step \($0)" } ?? ""
                     Terminal.report(
@@ -115,7 +117,7 @@ struct Test: ParsableCommand {
                 failures += 1
             }
         }
-        print("\(count - failures) passed, \(failures) failed")
+        print("\(successes) passed, \(failures) failed")
         if failures > 0 { throw ExitCode(1) }
     }
 }
