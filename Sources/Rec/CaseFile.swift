@@ -17,7 +17,7 @@ public struct CaseFile: Sendable {
         let archive = try TensorFile.read(path)
         for item in archive.tensors {
             guard let dot = item.name.firstIndex(of: ".") else {
-                if item.name == "lengths" { data.lengths = item.tensor.doubles().map { Int($0) } }
+                if item.name == "lengths" { data.lengths = try Self.lengths(item.tensor, path) }
                 continue
             }
             let name = String(item.name[item.name.index(after: dot)...])
@@ -36,6 +36,19 @@ public struct CaseFile: Sendable {
             let sides = pair.split(separator: "=")
             if sides.count == 2, let value = Int(sides[1]) { dims[String(sides[0])] = value }
         }
+    }
+}
+
+extension CaseFile {
+    private static func lengths(_ tensor: Tensor, _ path: String) throws(Diagnostic) -> [Int] {
+        var lengths: [Int] = []
+        for number in tensor.doubles() {
+            guard let length = Int(exactly: number), length >= 0 else {
+                throw Diagnostic(.badData, "\(path): \(number) is no length of a sequence", at: nil)
+            }
+            lengths.append(length)
+        }
+        return lengths
     }
 }
 
