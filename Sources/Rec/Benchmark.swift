@@ -23,9 +23,10 @@ public struct Benchmark: Sendable {
     public init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32, leastSeconds: Double = 0.5
     ) throws {
+        let extents = model.graph.axes.map { $0.length ?? length }
+        try model.checkMemory(batch: batch, extents: extents)
         var data = ModelData(parameters: model.initialParameters(seed: 1))
         var bytes = 0.0
-        let extents = model.graph.axes.map { $0.length ?? length }
         for value in model.graph.values {
             guard case .input(let name, _) = value.operation else { continue }
             var shape = [batch]

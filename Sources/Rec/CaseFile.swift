@@ -15,6 +15,9 @@ public struct CaseFile: Sendable {
 
     public init(path: String) throws(Diagnostic) {
         let archive = try TensorFile.read(path)
+        if let only = archive.tensors.first, only.name.isEmpty, archive.tensors.count == 1 {
+            throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors")
+        }
         for item in archive.tensors {
             guard let dot = item.name.firstIndex(of: ".") else {
                 if item.name == "lengths" { data.lengths = try Self.lengths(item.tensor, path) }
@@ -57,6 +60,9 @@ extension ModelData {
     public mutating func addParameters(from paths: [String]) throws(Diagnostic) {
         for path in paths {
             for item in try TensorFile.read(path).tensors {
+                guard !item.name.isEmpty else {
+                    throw Diagnostic(.fileProblem, "\(path): parameters have names", at: nil, help: "use .npz or .safetensors")
+                }
                 parameters[item.name] = item.tensor
                 for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {
                     parameters[String(item.name.dropFirst(prefix.count))] = item.tensor

@@ -48,7 +48,12 @@ public struct ExampleRun: Sendable {
         for binding in example.given {
             let tensor = Tensor(binding.numbers, shape: binding.shape)
             if typed.dims.contains(binding.name) {
-                dims[binding.name] = binding.numbers.first.map { Int($0) }
+                guard binding.numbers.count == 1, let size = Int(exactly: binding.numbers[0]) else {
+                    throw DiagnosticList([
+                        Diagnostic(.unsolvableDim, "the dim '\(binding.name)' is a whole number of 1 or more", at: binding.span)
+                    ])
+                }
+                dims[binding.name] = size
             } else if typed.inputs.contains(where: { $0.name == binding.name }) {
                 data.inputs[binding.name] = tensor
             } else {

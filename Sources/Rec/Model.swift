@@ -32,7 +32,8 @@ public struct Model: Sendable {
             throw DiagnosticList([
                 Diagnostic(
                     .unknownDim, "'\(typed.name)' has no dim '\(unknown)'", at: nil,
-                    help: close.map { "did you mean '\($0)'?" } ?? "its dims are \(typed.dims.joined(separator: ", "))")
+                    help: close.map { "did you mean '\($0)'?" }
+                        ?? (typed.dims.isEmpty ? "it has none" : "its dims are \(typed.dims.joined(separator: ", "))"))
             ])
         }
         graph = try program.graph(of: typed, dims: dims)
@@ -47,6 +48,10 @@ public struct Model: Sendable {
             data.inputs.map { DimEvidence(name: $0.key, role: .input, sizes: $0.value.shape) }
             + data.parameters.map { DimEvidence(name: $0.key, role: .parameter, sizes: $0.value.shape) }
         let solved = typed.solveDims(given: dims, evidence: evidence.sorted { $0.name < $1.name }) { program.typed.models[$0] }
+        if typed.dims.contains(where: { solved[$0] == nil && typed.defaults[$0] == nil }) {
+            let misfits = typed.misfits(data)
+            if !misfits.isEmpty { throw DiagnosticList(misfits) }
+        }
         try self.init(program, named: name, dims: solved.merging(dims) { _, given in given })
     }
 
@@ -78,6 +83,7 @@ public struct Model: Sendable {
     /// - Throws: `DiagnosticList` where data are missing or misshapen.
     public func run(_ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1) throws -> ModelResults {
         let bound = try BoundData(data, for: graph)
+        try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
         switch engine {
         case .interpreter:
             return Interpreter(graph).run(bound)

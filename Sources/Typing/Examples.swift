@@ -11,7 +11,11 @@ extension ModelTyper {
                     .unknownName, "'\(binding.name.text)' is no input, parameter or dim", at: binding.name.span,
                     help: nearest(binding.name.text, among: inputs + dimOrder).map { "did you mean '\($0)'?" })
             }
-            return try numbers(binding)
+            let given = try numbers(binding)
+            if dims[given.name] != nil, given.numbers.count != 1 || !given.numbers.allSatisfy({ $0 >= 1 && Int(exactly: $0) != nil }) {
+                throw report(.unsolvableDim, "a dim is a whole number of 1 or more", at: given.span)
+            }
+            return given
         }
         let expected = try declaration.expected.map { binding in
             guard resultNames.contains(binding.name.text) else {

@@ -48,13 +48,14 @@ struct Format: ParsableCommand {
         var failed = false
         for file in files {
             let isStandard = file == "-"
-            let data = isStandard ? FileHandle.standardInput.readDataToEndOfFile() : FileManager.default.contents(atPath: file)
-            guard let data else {
-                Terminal.error("\(file): there is no such file\n")
+            let text: String
+            do {
+                text = try isStandard ? ProgramText.read(STDIN_FILENO, named: "standard input") : ProgramText.read(file)
+            } catch {
+                _ = Terminal.fail(error, SourceMap())
                 failed = true
                 continue
             }
-            let text = String(decoding: data, as: UTF8.self)
             let result: String
             do { result = try formatted(text, path: isStandard ? "standard input" : file) } catch {
                 Terminal.report(error.diagnostics, error.sources, .text)
@@ -62,18 +63,29 @@ struct Format: ParsableCommand {
                 continue
             }
             if isStandard {
-                print(result, terminator: "")
+                Terminal.print(result, terminator: "")
             } else if result != text {
                 if check {
-                    print(file)
+                    Terminal.print(file)
                     failed = true
-                } else if (try? Data(result.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)) == nil {
+                } else if !Self.replace(file, by: result) {
                     Terminal.error("\(file): the file cannot be written\n")
                     failed = true
                 }
             }
         }
         if failed { throw ExitCode(1) }
+    }
+}
+
+extension Format {
+    /// Writes a file whole or not at all. Behind a link the file it stands for is written; permissions stay.
+    private static func replace(_ path: String, by text: String) -> Bool {
+        let place = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+        let permissions = try? FileManager.default.attributesOfItem(atPath: place.path)[.posixPermissions]
+        guard (try? Data(text.utf8).write(to: place, options: .atomic)) != nil else { return false }
+        if let permissions { try? FileManager.default.setAttributes([.posixPermissions: permissions], ofItemAtPath: place.path) }
+        return true
     }
 }
 
@@ -117,7 +129,7 @@ struct Test: ParsableCommand {
                 failures += 1
             }
         }
-        print("\(successes) passed, \(failures) failed")
+        Terminal.print("\(successes) passed, \(failures) failed")
         if failures > 0 { throw ExitCode(1) }
     }
 }
