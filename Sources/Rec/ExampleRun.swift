@@ -1,3 +1,4 @@
+import RecLowering
 import RecRuntime
 import RecSource
 import RecTensors
@@ -34,15 +35,18 @@ public struct ExampleRun: Sendable {
         for name in program.typed.mainFileModels {
             guard let typed = program.typed.models[name] else { continue }
             for example in typed.examples {
-                for engine in engines { runs.append(try run(example, of: typed, in: program, engine)) }
+                for engine in engines {
+                    if let run = try run(example, of: typed, in: program, engine) { runs.append(run) }
+                }
             }
         }
         return runs
     }
 
+    /// Nil where only the interpreter can run the model, and `engine` is another.
     private static func run(
         _ example: TypedExample, of typed: TypedModel, in program: Program, _ engine: Engine
-    ) throws -> ExampleRun {
+    ) throws -> ExampleRun? {
         var dims: [String: Int] = [:]
         var data = ModelData()
         for binding in example.given {
@@ -61,6 +65,7 @@ public struct ExampleRun: Sendable {
             }
         }
         let model = try Model(program, named: typed.name, dims: dims, fitting: data)
+        if engine != .interpreter, (try? checkSweeps(of: model.graph)) == nil { return nil }
         for (path, tensor) in model.initialParameters(seed: 0) where data.parameters[path] == nil { data.parameters[path] = tensor }
         let results = try model.run(data, on: engine)
         var result = ExampleRun(model: typed.name, example: example, engine: engine)

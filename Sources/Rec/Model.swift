@@ -57,6 +57,7 @@ public struct Model: Sendable {
 
     /// The plan by which compiled code runs.
     public func plan() throws(DiagnosticList) -> Plan {
+        try checkSweeps(of: graph)
         let plan = Pipeline.plan(graph)
         try checkRequirements(of: plan)
         return plan

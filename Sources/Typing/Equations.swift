@@ -146,7 +146,7 @@ extension ModelTyper {
         case .pending: break
         }
         progress[index] = .inProgress
-        path.append((equation.names[0].text, false))
+        path.append((equation.names[0].text, false, equation.names[0].span))
         let saved = environment
         environment = nil
         defer {
@@ -170,7 +170,7 @@ extension ModelTyper {
         let names = cycle.map(\.name) + [name]
         if let delayed = cycle.dropFirst().first(where: \.isDelayed) {
             return report(
-                .undeclaredState, "'\(delayed.name)' is read at another step within its own recurrence", at: equation.names[0].span,
+                .undeclaredState, "'\(delayed.name)' is read at another step within its own recurrence", at: delayed.place,
                 help: "declare it: state \(delayed.name): […]")
         }
         let isState = states.contains { $0.name.text == name }
@@ -230,7 +230,7 @@ extension ModelTyper {
             states[index].delays.append(delay)
             return delay
         }
-        path.append(("", true))
+        path.append(("", true, span))
         let last = path.count - 1
         if case .name(let name) = subject.kind { path[last].name = name }
         defer { path.removeLast() }

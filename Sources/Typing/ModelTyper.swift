@@ -67,8 +67,8 @@ final class ModelTyper {
     var states: [DeclaredState] = []
     var equations: [Equation] = []
     var progress: [Progress] = []
-    /// The names being typed, and whether each was reached through a delay.
-    var path: [(name: String, isDelayed: Bool)] = []
+    /// The names being typed, whether each was reached through a delay, and where.
+    var path: [(name: String, isDelayed: Bool, place: SourceSpan)] = []
     /// The functions being inlined and where they were called from, innermost last.
     var callSites: [(name: String, span: SourceSpan)] = []
     /// Dims whose declaration failed: their uses stay silent.
