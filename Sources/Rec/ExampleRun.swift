@@ -9,6 +9,8 @@ public struct ExampleRun: Sendable {
     /// Where the results differ from those in the source.
     public struct Difference: Sendable {
         public var output: String
+        /// Whether the numbers of elements differ: `expected` and `got` are those.
+        public var isOfCount = false
         /// The first step that differs; nil for a value without steps.
         public var step: Int?
         public var expected: Double
@@ -82,7 +84,7 @@ public struct ExampleRun: Sendable {
         let perStep = max(1, binding.numbers.count / max(1, steps ?? 1))
         if got.count != binding.numbers.count {
             return Difference(
-                output: binding.name, step: nil, expected: Double(binding.numbers.count), got: Double(got.count),
+                output: binding.name, isOfCount: true, step: nil, expected: Double(binding.numbers.count), got: Double(got.count),
                 span: binding.span)
         }
         let allowed = binding.isApproximate ? approximate : exact

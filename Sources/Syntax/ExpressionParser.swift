@@ -43,12 +43,13 @@ extension Parser {
             let condition = try parser.choice()
             var tallest = parser.height
             parser.skipNewlinesBefore(.then)
-            try parser.expect(.then, "after the condition of 'if'")
+            try parser.expect(.then, "after the condition of 'if'", help: parser.isNext("=") ? "compare with '=='" : nil)
             parser.skipNewlines()
             let yes = try parser.choice()
             tallest = max(tallest, parser.height)
             parser.skipNewlinesBefore(.else)
-            try parser.expect(.else, "in 'if … then … else …'")
+            let isShort = ["elif", "elseif", "elsif"].contains { parser.isNextWord($0) }
+            try parser.expect(.else, "in 'if … then … else …'", help: isShort ? "write 'else if'" : nil)
             parser.skipNewlines()
             let no = try parser.choice()
             try parser.grow(above: max(tallest, parser.height), at: start)
@@ -169,7 +170,7 @@ extension Parser {
             brackets += 1
             defer { brackets -= 1 }
             let inner = try expression()
-            guard isNext(")") else { throw unexpected("')'", help: "the '(' at the start of this part is not closed") }
+            guard isNext(")") else { throw unclosed(token.span, "')'", help: nil) }
             advance()
             return Expression(inner.kind, span(from: token.span.start))
         case .symbol("["):
@@ -188,9 +189,20 @@ extension Parser {
             advance()
             return try named(Identifier(text: name, span: token.span))
         case .keyword, .symbol, .text, .newline, .invalid, .end:
-            throw unexpected("an expression")
+            throw unexpected("an expression", help: expressionHelp)
         }
     }
+
+    private var expressionHelp: String? {
+        switch next.kind {
+        case .keyword(.const): "the initialiser is constant(c)"
+        case .keyword(.dim): "axes are named in brackets: sum[K](x)"
+        case .symbol("*") where previousIs("*"): "a power is written '^'"
+        case .keyword, .symbol, .identifier, .integer, .real, .text, .newline, .invalid, .end: nil
+        }
+    }
+
+    private func previousIs(_ symbol: String) -> Bool { index > 0 && tokens[index - 1].kind == .symbol(symbol) }
 
     /// A name, a call (`f(x)`, `sum[K](x)`), or an index (`h[t-1]`): which of the two the brackets are shows behind them.
     private mutating func named(_ name: Identifier) throws -> Expression {

@@ -44,6 +44,8 @@ struct Lexer {
         case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "/"):
             while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
             comments.append(Comment(text: trimmed(text(start)), span: span(from: start)))
+        case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "*"):
+            skipForeignComment()
         case UInt8(ascii: "\""):
             scanText()
         case UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -56,6 +58,16 @@ struct Lexer {
             } else {
                 scanSymbol()
             }
+        }
+    }
+
+    /// `/* … */` is reported once and passed over.
+    private mutating func skipForeignComment() {
+        let start = position
+        position += 2
+        report(.unexpectedCharacter, "'/*' has no meaning here", from: start, help: Habits.character("/*"))
+        while position < bytes.count, !(bytes[position - 1] == UInt8(ascii: "/") && bytes[position - 2] == UInt8(ascii: "*") && position >= start + 4) {
+            position += 1
         }
     }
 
@@ -152,11 +164,11 @@ struct Lexer {
             position += count
             return add(.symbol(symbol), from: start)
         }
-        position += 1
+        // What is doubled elsewhere is one mistake.
+        position += bytes[position...].starts(with: [UInt8(ascii: "&"), UInt8(ascii: "&")]) || bytes[position...].starts(with: [UInt8(ascii: "|"), UInt8(ascii: "|")]) ? 2 : 1
         // The rest of a character of several bytes belongs to it; a run of such characters is one mistake.
         while position < bytes.count, bytes[position] >= 0x80 || bytes[position] == 0 { position += 1 }
-        let helps: [String: String] = ["&": "write 'and'", "|": "write 'or', or '|>' to pass a value on", "!": "write 'not'", ";": "put each equation on a line of its own", "%": "there is no remainder; use x - y * floor(x / y)"]
-        report(.unexpectedCharacter, "'\(text(start))' has no meaning here", from: start, help: helps[text(start)])
+        report(.unexpectedCharacter, "'\(text(start))' has no meaning here", from: start, help: Habits.character(text(start)))
         add(.invalid, from: start)
     }
 

@@ -15,16 +15,16 @@ struct Parser {
     /// Thrown where a construct is given up, after its error has been reported.
     struct Abandoned: Error {}
 
-    private let tokens: [Token]
-    private var index = 0
+    let tokens: [Token]
+    var index = 0
     private let comments: [Comment]
-    private let sources: SourceMap
+    let sources: SourceMap
     let fileID: FileID
     private(set) var diagnostics: [Diagnostic] = []
     /// How many brackets are open: inside them a line may end anywhere.
     var brackets = 0
     /// How many were open at the last mistake.
-    private var bracketsAtMistake = 0
+    var bracketsAtMistake = 0
     private var depth = 0
     /// How high the tree of the expression parsed last is.
     var height = 0
@@ -100,13 +100,13 @@ struct Parser {
     }
 
     @discardableResult
-    mutating func expect(_ symbol: String, _ place: String) throws -> Token {
-        guard isNext(symbol) else { throw unexpected("'\(symbol)' \(place)") }
+    mutating func expect(_ symbol: String, _ place: String, help: String? = nil) throws -> Token {
+        guard isNext(symbol) else { throw unexpected("'\(symbol)' \(place)", help: help) }
         return advance()
     }
 
-    mutating func expect(_ keyword: Keyword, _ place: String) throws {
-        guard accept(keyword) else { throw unexpected("'\(keyword.rawValue)' \(place)") }
+    mutating func expect(_ keyword: Keyword, _ place: String, help: String? = nil) throws {
+        guard accept(keyword) else { throw unexpected("'\(keyword.rawValue)' \(place)", help: help) }
     }
 
     mutating func identifier(_ what: String) throws -> Identifier {
@@ -150,60 +150,6 @@ struct Parser {
         return try body(&self)
     }
 
-    /// Skips the rest of a broken construct: to the end of its last line, or past the braces it opens.
-    mutating func recover(inside braces: Bool) {
-        brackets = 0
-        defer { bracketsAtMistake = 0 }
-        var open = 0
-        while true {
-            switch tokens[index].kind {
-            case .end: return
-            case .newline where open == 0:
-                index += 1
-                if !goesOn { return }
-            case .symbol("{"): open += 1
-            case .symbol("}"):
-                if open == 0, braces { return }
-                open = max(0, open - 1)
-                if open == 0 {
-                    index += 1
-                    return
-                }
-            case .newline, .identifier, .keyword, .integer, .real, .text, .symbol, .invalid: break
-            }
-            index += 1
-        }
-    }
-
-    /// Whether the line that begins here belongs to the one before: it begins with an operator; or the mistake stood in
-    /// brackets, and nothing begins here that could not stand in them.
-    private var goesOn: Bool {
-        let start = nextOnAnyLine
-        if OperatorTable.entry(for: start.kind) != nil { return true }
-        switch start.kind {
-        case .keyword(.then), .keyword(.else), .symbol("|>"), .symbol("->"): return true
-        case .symbol(")"), .symbol("]"): return bracketsAtMistake > 0
-        case .identifier, .keyword(.if), .keyword(.not), .keyword(.fold), .keyword(.true), .keyword(.false), .integer, .real,
-            .symbol("("), .symbol("["):
-            return bracketsAtMistake > 0 && !beginsEquation
-        case .keyword, .text, .symbol, .newline, .invalid, .end: return false
-        }
-    }
-
-    /// Whether a name and '=', or names with commas between them and '=', come next.
-    private var beginsEquation: Bool {
-        var at = index
-        while tokens[at].kind == .newline { at += 1 }
-        while case .identifier = tokens[at].kind {
-            switch tokens[at + 1].kind {
-            case .symbol("="): return true
-            case .symbol(","): at += 2
-            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end: return false
-            }
-        }
-        return false
-    }
-
     /// Requires that nothing else stands on the line.
     mutating func endOfStatement(_ what: String) throws {
         switch next.kind {
@@ -212,14 +158,21 @@ struct Parser {
         case .end, .symbol("}"):
             break
         case .identifier, .keyword, .integer, .real, .text, .symbol, .invalid:
-            throw unexpected("the end of the line after \(what)", help: statementHelp)
+            throw unexpected("the end of the line after \(what)", help: help(behind: what))
         }
     }
 
-    private var statementHelp: String? {
-        if case .identifier(let name) = next.kind, name == "once" || name == "from" { return nil }
-        if case .symbol("=") = next.kind { return "compare with '=='; an equation has one '='" }
-        return nil
+    private func help(behind what: String) -> String? {
+        switch next.kind {
+        case .symbol("="): "compare with '=='; an equation has one '='"
+        case .symbol(")"), .symbol("]"): "no bracket is open that it could close"
+        case .symbol(",") where what == "the output": "each output has a line of its own"
+        case .symbol(":") where what == "the output": "an output has the type of its value"
+        case .symbol(",") where what == "the declaration": "one type belongs to all names in front of it: a, b: […]; other types go on lines of their own"
+        case .symbol("~"): "an initialiser follows '='"
+        case .identifier, .integer, .real, .symbol("("): what == "the declaration" ? nil : "write a product with '*'"
+        case .keyword, .text, .symbol, .newline, .invalid, .end: nil
+        }
     }
 
     /// The `///` lines directly above the next token.
@@ -245,6 +198,7 @@ struct Parser {
     mutating func list<T>(until close: String, _ place: String, _ item: (inout Parser) throws -> T) throws -> [T] {
         var items: [T] = []
         var tallest = 0
+        let opening = tokens[max(0, index - 1)].span
         brackets += 1
         defer { brackets -= 1 }
         while !isNext(close) {
@@ -254,7 +208,7 @@ struct Parser {
             guard accept(",") else { break }
         }
         guard isNext(close) else {
-            throw unexpected("',' or '\(close)' \(place)")
+            throw unclosed(opening, "',' or '\(close)' \(place)", help: isNext("=") ? "an argument is named with ':', as in eps: 1e-5" : nil)
         }
         height = tallest
         // Consumed with the bracket still open: the line end behind it counts again afterwards.

@@ -38,7 +38,8 @@ extension ModelTyper {
         if let meaning = environment.meanings[name] { return meaning }
         if let (equation, component) = environment.equations[name] {
             if environment.inProgress.contains(name) {
-                throw report(.instantCycle, "'\(name)' depends on itself", at: span)
+                throw report(.instantCycle, "'\(name)' depends on itself", at: span,
+                    help: "fields of the two elements are written with them, as in a.\(name)")
             }
             environment.inProgress.append(name)
             defer { environment.inProgress.removeLast() }
@@ -72,6 +73,8 @@ extension ModelTyper {
         if Builtins.names.contains(name) || program.functions[name] != nil {
             throw report(.wrongArgument, "'\(name)' is a function", at: span, help: "call it: \(name)(x)")
         }
+        // Each unknown name is told once.
+        if environment == nil, !unknownNames.insert(name).inserted { throw Abandoned() }
         var visible: [String] {
             if let environment { return Array(environment.meanings.keys) + Array(environment.equations.keys) }
             return Array(definitions.keys) + Array(dims.keys)
@@ -79,6 +82,7 @@ extension ModelTyper {
         throw report(
             .unknownName, "there is no '\(name)' here", at: span,
             help: nearest(name, among: visible.sorted()).map { "did you mean '\($0)'?" }
+                ?? (Self.initializers.contains(name) ? "initialisers belong to params and consts; a number fills a whole shape" : nil)
                 ?? "declare it as an input, a param or a state, or give it an equation")
     }
 

@@ -71,6 +71,9 @@ final class ModelTyper {
     var path: [(name: String, isDelayed: Bool, place: SourceSpan)] = []
     /// The functions being inlined and where they were called from, innermost last.
     var callSites: [(name: String, span: SourceSpan)] = []
+    /// Names that stand for nothing, as far as they have been met.
+    var unknownNames: Set<String> = []
+    static let initializers: Set<String> = ["zeros", "ones", "glorot", "orthogonal", "hippo", "constant", "uniform", "normal", "linspace"]
     /// Dims whose declaration failed: their uses stay silent.
     var failedDims: Set<String> = []
     /// Operators and functions whose declaration failed: their uses stay silent.
@@ -116,8 +119,8 @@ final class ModelTyper {
 
     /// Runs `body` without reporting what goes wrong in it.
     func quietly<T>(_ body: () throws -> T) throws -> T {
-        let saved = (diagnostics, reported)
-        defer { (diagnostics, reported) = saved }
+        let saved = (diagnostics, reported, unknownNames)
+        defer { (diagnostics, reported, unknownNames) = saved }
         return try body()
     }
 

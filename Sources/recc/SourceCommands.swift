@@ -109,21 +109,11 @@ struct Test: ParsableCommand {
                 continue
             }
             do {
-                for run in try ExampleRun.all(in: program) {
-                    guard let difference = run.difference else {
-                        successes += 1
-                        continue
-                    }
-                    failures += 1
-                    let step = difference.step.map { " at step \($0)" } ?? ""
-                    Terminal.report(
-                        [
-                            Diagnostic(
-                                .exampleFailed,
-                                "'\(difference.output)' of '\(run.model)' differs\(step) (\(run.engine.name)): expected \(difference.expected), got \(difference.got)",
-                                at: difference.span)
-                        ], program.sources, .text)
-                }
+                let runs = try ExampleRun.all(in: program)
+                let wrong = runs.filter { $0.difference != nil }
+                successes += runs.count - wrong.count
+                failures += wrong.count
+                Terminal.report(Self.differences(wrong), program.sources, .text)
             } catch {
                 _ = Terminal.fail(error, program.sources)
                 failures += 1
@@ -131,5 +121,31 @@ struct Test: ParsableCommand {
         }
         Terminal.print("\(successes) passed, \(failures) failed")
         if failures > 0 { throw ExitCode(1) }
+    }
+}
+
+extension Test {
+    /// One message for each example that fails, with the engines under which it does.
+    private static func differences(_ runs: [ExampleRun]) -> [Diagnostic] {
+        var places: [SourceSpan] = []
+        var groups: [SourceSpan: [(run: ExampleRun, difference: ExampleRun.Difference)]] = [:]
+        for run in runs {
+            guard let difference = run.difference else { continue }
+            if groups[difference.span] == nil { places.append(difference.span) }
+            groups[difference.span, default: []].append((run, difference))
+        }
+        return places.compactMap { place in
+            guard let group = groups[place], let first = group.first else { return nil }
+            let engines = group.map(\.run.engine.name).joined(separator: ", ")
+            let (run, difference) = first
+            let what: String
+            if difference.isOfCount {
+                what = "'\(difference.output)' of '\(run.model)' has \(Int(difference.got)) numbers, the example \(Int(difference.expected)) (\(engines))"
+            } else {
+                let step = difference.step.map { " at step \($0)" } ?? ""
+                what = "'\(difference.output)' of '\(run.model)' differs\(step) (\(engines)): expected \(difference.expected), got \(difference.got)"
+            }
+            return Diagnostic(.exampleFailed, what, at: place)
+        }
     }
 }

@@ -65,7 +65,7 @@ import Testing
         #expect(ids("func f(\(names)) = a0\n") == [])
         let name = String(repeating: "n", count: 500_000)
         #expect(ids("model \(name) {\n \(name) = \(name)\n}\n") == [])
-        #expect(ids("modle \(name)\n\(name) M\n").count == 2)
+        #expect(ids("modle \(name)\n\(name) M\n").count == 1)
     }
 
     /// Everything on one line: places are found without reading the line again for each.
