@@ -30,6 +30,7 @@ public struct Benchmark: Sendable {
         ranges: [String: ClosedRange<Double>] = [:], forcing forms: [String: PlanForm] = [:], leastSeconds: Double = 0.5
     ) throws {
         let extents = model.graph.axes.map { $0.length ?? length }
+        try model.checkMemory(batch: batch, extents: extents)
         let data = ModelData(
             inputs: try GeneratedInputs(ranges: ranges).tensors(for: model.graph, batch: batch, extents: extents),
             parameters: model.initialParameters(seed: 1))

@@ -32,7 +32,8 @@ public struct Model: Sendable {
             throw DiagnosticList([
                 Diagnostic(
                     .unknownDim, "'\(typed.name)' has no dim '\(unknown)'", at: nil,
-                    help: close.map { "did you mean '\($0)'?" } ?? "its dims are \(typed.dims.joined(separator: ", "))")
+                    help: close.map { "did you mean '\($0)'?" }
+                        ?? (typed.dims.isEmpty ? "it has none" : "its dims are \(typed.dims.joined(separator: ", "))"))
             ])
         }
         graph = try program.graph(of: typed, dims: dims)
@@ -47,6 +48,10 @@ public struct Model: Sendable {
             data.inputs.map { DimEvidence(name: $0.key, role: .input, sizes: $0.value.shape) }
             + data.parameters.map { DimEvidence(name: $0.key, role: .parameter, sizes: $0.value.shape) }
         let solved = typed.solveDims(given: dims, evidence: evidence.sorted { $0.name < $1.name }) { program.typed.models[$0] }
+        if typed.dims.contains(where: { solved[$0] == nil && typed.defaults[$0] == nil }) {
+            let misfits = typed.misfits(data)
+            if !misfits.isEmpty { throw DiagnosticList(misfits) }
+        }
         try self.init(program, named: name, dims: solved.merging(dims) { _, given in given })
     }
 
@@ -56,6 +61,7 @@ public struct Model: Sendable {
     ///   source requires another form. (`PlanChoice` chooses by cost.)
     /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
     public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
+        try checkSweeps(of: graph)
         if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph) }
         let choices = PlanForms(self)
         return try choices.plan(scanning: choices.resolve(forms).scans)
@@ -84,6 +90,7 @@ public struct Model: Sendable {
         _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:]
     ) throws -> ModelResults {
         let bound = try BoundData(data, for: graph)
+        try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
         switch engine {
         case .interpreter:
             return Interpreter(graph).run(bound)

@@ -1,4 +1,5 @@
 import RecAnalysis
+import RecLowering
 import RecScheduling
 import RecStream
 import Synchronization
@@ -21,6 +22,7 @@ public final class PlanChoice: Sendable {
     public init(
         _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil
     ) throws(DiagnosticList) {
+        try checkSweeps(of: model.graph)
         forms = PlanForms(model)
         profile = Mutex(machine)
         self.forced = try forms.resolve(forced)

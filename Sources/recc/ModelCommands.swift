@@ -77,7 +77,7 @@ struct Explain: ParsableCommand {
             let explanation = try Explanation(model, work: work, forcing: forms)
             return json ? explanation.json(program.sources) : explanation.text(program.sources)
         }
-        print(text, terminator: "")
+        Terminal.print(text, terminator: "")
     }
 }
 
@@ -109,6 +109,11 @@ struct Verify: ParsableCommand {
     @Option(help: "Threads of compiled code.")
     var threads = 1
 
+    func validate() throws {
+        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
+        if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance is 0 or more") }
+    }
+
     func run() throws {
         let program = try options.program()
         let dims = try options.dimValues()
@@ -124,13 +129,13 @@ struct Verify: ParsableCommand {
             )
         }
         let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
-        print("\("result".padded(width))  \("engine".padded(18))  error     allowed")
+        Terminal.print("\("result".padded(width))  \("engine".padded(18))  error     allowed")
         for row in verification.rows {
             let mark = row.isWithin ? "" : "  too large"
-            print("\(row.what.padded(width))  \((row.form == .scan ? "\(row.engine.name), scan" : row.engine.name).padded(18))  \(short(row.error))  \(short(row.tolerance))\(mark)")
+            Terminal.print("\(row.what.padded(width))  \((row.form == .scan ? "\(row.engine.name), scan" : row.engine.name).padded(18))  \(short(row.error))  \(short(row.tolerance))\(mark)")
         }
-        for name in verification.unknown { print("\(name): the model gives no such result") }
-        if !gradients.isEmpty { print("\(gradients.count) gradients in the file were not compared: this version computes none") }
+        for name in verification.unknown { Terminal.print("\(name): the model gives no such result") }
+        if !gradients.isEmpty { Terminal.print("\(gradients.count) gradients in the file were not compared: this version computes none") }
         if !verification.isWithin { throw ExitCode(1) }
     }
 
@@ -180,17 +185,17 @@ struct Bench: ParsableCommand {
         let rate = result.operations / result.seconds.median
         let traffic = result.bytes / result.seconds.median
         if json {
-            print(
+            Terminal.print(
                 "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"estimate_ms\": \(result.estimatedSeconds * 1e3), \"scans\": [\(result.scans.map { "\"\($0)\"" }.joined(separator: ", "))], \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
             return
         }
-        print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
-        print(String(format: "a step   %.2f µs", result.seconds.median * 1e6 / Double(length)))
-        print(String(format: "estimate %.3f ms", result.estimatedSeconds * 1e3) + (result.scans.isEmpty ? "" : ", scans: \(result.scans.joined(separator: ", "))"))
-        if let stream = result.streamSeconds { print(String(format: "stream   %.2f µs a step, one sequence, one thread", stream * 1e6)) }
-        print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
-        print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
-        print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))
+        Terminal.print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
+        Terminal.print(String(format: "a step   %.2f µs", result.seconds.median * 1e6 / Double(length)))
+        Terminal.print(String(format: "estimate %.3f ms", result.estimatedSeconds * 1e3) + (result.scans.isEmpty ? "" : ", scans: \(result.scans.joined(separator: ", "))"))
+        if let stream = result.streamSeconds { Terminal.print(String(format: "stream   %.2f µs a step, one sequence, one thread", stream * 1e6)) }
+        Terminal.print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
+        Terminal.print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
+        Terminal.print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))
     }
 
     /// The numbers of `--range a=0.9,1`.
