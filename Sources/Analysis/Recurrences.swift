@@ -105,8 +105,13 @@ private struct StateDependence {
         case .gather(let table, let index):
             if depends(index) { breaks(id, affine: "the state before is an index here") }
             if depends(table) || depends(index) { mixes(id, "elements of the state before are picked out here") }
+        case .scatter(_, let index, _):
+            if depends(index) { breaks(id, affine: "the state before is an index here") }
+            mixes(id, "elements of the state before are picked out here")
         case .overTime:
             breaks(id, affine: "this runs over the whole sequence")
+        case .overBatch:
+            breaks(id, affine: "this runs over the whole batch")
         }
     }
 }

@@ -25,7 +25,10 @@ struct FlatNest {
             guard store.mode == .assign, isWhole(store.buffer, store.position) else { return nil }
         }
         for node in nest.nodes {
-            if case .gather = node.operation { return nil }
+            switch node.operation {
+            case .gather, .position: return nil
+            case .constant, .load, .unary, .binary, .select, .reduce, .length, .carried: break
+            }
             for access in node.operation.accesses {
                 guard access.offsets.allSatisfy({ $0 == 0 }), access.fallback == nil else { return nil }
                 let isOfSequence = plan[access.buffer].variance.axes == 0 && access.position.terms.isEmpty

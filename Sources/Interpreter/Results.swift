@@ -5,7 +5,7 @@ import RecTensors
 extension Evaluation {
     func results() -> ModelResults {
         ModelResults(
-            outputs: graph.outputs.map { NamedTensor(name: $0.name, tensor: memory.tensor(of: $0.value, ofBatch: true)) },
+            outputs: graph.outputs.map { NamedTensor(name: $0.name, tensor: memory.tensor(of: $0.value)) },
             losses: graph.losses.map { loss in
                 let each = memory.tensor(of: loss.value, ofBatch: true).doubles()
                 return NamedTensor(name: loss.name, tensor: Tensor([each.reduce(0, +) / Double(each.count)], shape: []))

@@ -52,7 +52,7 @@ public struct Explanation: Sendable {
             switch (segment.kind, stage.form) {
             case (.sweep, .map): where_ = "hoisted: one matrix product for a block of steps"
             case (.sweep, _): where_ = "in every step"
-            case (.once, _), (.static, _): where_ = "once"
+            case (.once, _), (.joined, _), (.static, _): where_ = "once"
             }
             let value = graph[product.value]
             products.append("\(product.sumCount) → \(product.columnCount)\(value.name.map { " (\($0))" } ?? ""): \(where_)")

@@ -163,6 +163,12 @@ public struct GraphBuilder {
         return add(.gather(table: table, index: index), proposing: ValueType(.real, shape, .none))
     }
 
+    /// The transpose of `gather`: `count` rows, to which those of `updates` are added; the new axis is called `name`.
+    public mutating func scatter(_ updates: ValueID, _ index: ValueID, count: Int, named name: String? = nil) -> ValueID {
+        let shape = [Dim(name ?? "\(count)", count)] + graph[updates].shape.dropFirst(graph[index].shape.count)
+        return add(.scatter(updates, index: index, count: count), proposing: ValueType(.real, shape, .none))
+    }
+
     // MARK: Time
 
     public mutating func delay(_ a: ValueID, _ offsets: Int..., from initial: ValueID? = nil) -> ValueID {
@@ -189,6 +195,9 @@ public struct GraphBuilder {
     public mutating func overTime(_ kind: TimeReduceKind, _ a: ValueID, axis: Int = 0) -> ValueID {
         add(.overTime(kind, a, axis: axis))
     }
+
+    /// The sum over all sequences of a value given once per sequence.
+    public mutating func overBatch(_ a: ValueID) -> ValueID { add(.overBatch(a)) }
 
     // MARK: Results
 

@@ -54,7 +54,7 @@ extension StreamGraph {
             case .overTime(_, let operand, let axis) where members.contains(operand):
                 whole.insert(axis)
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-                .slice, .concat, .pad, .window, .gather, .delay, .overTime:
+                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
                 break
             }
         }
