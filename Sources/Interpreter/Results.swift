@@ -39,17 +39,3 @@ extension Evaluation {
         }
     }
 }
-
-extension LoopNest {
-    /// The values computed from the last step to the first.
-    fileprivate var reversedValues: Set<ValueID> {
-        switch self {
-        case .value, .impossible: []
-        case .loop(let loop, let body):
-            body.reduce(into: Set<ValueID>()) { values, inner in
-                if loop.isReversed, case .value(let id, _) = inner { values.insert(id) }
-                values.formUnion(inner.reversedValues)
-            }
-        }
-    }
-}

@@ -6,7 +6,7 @@ import RecTensors
 public struct Verification: Sendable {
     public struct Row: Sendable {
         public var engine: Engine
-        /// `output y`, `loss nll`, `final h`
+        /// `output y`, `loss nll`, `final h`, `grad W`
         public var what: String
         /// `‖got − expected‖ / ‖expected‖`
         public var error: Double
@@ -28,16 +28,29 @@ public struct Verification: Sendable {
         }
     }
 
+    /// The relative error allowed in gradients of an engine.
+    public static func gradientTolerance(of engine: Engine) -> Double {
+        switch engine {
+        case .interpreter, .compiled(.f64): 1e-9
+        case .compiled(.f32): 1e-4
+        }
+    }
+
     /// - Parameters:
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
     public init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
+        let gradients = try Self.gradients(model, file)
         for engine in engines {
             let results = try model.run(file.data, on: engine, threads: threads)
-            let groups = [
+            var groups = [
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
                 ("final", file.finalStates, results.finalStates),
             ]
+            if let gradients {
+                let got = try gradients.run(file.data, cotangents: file.cotangents, on: engine, threads: threads)
+                groups.append(("grad", file.gradients, got.gradients))
+            }
             for (kind, expected, got) in groups {
                 for item in expected {
                     guard let result = got.first(where: { $0.name == item.name }) else {
@@ -49,9 +62,20 @@ public struct Verification: Sendable {
                         Row(
                             engine: engine, what: "\(kind) \(item.name)",
                             error: relativeError(result.tensor, item.tensor),
-                            tolerance: tolerance ?? Self.tolerance(of: engine)))
+                            tolerance: tolerance ?? (kind == "grad" ? Self.gradientTolerance(of: engine) : Self.tolerance(of: engine))))
                 }
             }
         }
+    }
+
+    /// The gradients that a file expects; nil where it expects none.
+    private static func gradients(_ model: Model, _ file: CaseFile) throws(DiagnosticList) -> GradientModel? {
+        guard !file.gradients.isEmpty else { return nil }
+        var request = GradientRequest(of: model.graph)
+        if !file.cotangents.isEmpty { request.seeds = file.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
+        request.targets += model.graph.states.map { .initialState($0.name) }
+        let expected = Set(file.gradients.map { "grad.\($0.name)" })
+        request.targets.removeAll { !expected.contains($0.gradientName) }
+        return try GradientModel(model, request)
     }
 }

@@ -1,8 +1,12 @@
+import RecSource
+
 /// Builds a graph value by value; types follow from the operands.
 ///
 /// Operations that cannot stand in a graph are mistakes of the caller and trap, with what the verifier would say.
 public struct GraphBuilder {
     public private(set) var graph: StreamGraph
+    /// The place in the source of what is added.
+    public var span: SourceSpan?
 
     /// A graph over `t`, or over other axes.
     public init(_ name: String = "G", axes: [StreamAxis] = [StreamAxis(name: "t")]) {
@@ -17,7 +21,9 @@ public struct GraphBuilder {
     /// Adds a value whose type follows from its operands and `proposed`, as `StreamGraph.inferredType` says.
     public mutating func add(_ operation: Operation, proposing proposed: ValueType, name: String? = nil) -> ValueID {
         do {
-            return graph.add(Value(operation, try graph.inferredType(of: operation, proposing: proposed), name: name))
+            var value = Value(operation, try graph.inferredType(of: operation, proposing: proposed), name: name)
+            value.span = span
+            return graph.add(value)
         } catch { preconditionFailure("\(operation): \(error)") }
     }
 
@@ -179,9 +185,15 @@ public struct GraphBuilder {
     public mutating func delay(
         ofLater type: ElementType = .real, _ shape: Shape = [], _ offsets: [Int] = [-1], from initial: ValueID? = nil
     ) -> ValueID {
+        delay(ofLater: ValueType(type, shape, .all(of: graph)), offsets, from: initial)
+    }
+
+    /// The same for a value that varies over what `type` says.
+    public mutating func delay(ofLater type: ValueType, _ offsets: [Int], from initial: ValueID? = nil) -> ValueID {
         let own = ValueID(graph.values.count)
-        let type = ValueType(type, shape, .all(of: graph))
-        return graph.add(Value(.delay(own, offsets: offsets, initial: initial), type))
+        var value = Value(.delay(own, offsets: offsets, initial: initial), type)
+        value.span = span
+        return graph.add(value)
     }
 
     /// Says what a delay of a later value looks at.

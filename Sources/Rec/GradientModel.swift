@@ -1,0 +1,86 @@
+@_exported import RecDifferentiation
+import RecInterpreter
+import RecScheduling
+
+/// A model whose gradients are asked for: its results and, in the same run, their derivatives.
+///
+/// ```swift
+/// let gradients = try GradientModel(model)
+/// let results = try gradients.run(data)
+/// results.gradients  // W, b, x, …
+/// ```
+public struct GradientModel: Sendable {
+    public let model: Model
+    public let request: GradientRequest
+    /// The model's graph with a further output for each gradient.
+    public let graph: StreamGraph
+
+    /// - Parameter request: nil for the losses, or all outputs where there are none, with respect to everything.
+    /// - Throws: where the request names what the model does not have.
+    public init(_ model: Model, _ request: GradientRequest? = nil) throws(DiagnosticList) {
+        self.model = model
+        self.request = request ?? GradientRequest(of: model.graph)
+        graph = try gradient(of: model.graph, self.request)
+    }
+
+    /// The plan by which compiled code runs.
+    public func plan() -> Plan { Pipeline.plan(graph) }
+
+    /// Machine code for this machine.
+    public func compile(_ precision: Precision = .f32) throws -> CompiledPlan { try CompiledPlan(plan(), precision: precision) }
+
+    /// Runs whole sequences and differentiates them.
+    ///
+    /// - Parameter cotangents: by output, for last values of states by `final.STATE`, in their shapes.
+    /// - Throws: `DiagnosticList` where data are missing or misshapen.
+    public func run(
+        _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1
+    ) throws -> GradientResults {
+        let bound = try bind(data, cotangents: cotangents)
+        switch engine {
+        case .interpreter:
+            return split(Interpreter(graph).run(bound))
+        case .compiled(let precision):
+            let compiled = CompiledModel(try compile(precision), parameters: bound.parameters)
+            return run(bound, on: compiled, pool: ThreadPool(count: threads))
+        }
+    }
+
+    /// Runs whole sequences on code that is compiled already.
+    public func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> GradientResults {
+        split(compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool))
+    }
+
+    /// Data and cotangents, checked.
+    public func bind(_ data: ModelData, cotangents: [String: Tensor] = [:]) throws(DiagnosticList) -> BoundData {
+        var all = data
+        for (name, tensor) in cotangents { all.inputs["cotangent.\(name)"] = tensor }
+        return try BoundData(all, for: graph)
+    }
+
+    private func split(_ all: ModelResults) -> GradientResults {
+        let count = all.outputs.count - request.targets.count
+        var results = all
+        results.outputs = Array(all.outputs.prefix(count))
+        let gradients = all.outputs.dropFirst(count).map { item in
+            NamedTensor(name: String(item.name.dropFirst("grad.".count)), tensor: item.tensor)
+        }
+        return GradientResults(results: model.joiningComplexStates(results), gradients: gradients)
+    }
+}
+
+/// What a gradient run gives.
+public struct GradientResults: Sendable {
+    /// The model's own results.
+    public var results: ModelResults
+    /// In the order of the request: parameters by path and inputs by name in their shapes, `initial.STATE` as `[batch, …]`.
+    public var gradients: [NamedTensor]
+
+    public init(results: ModelResults, gradients: [NamedTensor]) {
+        self.results = results
+        self.gradients = gradients
+    }
+
+    /// The gradient of this name.
+    public subscript(_ name: String) -> Tensor? { gradients.first { $0.name == name }?.tensor }
+}
