@@ -54,6 +54,7 @@ let package = Package(
         tests("RecLowering", ["RecInterpreter"]),
         tests("RecStream"),
         tests("RecTensors"),
+        tests("RecDifferentiation", ["Rec"]),
         tests("RecInterpreter", ["RecLowering"]),
         tests("RecCodeGen", ["MathAccuracy"]),
         .testTarget(

@@ -32,7 +32,11 @@ extension ReverseMode {
     private mutating func cotangents(_ seed: GradientRequest.Seed, _ type: ValueType, isPair: Bool) -> [ValueID] {
         guard let name = seed.cotangentName else { return [] }
         let whole = isPair ? type.shape + [Dim("re,im", 2)] : type.shape
-        let input = builder.add(.input(name: name, fallback: nil), proposing: ValueType(.real, whole, type.variance), name: name)
+        // What has no batch, the gradient of a parameter say, has a cotangent without one; inputs have a batch.
+        let info = ParameterInfo(path: name, isTrained: false, initializer: .zeros)
+        let input = builder.add(
+            type.variance.batch ? .input(name: name, fallback: nil) : .parameter(info),
+            proposing: ValueType(.real, whole, type.variance), name: name)
         guard isPair else { return [input] }
         return (0..<2).map { k in
             builder.reshape(builder.slice(input, axis: type.shape.count, start: k, count: 1), to: type.shape)
