@@ -1,6 +1,6 @@
 import RecStream
 
-/// Which values may be infinite, or NaN, at some place: quotients, logarithms, reciprocal roots and what is made of them.
+/// Which values may be infinite, or NaN, at some place: quotients, logarithms, roots and what is made of them.
 ///
 /// A partial derivative that is not finite counts as 0, so that what a program does not choose (`if x > 0 then 1 / x else 0`)
 /// leaves no NaN behind. Asking where that can happen keeps the backward pass of everything else free of such tests. An
@@ -18,8 +18,8 @@ struct Poles {
                 if case .real(let number) = scalar { isPole[id.index] = !number.isFinite }
             case .unary(let function, let a):
                 switch function {
-                case .log, .log1p, .rsqrt: isPole[id.index] = true
-                case .negate, .abs, .exp, .expm1, .sqrt, .relu, .gelu, .silu, .softplus, .logsigmoid, .floor, .stop, .re, .im,
+                case .log, .log1p, .sqrt, .rsqrt: isPole[id.index] = true
+                case .negate, .abs, .exp, .expm1, .relu, .gelu, .silu, .softplus, .logsigmoid, .floor, .stop, .re, .im,
                     .conj, .toComplex:
                     isPole[id.index] = isPole[a.index]
                 case .sign, .not, .sin, .cos, .tanh, .sigmoid, .step, .cis, .toReal, .toInt: continue

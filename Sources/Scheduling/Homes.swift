@@ -168,7 +168,9 @@ struct Homes {
             let ring = Ring(delays: ringDelays, initial: ringInitial.flatMap { current[$0]?.buffer }, order: order.loops.map(\.axis))
             let buffer = add(id, .ring(ring))
             for reader in ringReaders { delayed[reader] = written[id]?.last }
-            current[id] = written[id]?.last
+            // A product writes the rows of sequences that have ended, too; those of a ring must stay as they are, and are
+            // copied from elsewhere.
+            if staging.products[id] == nil { current[id] = written[id]?.last }
             rings[id] = buffer
         }
         if fullNeeded {

@@ -1,0 +1,80 @@
+import Foundation
+import Rec
+import Testing
+
+/// Expects that compiled gradients are the interpreter's, whatever the threads.
+func expectGradientAgreement(
+    _ model: Model, _ generated: GeneratedData, _ what: String, single: Double = 1e-3, double: Double = 1e-9,
+    sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    var request = GradientRequest(of: model.graph)
+    request.seeds = model.graph.losses.map { .loss($0.name) } + generated.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:))
+    let gradients = try GradientModel(model, request)
+    let bound = try gradients.bind(generated.data, cotangents: generated.cotangents)
+    let reference = try gradients.run(generated.data, cotangents: generated.cotangents, on: .interpreter)
+    for (precision, tolerance) in [(Precision.f64, double), (.f32, single)] {
+        let compiled = CompiledModel(try gradients.compile(precision), parameters: bound.parameters)
+        for threads in [1, 2, 3] {
+            let got = gradients.run(bound, on: compiled, pool: ThreadPool(count: threads))
+            for (a, b) in zip(got.gradients + got.results.outputs, reference.gradients + reference.results.outputs) {
+                let error = relativeError(a.tensor, b.tensor)
+                let isSame = a.tensor.doubles().elementsEqual(b.tensor.doubles()) { $0 == $1 || $0.isNaN && $1.isNaN }
+                #expect(
+                    a.name == b.name && a.tensor.shape == b.tensor.shape && (isSame || error <= tolerance),
+                    "\(a.name) under \(precision) with \(threads) threads: \(error): \(what)", sourceLocation: sourceLocation)
+            }
+        }
+    }
+}
+
+@Suite struct GradientTests {
+    @Test(arguments: 0..<30 as Range<UInt64>)
+    func randomProgramsAgreeWithDifferences(seed: UInt64) throws {
+        let program = RandomProgram(seed: seed)
+        let model = try Model(Program(text: program.text), dims: program.dims)
+        let generated = GeneratedData(for: model, batch: 2, length: 6, lengths: [6, 4], seed: seed)
+        #expect(try GradientModel(model).graph.violations() == [], "seed \(seed)")
+        let worst = try #require(try GradientCheck(model, generated, seed: seed).worst)
+        #expect(worst.error < 1e-6, "seed \(seed): \(worst)\n\(program.text)")
+        try expectGradientAgreement(model, generated, "seed \(seed)\n\(program.text)")
+    }
+
+    @Test(arguments: ExampleTests.paths)
+    func examplesAgree(path: String) throws {
+        guard ExampleTests.name(path) != "silero_vad" else { return }
+        let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[ExampleTests.name(path)]))
+        let isOneAxis = model.graph.axes.count == 1
+        for (batch, length) in [(1, 0), (2, 1), (1, 2), (3, 17)] {
+            let generated = GeneratedData(for: model, batch: batch, length: length, lengths: isOneAxis ? (0..<batch).map { max(0, length - 5 * $0) } : nil, seed: 2)
+            try expectGradientAgreement(model, generated, "\(ExampleTests.name(path)) \(batch)×\(length)")
+        }
+    }
+
+    /// What stands behind the end of a sequence has no part in a gradient, and its own gradient is 0.
+    @Test(arguments: ["gru", "bidirectional", "stack_lm", "mamba"])
+    func paddingHasNoPart(name: String) throws {
+        let model = try Model(Program(path: Project.path("examples/\(name).rec")), dims: try #require(ExampleTests.dims[name]))
+        let generated = GeneratedData(for: model, batch: 3, length: 9, lengths: [9, 3, 5], seed: 1)
+        var spoilt = generated
+        for (name, tensor) in spoilt.data.inputs where tensor.type == .f64 && tensor.shape.count > 1 && tensor.shape[1] == 9 {
+            var numbers = tensor.doubles()
+            let width = numbers.count / 27
+            for (sequence, length) in [9, 3, 5].enumerated() {
+                for k in (sequence * 9 + length) * width..<(sequence + 1) * 9 * width { numbers[k] = .nan }
+            }
+            spoilt.data.inputs[name] = Tensor(numbers, shape: tensor.shape)
+        }
+        for engine in [Engine.interpreter, .compiled(.f64), .compiled(.f32)] {
+            let gradients = try GradientModel(model)
+            let cotangents = model.graph.losses.isEmpty ? generated.cotangents.filter { !$0.key.hasPrefix("final.") } : [:]
+            let clean = try gradients.run(generated.data, cotangents: cotangents, on: engine, threads: 2)
+            let other = try gradients.run(spoilt.data, cotangents: cotangents, on: engine, threads: 2)
+            for (a, b) in zip(clean.gradients, other.gradients) {
+                #expect(a.tensor.doubles() == b.tensor.doubles(), "\(name) \(engine.name) \(a.name)")
+                guard a.tensor.shape.count > 1, a.tensor.shape[1] == 9, a.tensor.shape[0] == 3 else { continue }
+                let width = a.tensor.count / 27
+                #expect(a.tensor.doubles()[(9 + 3) * width..<18 * width].allSatisfy { $0 == 0 }, "\(name) \(engine.name) \(a.name)")
+            }
+        }
+    }
+}
