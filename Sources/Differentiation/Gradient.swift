@@ -28,7 +28,8 @@ struct Differentiation {
     let truncation: Int?
 
     init(_ graph: StreamGraph, _ request: GradientRequest) throws(DiagnosticList) {
-        let primal = graph.splittingComplex()
+        // Shared first: a state that is read in several places is delayed once, and so is its adjoint.
+        let primal = graph.splittingComplex().sharingCommonValues()
         self.primal = primal
         truncation = request.truncation
         var problems: [Diagnostic] = []

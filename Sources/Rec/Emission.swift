@@ -41,18 +41,44 @@ extension Model {
         case .tree: return Array(program.treeText.utf8)
         case .typed: return Array(typed.text.utf8)
         case .graph: return Array(graph.text.utf8)
-        case .facts:
-            var text = ""
-            for facts in recurrences(of: graph) {
-                text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.members.count) values, "
-                text += facts.notAffine.map { "not affine (\($0.text)), " } ?? "affine, "
-                text += facts.notDiagonal.map { "not diagonal (\($0.text))\n" } ?? "diagonal\n"
-            }
-            return Array((text.isEmpty ? "no recurrence\n" : text).utf8)
-        case .plan: return Array(try plan().text.utf8)
-        case .llvm: return try CompiledPlan.listing(.llvm, of: plan(), precision: precision)
-        case .asm: return try CompiledPlan.listing(.assembly, of: plan(), precision: precision)
-        case .object: return try CompiledPlan.listing(.object, of: plan(), precision: precision)
+        case .facts: return Array(graph.factsText.utf8)
+        case .plan, .llvm, .asm, .object: return try plan().emitted(stage, precision)
         }
+    }
+}
+
+extension GradientModel {
+    /// The same of the model's gradients; the tree and the typed program are the model's.
+    public func emitted(_ stage: EmittedStage, precision: Precision = .f32) throws -> [UInt8] {
+        switch stage {
+        case .tree, .typed: return try model.emitted(stage)
+        case .graph: return Array(graph.text.utf8)
+        case .facts: return Array(graph.factsText.utf8)
+        case .plan, .llvm, .asm, .object: return try plan().emitted(stage, precision)
+        }
+    }
+}
+
+extension Plan {
+    fileprivate func emitted(_ stage: EmittedStage, _ precision: Precision) throws -> [UInt8] {
+        switch stage {
+        case .llvm: try CompiledPlan.listing(.llvm, of: self, precision: precision)
+        case .asm: try CompiledPlan.listing(.assembly, of: self, precision: precision)
+        case .object: try CompiledPlan.listing(.object, of: self, precision: precision)
+        case .plan, .tree, .typed, .graph, .facts: Array(text.utf8)
+        }
+    }
+}
+
+extension StreamGraph {
+    /// One line for each recurrence.
+    fileprivate var factsText: String {
+        var text = ""
+        for facts in recurrences(of: self) {
+            text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.members.count) values, "
+            text += facts.notAffine.map { "not affine (\($0.text)), " } ?? "affine, "
+            text += facts.notDiagonal.map { "not diagonal (\($0.text))\n" } ?? "diagonal\n"
+        }
+        return text.isEmpty ? "no recurrence\n" : text
     }
 }

@@ -16,6 +16,9 @@ struct Compile: ParsableCommand {
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
 
+    @Flag(help: "Of the model's gradients.")
+    var grad = false
+
     @Option(name: .shortAndLong, help: "Where to write; by default standard output.")
     var output: String?
 
@@ -27,7 +30,8 @@ struct Compile: ParsableCommand {
             case .tree: return Array(program.treeText.utf8)
             case .typed: return Array(try program.model(named: options.model).text.utf8)
             case .graph, .facts, .plan, .llvm, .asm, .object:
-                return try Model(program, named: options.model, dims: dims).emitted(emit, precision: precision)
+                let model = try Model(program, named: options.model, dims: dims)
+                return grad ? try GradientModel(model).emitted(emit, precision: precision) : try model.emitted(emit, precision: precision)
             }
         }
         guard let output else { return Terminal.write(bytes) }
