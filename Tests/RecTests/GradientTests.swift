@@ -77,4 +77,30 @@ func expectGradientAgreement(
             }
         }
     }
+
+    /// The program of `docs/gradients.md`.
+    @Test func whatIsNotChosenLeavesNoNaN() throws {
+        let program = Program(
+            text: "model M {\n input x: real\n output y = if x > 0 then x * rsqrt(x * x) + log(x) + sqrt(x) else 2 * x\n}\n")
+        let model = try Model(program)
+        let data = ModelData(inputs: ["x": Tensor([0.0, -1, 4], shape: [1, 3])])
+        for engine in [Engine.interpreter, .compiled(.f64), .compiled(.f32)] {
+            let results = try GradientModel(model).run(data, cotangents: ["y": Tensor([1.0, 1, 1], shape: [1, 3])], on: engine)
+            #expect(try #require(results["x"]).doubles() == [2, 2, 0.5], "\(engine.name)")
+        }
+    }
+
+    @Test func unknownNamesAreRefused() throws {
+        let model = try Model(Program(path: Project.path("examples/reset_counter.rec")))
+        for seed in [GradientRequest.Seed.loss("q"), .output("q"), .finalState("q")] {
+            #expect(throws: DiagnosticList.self) { try GradientModel(model, GradientRequest(seeds: [seed], targets: [])) }
+        }
+        for target in [GradientRequest.Target.parameter("q"), .input("q"), .initialState("q")] {
+            #expect(throws: DiagnosticList.self) { try GradientModel(model, GradientRequest(seeds: [], targets: [target])) }
+        }
+        // What is no real value has no derivative.
+        let bools = try Model(Program(text: "model M {\n input b: bool\n input n: int\n output n\n}\n"))
+        #expect(throws: DiagnosticList.self) { try GradientModel(bools, GradientRequest(seeds: [.output("n")], targets: [])) }
+        #expect(throws: DiagnosticList.self) { try GradientModel(bools, GradientRequest(seeds: [], targets: [.input("b")])) }
+    }
 }
