@@ -1,10 +1,12 @@
 # make demo   build recc and run it on speech
 # make test   build and run every test
-# make bench  time the examples beside the limits of this machine
-# make bench-peers  time the voice detector beside ONNX Runtime (installs it from PyPI into .build)
+# make bench  time recc beside the limits of this machine (docs/benchmarks.md)
+# make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
+#   both take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
 # make test-math   every f32 input of every elementary function (some minutes)
 
 RECC = .build/release/recc
+BENCH =
 
 .PHONY: all setup build demo test test-math bench bench-peers clean
 
@@ -39,10 +41,10 @@ test-math: setup
 	@.build/release/recc-math --all
 
 bench: build
-	@Benchmarks/run.sh $(RECC)
+	@python3 Benchmarks/bench.py --recc $(RECC) $(BENCH)
 
 bench-peers: build
-	@Benchmarks/peers.sh $(RECC)
+	@Benchmarks/peers.sh $(RECC) $(BENCH)
 
 clean:
 	@rm -rf .build

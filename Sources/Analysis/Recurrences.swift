@@ -1,117 +1,129 @@
 import RecSource
 import RecStream
 
+/// What a recurrence is.
+public enum RecurrenceKind: Equatable, Sendable {
+    /// Linear over `+` and `×`, with something added.
+    case affine
+    /// Linear over another semiring.
+    case semiring(Semiring)
+    /// `(a·s + b) / (c·s + d)`, element by element.
+    case fractionalLinear
+    /// A fold over an operator that the user declared as associative, and that was checked.
+    case associative(monoid: String)
+    case nonlinear
+
+    /// Whether a block of steps is one map that can be composed with others.
+    public var isComposable: Bool {
+        switch self {
+        case .affine, .semiring, .fractionalLinear, .associative: true
+        case .nonlinear: false
+        }
+    }
+}
+
+extension RecurrenceKind: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .affine: "affine"
+        case .semiring(let semiring): "semiring \(semiring.rawValue)"
+        case .fractionalLinear: "fractional-linear"
+        case .associative: "associative"
+        case .nonlinear: "nonlinear"
+        }
+    }
+}
+
 /// What is known of one recurrence.
 public struct RecurrenceFacts: Equatable, Sendable {
-    /// A place in the source, and what it does.
-    public struct Reason: Equatable, Sendable {
-        public var span: SourceSpan?
-        public var text: String
-    }
-
     /// The declared states in it, by name.
     public var states: [String]
+    /// Ascending.
     public var members: [ValueID]
+    /// The values that are read at other steps.
+    public var delayed: [ValueID]
     public var order: LoopOrder
+    /// The axes along which it looks back.
+    public var axes: [Int]
+    public var kind: RecurrenceKind
+    public var transition: Transition
+    /// The step in the user's names: `h = (1 - z) * h[t-1] + …`, one line for each state; empty where it is nonlinear.
+    public var step: [String]
     /// Nil where the next state is an affine function of the one before.
     public var notAffine: Reason?
     /// Nil where every element of a state depends on the same element of the states before alone.
     public var notDiagonal: Reason?
-}
 
-/// The recurrences of a graph, each after those it depends on.
-public func recurrences(of graph: StreamGraph) -> [RecurrenceFacts] {
-    components(of: graph).filter(\.isRecurrence).map { component in
-        let members = Set(component.members)
-        let delays = component.members.compactMap { member -> [Int]? in
-            guard case .delay(let operand, let offsets, _) = graph[member].operation, members.contains(operand) else { return nil }
-            return offsets
+    /// The transition as `explain` names it.
+    public var transitionDescription: String {
+        switch kind {
+        case .affine, .semiring, .fractionalLinear: transition.description
+        case .associative: "declared and checked"
+        case .nonlinear: transition.jacobianDescription
         }
-        let axes = Array(graph.axes.indices)
-        let dependence = StateDependence(graph, members: members)
-        return RecurrenceFacts(
-            states: graph.states.filter { members.contains($0.value) }.map(\.name), members: component.members,
-            order: LoopOrder.admitting(delays, axes: axes) ?? .forward(axes: axes), notAffine: dependence.notAffine,
-            notDiagonal: dependence.notDiagonal)
     }
 }
 
-/// How the values of a recurrence depend on the states before: a sound abstract interpretation that follows each value
-/// from the delays on.
-private struct StateDependence {
-    private(set) var notAffine: RecurrenceFacts.Reason?
-    private(set) var notDiagonal: RecurrenceFacts.Reason?
-    private let graph: StreamGraph
-    private let members: Set<ValueID>
-
-    init(_ graph: StreamGraph, members: Set<ValueID>) {
-        self.graph = graph
-        self.members = members
-        for id in graph.ids where members.contains(id) { visit(id) }
-    }
-
-    private func depends(_ id: ValueID) -> Bool { members.contains(id) }
-
-    private func name(_ id: ValueID) -> String { graph[id].name.map { "'\($0)'" } ?? "the state" }
-
-    private mutating func breaks(_ id: ValueID, affine: String) {
-        if notAffine == nil { notAffine = RecurrenceFacts.Reason(span: graph[id].span, text: affine) }
-    }
-
-    private mutating func mixes(_ id: ValueID, _ text: String) {
-        if notDiagonal == nil { notDiagonal = RecurrenceFacts.Reason(span: graph[id].span, text: text) }
-    }
-
-    private mutating func visit(_ id: ValueID) {
-        switch graph[id].operation {
-        case .input, .parameter, .constant, .delay, .rename:
-            break
-        case .unary(let function, _):
-            switch function {
-            case .negate, .toReal, .toComplex, .re, .im, .stop: break
-            case .conj: break
-            case .abs, .sign, .floor, .not, .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid,
-                .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .cis, .toInt:
-                breaks(id, affine: "the state before enters \(function.rawValue) here")
-            }
-        case .binary(let function, let a, let b):
-            switch function {
-            case .add, .subtract, .complex: break
-            case .multiply:
-                if depends(a), depends(b) { breaks(id, affine: "two factors depend on the state before") }
-            case .divide:
-                if depends(b) { breaks(id, affine: "the divisor depends on the state before") }
-            case .power, .min, .max, .logaddexp, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or:
-                breaks(id, affine: "the state before enters \(function.rawValue) here")
-            }
-        case .select(let condition, _, _):
-            if depends(condition) { breaks(id, affine: "the choice depends on the state before") }
-        case .contract(let contraction):
-            if depends(contraction.left), depends(contraction.right) {
-                breaks(id, affine: "two factors depend on the state before")
-            }
-            let result = Set(contraction.resultLabels)
-            let sums = Set(contraction.leftLabels).union(contraction.rightLabels).subtracting(result)
-            if !sums.isEmpty { mixes(id, "this sums over elements of the state before") }
-        case .reduce(let kind, _, _):
-            if kind != .sum { breaks(id, affine: "the state before enters \(kind.rawValue) here") }
-            mixes(id, "this runs over elements of the state before")
-        case .broadcast(let a, let from):
-            if depends(a), from != Array(from.indices.map { Optional($0) }) {
-                mixes(id, "the axes of the state before are rearranged here")
-            }
-        case .reshape, .slice, .concat, .pad, .window:
-            mixes(id, "the elements of the state before are rearranged here")
-        case .gather(let table, let index):
-            if depends(index) { breaks(id, affine: "the state before is an index here") }
-            if depends(table) || depends(index) { mixes(id, "elements of the state before are picked out here") }
-        case .scatter(_, let index, _):
-            if depends(index) { breaks(id, affine: "the state before is an index here") }
-            mixes(id, "elements of the state before are picked out here")
-        case .overTime:
-            breaks(id, affine: "this runs over the whole sequence")
-        case .overBatch:
-            breaks(id, affine: "this runs over the whole batch")
+/// The recurrences of a graph, each after those it depends on. Those of a fold over a user's operator are one.
+///
+/// - Parameter text: the source text of a span, for steps written out.
+public func recurrences(
+    of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
+) -> [RecurrenceFacts] {
+    var result: [RecurrenceFacts] = []
+    var byFold: [Int: Int] = [:]
+    for facts in elementaryRecurrences(of: graph, text: text) {
+        guard let fold = graph.folds.firstIndex(where: { !Set($0.states).isDisjoint(with: facts.delayed) }) else {
+            result.append(facts)
+            continue
+        }
+        if let k = byFold[fold] {
+            result[k].members = (result[k].members + facts.members).sorted()
+            result[k].delayed += facts.delayed
+            result[k].states += facts.states
+            result[k].step += facts.step
+            result[k].notAffine = result[k].notAffine ?? facts.notAffine
+            result[k].notDiagonal = result[k].notDiagonal ?? facts.notDiagonal
+        } else {
+            var whole = facts
+            whole.kind = .associative(monoid: graph.folds[fold].monoid)
+            byFold[fold] = result.count
+            result.append(whole)
         }
     }
+    return result
+}
+
+/// The recurrences of a graph, each after those it depends on, with every part of a fold by itself.
+public func elementaryRecurrences(
+    of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
+) -> [RecurrenceFacts] {
+    let uniformity = Uniformity(graph)
+    return components(of: graph).filter(\.isRecurrence).map { classify($0.members, in: graph, uniformity, text) }
+}
+
+private func classify(
+    _ members: [ValueID], in graph: StreamGraph, _ uniformity: Uniformity, _ text: (SourceSpan) -> String?
+) -> RecurrenceFacts {
+    let set = Set(members)
+    var offsets: [[Int]] = []
+    var delayed: [ValueID] = []
+    for member in members {
+        guard case .delay(let operand, let steps, _) = graph[member].operation, set.contains(operand) else { continue }
+        offsets.append(steps)
+        if !delayed.contains(operand) { delayed.append(operand) }
+    }
+    let all = Array(graph.axes.indices)
+    var names = graph.states.filter { set.contains($0.value) }.map(\.name)
+    if names.isEmpty { names = delayed.sorted().compactMap { graph[$0].name } }
+    let breaking = BreakingPoints(graph, members: members, states: names)
+    var facts = RecurrenceFacts(
+        states: names, members: members, delayed: delayed.sorted(),
+        order: LoopOrder.admitting(offsets, axes: all) ?? .forward(axes: all),
+        axes: all.filter { axis in offsets.contains { $0[axis] != 0 } }, kind: .nonlinear, transition: .dense, step: [],
+        notAffine: breaking.notAffine, notDiagonal: breaking.notDiagonal)
+    withoutActuallyEscaping(text) { text in
+        Classification(graph, members: set, states: facts.delayed, uniformity: uniformity, text: text).complete(&facts)
+    }
+    return facts
 }

@@ -11,6 +11,8 @@ public final class CompiledPlan {
     public let packing: WeightPacking
     /// By segment and stage.
     public let stages: [[StageFunction]]
+    /// By segment and stage, what computes the maps of time blocks; nil where a stage is no scan.
+    public let summaries: [[StageFunction?]]
     /// By segment and stage; meaningless where a stage is no lane loop.
     public let grains: [[LaneGrain]]
     private let session: JITSession
@@ -28,11 +30,15 @@ public final class CompiledPlan {
         session = try JITSession()
         try session.add(code.module)
         let session = session
-        stages = try code.names.map { names in
-            try names.map { name in
-                let address = try session.address(of: name)
-                guard let pointer = UnsafeRawPointer(bitPattern: UInt(address)) else { throw LLVMError("no code for \(name)") }
-                return unsafeBitCast(pointer, to: StageFunction.self)
+        func function(_ name: String) throws -> StageFunction {
+            let address = try session.address(of: name)
+            guard let pointer = UnsafeRawPointer(bitPattern: UInt(address)) else { throw LLVMError("no code for \(name)") }
+            return unsafeBitCast(pointer, to: StageFunction.self)
+        }
+        stages = try code.names.map { try $0.map(function) }
+        summaries = try zip(plan.segments, code.names).map { segment, names in
+            try zip(segment.stages, names).map { stage, name in
+                stage.scan == nil ? nil : try function(PlanModule.summaryName(of: name))
             }
         }
     }
@@ -59,6 +65,8 @@ struct PlanModule {
     let names: [[String]]
     let packing: WeightPacking
 
+    static func summaryName(of stage: String) -> String { "\(stage).summary" }
+
     init(_ plan: Plan, precision: Precision, target: HostTarget) throws {
         module = try LLVMModule(name: plan.graph.name, target: target)
         let products = ProductKernels(module: module, precision: precision, target: target)
@@ -72,6 +80,11 @@ struct PlanModule {
                 _ = StageEmitter(
                     stage, of: segment, named: name, in: module, plan: plan, precision: precision, target: target,
                     products: products, firstProduct: product)
+                if let scan = stage.scan {
+                    _ = StageEmitter(
+                        scan.summary, of: segment, named: Self.summaryName(of: name), in: module, plan: plan,
+                        precision: precision, target: target, products: products, firstProduct: product)
+                }
                 product += stage.items.count { if case .product = $0 { true } else { false } }
                 stageNames.append(name)
             }

@@ -1,3 +1,4 @@
+import RecAnalysis
 import RecScheduling
 import RecStream
 

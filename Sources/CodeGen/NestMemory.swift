@@ -1,4 +1,5 @@
 import CLLVM
+import RecAnalysis
 import RecScheduling
 import RecStream
 

@@ -16,12 +16,14 @@ final class ProductKernels {
     private struct Tile: Hashable {
         var rows: Int
         var vectors: Int
+        var isOfStep: Bool
     }
 
     /// Everything about a product that its driver is made for.
     private struct Driver: Hashable {
         var columns: Int
         var sums: [Product.Dimension]
+        var isOfStep: Bool
     }
 
     /// A dimension of the rows: how many there are, and how far apart in elements they lie.
@@ -41,10 +43,14 @@ final class ProductKernels {
     var packing: WeightPacking { WeightPacking(target: target, precision: precision) }
 
     /// Emits a product over all its rows.
+    ///
+    /// - Parameter isOfStep: within one step there are few rows, and a row alone may sum in several chains; over a block
+    ///   all rows sum alike, so that results do not depend on how the block is shared out.
     func emit(
-        _ product: Product, input: IRValue, output: IRValue, weights: IRValue, rows: [RowDimension], in builder: IRBuilder
+        _ product: Product, input: IRValue, output: IRValue, weights: IRValue, rows: [RowDimension], isOfStep: Bool,
+        in builder: IRBuilder
     ) {
-        let driver = driver(for: product)
+        let driver = driver(for: product, isOfStep: isOfStep)
         let panelElements = packing.elementCount(of: product) / max(product.batchCount, 1)
         func overBatches(_ dimensions: ArraySlice<Product.Dimension>, _ input: IRValue, _ output: IRValue, _ number: IRValue) {
             guard let dimension = dimensions.first else {
@@ -104,8 +110,8 @@ final class ProductKernels {
     // MARK: Drivers
 
     /// `void (input, output, packed, rows, inputStride, outputStride)`: all panels, and in each all tiles of rows.
-    private func driver(for product: Product) -> LLVMValueRef {
-        let key = Driver(columns: product.columnCount, sums: product.sums)
+    private func driver(for product: Product, isOfStep: Bool) -> LLVMValueRef {
+        let key = Driver(columns: product.columnCount, sums: product.sums, isOfStep: isOfStep)
         if let existing = drivers[key] { return existing }
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
@@ -128,7 +134,7 @@ final class ProductKernels {
                 let output = builder.element(builder.parameter(1), column, of: builder.real)
                 let lastVector = builder.add(column, builder.int((width - 1) * lanes))
                 let valid = builder.minimum(builder.subtract(builder.int(key.columns), lastVector), builder.int(lanes))
-                self.emitTiles(width, packed, output, valid, product, in: builder)
+                self.emitTiles(width, packed, output, valid, product, isOfStep: isOfStep, in: builder)
                 return []
             }
             vector += width * count
@@ -142,13 +148,14 @@ final class ProductKernels {
     }
 
     private func emitTiles(
-        _ width: Int, _ packed: IRValue, _ output: IRValue, _ valid: IRValue, _ product: Product, in builder: IRBuilder
+        _ width: Int, _ packed: IRValue, _ output: IRValue, _ valid: IRValue, _ product: Product, isOfStep: Bool,
+        in builder: IRBuilder
     ) {
         let rows = builder.parameter(3)
         func call(_ tile: Int, at row: IRValue) {
             let sums = [Product.Dimension](repeating: .single, count: 2 - product.sums.count) + product.sums
             _ = builder.call(
-                kernel(Tile(rows: tile, vectors: width)),
+                kernel(Tile(rows: tile, vectors: width, isOfStep: isOfStep)),
                 [
                     builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
                     builder.parameter(4), builder.int(sums[0].extent), builder.int(sums[0].inputStride),
@@ -179,7 +186,7 @@ final class ProductKernels {
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
         let builder = IRBuilder(
-            module: module, function: "kernel.\(tile.rows)x\(tile.vectors)",
+            module: module, function: "kernel.\(tile.rows)x\(tile.vectors)\(tile.isOfStep ? ".step" : "")",
             parameters: [address, word, word, word, word, word, address, address, word, word].compactMap { $0 },
             result: nil, precision: precision, target: target, isInternal: true)
         let lanes = packing.lanes
@@ -190,7 +197,7 @@ final class ProductKernels {
         let output = builder.parameter(7)
         // One row alone has too few chains to keep the units busy: it takes several summands at a time.
         let unrolled = max(1, 8 / (tile.rows * tile.vectors))
-        let chains = unrolled > 1 ? 4 : 1
+        let chains = unrolled > 1 && tile.isOfStep ? 4 : 1
 
         let bias = (0..<tile.vectors).map { v in
             builder.load(vector, builder.element(packed, builder.int(v * lanes), of: builder.real), alignment: 4)

@@ -359,6 +359,6 @@ final class StageEmitter {
                     count: builder.int(dimension.extent), inputStride: builder.int(dimension.inputStride),
                     outputStride: builder.int(dimension.outputStride)))
         }
-        products.emit(product, input: input, output: output, weights: weights, rows: dimensions, in: builder)
+        products.emit(product, input: input, output: output, weights: weights, rows: dimensions, isOfStep: steps != nil, in: builder)
     }
 }

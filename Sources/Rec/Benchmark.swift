@@ -20,25 +20,17 @@ public struct Benchmark: Sendable {
     /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
     public var streamSeconds: Double?
 
+    /// - Parameter ranges: inputs by name that are uniform in a range. Other numbers are normal with a deviation of 0.5, other
+    ///   whole numbers 0.
     public init(
-        _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32, leastSeconds: Double = 0.5
+        _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
+        ranges: [String: ClosedRange<Double>] = [:], leastSeconds: Double = 0.5
     ) throws {
-        var data = ModelData(parameters: model.initialParameters(seed: 1))
-        var bytes = 0.0
         let extents = model.graph.axes.map { $0.length ?? length }
-        for value in model.graph.values {
-            guard case .input(let name, _) = value.operation else { continue }
-            var shape = [batch]
-            for (k, extent) in extents.enumerated() where value.variance.varies(over: k) { shape.append(extent) }
-            shape += value.shape.sizes + (value.element == .complex ? [2] : [])
-            var generator = SeededGenerator(seed: 2, for: name)
-            let count = shape.reduce(1, *)
-            switch value.element {
-            case .real, .complex: data.inputs[name] = Tensor((0..<count).map { _ in Float(0.5 * generator.normal()) }, shape: shape)
-            case .int, .bool: data.inputs[name] = Tensor([Int](repeating: 0, count: count), shape: shape)
-            }
-            bytes += Double(count * precision.byteCount)
-        }
+        let data = ModelData(
+            inputs: try GeneratedInputs(ranges: ranges).tensors(for: model.graph, batch: batch, extents: extents),
+            parameters: model.initialParameters(seed: 1))
+        var bytes = data.inputs.values.reduce(0) { $0 + Double($1.count * precision.byteCount) }
         let bound = try BoundData(data, for: model.graph)
         let clock = ContinuousClock()
         var code: CompiledPlan?

@@ -41,7 +41,7 @@ extension Model {
         case .tree: return Array(program.treeText.utf8)
         case .typed: return Array(typed.text.utf8)
         case .graph: return Array(graph.text.utf8)
-        case .facts: return Array(graph.factsText.utf8)
+        case .facts: return Array(graph.factsText(program.sources.text(of:)).utf8)
         case .plan, .llvm, .asm, .object: return try plan().emitted(stage, precision)
         }
     }
@@ -53,7 +53,7 @@ extension GradientModel {
         switch stage {
         case .tree, .typed: return try model.emitted(stage)
         case .graph: return Array(graph.text.utf8)
-        case .facts: return Array(graph.factsText.utf8)
+        case .facts: return Array(graph.factsText(model.program.sources.text(of:)).utf8)
         case .plan, .llvm, .asm, .object: return try plan().emitted(stage, precision)
         }
     }
@@ -71,13 +71,13 @@ extension Plan {
 }
 
 extension StreamGraph {
-    /// One line for each recurrence.
-    fileprivate var factsText: String {
+    /// What each recurrence is; `source` gives the text of a place.
+    fileprivate func factsText(_ source: @escaping (SourceSpan) -> String?) -> String {
         var text = ""
-        for facts in recurrences(of: self) {
-            text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.members.count) values, "
-            text += facts.notAffine.map { "not affine (\($0.text)), " } ?? "affine, "
-            text += facts.notDiagonal.map { "not diagonal (\($0.text))\n" } ?? "diagonal\n"
+        for facts in recurrences(of: Pipeline.prepare(self), text: source) {
+            text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.kind), \(facts.transitionDescription)\n"
+            for line in facts.step { text += "  \(line)\n" }
+            if let reason = facts.notAffine { text += "  \(reason.text): \(reason.conclusion)\n" }
         }
         return text.isEmpty ? "no recurrence\n" : text
     }

@@ -37,13 +37,13 @@ public struct Explanation: Sendable {
             return false
         }.count
         let graph = plan.graph
-        for facts in RecAnalysis.recurrences(of: graph) {
+        for facts in RecAnalysis.recurrences(of: graph, text: model.program.sources.text(of:)) {
             let loop = facts.order.loops[0]
             let form = Self.form(of: facts, in: plan)
             recurrences.append(
                 Recurrence(
                     states: Self.merged(facts.states), axis: facts.order.loops.map { graph.axes[$0.axis].name }.joined(separator: ", "),
-                    direction: loop.isReversed ? "backward" : "forward", kind: facts.notAffine == nil ? "affine" : "nonlinear",
+                    direction: loop.isReversed ? "backward" : "forward", kind: "\(facts.kind), \(facts.transitionDescription)",
                     reason: facts.notAffine?.text, reasonSpan: facts.notAffine?.span, isDiagonal: facts.notDiagonal == nil,
                     span: facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }, chosen: "sequential", note: form))
         }

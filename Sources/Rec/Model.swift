@@ -57,9 +57,17 @@ public struct Model: Sendable {
         return plan
     }
 
+    /// The plan in which recurrences run in the given forms, by state.
+    ///
+    /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
+    public func plan(forcing forms: [String: PlanForm]) throws(DiagnosticList) -> Plan {
+        let choices = PlanForms(self)
+        return try choices.plan(scanning: choices.resolve(forms).scans)
+    }
+
     /// Machine code for this machine.
-    public func compile(_ precision: Precision = .f32) throws -> CompiledPlan {
-        try CompiledPlan(plan(), precision: precision)
+    public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
+        try CompiledPlan(forms.isEmpty ? plan() : plan(forcing: forms), precision: precision)
     }
 
     /// Parameters and constants that start from their initialisers.
@@ -76,13 +84,15 @@ public struct Model: Sendable {
     /// Runs whole sequences.
     ///
     /// - Throws: `DiagnosticList` where data are missing or misshapen.
-    public func run(_ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1) throws -> ModelResults {
+    public func run(
+        _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:]
+    ) throws -> ModelResults {
         let bound = try BoundData(data, for: graph)
         switch engine {
         case .interpreter:
             return Interpreter(graph).run(bound)
         case .compiled(let precision):
-            let compiled = CompiledModel(try compile(precision), parameters: bound.parameters)
+            let compiled = CompiledModel(try compile(precision, forcing: forms), parameters: bound.parameters)
             return run(bound, on: compiled, pool: ThreadPool(count: threads))
         }
     }

@@ -10,7 +10,7 @@ extension CompiledModel {
     ) -> ModelResults {
         let memory = RunMemory(self, batch: batch, extents: extents, lengths: lengths)
         var held: [Tensor] = []
-        var outputs: [Int: UnsafeMutableRawPointer] = [:]
+        var outputs: [Int: ResultBytes] = [:]
         for (index, buffer) in plan.buffers.enumerated() {
             let id = BufferID(index)
             let strides = memory.denseStrides(buffer, firstExtent: extents.first ?? 1)
@@ -26,9 +26,9 @@ extension CompiledModel {
                 }
             case .output(let k):
                 let bytes = max(64, memory.rowTotal(buffer) * rowBytes(buffer))
-                let base = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-                outputs[k] = base
-                memory.frame.describe(id, base: base, batch: strides.batch, first: strides.first, second: strides.second)
+                let result = ResultBytes(from: resultMemory, byteCount: bytes)
+                outputs[k] = result
+                memory.frame.describe(id, base: result.start, batch: strides.batch, first: strides.first, second: strides.second)
             case .parameter, .static, .once, .accumulator, .full, .block, .step, .ring, .zero:
                 break
             }
@@ -52,19 +52,19 @@ extension CompiledModel {
     }
 
     private func results(
-        of memory: RunMemory, outputs: [Int: UnsafeMutableRawPointer], hasLengths: Bool
+        of memory: RunMemory, outputs: [Int: ResultBytes], hasLengths: Bool
     ) -> ModelResults {
         let graph = plan.graph
         let named = graph.outputs.enumerated().compactMap { k, output -> NamedTensor? in
-            guard let base = outputs[k] else { return nil }
+            guard let bytes = outputs[k] else { return nil }
             let value = graph[output.value]
-            if hasLengths, value.variance.varies(over: 0) { clearPadding(value, base, memory) }
+            if hasLengths, value.variance.varies(over: 0) { clearPadding(value, bytes.start, memory) }
             var shape = value.variance.batch ? [memory.batch] : []
             for axis in graph.axes.indices where value.variance.varies(over: axis) { shape.append(memory.extents[axis]) }
             shape += value.shape.sizes
             return NamedTensor(
                 name: output.name,
-                tensor: Tensor(type: value.element.tensorType(precision), shape: shape, adopting: base))
+                tensor: Tensor(type: value.element.tensorType(precision), shape: shape, adopting: bytes.start) { withExtendedLifetime(bytes) {} })
         }
         let losses = zip(graph.losses, plan.losses).map { loss, buffer in
             NamedTensor(name: loss.name, tensor: Tensor([mean(of: buffer, memory)], shape: []))

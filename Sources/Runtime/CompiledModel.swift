@@ -13,6 +13,7 @@ public final class CompiledModel: @unchecked Sendable {
 
     /// Describes parameters, static values, packed weights and zeros; runs start from a copy.
     let frame: Frame
+    let resultMemory = ResultMemory()
     private let parameters: [Tensor]
     private let memory: [AlignedMemory]
 

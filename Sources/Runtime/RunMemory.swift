@@ -140,16 +140,7 @@ final class RunMemory {
 extension Segment {
     /// Every buffer that the segment's stages write.
     var written: [BufferID] {
-        var result: [BufferID] = []
-        for stage in stages {
-            for item in stage.items {
-                switch item {
-                case .product(let product): result.append(product.output)
-                case .nest(let nest): result += nest.stores.map(\.buffer)
-                }
-            }
-            if case .lanes(let carries) = stage.form { result += carries.map(\.ring) }
-        }
+        let result = stages.flatMap(\.writtenBuffers)
         var seen: Set<BufferID> = []
         return result.filter { seen.insert($0).inserted }
     }

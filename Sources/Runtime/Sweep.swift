@@ -16,6 +16,7 @@ struct Sweep: @unchecked Sendable {
 
     /// What the blocks of one worker may take of the cache.
     private static let blockBytes = 384 << 10
+    private static let laneBytes = 192 << 10
     private static let blockSteps = 16...1024
 
     init?(_ memory: RunMemory, segment index: Int) {
@@ -45,6 +46,20 @@ struct Sweep: @unchecked Sendable {
         blocks.reduce(0) { $0 + model.rowBytes(model.plan[$1.id]) * (model.plan[$1.id].variance.varies(over: 1) ? second : 1) }
     }
 
+    /// Steps after which a lane loop that takes several passes over its elements turns back to the first of them, while
+    /// what it touched is still in the cache.
+    private var laneSteps: Int {
+        var bytes = 0
+        for (k, stage) in segment.stages.enumerated() {
+            guard case .lanes = stage.form else { continue }
+            let grain = model.code.grains[index][k]
+            guard grain.extent > grain.width else { continue }
+            let streams = stage.touchedBuffers.filter { model.plan[$0].variance.varies(over: 0) && !model.plan[$0].isRing }
+            bytes = max(bytes, streams.reduce(0) { $0 + model.rowBytes(model.plan[$1]) })
+        }
+        return bytes == 0 ? Int.max : max(1, Self.laneBytes / bytes)
+    }
+
     func run(on pool: ThreadPool) {
         memory.start(segment)
         guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }) else { return }
@@ -59,7 +74,10 @@ struct Sweep: @unchecked Sendable {
     private func blockLength(sequences: Int) -> Int {
         guard isBlocked else { return firstExtent }
         let fitting = Self.blockBytes / max(1, stepBytes * sequences)
-        return max(1, min(firstExtent, max(Self.blockSteps.lowerBound, min(fitting, Self.blockSteps.upperBound))))
+        let wanted = max(Self.blockSteps.lowerBound, min(fitting, laneSteps, Self.blockSteps.upperBound))
+        // Time blocks of scans begin at multiples of their length.
+        let whole = segment.stages.contains { $0.scan != nil } ? max(Scan.blockSteps, wanted / Scan.blockSteps * Scan.blockSteps) : wanted
+        return max(1, min(firstExtent, whole))
     }
 
     /// Each worker takes sequences of its own through all blocks and stages; nobody waits for anybody.
@@ -77,9 +95,18 @@ struct Sweep: @unchecked Sendable {
                 let end = range.lowerBound + range.count * (group + 1) / groups
                 let length = blockLength(sequences: end - start)
                 let window = BlockWindow(memory, blocks: blocks, sequences: start..<end, steps: length, isReversed: isReversed)
+                let scans = timeBlocks(start..<end)
                 forEachBlock(length) { steps in
                     window.move(to: steps)
                     for stage in segment.stages.indices {
+                        if let blocks = scans[stage] {
+                            let count = blocks.prepare(steps, window.frame)
+                            for k in 0..<count { blocks.summarize(k) }
+                            blocks.join()
+                            for k in 0..<count { blocks.apply(k) }
+                            blocks.finish()
+                            continue
+                        }
                         model.code.stages[index][stage](
                             window.frame.pointer, start, end, steps.lowerBound, steps.upperBound, 0, Int.max)
                     }
@@ -88,17 +115,46 @@ struct Sweep: @unchecked Sendable {
         }
     }
 
+    /// For each stage that is a scan, its time blocks.
+    private func timeBlocks(_ sequences: Range<Int>) -> [TimeBlocks?] {
+        segment.stages.enumerated().map { k, stage in
+            guard let scan = stage.scan, let summary = model.code.summaries[index][k] else { return nil }
+            return TimeBlocks(
+                memory, scan: scan, stage: stage, code: model.code.stages[index][k], summary: summary, sequences: sequences,
+                isReversed: isReversed)
+        }
+    }
+
+    /// A scan by all workers; each takes every so many-th block.
+    private func runShared(_ blocks: TimeBlocks, _ steps: Range<Int>, _ frame: Frame, worker: Int, on pool: ThreadPool) {
+        if worker == 0 { _ = blocks.prepare(steps, frame) }
+        pool.barrier()
+        for k in stride(from: worker, to: blocks.count, by: pool.count) { blocks.summarize(k) }
+        pool.barrier()
+        if worker == 0 { blocks.join() }
+        pool.barrier()
+        for k in stride(from: worker, to: blocks.count, by: pool.count) { blocks.apply(k) }
+        pool.barrier()
+        if worker == 0 { blocks.finish() }
+        pool.barrier()
+    }
+
     /// All workers share each stage: by steps where they are independent, by lanes in lane loops.
     private func runTogether(on pool: ThreadPool) {
         let batch = memory.batch
         let length = blockLength(sequences: batch)
         let window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: length, isReversed: isReversed)
         let shared = SharedWindow(window: window)
+        let scans = timeBlocks(0..<batch)
         pool.run { worker in
             forEachBlock(length) { steps in
                 if worker == 0 { shared.window.move(to: steps) }
                 pool.barrier()
                 for (stage, description) in segment.stages.enumerated() {
+                    if let blocks = scans[stage] {
+                        runShared(blocks, steps, shared.window.frame, worker: worker, on: pool)
+                        continue
+                    }
                     let function = model.code.stages[index][stage]
                     let frame = shared.window.frame.pointer
                     switch description.form {

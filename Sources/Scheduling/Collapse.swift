@@ -1,3 +1,5 @@
+import RecAnalysis
+
 extension Nest {
     /// The same nest with neighbouring loops joined wherever every access runs through them as through one, so that
     /// vectors are long and loops few. Loops over a single element go away.

@@ -158,6 +158,15 @@ struct Homes {
                 elsewhere = true
             }
         }
+        // The map of a block is needed wherever its state is.
+        if let state = staging.mapped[id] {
+            for user in users[state.index] {
+                guard case .delay(let operand, let offsets, _) = graph[user].operation, operand == state,
+                    placement.segment[user.index] == segment, staging.stage[user.index] == stage
+                else { continue }
+                ringDelays.append(offsets)
+            }
+        }
         let state = graph.states.first { $0.value == id }
         if let state {
             ringInitial = state.initial ?? ringInitial

@@ -1,3 +1,4 @@
+import RecAnalysis
 import RecStream
 
 /// A recurrence whose elements do not meet within a step: each vector of elements runs through all steps of a block by

@@ -1,3 +1,4 @@
+import RecAnalysis
 import RecStream
 
 /// A nest of loops over the elements of one step, with the scalar expression evaluated at each of them.

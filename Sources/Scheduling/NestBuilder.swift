@@ -1,3 +1,4 @@
+import RecAnalysis
 import RecStream
 
 /// Builds the expression of a nest by pulling: each value is evaluated at an index, down to what lies in memory.

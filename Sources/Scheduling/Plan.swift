@@ -57,6 +57,14 @@ public struct Stage: Equatable, Sendable {
 
     public var form: Form
     public var items: [Item]
+    /// How the stage can be shared out over time; nil where its steps run one after another.
+    public var scan: Scan?
+
+    public init(form: Form, items: [Item], scan: Scan? = nil) {
+        self.form = form
+        self.items = items
+        self.scan = scan
+    }
 }
 
 public enum Item: Equatable, Sendable {

@@ -1,12 +1,41 @@
 import RecAnalysis
 import RecStream
 
-/// Decides how a graph is computed. The graph has no complex values any more.
+/// Decides how a graph is computed, every recurrence one step after another. The graph has no complex values any more.
 public func schedule(_ graph: StreamGraph) -> Plan {
+    plan(prepared(graph), scans: [])
+}
+
+/// Decides how a graph is computed, the recurrences of these states as scans over time blocks.
+///
+/// - Throws: the reason where one of them is no scan.
+public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
+    var graph = prepared(graph)
+    var scans: [BlockMapValues] = []
+    for facts in elementaryRecurrences(of: graph) where !states.isDisjoint(with: facts.states) {
+        scans.append(try BlockMapBuilder.build(facts, in: &graph))
+    }
+    return plan(graph, scans: scans)
+}
+
+/// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
+public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     let graph = prepared(graph)
+    return elementaryRecurrences(of: graph).map { facts -> ScanRefusal? in
+        var trial = graph
+        do throws(ScanRefusal) {
+            _ = try BlockMapBuilder.build(facts, in: &trial)
+            return nil
+        } catch {
+            return error
+        }
+    }
+}
+
+private func plan(_ graph: StreamGraph, scans: [BlockMapValues]) -> Plan {
     let components = components(of: graph)
     let placement = Placement(graph, components: components)
-    let staging = Staging(graph, components: components, placement: placement)
+    let staging = Staging(graph, components: components, placement: placement, scans: scans)
     let roots = Roots(graph, placement: placement, staging: staging)
     let homes = Homes(graph, placement: placement, staging: staging, roots: roots)
 
@@ -14,9 +43,17 @@ public func schedule(_ graph: StreamGraph) -> Plan {
         let members = graph.ids.filter { placement.segment[$0.index] == segment && roots.isRoot[$0.index] }
         let levels = Set(members.map { staging.stage[$0.index] }).sorted()
         let stages = levels.map { level in
-            StageBuilder.build(
-                members.filter { staging.stage[$0.index] == level }, isSequential: level % 2 == 1, graph: graph,
-                homes: homes, staging: staging)
+            let roots = members.filter { staging.stage[$0.index] == level }
+            func stage(_ roots: [ValueID]) -> Stage {
+                StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
+            }
+            var built = stage(roots.filter { !staging.isOfMap[$0.index] })
+            let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }
+            if !maps.isEmpty {
+                let summary = stage(roots.filter { staging.isOfMap[$0.index] })
+                built.scan = Scan(form: summary.form, items: summary.items, maps: maps.map { BlockMap($0, homes: homes) })
+            }
+            return built
         }
         return Segment(kind: placement.kinds[segment], stages: stages)
     }

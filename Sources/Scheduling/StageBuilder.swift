@@ -1,3 +1,4 @@
+import RecAnalysis
 import RecStream
 
 /// Turns the roots of one stage into items: products, and nests joined where they run over the same elements.

@@ -11,8 +11,22 @@ struct Staging {
     /// Values that must be computed one step after another.
     let isSequential: [Bool]
     let products: [ValueID: ProductShape]
+    /// Values that compute the maps of time blocks.
+    let isOfMap: [Bool]
+    /// For what a map carries, the state that it is a part of the map of.
+    let mapped: [ValueID: ValueID]
 
-    init(_ graph: StreamGraph, components: [Component], placement: Placement) {
+    init(_ graph: StreamGraph, components: [Component], placement: Placement, scans: [BlockMapValues] = []) {
+        let scanned = Set(scans.flatMap(\.states))
+        var mapped: [ValueID: ValueID] = [:]
+        for scan in scans {
+            for (k, constant) in scan.constants.enumerated() { mapped[constant] = scan.states[k] }
+            for (k, factors) in scan.factors.enumerated() { for factor in factors { mapped[factor.place] = scan.states[k] } }
+        }
+        var isOfMap = [Bool](repeating: false, count: graph.values.count)
+        for component in components where component.members.contains(where: { mapped[$0] != nil }) {
+            for member in component.members { isOfMap[member.index] = true }
+        }
         var stage = [Int](repeating: 0, count: graph.values.count)
         var isSequential = [Bool](repeating: false, count: graph.values.count)
         var isDelayed = [Bool](repeating: false, count: graph.values.count)
@@ -45,16 +59,38 @@ struct Staging {
                     // Another thread may compute the step before: a barrier must lie between.
                     level = max(level, stage[operand.index] + 2)
                 }
+                if !component.isRecurrence, case .delay(let operand, _, _) = operation, !scanned.contains(operand),
+                    stage[operand.index] % 4 == 3, !scans.isEmpty,
+                    placement.segment[operand.index] == placement.segment[member.index]
+                {
+                    // Only states are known where a time block begins.
+                    level = max(level, stage[operand.index] + 1)
+                }
             }
             let needsSequence = component.members.contains { isSequential[$0.index] }
             let isHeavy = component.members.contains { products[$0] != nil }
-            if needsSequence {
+            if needsSequence, !scans.isEmpty {
+                // Each scan has a stage of its own, between which and others stand all values that they exchange.
+                let isScan = component.members.contains { scanned.contains($0) || isOfMap[$0.index] }
+                let remainder = isScan ? 3 : 1
+                if isScan, level % 2 == 1 { level += 1 }
+                level += (remainder - level % 4 + 4) % 4
+            } else if needsSequence {
                 level += 1 - level % 2
             } else if isHeavy {
                 level += level % 2
             }
             for member in component.members { stage[member.index] = level }
         }
+        for scan in scans {
+            guard let level = scan.states.first.map({ stage[$0.index] }) else { continue }
+            let carried = Set(scan.carried)
+            for component in components where !carried.isDisjoint(with: component.members) {
+                for member in component.members { stage[member.index] = level }
+            }
+        }
+        self.isOfMap = isOfMap
+        self.mapped = mapped
         self.isSequential = isSequential
         self.products = products
         self.stage = stage

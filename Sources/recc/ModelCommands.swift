@@ -134,6 +134,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Threads.")
     var threads = 1
 
+    @Option(help: "An input that is uniform in a range, as in --range a=0.9,1; other inputs are normal with a deviation of 0.5.")
+    var range: [String] = []
+
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
 
@@ -147,8 +150,11 @@ struct Bench: ParsableCommand {
     func run() throws {
         let program = try options.program()
         let dims = try options.dimValues()
+        let ranges = try rangeValues()
         let result = try options.reporting(program) {
-            try Benchmark(Model(program, named: options.model, dims: dims), batch: batch, length: length, threads: threads, precision: precision)
+            try Benchmark(
+                Model(program, named: options.model, dims: dims), batch: batch, length: length, threads: threads,
+                precision: precision, ranges: ranges)
         }
         let rate = result.operations / result.seconds.median
         let traffic = result.bytes / result.seconds.median
@@ -163,6 +169,20 @@ struct Bench: ParsableCommand {
         print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
         print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
         print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))
+    }
+
+    /// The numbers of `--range a=0.9,1`.
+    private func rangeValues() throws -> [String: ClosedRange<Double>] {
+        var result: [String: ClosedRange<Double>] = [:]
+        for text in range {
+            let sides = text.split(separator: "=", maxSplits: 1)
+            let ends = sides.last.map { $0.split(separator: ",").map { Double($0) ?? .nan } } ?? []
+            guard sides.count == 2, ends.count == 2, ends[0] <= ends[1], abs(ends[0]) < 1e9, abs(ends[1]) < 1e9 else {
+                throw ValidationError("'\(text)' is no range: write --range a=0.9,1")
+            }
+            result[String(sides[0])] = ends[0]...ends[1]
+        }
+        return result
     }
 }
 

@@ -175,6 +175,18 @@ struct CommandTests {
         #expect((try? JSONSerialization.jsonObject(with: Data(json.output.utf8))) != nil)
     }
 
+    @Test func benchmarksTakeRanges() throws {
+        let program = Project.path("Benchmarks/programs/affine.rec")
+        let timed = try recc("bench", program, "-D", "D=2", "--length", "8", "--range", "a=0.9,1", "--json")
+        let parsed = try JSONSerialization.jsonObject(with: Data(timed.output.utf8)) as? [String: Any]
+        #expect(timed.status == 0 && (parsed?["median_ms"] as? Double ?? 0) > 0, "\(timed.errors)")
+        for bad in ["a", "a=1", "a=1,0", "a=0,nan", "a=0,1,2", "=0,1"] {
+            #expect(try recc("bench", program, "-D", "D=2", "--range", bad).status == 2, "\(bad)")
+        }
+        let unknown = try recc("bench", program, "-D", "D=2", "--range", "aa=0,1")
+        #expect(unknown.status == 1 && unknown.errors.contains("did you mean 'a'?"), "\(unknown.errors)")
+    }
+
     @Test func failingExamplesAreShown() throws {
         let path = try file("wrong.rec", "model M {\n  input x: real\n  output y = x\n  example x = [1, 2] -> y = [1, 3]\n}\n")
         let outcome = try recc("test", path)

@@ -5,6 +5,10 @@ public struct Affine: Hashable, Sendable {
     public struct Term: Hashable, Sendable {
         public var variable: Int
         public var coefficient: Int
+        public init(variable: Int, coefficient: Int) {
+            self.variable = variable
+            self.coefficient = coefficient
+        }
     }
 
     public var offset: Int
@@ -39,7 +43,7 @@ public struct Affine: Hashable, Sendable {
     }
 
     /// The position in memory of an element, given the index along each axis and the axis's stride.
-    static func linear(_ index: [Affine], strides: [Int]) -> Affine {
+    public static func linear(_ index: [Affine], strides: [Int]) -> Affine {
         zip(index, strides).reduce(Affine()) { $0 + $1.0 * $1.1 }
     }
 }

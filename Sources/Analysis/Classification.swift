@@ -1,0 +1,99 @@
+import RecSource
+import RecStream
+
+/// Classifies one recurrence: the first kind in the order of usefulness that its step has the form of.
+struct Classification {
+    private let graph: StreamGraph
+    private let scalars: Scalars
+    private let text: (SourceSpan) -> String?
+    /// Each state after the step.
+    private let nexts: [(state: ValueID, next: SymbolicStep.Next)]
+
+    init(
+        _ graph: StreamGraph, members: Set<ValueID>, states: [ValueID], uniformity: Uniformity,
+        text: @escaping (SourceSpan) -> String?
+    ) {
+        self.graph = graph
+        self.text = text
+        var step = SymbolicStep(graph, members: members, uniformity: uniformity)
+        nexts = states.map { ($0, step.next($0)) }
+        scalars = step.scalars
+    }
+
+    func complete(_ facts: inout RecurrenceFacts) {
+        for semiring in Semiring.allCases where linear(semiring, &facts) { return }
+        if fractional(&facts) { return }
+        facts.kind = .nonlinear
+        let relation = IndexRelation(
+            graph: graph, extents: scalars.extents,
+            targets: nexts.map { state, next in
+                IndexRelation.Target(state: state, index: next.index, reads: reads(of: next.scalar))
+            })
+        facts.transition = relation.isElementwise ? .diagonal(.axes([])) : relation.structure
+        if relation.isElementwise { facts.notDiagonal = nil }
+    }
+
+    private func linear(_ semiring: Semiring, _ facts: inout RecurrenceFacts) -> Bool {
+        var forms = LinearForms(scalars, over: semiring)
+        var rows: [TransitionStructure.Row] = []
+        for (state, next) in nexts {
+            guard let form = try? forms.form(of: next.scalar) else { return false }
+            rows.append(TransitionStructure.Row(state: state, index: next.index, form: form))
+        }
+        let structure = TransitionStructure(
+            graph: graph, scalars: forms.scalars, rows: rows, one: semiring == .plusTimes || semiring == .orAnd ? 1 : 0)
+        facts.kind = semiring == .plusTimes ? .affine : .semiring(semiring)
+        facts.transition = structure.transition
+        if facts.kind == .affine { facts.notAffine = nil }
+        if structure.relation.isElementwise { facts.notDiagonal = nil }
+        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, text: text), semiring: semiring)
+        facts.step = rows.map { writer.write($0) }
+        return true
+    }
+
+    /// A single state whose elements follow from themselves by a fraction.
+    private func fractional(_ facts: inout RecurrenceFacts) -> Bool {
+        guard nexts.count == 1, let (state, next) = nexts.first else { return false }
+        let reads = reads(of: next.scalar)
+        guard reads.count == 1, let read = reads.first, read.index == next.index else { return false }
+        var scalars = scalars
+        let element = scalars.intern(.state(read.slot, read.index))
+        var forms = FractionalForms(scalars, in: element)
+        guard let form = forms.form(of: next.scalar) else { return false }
+        let bits = [form.a, form.b, form.c, form.d].reduce(UInt64(0)) { $0 | forms.scalars.variables(of: $1) }
+        let shape = graph[state].shape
+        let axes = shape.indices.filter { bits & Scalars.bits([next.index[$0]]) != 0 }.map { shape[$0].name }
+        facts.kind = .fractionalLinear
+        facts.transition = .diagonal(axes.isEmpty ? .scalar : .axes(axes))
+        facts.notDiagonal = nil
+        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, text: text), semiring: .plusTimes)
+        facts.step = [writer.write(form, state: state, slot: read.slot)]
+        return true
+    }
+
+    /// The state elements that a scalar depends on; values that were not followed count as reading everything.
+    private func reads(of id: Scalars.ID) -> [IndexRelation.Read] {
+        var seen: Set<Scalars.ID> = []
+        var found: Set<IndexRelation.Read> = []
+        var stack = [id]
+        while let id = stack.popLast() {
+            guard !scalars.isKnown(id), seen.insert(id).inserted else { continue }
+            switch scalars.nodes[id] {
+            case .number, .known, .index: break
+            case .state(let slot, let index): found.insert(IndexRelation.Read(slot: slot, index: index))
+            case .opaque:
+                for (state, _) in nexts {
+                    // A variable of its own for each axis: any element.
+                    let index = graph[state].shape.indices.map { Affine(terms: [Affine.Term(variable: 0, coefficient: $0 + 2)]) }
+                    let offsets = [Int](repeating: -1, count: graph.axes.count)
+                    found.insert(IndexRelation.Read(slot: Scalars.Slot(value: state, offsets: offsets), index: index))
+                }
+            case .polynomial(let monomials): stack += monomials.flatMap { $0.factors.map(\.scalar) }
+            case .unary(_, let a), .reduce(_, let a, _): stack.append(a)
+            case .binary(_, let a, let b): stack += [a, b]
+            case .select(let c, let a, let b): stack += [c, a, b]
+            }
+        }
+        return Array(found)
+    }
+}

@@ -1,0 +1,117 @@
+import RecStream
+
+/// Scalar expressions in the elements of the states before a step: what one element of a value is, with indices that
+/// are symbols. Equal expressions have one id, and sums of products have one form, so that the same equations written
+/// another way come out the same.
+package struct Scalars {
+    package typealias ID = Int
+
+    package enum Node: Hashable {
+        case number(Double)
+        /// An element of a value that does not depend on the recurrence.
+        case known(ValueID, [Affine])
+        /// An element of a state some steps before.
+        case state(Slot, [Affine])
+        /// A sum of products, in canonical order. Never a single factor with coefficient 1.
+        case polynomial([Monomial])
+        case unary(UnaryOperator, ID)
+        case binary(BinaryOperator, ID, ID)
+        case select(ID, ID, ID)
+        /// Over bound variables.
+        case reduce(ReduceKind, ID, [Int])
+        /// An index as a number.
+        case index(Affine)
+        /// Something of these values that is not followed further.
+        case opaque(ValueID, [Affine])
+    }
+
+    /// A state as it is read: the value that is delayed, and by how much.
+    package struct Slot: Hashable {
+        package var value: ValueID
+        package var offsets: [Int]
+    }
+
+    package struct Factor: Hashable {
+        package var scalar: ID
+        package var power: Int
+    }
+
+    package struct Monomial: Hashable {
+        package var coefficient: Double
+        /// By ascending id.
+        package var factors: [Factor]
+    }
+
+    package struct Facts {
+        /// Index variables it varies with, as bits; variables beyond 63 share the last bit.
+        package var variables: UInt64
+        /// False where it depends on a state of the recurrence.
+        package var isKnown: Bool
+        /// The first value of the graph that this is an element of.
+        package var origin: ValueID?
+    }
+
+    package private(set) var nodes: [Node] = []
+    package private(set) var facts: [Facts] = []
+    private var interned: [Node: ID] = [:]
+    /// The extent of each index variable.
+    package private(set) var extents: [Int] = []
+
+    /// Expressions larger than this are not multiplied out.
+    static let mostMonomials = 48
+
+    mutating func variable(extent: Int) -> Int {
+        extents.append(extent)
+        return extents.count - 1
+    }
+
+    static func bit(_ variable: Int) -> UInt64 { 1 << UInt64(min(variable, 63)) }
+
+    static func bits(_ index: [Affine]) -> UInt64 {
+        index.reduce(0) { bits, affine in affine.terms.reduce(bits) { $0 | bit($1.variable) } }
+    }
+
+    mutating func intern(_ node: Node) -> ID {
+        if let id = interned[node] { return id }
+        nodes.append(node)
+        facts.append(derivedFacts(of: node))
+        interned[node] = nodes.count - 1
+        return nodes.count - 1
+    }
+
+    mutating func note(_ id: ID, isElementOf value: ValueID) {
+        if facts[id].origin == nil { facts[id].origin = value }
+    }
+
+    package func isKnown(_ id: ID) -> Bool { facts[id].isKnown }
+    func variables(of id: ID) -> UInt64 { facts[id].variables }
+
+    private func derivedFacts(of node: Node) -> Facts {
+        var result = Facts(variables: 0, isKnown: true, origin: nil)
+        func include(_ id: ID) {
+            result.variables |= facts[id].variables
+            result.isKnown = result.isKnown && facts[id].isKnown
+        }
+        switch node {
+        case .number: break
+        case .known(_, let index): result.variables = Self.bits(index)
+        case .index(let index): result.variables = Self.bits([index])
+        case .state(_, let index), .opaque(_, let index):
+            result.variables = Self.bits(index)
+            result.isKnown = false
+        case .polynomial(let monomials): for monomial in monomials { for factor in monomial.factors { include(factor.scalar) } }
+        case .unary(_, let a): include(a)
+        case .binary(_, let a, let b):
+            include(a)
+            include(b)
+        case .select(let c, let a, let b):
+            include(c)
+            include(a)
+            include(b)
+        case .reduce(_, let body, let variables):
+            include(body)
+            for variable in variables { result.variables &= ~Self.bit(variable) }
+        }
+        return result
+    }
+}

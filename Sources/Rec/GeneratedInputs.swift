@@ -1,0 +1,53 @@
+import RecSource
+import RecStream
+import RecTensors
+
+/// Inputs of a benchmark, the same in every run.
+///
+/// Numbers are normal with a deviation of 0.5 and whole numbers 0, but for inputs with a range: these are uniform in it.
+struct GeneratedInputs {
+    var ranges: [String: ClosedRange<Double>]
+
+    func tensors(for graph: StreamGraph, batch: Int, extents: [Int]) throws(DiagnosticList) -> [String: Tensor] {
+        var result: [String: Tensor] = [:]
+        for value in graph.values {
+            guard case .input(let name, _) = value.operation else { continue }
+            var shape = [batch]
+            for (k, extent) in extents.enumerated() where value.variance.varies(over: k) { shape.append(extent) }
+            shape += value.shape.sizes + (value.element == .complex ? [2] : [])
+            result[name] = tensor(name, value.element, shape: shape)
+        }
+        if let unknown = ranges.keys.sorted().first(where: { result[$0] == nil }) {
+            let names = result.keys.sorted()
+            throw DiagnosticList([
+                Diagnostic(
+                    .unknownName, "there is no input '\(unknown)'", at: nil,
+                    help: nearest(unknown, among: names).map { "did you mean '\($0)'?" } ?? "inputs are \(names.joined(separator: ", "))")
+            ])
+        }
+        return result
+    }
+
+    private func tensor(_ name: String, _ element: ElementType, shape: [Int]) -> Tensor {
+        var generator = SeededGenerator(seed: 2, for: name)
+        let count = shape.reduce(1, *)
+        switch (element, ranges[name]) {
+        case (.real, nil), (.complex, nil):
+            return Tensor((0..<count).map { _ in Float(0.5 * generator.normal()) }, shape: shape)
+        case (.real, let range?), (.complex, let range?):
+            return Tensor((0..<count).map { _ in Float(generator.uniform(in: range)) }, shape: shape)
+        case (.int, nil), (.bool, nil):
+            return Tensor([Int](repeating: 0, count: count), shape: shape)
+        case (.int, let range?), (.bool, let range?):
+            // Both ends are drawn.
+            return Tensor(
+                (0..<count).map { _ in Int(generator.uniform(in: range.lowerBound...range.upperBound + 1).rounded(.down)) }, shape: shape)
+        }
+    }
+}
+
+extension SeededGenerator {
+    fileprivate mutating func uniform(in range: ClosedRange<Double>) -> Double {
+        range.lowerBound + (range.upperBound - range.lowerBound) * uniform()
+    }
+}

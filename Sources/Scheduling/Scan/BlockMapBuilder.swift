@@ -1,0 +1,65 @@
+import RecAnalysis
+import RecSource
+import RecStream
+
+/// The values by which a graph computes the maps of blocks: for each state the constant part, and its factors by slot.
+struct BlockMapValues {
+    var form: BlockMap.Form
+    var slots: [BlockMap.Slot]
+    var states: [ValueID]
+    var constants: [ValueID]
+    var factors: [[BlockMap.Factor<ValueID>]]
+
+    /// Every value that the recurrence of the maps carries from step to step.
+    var carried: [ValueID] { constants + factors.flatMap { $0.map(\.place) } }
+}
+
+/// Adds to a graph the recurrence of the block maps of one of its recurrences.
+///
+/// Blelloch, "Prefix sums and their applications", CMU-CS-90-190 (1990), §1.4: linear recurrences as scans over pairs.
+/// The map of a block is composed step by step from the identity on: `(A', c') ← (A A', A c' ⊕ b)`.
+struct BlockMapBuilder {
+    var values: ScalarValues
+    let facts: RecurrenceFacts
+    let span: SourceSpan?
+
+    /// A map in which more elements than this meet costs more than it saves.
+    static let largestBasis = 16
+    /// A map may not have more elements than this.
+    static let mostElements = 1 << 18
+
+    /// - Throws: the reason where there is no scan.
+    static func build(_ facts: RecurrenceFacts, in graph: inout StreamGraph) throws(ScanRefusal) -> BlockMapValues {
+        let span = facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }
+        guard facts.kind.isComposable else {
+            let reason = facts.notAffine ?? facts.notDiagonal
+            throw ScanRefusal("a nonlinear step does not compose", at: reason?.span ?? span)
+        }
+        guard graph.axes.count == 1 else {
+            throw ScanRefusal("scans over two axes are not built", at: span)
+        }
+        guard let form = StepForm(graph, members: facts.members, delayed: facts.delayed) else {
+            throw ScanRefusal("its step has no form that composes cheaply", at: span)
+        }
+        var builder = BlockMapBuilder(values: ScalarValues(graph, form.scalars), facts: facts, span: span)
+        let result: BlockMapValues
+        switch form.map {
+        case .linear(let semiring, let rows): result = try builder.linear(semiring, rows)
+        case .fraction(let fraction, let index, let slot): result = try builder.fraction(fraction, index, slot)
+        }
+        graph = builder.values.graph
+        return result
+    }
+
+    /// A value that is defined later, read so many steps away.
+    mutating func delayed(_ shape: Shape, _ element: ElementType, by offsets: [Int]) -> ValueID {
+        values.addValue(
+            Value(
+                .delay(ValueID(0), offsets: offsets, initial: nil), element: element, shape: shape,
+                variance: Variance(batch: true, axes: 1)))
+    }
+
+    mutating func define(_ delayed: ValueID, as value: ValueID, by offsets: [Int]) {
+        values.setOperation(.delay(value, offsets: offsets, initial: nil), of: delayed)
+    }
+}

@@ -1,0 +1,178 @@
+import RecAnalysis
+import RecStream
+
+extension BlockMapBuilder {
+    /// The maps of a step that is linear over a semiring.
+    mutating func linear(_ semiring: Semiring, _ rows: [StepForm.Row]) throws(ScanRefusal) -> BlockMapValues {
+        let states = rows.map(\.state)
+        var slots: [BlockMap.Slot] = []
+        for (k, state) in states.enumerated() {
+            let lags = rows.flatMap(\.form.terms).filter { $0.slot.value == state }.map { abs($0.slot.offsets[0]) }
+            for lag in 1...max(1, lags.max() ?? 1) { slots.append(BlockMap.Slot(state: k, lag: lag)) }
+        }
+        let kept = try keptAxes(rows)
+        let mixing = states.enumerated().map { k, state in
+            values.graph[state].shape.indices.filter { !kept[k].contains($0) }
+        }
+        let basisSize = slots.reduce(0) { total, slot in
+            total + mixing[slot.state].reduce(1) { $0 * values.graph[states[slot.state]].shape[$1].size }
+        }
+        let isMixed = mixing.contains { !$0.isEmpty }
+        if isMixed {
+            guard semiring != .orAnd else { throw ScanRefusal("its elements meet over or-and, for which no map is built", at: span) }
+            guard basisSize <= Self.largestBasis else {
+                throw ScanRefusal("\(basisSize) elements meet in a step, and maps of more than \(Self.largestBasis) cost more than they save", at: span)
+            }
+        }
+        let elements = states.reduce(0) { $0 + values.graph[$1].shape.elementCount }
+        guard elements * max(1, basisSize) <= Self.mostElements else { throw ScanRefusal("its maps would have \(elements * basisSize) elements", at: span) }
+
+        var factors = states.map { _ in [BlockMap.Factor<ValueID>]() }
+        let constants = try track(semiring, rows, basis: [], withOffset: true)
+        for slot in slots {
+            let source = values.graph[states[slot.state]].shape
+            let basis = mixing[slot.state].map { source[$0] }
+            let carried = try track(semiring, rows, basis: basis, withOffset: false)
+            for (k, value) in carried.enumerated() {
+                factors[k].append(
+                    BlockMap.Factor(
+                        place: value,
+                        elements: isMixed
+                            ? weighed(values.graph[states[k]].shape, source, kept: kept[slot.state], mixing: mixing[slot.state]) : [],
+                        basis: basis.elementCount))
+            }
+        }
+        return BlockMapValues(form: .linear(semiring), slots: slots, states: states, constants: constants, factors: factors)
+    }
+
+    /// For each state the axes, by position, along which no element meets another.
+    private func keptAxes(_ rows: [StepForm.Row]) throws(ScanRefusal) -> [[Int]] {
+        let graph = values.graph
+        let isElementwise = rows.allSatisfy { row in
+            row.form.terms.allSatisfy { $0.index == row.index && graph[$0.slot.value].shape.sizes == graph[row.state].shape.sizes }
+        }
+        if isElementwise { return rows.map { Array(graph[$0.state].shape.indices) } }
+        let names = graph[rows[0].state].shape.map(\.name).filter { name in
+            rows.allSatisfy { row in
+                guard let own = graph[row.state].shape.firstIndex(where: { $0.name == name }) else { return false }
+                return row.form.terms.allSatisfy { term in
+                    guard let other = graph[term.slot.value].shape.firstIndex(where: { $0.name == name }) else { return false }
+                    return term.index[other] == row.index[own]
+                }
+            }
+        }
+        return rows.map { row in graph[row.state].shape.indices.filter { names.contains(graph[row.state].shape[$0].name) } }
+    }
+
+    /// For each element of a state and of a slot's basis, the element of the slot's state; see `BlockMap.Factor`.
+    private func weighed(_ shape: Shape, _ source: Shape, kept: [Int], mixing: [Int]) -> [Int] {
+        let strides = source.strides
+        let own = shape.strides
+        let basis = mixing.map { source[$0] }
+        let basisStrides = basis.strides
+        var result: [Int] = []
+        for element in 0..<shape.elementCount {
+            for b in 0..<basis.elementCount {
+                var position = 0
+                for axis in kept {
+                    guard let at = shape.firstIndex(where: { $0.name == source[axis].name }) else { continue }
+                    position += element / own[at] % shape[at].size * strides[axis]
+                }
+                for (k, axis) in mixing.enumerated() { position += b / basisStrides[k] % basis[k].size * strides[axis] }
+                result.append(position)
+            }
+        }
+        return result
+    }
+
+    /// The recurrence of one column of the map, for every state: `⊕ factor ⊗ column before`, and with the offset for the
+    /// constant part.
+    private mutating func track(
+        _ semiring: Semiring, _ rows: [StepForm.Row], basis: Shape, withOffset: Bool
+    ) throws(ScanRefusal) -> [ValueID] {
+        // Columns are read before they are defined.
+        var reads: [Scalars.Slot: ValueID] = [:]
+        for slot in Set(rows.flatMap(\.form.terms).map(\.slot)).sorted(by: { ($0.value, $0.offsets[0]) < ($1.value, $1.offsets[0]) }) {
+            let state = values.graph[slot.value]
+            reads[slot] = delayed(state.shape + basis, state.element, by: slot.offsets)
+        }
+        var columns: [ValueID] = []
+        for row in rows {
+            let state = values.graph[row.state]
+            let own = zip(row.index, state.shape).map { ScalarValues.Axis(index: $0, dim: $1) }
+            var column: ValueID?
+            for term in row.form.terms {
+                guard let read = reads[term.slot] else { continue }
+                let part = try weigh(term, read, semiring, own: own, basis: basis, element: state.element)
+                column = column.map { join(semiring, $0, part) } ?? part
+            }
+            if withOffset, let offset = row.form.offset {
+                let part = try values.value(offset, over: own, as: state.element)
+                column = column.map { join(semiring, $0, part) } ?? part
+            }
+            guard let column else { throw ScanRefusal("a state of it depends on no other", at: span) }
+            columns.append(column)
+        }
+        for (slot, read) in reads {
+            guard let k = rows.firstIndex(where: { $0.state == slot.value }) else { continue }
+            define(read, as: columns[k], by: slot.offsets)
+        }
+        return columns
+    }
+
+    private mutating func join(_ semiring: Semiring, _ a: ValueID, _ b: ValueID) -> ValueID {
+        switch semiring {
+        case .plusTimes: values.binary(.add, a, b)
+        case .maxPlus: values.binary(.max, a, b)
+        case .minPlus: values.binary(.min, a, b)
+        case .logSumExp: values.binary(.logaddexp, a, b)
+        case .orAnd: values.binary(.or, a, b)
+        }
+    }
+
+    /// `factor ⊗ read`, joined over the elements that reach one.
+    private mutating func weigh(
+        _ term: LinearForm.Term, _ read: ValueID, _ semiring: Semiring, own: [ScalarValues.Axis], basis: Shape,
+        element: ElementType
+    ) throws(ScanRefusal) -> ValueID {
+        let source = values.graph[term.slot.value].shape
+        // Axes of the product: the state's own, those that are summed over, those of the basis.
+        var free: [ScalarValues.Axis] = []
+        var from = [Int?](repeating: nil, count: own.count)
+        var freeFrom: [Int?] = []
+        for (axis, index) in term.index.enumerated() {
+            if let at = own.indices.first(where: { own[$0].index == index && own[$0].dim.size == source[axis].size && from[$0] == nil }) {
+                from[at] = axis
+            } else {
+                guard index.offset == 0, index.terms.allSatisfy({ term.bound.contains($0.variable) }) else {
+                    throw ScanRefusal("its elements meet their neighbours, for which no map is built", at: span)
+                }
+                free.append(ScalarValues.Axis(index: index, dim: Dim("\(source[axis].name)'", source[axis].size)))
+                freeFrom.append(axis)
+            }
+        }
+        let shape = own.map(\.dim) + free.map(\.dim) + basis
+        let spread = values.broadcast(
+            read, to: shape, from: from + freeFrom + basis.indices.map { source.count + $0 })
+        let isOne = values.isNumber(term.weight, semiring == .plusTimes || semiring == .orAnd ? 1 : 0)
+        var product = spread
+        if !isOne {
+            let inner = own + free
+            let factor = try values.value(term.weight, over: inner, as: element)
+            let wide = values.broadcast(factor, to: shape, from: inner.indices.map { Optional($0) } + basis.map { _ in nil })
+            switch semiring {
+            case .plusTimes: product = values.binary(.multiply, wide, spread)
+            case .maxPlus, .minPlus, .logSumExp: product = values.binary(.add, wide, spread)
+            case .orAnd: product = values.binary(.and, wide, spread)
+            }
+        }
+        let summed = Array(own.count..<own.count + free.count)
+        switch semiring {
+        case .plusTimes: return values.reduce(.sum, product, axes: summed)
+        case .maxPlus: return values.reduce(.max, product, axes: summed)
+        case .minPlus: return values.reduce(.min, product, axes: summed)
+        case .logSumExp: return values.reduce(.logsumexp, product, axes: summed)
+        case .orAnd: return product
+        }
+    }
+}

@@ -1,0 +1,177 @@
+import RecAnalysis
+import RecStream
+
+/// Turns known scalars back into values of the graph: tensors over the index variables that they vary with.
+struct ScalarValues {
+    /// An axis of the result: the index that runs along it.
+    struct Axis: Equatable {
+        var index: Affine
+        var dim: Dim
+    }
+
+    private(set) var graph: StreamGraph
+    private let scalars: Scalars
+    private struct Key: Hashable {
+        var scalar: Scalars.ID
+        var indices: [Affine]
+        var element: ElementType
+    }
+    private var built: [Key: ValueID] = [:]
+
+    init(_ graph: StreamGraph, _ scalars: Scalars) {
+        self.graph = graph
+        self.scalars = scalars
+    }
+
+    /// The scalar at every index along `axes`.
+    mutating func value(
+        _ id: Scalars.ID, over axes: [Axis], as element: ElementType
+    ) throws(ScanRefusal) -> ValueID {
+        let key = Key(scalar: id, indices: axes.map(\.index), element: element)
+        if let value = built[key] { return value }
+        let value = try build(id, axes, element)
+        built[key] = value
+        return value
+    }
+
+    private mutating func build(_ id: Scalars.ID, _ axes: [Axis], _ element: ElementType) throws(ScanRefusal) -> ValueID {
+        switch scalars.nodes[id] {
+        case .number(let number): return constant(number, axes, element)
+        case .known(let value, let index): return try converted(placed(value, index, axes), to: element)
+        case .polynomial(let monomials): return try sum(monomials, axes, element)
+        case .unary(let function, let a):
+            if function == .not { return unary(.not, try value(a, over: axes, as: .bool), .bool) }
+            return try converted(unary(function, try value(a, over: axes, as: .real), .real), to: element)
+        case .binary(let function, let a, let b):
+            let inner: ElementType = function == .and || function == .or ? .bool : element == .int ? .int : .real
+            let left = try value(a, over: axes, as: inner)
+            let right = try value(b, over: axes, as: inner)
+            return try converted(binary(function, left, right), to: element)
+        case .select(let test, let yes, let no):
+            let condition = try value(test, over: axes, as: .bool)
+            let a = try value(yes, over: axes, as: element)
+            let b = try value(no, over: axes, as: element)
+            return add(.select(condition, then: a, otherwise: b), graph[a].shape, element, of: [condition, a, b])
+        case .reduce(let kind, let body, let variables):
+            let bound = variables.map { Axis(index: .variable($0), dim: Dim("\($0)", scalars.extents[$0])) }
+            let inner = try value(body, over: axes + bound, as: element)
+            return reduce(kind, inner, axes: Array(axes.count..<axes.count + bound.count))
+        case .state, .index, .opaque:
+            throw ScanRefusal("its factors need index arithmetic that scans do not have")
+        }
+    }
+
+    func isNumber(_ id: Scalars.ID, _ number: Double) -> Bool { scalars.isNumber(id, number) }
+
+    // MARK: Operations
+
+    mutating func add(_ operation: Operation, _ shape: Shape, _ element: ElementType, of operands: [ValueID]) -> ValueID {
+        let variance = operands.reduce(Variance.none) { $0.union(graph[$1].variance) }
+        return graph.add(Value(operation, element: element, shape: shape, variance: variance))
+    }
+
+    mutating func unary(_ function: UnaryOperator, _ a: ValueID, _ element: ElementType) -> ValueID {
+        add(.unary(function, a), graph[a].shape, element, of: [a])
+    }
+
+    mutating func binary(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID) -> ValueID {
+        let element: ElementType
+        switch function {
+        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: element = .bool
+        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .complex: element = graph[a].element
+        }
+        return add(.binary(function, a, b), graph[a].shape, element, of: [a, b])
+    }
+
+    mutating func reduce(_ kind: ReduceKind, _ a: ValueID, axes: [Int]) -> ValueID {
+        guard !axes.isEmpty else { return a }
+        let shape = graph[a].shape.enumerated().filter { !axes.contains($0.offset) }.map(\.element)
+        return add(.reduce(kind, a, axes: axes), shape, graph[a].element, of: [a])
+    }
+
+    /// A value spread over further axes: `from` gives for each axis of the result the operand's.
+    mutating func broadcast(_ a: ValueID, to shape: Shape, from: [Int?]) -> ValueID {
+        if shape == graph[a].shape, from == shape.indices.map({ Optional($0) }) { return a }
+        return add(.broadcast(a, from: from), shape, graph[a].element, of: [a])
+    }
+
+    mutating func delay(_ a: ValueID, _ offsets: [Int]) -> ValueID {
+        let value = graph[a]
+        return graph.add(
+            Value(.delay(a, offsets: offsets, initial: nil), element: value.element, shape: value.shape, variance: value.variance))
+    }
+
+    mutating func setOperation(_ operation: Operation, of id: ValueID) { graph[id].operation = operation }
+
+    mutating func addValue(_ value: Value) -> ValueID { graph.add(value) }
+
+    mutating func constant(_ number: Double, _ axes: [Axis], _ element: ElementType) -> ValueID {
+        let scalar: Scalar
+        switch element {
+        case .real, .complex: scalar = .real(number)
+        case .int: scalar = .int(number == .infinity ? .max : number == -.infinity ? .min : Int(number))
+        case .bool: scalar = .bool(number != 0)
+        }
+        let one = add(.constant(scalar), [], element, of: [])
+        return broadcast(one, to: axes.map(\.dim), from: axes.map { _ in nil })
+    }
+
+    private mutating func converted(_ id: ValueID, to element: ElementType) throws(ScanRefusal) -> ValueID {
+        switch (graph[id].element, element) {
+        case (let have, let want) where have == want: return id
+        case (.int, .real), (.bool, .real): return unary(.toReal, id, .real)
+        case (.bool, .int), (.real, .int): return unary(.toInt, id, .int)
+        case (.real, .bool), (.int, .bool), (.complex, _), (_, .complex), (_, _):
+            throw ScanRefusal("its factors mix kinds of numbers")
+        }
+    }
+
+    /// An element of a value of the graph at every index along `axes`.
+    private mutating func placed(_ value: ValueID, _ index: [Affine], _ axes: [Axis]) throws(ScanRefusal) -> ValueID {
+        var from = [Int?](repeating: nil, count: axes.count)
+        for (position, affine) in index.enumerated() {
+            guard let axis = axes.firstIndex(where: { $0.index == affine && $0.dim.size == graph[value].shape[position].size }),
+                from[axis] == nil
+            else { throw ScanRefusal("its factors need index arithmetic that scans do not have", at: graph[value].span) }
+            from[axis] = position
+        }
+        return broadcast(value, to: axes.map(\.dim), from: from)
+    }
+
+    private mutating func sum(
+        _ monomials: [Scalars.Monomial], _ axes: [Axis], _ element: ElementType
+    ) throws(ScanRefusal) -> ValueID {
+        var total: ValueID?
+        // What is added comes first, so that few signs are turned.
+        for monomial in monomials.filter({ $0.coefficient > 0 }) + monomials.filter({ $0.coefficient < 0 }) {
+            let isSubtracted = monomial.coefficient < 0 && total != nil
+            let term = try product(monomial, axes, element, coefficient: isSubtracted ? -monomial.coefficient : monomial.coefficient)
+            total = total.map { binary(isSubtracted ? .subtract : .add, $0, term) } ?? term
+        }
+        return total ?? constant(0, axes, element)
+    }
+
+    private mutating func product(
+        _ monomial: Scalars.Monomial, _ axes: [Axis], _ element: ElementType, coefficient: Double
+    ) throws(ScanRefusal) -> ValueID {
+        var above: ValueID?
+        var below: ValueID?
+        for factor in monomial.factors {
+            let base = try value(factor.scalar, over: axes, as: element)
+            for _ in 0..<abs(factor.power) {
+                if factor.power > 0 {
+                    above = above.map { binary(.multiply, $0, base) } ?? base
+                } else {
+                    below = below.map { binary(.multiply, $0, base) } ?? base
+                }
+            }
+        }
+        if coefficient == -1, let negated = above { above = unary(.negate, negated, element) }
+        if abs(coefficient) != 1 || above == nil {
+            let number = constant(coefficient, axes, element)
+            above = above.map { binary(.multiply, number, $0) } ?? number
+        }
+        guard let above else { return constant(coefficient, axes, element) }
+        return below.map { binary(.divide, above, $0) } ?? above
+    }
+}
