@@ -66,6 +66,7 @@ struct ReverseMode {
         }
         for (mirror, delay) in mirrors { builder.close(mirror, with: mirrored(delay)) }
         builder.span = nil
+        nameRecurrences()
         for target in request.targets { builder.output(target.target.gradientName, result(target)) }
         return builder.graph
     }
@@ -115,6 +116,24 @@ struct ReverseMode {
             return adjoint
         }
         return builder.within(blocksOf: truncation, adjoint, reading: offsets[0])
+    }
+
+    /// Makes what a recurrence of adjoints hands on a state, `grad.h` for the adjoint of `h`, so that it can be spoken of.
+    private mutating func nameRecurrences() {
+        var component = [Int](repeating: -1, count: builder.graph.values.count)
+        for (number, found) in components(of: builder.graph).enumerated() {
+            for member in found.members { component[member.index] = number }
+        }
+        var names = Set(primal.states.map(\.name))
+        var named: Set<ValueID> = []
+        for (mirror, delay) in mirrors {
+            guard case .delay(let handedOn, _, _) = builder[mirror].operation, case .delay(let operand, _, _) = primal[delay].operation,
+                component[mirror.index] == component[handedOn.index], named.insert(handedOn).inserted
+            else { continue }
+            var name = "grad.\(primal.states.first { $0.value == operand }?.name ?? primal[operand].name ?? operand.description)"
+            while !names.insert(name).inserted { name += "'" }
+            builder.state(name, handedOn)
+        }
     }
 
     // MARK: Results

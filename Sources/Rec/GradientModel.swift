@@ -26,22 +26,33 @@ public struct GradientModel: Sendable {
     /// The plan by which compiled code runs.
     public func plan() -> Plan { Pipeline.plan(graph) }
 
+    /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
+    ///
+    /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
+    public func plan(forcing forms: [String: PlanForm]) throws(DiagnosticList) -> Plan {
+        let choices = PlanForms(self)
+        return try choices.plan(scanning: choices.resolve(forms).scans)
+    }
+
     /// Machine code for this machine.
-    public func compile(_ precision: Precision = .f32) throws -> CompiledPlan { try CompiledPlan(plan(), precision: precision) }
+    public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
+        try CompiledPlan(forms.isEmpty ? plan() : plan(forcing: forms), precision: precision)
+    }
 
     /// Runs whole sequences and differentiates them.
     ///
     /// - Parameter cotangents: by output, for last values of states by `final.STATE`, in their shapes.
     /// - Throws: `DiagnosticList` where data are missing or misshapen.
     public func run(
-        _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1
+        _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1,
+        forcing forms: [String: PlanForm] = [:]
     ) throws -> GradientResults {
         let bound = try bind(data, cotangents: cotangents)
         switch engine {
         case .interpreter:
             return split(Interpreter(graph).run(bound))
         case .compiled(let precision):
-            let compiled = CompiledModel(try compile(precision), parameters: bound.parameters)
+            let compiled = CompiledModel(try compile(precision, forcing: forms), parameters: bound.parameters)
             return run(bound, on: compiled, pool: ThreadPool(count: threads))
         }
     }
@@ -58,10 +69,17 @@ public struct GradientModel: Sendable {
         return try BoundData(all, for: graph)
     }
 
+    /// How many states the model has once its complex ones are taken apart.
+    private var modelStateCount: Int {
+        model.graph.states.reduce(0) { $0 + (model.graph[$1.value].element == .complex ? 2 : 1) }
+    }
+
     private func split(_ all: ModelResults) -> GradientResults {
         let count = all.outputs.count - request.targets.count
         var results = all
         results.outputs = Array(all.outputs.prefix(count))
+        // Behind the model's own states stand those of the backward pass.
+        results.finalStates = Array(all.finalStates.prefix(modelStateCount))
         let gradients = all.outputs.dropFirst(count).map { item in
             NamedTensor(name: String(item.name.dropFirst("grad.".count)), tensor: item.tensor)
         }
