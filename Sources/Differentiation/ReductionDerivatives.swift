@@ -67,17 +67,13 @@ extension GraphBuilder {
     private mutating func moved(_ a: ValueID, by distance: Int, axis: Int) -> ValueID {
         let shape = self[a].shape
         let count = shape[axis].size
+        guard abs(distance) < count else { return constant(.real(1), shape) }
         var edge = shape
-        edge[axis] = Dim("1", min(abs(distance), count))
+        edge[axis] = Dim("\(abs(distance))", abs(distance))
         let ones = constant(.real(1), edge)
-        guard abs(distance) < count else { return broadcastless(ones, shape) }
         let rest = slice(a, axis: axis, start: max(0, -distance), count: count - abs(distance))
         let whole = concat(distance > 0 ? [ones, rest] : [rest, ones], axis: axis)
         return rename(whole, to: shape)
-    }
-
-    private mutating func broadcastless(_ a: ValueID, _ shape: Shape) -> ValueID {
-        self[a].shape == shape ? a : rename(a, to: shape)
     }
 
     /// The reduced axes merged to one that stands last.

@@ -109,12 +109,11 @@ private struct ForwardMode {
         case .select(let condition, let a, let b):
             return builder.select(condition, orZero(a), orZero(b))
         case .contract(let c):
-            var terms: [ValueID] = []
-            if let tangent = tangents[c.left.index] {
-                terms.append(builder.contract(tangent, c.leftLabels, poles[c.right] ? builder.bounded(c.right) : c.right, c.rightLabels, to: c.resultLabels))
-            }
-            if let tangent = tangents[c.right.index] {
-                terms.append(builder.contract(poles[c.left] ? builder.bounded(c.left) : c.left, c.leftLabels, tangent, c.rightLabels, to: c.resultLabels))
+            let sides = [(c.left, c.leftLabels, c.right, c.rightLabels), (c.right, c.rightLabels, c.left, c.leftLabels)]
+            let terms = sides.compactMap { own, labels, other, otherLabels -> ValueID? in
+                guard let tangent = tangents[own.index] else { return nil }
+                let factor = poles[other] ? builder.bounded(other) : other
+                return builder.contract(tangent, labels, factor, otherLabels, to: c.resultLabels)
             }
             return builder.sum(terms).map { builder[$0].shape == shape ? $0 : builder.rename($0, to: shape) }
         case .reduce(let kind, let a, let axes):

@@ -87,6 +87,24 @@ public struct GradientModel: Sendable {
     }
 }
 
+extension Model {
+    /// Runs whole sequences and differentiates them.
+    ///
+    /// - Parameters:
+    ///   - cotangents: by output, for last values of states by `final.STATE`, in their shapes.
+    ///   - request: nil for the outputs that have cotangents, or the losses where there are no cotangents, with respect to
+    ///     everything.
+    /// - Throws: `DiagnosticList` where data are missing or misshapen, or the request names what the model does not have.
+    public func gradients(
+        _ data: ModelData, cotangents: [String: Tensor] = [:], of request: GradientRequest? = nil,
+        on engine: Engine = .compiled(.f32), threads: Int = 1
+    ) throws -> GradientResults {
+        var wanted = request ?? GradientRequest(of: graph)
+        if request == nil, !cotangents.isEmpty { wanted.seeds = cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
+        return try GradientModel(self, wanted).run(data, cotangents: cotangents, on: engine, threads: threads)
+    }
+}
+
 /// What a gradient run gives.
 public struct GradientResults: Sendable {
     /// The model's own results.
