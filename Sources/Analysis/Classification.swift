@@ -29,7 +29,7 @@ struct Classification {
             targets: nexts.map { state, next in
                 IndexRelation.Target(state: state, index: next.index, reads: reads(of: next.scalar))
             })
-        facts.transition = relation.isElementwise ? .diagonal(.axes([])) : relation.structure
+        facts.transition = relation.structure
         if relation.isElementwise { facts.notDiagonal = nil }
     }
 

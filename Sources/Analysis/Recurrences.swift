@@ -70,6 +70,9 @@ public struct RecurrenceFacts: Equatable, Sendable {
 public func recurrences(
     of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
 ) -> [RecurrenceFacts] {
+    func record(_ field: String) -> String {
+        field.lastIndex(of: ".").map { String(field[..<$0]) } ?? field
+    }
     var result: [RecurrenceFacts] = []
     var byFold: [Int: Int] = [:]
     for facts in elementaryRecurrences(of: graph, text: text) {
@@ -80,12 +83,13 @@ public func recurrences(
         if let k = byFold[fold] {
             result[k].members = (result[k].members + facts.members).sorted()
             result[k].delayed += facts.delayed
-            result[k].states += facts.states
             result[k].step += facts.step
             result[k].notAffine = result[k].notAffine ?? facts.notAffine
             result[k].notDiagonal = result[k].notDiagonal ?? facts.notDiagonal
         } else {
             var whole = facts
+            // The fields of a fold are named after it.
+            whole.states = Array(Set(graph.folds[fold].states.compactMap { graph[$0].name.map(record) })).sorted()
             whole.kind = .associative(monoid: graph.folds[fold].monoid)
             byFold[fold] = result.count
             result.append(whole)

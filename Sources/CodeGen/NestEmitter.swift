@@ -57,7 +57,7 @@ final class NestEmitter {
             switch node.operation {
             case .unary(let function, _): !function.isSimple
             case .binary(let function, _, _): function == .logaddexp || function == .power
-            case .constant, .load, .gather, .select, .reduce, .position, .length, .carried: false
+            case .constant, .load, .gather, .select, .reduce, .position, .length, .carried, .scanned: false
             }
         } ? 1 : mostVectors
     }
@@ -131,6 +131,14 @@ final class NestEmitter {
         vectorVariable = nil
     }
 
+    /// For a loop of one's own over the only variable, in vectors of so many lanes.
+    func begin(at row: StageEmitter.Row, lanes: Int) {
+        self.row = row
+        compute(upTo: opened)
+        vectorVariable = 0
+        self.lanes = lanes
+    }
+
     private func laneMask(_ count: IRValue, _ lanes: Int) -> IRValue {
         let numbers = builder.vectorConstant(Array(0..<lanes), of: builder.i64)
         return builder.compare(LLVMIntULT, numbers, builder.splat(count, lanes))
@@ -148,7 +156,7 @@ final class NestEmitter {
     }
 
     /// Computes all nodes that vary over opened variables only, and over all of `needed`.
-    private func compute(upTo opened: UInt64, varyingOver needed: UInt64 = 0) {
+    func compute(upTo opened: UInt64, varyingOver needed: UInt64 = 0) {
         for node in nest.nodes.indices
         where dependencies[node] & ~opened == 0 && dependencies[node] & needed == needed && !varying[node] {
             _ = value(node)
@@ -310,6 +318,8 @@ final class NestEmitter {
             return LLVMBuildSIToFP(builder.builder, stage.length(axis: axis, row), builder.real, "")
         case .carried(let carry, let distance):
             return carried[carry][distance - 1]
+        case .scanned:
+            preconditionFailure("what is scanned is known before")
         }
     }
 

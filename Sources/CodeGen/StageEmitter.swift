@@ -68,6 +68,8 @@ final class StageEmitter {
         case .sequential: emitSequential(stage, products: products, firstProduct: firstProduct)
         case .lanes(let carries):
             if case .nest(let nest)? = stage.items.first { emitLanes(nest, carries: carries) }
+        case .registers(let scan):
+            emitRegisters(scan)
         }
         builder.returnVoid()
     }
@@ -88,7 +90,11 @@ final class StageEmitter {
                 for store in nest.stores { result.insert(store.buffer) }
             }
         }
-        if case .lanes(let carries) = stage.form { for carry in carries { result.insert(carry.ring) } }
+        switch stage.form {
+        case .lanes(let carries): for carry in carries { result.insert(carry.ring) }
+        case .registers(let scan): for map in scan.maps { result.formUnion(map.rings) }
+        case .map, .sequential: break
+        }
         return result
     }
 
@@ -217,7 +223,7 @@ final class StageEmitter {
                 emitProduct(operation, index: product, products: products, steps: nil)
                 product += 1
             case .nest(let nest):
-                if let flat = FlatNest(nest, plan: plan, axes: axes) {
+                if let flat = FlatNest(nest, buffers: plan.buffers, axes: axes) {
                     emitFlat(flat)
                 } else {
                     builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
@@ -287,6 +293,17 @@ final class StageEmitter {
             self.builder.ifThen(self.builder.compare(LLVMIntSLT, self.firstStep, end)) {
                 LaneEmitter(nest, carries: carries, self).emit(
                     sequence: sequence, from: self.firstStep, to: end, isReversed: isReversed)
+            }
+            return []
+        }
+    }
+
+    private func emitRegisters(_ scan: RegisterScan) {
+        let isReversed = order.loops.first?.isReversed ?? false
+        builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
+            let end = self.builder.minimum(self.lastStep, self.length(of: sequence))
+            self.builder.ifThen(self.builder.compare(LLVMIntSLT, self.firstStep, end)) {
+                RegisterScanEmitter(scan, self, isReversed: isReversed).emit(sequence: sequence, from: self.firstStep, to: end)
             }
             return []
         }

@@ -91,6 +91,7 @@ public struct Explanation: Sendable {
                 }
                 guard values.contains(where: members.contains) else { continue }
                 switch stage.form {
+                case .registers: return "several steps to a vector, composed in registers"
                 case .lanes: return "one vector of elements at a time through all steps, state in registers"
                 case .sequential, .map: return "one step after another, \(stage.items.count) loops and products a step"
                 }

@@ -33,6 +33,15 @@ public struct PlanForms: Sendable {
         recurrences = zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
     }
 
+    /// Every recurrence that can be a scan as one, by state.
+    public var everyScan: [String: PlanForm] {
+        var forms: [String: PlanForm] = [:]
+        for recurrence in recurrences where recurrence.refusal == nil {
+            for state in recurrence.facts.states { forms[state] = .scan }
+        }
+        return forms
+    }
+
     /// The names by which a user's state may stand in the graph.
     private static func names(_ state: String) -> Set<String> { [state, state + ".re", state + ".im"] }
 

@@ -2,16 +2,20 @@ import RecRuntime
 import RecSource
 import RecTensors
 
-/// Results of a model held against expected ones, under every engine.
+/// Results of a model held against expected ones, under every engine, step by step and with every scan that is legal.
 public struct Verification: Sendable {
     public struct Row: Sendable {
         public var engine: Engine
+        /// Whether every recurrence that can be a scan ran as one; else one step followed another.
+        public var usesScans = false
         /// `output y`, `loss nll`, `final h`, `grad W`
         public var what: String
         /// `‖got − expected‖ / ‖expected‖`
         public var error: Double
         public var tolerance: Double
         public var isWithin: Bool { error <= tolerance }
+        /// `compiled f32`, `compiled f32, scans`
+        public var how: String { engine.name + (usesScans ? ", scans" : "") }
     }
 
     public var rows: [Row] = []
@@ -41,14 +45,17 @@ public struct Verification: Sendable {
     ///   - threads: compiled engines run with one thread and with so many.
     public init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
         let gradients = try Self.gradients(model, file)
-        for engine in engines {
-            let results = try model.run(file.data, on: engine, threads: threads)
+        let scans = (model: PlanForms(model).everyScan, gradients: gradients.map { PlanForms($0).everyScan } ?? [:])
+        let isScannable = !scans.model.isEmpty || !scans.gradients.isEmpty
+        for (engine, usesScans) in engines.flatMap({ $0.isCompiled && isScannable ? [($0, false), ($0, true)] : [($0, false)] }) {
+            let results = try model.run(file.data, on: engine, threads: threads, forcing: usesScans ? scans.model : [:])
             var groups = [
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
                 ("final", file.finalStates, results.finalStates),
             ]
             if let gradients {
-                let got = try gradients.run(file.data, cotangents: file.cotangents, on: engine, threads: threads)
+                let got = try gradients.run(
+                    file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: usesScans ? scans.gradients : [:])
                 groups.append(("grad", file.gradients, got.gradients))
             }
             for (kind, expected, got) in groups {
@@ -60,7 +67,7 @@ public struct Verification: Sendable {
                     }
                     rows.append(
                         Row(
-                            engine: engine, what: "\(kind) \(item.name)",
+                            engine: engine, usesScans: usesScans, what: "\(kind) \(item.name)",
                             error: relativeError(result.tensor, item.tensor),
                             tolerance: tolerance ?? (kind == "grad" ? Self.gradientTolerance(of: engine) : Self.tolerance(of: engine))))
                 }

@@ -76,7 +76,7 @@ struct Sweep: @unchecked Sendable {
         let fitting = Self.blockBytes / max(1, stepBytes * sequences)
         let wanted = max(Self.blockSteps.lowerBound, min(fitting, laneSteps, Self.blockSteps.upperBound))
         // Time blocks of scans begin at multiples of their length.
-        let whole = segment.stages.contains { $0.scan != nil } ? max(Scan.blockSteps, wanted / Scan.blockSteps * Scan.blockSteps) : wanted
+        let whole = segment.stages.contains { $0.isScan } ? max(Scan.blockSteps, wanted / Scan.blockSteps * Scan.blockSteps) : wanted
         return max(1, min(firstExtent, whole))
     }
 
@@ -171,7 +171,7 @@ struct Sweep: @unchecked Sendable {
                         if !share.isEmpty {
                             function(frame, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)
                         }
-                    case .sequential:
+                    case .sequential, .registers:
                         if worker == 0 { function(frame, 0, batch, steps.lowerBound, steps.upperBound, 0, Int.max) }
                     }
                     pool.barrier()

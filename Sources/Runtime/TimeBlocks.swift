@@ -242,7 +242,11 @@ extension Stage {
             case .nest(let nest): nest.stores.map(\.buffer)
             }
         }
-        if case .lanes(let carries) = form { result += carries.map(\.ring) }
+        switch form {
+        case .lanes(let carries): result += carries.map(\.ring)
+        case .registers(let scan): result += scan.maps.flatMap(\.rings)
+        case .map, .sequential: break
+        }
         return result
     }
 

@@ -48,7 +48,7 @@ public struct Nest: Equatable, Sendable {
             for access in node.operation.accesses { for term in access.position.terms { bits |= 1 << UInt64(term.variable) } }
             if case .position(let affine) = node.operation { for term in affine.terms { bits |= 1 << UInt64(term.variable) } }
             // A carry has a value of its own for each element.
-            if case .carried = node.operation { for v in domain.indices { bits |= 1 << UInt64(v) } }
+            if node.operation.isOfState { for v in domain.indices { bits |= 1 << UInt64(v) } }
             if case .reduce(_, _, let variables) = node.operation { for v in variables { bits &= ~(1 << UInt64(v)) } }
             result.append(bits)
         }
@@ -82,10 +82,20 @@ public indirect enum NodeOperation: Hashable, Sendable {
     case length(axis: Int)
     /// In a lane loop: the value of a carry `distance` steps ago.
     case carried(carry: Int, distance: Int)
+    /// In a scan in registers: the value of a state at the present step.
+    case scanned(Int)
+
+    /// Whether it stands for a state, which has a value of its own for each element.
+    public var isOfState: Bool {
+        switch self {
+        case .carried, .scanned: true
+        case .constant, .position, .load, .gather, .unary, .binary, .select, .reduce, .length: false
+        }
+    }
 
     public var operands: [Nest.NodeID] {
         switch self {
-        case .constant, .load, .position, .length, .carried: []
+        case .constant, .load, .position, .length, .carried, .scanned: []
         case .gather(_, let index, _, _): [index]
         case .unary(_, let a), .reduce(_, let a, _): [a]
         case .binary(_, let a, let b): [a, b]
@@ -96,7 +106,7 @@ public indirect enum NodeOperation: Hashable, Sendable {
     public var accesses: [Access] {
         switch self {
         case .load(let access), .gather(let access, _, _, _): [access]
-        case .constant, .unary, .binary, .select, .reduce, .position, .length, .carried: []
+        case .constant, .unary, .binary, .select, .reduce, .position, .length, .carried, .scanned: []
         }
     }
 }

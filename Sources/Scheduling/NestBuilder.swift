@@ -52,6 +52,13 @@ struct NestBuilder {
 
     mutating func note(_ value: ValueID) { nest.values.append(value) }
 
+    /// Lets a node stand for `value`, which is found in another way.
+    mutating func give(_ value: ValueID, _ operation: NodeOperation, at index: [Affine]) -> Nest.NodeID {
+        let node = add(operation, graph[value].element)
+        known[Key(value: value, index: index)] = node
+        return node
+    }
+
     /// The node of `value` at `index`, one affine index for each of its axes.
     mutating func evaluate(_ value: ValueID, at index: [Affine], asStored: Bool = true) -> Nest.NodeID {
         let key = Key(value: value, index: index)

@@ -45,6 +45,8 @@ public struct Stage: Equatable, Sendable {
         case sequential
         /// Elements of a step are independent: each vector of them runs through the steps with its state in registers.
         case lanes([Carry])
+        /// Several steps to a vector, composed in registers.
+        case registers(RegisterScan)
     }
 
     /// A value that a lane loop carries from step to step.
@@ -57,6 +59,12 @@ public struct Stage: Equatable, Sendable {
 
     public var form: Form
     public var items: [Item]
+    /// Whether its steps are composed rather than taken one after another.
+    public var isScan: Bool {
+        if case .registers = form { return true }
+        return scan != nil
+    }
+
     /// How the stage can be shared out over time; nil where its steps run one after another.
     public var scan: Scan?
 

@@ -32,6 +32,8 @@ extension Plan {
         case .sequential: "sequential: step by step"
         case .lanes(let carries):
             "lanes: each vector of elements through all steps, \(carries.count) carried"
+        case .registers(let scan):
+            "registers: several steps to a vector, \(scan.flat.rowCount) elements each, \(scan.maps.count) recurrences"
         }
     }
 

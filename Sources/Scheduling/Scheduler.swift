@@ -47,8 +47,10 @@ private func plan(_ graph: StreamGraph, scans: [BlockMapValues]) -> Plan {
             func stage(_ roots: [ValueID]) -> Stage {
                 StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
             }
-            var built = stage(roots.filter { !staging.isOfMap[$0.index] })
+            let own = roots.filter { !staging.isOfMap[$0.index] }
             let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }
+            if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes) { return registers }
+            var built = stage(own)
             if !maps.isEmpty {
                 let summary = stage(roots.filter { staging.isOfMap[$0.index] })
                 built.scan = Scan(form: summary.form, items: summary.items, maps: maps.map { BlockMap($0, homes: homes) })

@@ -203,6 +203,9 @@ extension ModelTyper {
                     .wrongArgument, "'\(what)' gives one record, not \(equation.names.count) values", at: equation.span,
                     help: "name it, and use \(fields.map { "NAME.\($0.name)" }.joined(separator: ", "))")
             }
+            for (field, value) in fields where model[value].name == nil {
+                model.values[value.index].name = "\(equation.names[0].text).\(field)"
+            }
             return meaning
         }
     }

@@ -105,10 +105,11 @@ struct Verify: ParsableCommand {
             return try Verification(model, file, engines: engines, tolerance: tolerance, threads: threads)
         }
         let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
-        print("\("result".padded(width))  \("engine".padded(14))  error     allowed")
+        let engineWidth = verification.rows.map(\.how.count).max() ?? 0
+        print("\("result".padded(width))  \("engine".padded(engineWidth))  error     allowed")
         for row in verification.rows {
             let mark = row.isWithin ? "" : "  too large"
-            print("\(row.what.padded(width))  \(row.engine.name.padded(14))  \(short(row.error))  \(short(row.tolerance))\(mark)")
+            print("\(row.what.padded(width))  \(row.how.padded(engineWidth))  \(short(row.error))  \(short(row.tolerance))\(mark)")
         }
         for name in verification.unknown { print("\(name): the model gives no such result") }
         if !verification.isWithin { throw ExitCode(1) }

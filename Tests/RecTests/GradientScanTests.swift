@@ -4,15 +4,6 @@ import Testing
 
 /// The recurrences of a backward pass run in every form that their structure allows, like any others.
 @Suite struct GradientScanTests {
-    /// Every recurrence that can be a scan, forwards and backwards, as one.
-    private func scans(of gradients: GradientModel) -> [String: PlanForm] {
-        var result: [String: PlanForm] = [:]
-        for recurrence in PlanForms(gradients).recurrences where recurrence.refusal == nil {
-            for state in recurrence.facts.states { result[state] = .scan }
-        }
-        return result
-    }
-
     @Test(.enabled(if: !ConformanceTests.programs.isEmpty), arguments: ConformanceTests.programs)
     func conformanceGradientsAreRightAsScans(path: String) throws {
         let file = try CaseFile(path: path.replacing(".rec", with: ".safetensors"))
@@ -21,7 +12,7 @@ import Testing
         var request = GradientRequest(of: model.graph)
         if !file.cotangents.isEmpty { request.seeds = file.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
         let gradients = try GradientModel(model, request)
-        let forms = scans(of: gradients)
+        let forms = PlanForms(gradients).everyScan
         guard !forms.isEmpty else { return }
         for precision in [Precision.f64, .f32] {
             let got = try gradients.run(file.data, cotangents: file.cotangents, on: .compiled(precision), threads: 2, forcing: forms)

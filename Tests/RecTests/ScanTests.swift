@@ -15,16 +15,33 @@ import Testing
         return result
     }
 
-    private func expectScansAgree(
-        _ model: Model, _ data: ModelData, _ what: String, single: Double = 2e-4, double: Double = 1e-9
-    ) throws {
-        let forms = scans(of: model)
-        guard !forms.isEmpty else { return }
-        let reference = try model.run(data, on: .interpreter)
-        for (precision, tolerance) in [(Precision.f64, double), (.f32, single)] {
+    /// Code of a model with every legal scan, compiled once; the parameters are those of `data`.
+    private struct Compiled {
+        var model: Model
+        var code: [(precision: Precision, tolerance: Double, compiled: CompiledModel)] = []
+
+        init?(_ model: Model, _ forms: [String: PlanForm], _ data: ModelData) throws {
+            guard !forms.isEmpty else { return nil }
+            self.model = model
+            let bound = try BoundData(data, for: model.graph)
+            for (precision, tolerance) in [(Precision.f64, 1e-9), (.f32, 2e-4)] {
+                let plan = try model.compile(precision, forcing: forms)
+                code.append((precision, tolerance, CompiledModel(plan, parameters: bound.parameters)))
+            }
+        }
+    }
+
+    private func compiled(_ model: Model) throws -> Compiled? {
+        try Compiled(model, scans(of: model), generated(model, batch: 1, extents: model.graph.axes.map { $0.length ?? 1 }))
+    }
+
+    private func expectAgreement(_ compiled: Compiled, _ data: ModelData, _ what: String) throws {
+        let bound = try BoundData(data, for: compiled.model.graph)
+        let reference = try compiled.model.run(data, on: .interpreter)
+        for (precision, tolerance, code) in compiled.code {
             var first: ModelResults?
             for threads in [1, 2] {
-                let got = try model.run(data, on: .compiled(precision), threads: threads, forcing: forms)
+                let got = compiled.model.run(bound, on: code, pool: ThreadPool(count: threads))
                 for (a, b) in zip(got.outputs + got.losses + got.finalStates, reference.outputs + reference.losses + reference.finalStates) {
                     let error = relativeError(a.tensor, b.tensor)
                     #expect(
@@ -34,7 +51,8 @@ import Testing
                 // Not a bit depends on how many threads there are.
                 if let first {
                     for (a, b) in zip(got.outputs + got.finalStates, first.outputs + first.finalStates) {
-                        #expect(a.tensor.withUnsafeBytes { x in b.tensor.withUnsafeBytes { y in x.elementsEqual(y) } }, "\(what): \(a.name) differs with \(threads) threads")
+                        let isSame = a.tensor.withUnsafeBytes { x in b.tensor.withUnsafeBytes { y in x.elementsEqual(y) } }
+                        #expect(isSame, "\(what): \(a.name) differs with \(threads) threads")
                     }
                 }
                 first = first ?? got
@@ -62,14 +80,31 @@ import Testing
         let name = ExampleTests.name(path)
         guard name != "silero_vad" else { return }
         let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[name]))
+        guard let compiled = try compiled(model) else { return }
         for length in [0, 1, 2, 15, 16, 17, 64, 65, 200] {
             for batch in [1, 3] {
                 let data = generated(model, batch: batch, extents: model.graph.axes.map { $0.length ?? length })
-                try expectScansAgree(model, data, "\(name) \(batch)×\(length)")
+                try expectAgreement(compiled, data, "\(name) \(batch)×\(length)")
             }
         }
         guard model.graph.axes.count == 1, model.graph.losses.isEmpty else { return }
         let data = generated(model, batch: 4, extents: [150], lengths: [150, 0, 70, 64])
-        try expectScansAgree(model, data, "\(name), different lengths")
+        try expectAgreement(compiled, data, "\(name), different lengths")
+    }
+
+    @Test(arguments: RecurrenceKind.all)
+    func kinds(kind: RecurrenceKind) throws {
+        var widths: [[String: Int]] = [kind.dims]
+        if kind.dims.keys.contains("C") { widths += [1, 4, 8, 20].map { kind.dims.merging(["C": $0]) { $1 } } }
+        for dims in widths {
+            let model = try Model(Program(text: kind.source), dims: dims)
+            guard let compiled = try compiled(model) else { continue }
+            for (batch, length) in [(1, 0), (1, 1), (3, 2), (1, 15), (1, 16), (3, 17), (1, 65), (2, 200)] {
+                let data = generated(model, batch: batch, extents: [length])
+                try expectAgreement(compiled, data, "\(kind.name) \(dims) \(batch)×\(length)")
+            }
+            let data = generated(model, batch: 4, extents: [150], lengths: [150, 0, 70, 64])
+            try expectAgreement(compiled, data, "\(kind.name) \(dims), different lengths")
+        }
     }
 }

@@ -159,6 +159,25 @@ final class IRBuilder {
         return LLVMBuildShuffleVector(builder, first, LLVMGetPoison(type), LLVMConstVector(&zeros, UInt32(lanes)), "")
     }
 
+    /// Lanes of two vectors, as numbered through both.
+    func shuffle(_ a: IRValue, _ b: IRValue, _ indices: [Int]) -> IRValue {
+        LLVMBuildShuffleVector(builder, a, b, vectorConstant(indices, of: i32), "")
+    }
+
+    /// Memory for a value of this type while the function runs.
+    func scratch(_ type: LLVMTypeRef) -> IRValue {
+        let entry = LLVMGetEntryBasicBlock(function)
+        let present = currentBlock
+        if let first = entry.flatMap(LLVMGetFirstInstruction) {
+            LLVMPositionBuilderBefore(builder, first)
+        } else {
+            LLVMPositionBuilderAtEnd(builder, entry)
+        }
+        let memory: IRValue = LLVMBuildAlloca(builder, type, "")
+        position(at: present)
+        return memory
+    }
+
     func extract(_ vector: IRValue, _ lane: Int) -> IRValue {
         LLVMBuildExtractElement(builder, vector, LLVMConstInt(i32, UInt64(lane), 0), "")
     }

@@ -9,6 +9,14 @@ struct BlockMapValues {
     var states: [ValueID]
     var constants: [ValueID]
     var factors: [[BlockMap.Factor<ValueID>]]
+    /// The map of a single step, where every element follows from itself.
+    var steps: Steps
+
+    struct Steps {
+        /// By state and slot; nil where the slot does not reach the state.
+        var factors: [[ValueID?]]
+        var constants: [ValueID?]
+    }
 
     /// Every value that the recurrence of the maps carries from step to step.
     var carried: [ValueID] { constants + factors.flatMap { $0.map(\.place) } }

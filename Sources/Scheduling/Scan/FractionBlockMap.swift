@@ -32,6 +32,7 @@ extension BlockMapBuilder {
         for (read, value) in zip(before, scaled) { define(read, as: value, by: slot.offsets) }
         return BlockMapValues(
             form: .fraction, slots: [BlockMap.Slot(state: 0, lag: 1)], states: [slot.value], constants: [],
-            factors: [scaled.map { BlockMap.Factor(place: $0, elements: [], basis: 1) }])
+            factors: [scaled.map { BlockMap.Factor(place: $0, elements: [], basis: 1) }],
+            steps: BlockMapValues.Steps(factors: [[a, b, c, d]], constants: []))
     }
 }

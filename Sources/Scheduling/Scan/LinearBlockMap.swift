@@ -42,7 +42,34 @@ extension BlockMapBuilder {
                         basis: basis.elementCount))
             }
         }
-        return BlockMapValues(form: .linear(semiring), slots: slots, states: states, constants: constants, factors: factors)
+        return BlockMapValues(
+            form: .linear(semiring), slots: slots, states: states, constants: constants, factors: factors,
+            steps: isMixed ? BlockMapValues.Steps(factors: [], constants: []) : try steps(semiring, rows, slots))
+    }
+
+    /// The factors and constants of one step, where elements do not meet.
+    private mutating func steps(
+        _ semiring: Semiring, _ rows: [StepForm.Row], _ slots: [BlockMap.Slot]
+    ) throws(ScanRefusal) -> BlockMapValues.Steps {
+        var result = BlockMapValues.Steps(factors: [], constants: [])
+        for row in rows {
+            let state = values.graph[row.state]
+            let own = zip(row.index, state.shape).map { ScalarValues.Axis(index: $0, dim: $1) }
+            var factors: [ValueID?] = []
+            for slot in slots {
+                let term = row.form.terms.first { term in
+                    term.slot.value == rows[slot.state].state && abs(term.slot.offsets[0]) == slot.lag
+                }
+                var factor: ValueID?
+                if let term { factor = try values.value(term.weight, over: own, as: state.element) }
+                factors.append(factor)
+            }
+            result.factors.append(factors)
+            var constant: ValueID?
+            if let offset = row.form.offset { constant = try values.value(offset, over: own, as: state.element) }
+            result.constants.append(constant)
+        }
+        return result
     }
 
     /// For each state the axes, by position, along which no element meets another.

@@ -1,0 +1,78 @@
+import RecAnalysis
+import RecStream
+
+/// A recurrence with so few elements a step that a vector holds several steps: the steps of a vector are composed in
+/// registers, in as many rounds as their number has binary digits.
+///
+/// Kogge and Stone, "A parallel algorithm for the efficient solution of a general class of recurrence equations", IEEE
+/// Trans. Computers C-22 (1973); Hillis and Steele, "Data parallel algorithms", CACM 29 (1986).
+public struct RegisterScan: Equatable, Sendable {
+    /// One recurrence of the stage, by the nodes of its nest.
+    public struct Map: Equatable, Sendable {
+        public var form: BlockMap.Form
+        /// Where each state lies between calls, and how many steps back it is read.
+        public var rings: [BufferID]
+        public var depths: [Int]
+        public var slots: [BlockMap.Slot]
+        /// By state and slot; nil where the slot does not reach the state. Four of one row for a fraction.
+        public var factors: [[Nest.NodeID?]]
+        /// Nil where nothing is added.
+        public var constants: [Nest.NodeID?]
+        /// For each state the node that stands for it in the nest.
+        public var scanned: [Nest.NodeID]
+    }
+
+    public var flat: FlatNest
+    public var maps: [Map]
+
+    /// With more elements a step, vectors are full without composing steps.
+    static let mostElements = 8
+    /// Larger maps take more registers than there are.
+    private static let mostSlots = 3
+
+    /// The stage that computes `roots` so; nil where something in it needs more than the elements of whole streams.
+    static func stage(_ roots: [ValueID], _ scans: [BlockMapValues], graph: StreamGraph, homes: Homes) -> Stage? {
+        guard let first = scans.first?.states.first else { return nil }
+        let shape = graph[first].shape
+        let count = shape.elementCount
+        guard count <= mostElements, count & (count - 1) == 0, count > 0 else { return nil }
+        for root in roots where graph[root].shape.sizes != shape.sizes { return nil }
+        for scan in scans {
+            guard scan.slots.count <= mostSlots, scan.form != .linear(.orAnd),
+                scan.factors.allSatisfy({ $0.allSatisfy { $0.elements.isEmpty } }),
+                scan.states.allSatisfy({ graph[$0].shape.sizes == shape.sizes && graph[$0].element == .real })
+            else { return nil }
+        }
+        var builder = NestBuilder(graph: graph, homes: homes, own: Set(roots), domain: shape.sizes)
+        let index = shape.indices.map(Affine.variable)
+        var maps: [Map] = []
+        var number = 0
+        for scan in scans {
+            var map = Map(form: scan.form, rings: [], depths: [], slots: scan.slots, factors: [], constants: [], scanned: [])
+            for state in scan.states {
+                guard let ring = homes.rings[state], case .ring(let shape) = homes.buffers[ring.index].kind else { return nil }
+                map.rings.append(ring)
+                map.depths.append(max(1, shape.delays.map { shape.distance($0, innerExtent: 1) }.max() ?? 1))
+                builder.carries[state] = number
+                map.scanned.append(builder.give(state, .scanned(number), at: index))
+                number += 1
+            }
+            map.factors = scan.steps.factors.map { row in row.map { value in value.map { builder.evaluate($0, at: index) } } }
+            map.constants = scan.steps.constants.map { value in value.map { builder.evaluate($0, at: index) } }
+            maps.append(map)
+        }
+        for root in roots {
+            StageBuilder.emit(root, into: &builder) { buffer in
+                switch buffer.kind {
+                case .ring, .step: true
+                case .input, .parameter, .output, .static, .once, .accumulator, .full, .block, .zero: false
+                }
+            }
+        }
+        guard builder.isLaneWise, builder.nest.extents.count == builder.nest.domain.count,
+            let flat = FlatNest(builder.nest.collapsed(), buffers: homes.buffers, axes: [0], allowsRepeats: true),
+            flat.rowCount == count
+        else { return nil }
+        return Stage(form: .registers(RegisterScan(flat: flat, maps: maps)), items: [.nest(flat.nest)])
+    }
+}
