@@ -32,7 +32,7 @@ public struct GradientCheck: Sendable {
     private static let enough = 1e-9
 
     /// - Parameter engine: what computes the gradients; differences are always the interpreter's.
-    public init(_ model: Model, _ generated: GeneratedData, engine: Engine = .interpreter, seed: UInt64 = 1) throws {
+    public init(_ model: Model, _ generated: RandomCase, engine: Engine = .interpreter, seed: UInt64 = 1) throws {
         graph = model.graph
         cotangents = generated.cotangents
         interpreter = Interpreter(model.graph)

@@ -42,7 +42,7 @@ struct GradCheck: ParsableCommand {
         let check = try options.reporting(program) {
             let model = try Model(program, named: options.model, dims: dims)
             let lengths = model.graph.axes.count == 1 ? (0..<batch).map { max(0, length - 2 * $0) } : nil
-            let generated = GeneratedData(for: model, batch: batch, length: length, lengths: lengths, seed: seed)
+            let generated = RandomCase(for: model, batch: batch, length: length, lengths: lengths, seed: seed)
             return try GradientCheck(model, generated, engine: precision.map { .compiled($0) } ?? .interpreter, seed: seed)
         }
         let width = max(8, check.rows.map(\.name.count).max() ?? 0)

@@ -141,6 +141,9 @@ struct Bench: ParsableCommand {
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
 
+    @Flag(help: "Times the gradients along with the results.")
+    var grad = false
+
     @Flag(help: "For tools.")
     var json = false
 
@@ -155,7 +158,7 @@ struct Bench: ParsableCommand {
         let result = try options.reporting(program) {
             try Benchmark(
                 Model(program, named: options.model, dims: dims), batch: batch, length: length, threads: threads,
-                precision: precision, ranges: ranges)
+                precision: precision, ranges: ranges, withGradients: grad)
         }
         let rate = result.operations / result.seconds.median
         let traffic = result.bytes / result.seconds.median

@@ -5,7 +5,7 @@ import Testing
 /// Expects that compiled gradients are the interpreter's, and that where not a bit of the model's own results depends on how many
 /// threads there are, not a bit of its gradients does.
 func expectGradientAgreement(
-    _ model: Model, _ cases: [GeneratedData], _ what: String, single: Double = 1e-3, double: Double = 1e-9,
+    _ model: Model, _ cases: [RandomCase], _ what: String, single: Double = 1e-3, double: Double = 1e-9,
     sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
     var request = GradientRequest(of: model.graph)
@@ -44,7 +44,7 @@ func expectGradientAgreement(
     func randomProgramsAgreeWithDifferences(seed: UInt64) throws {
         let program = RandomProgram(seed: seed)
         let model = try Model(Program(text: program.text), dims: program.dims)
-        let generated = GeneratedData(for: model, batch: 2, length: 6, lengths: [6, 4], seed: seed)
+        let generated = RandomCase(for: model, batch: 2, length: 6, lengths: [6, 4], seed: seed)
         #expect(try GradientModel(model).graph.violations() == [], "seed \(seed)")
         let worst = try #require(try GradientCheck(model, generated, seed: seed).worst)
         #expect(worst.error < 1e-6, "seed \(seed): \(worst)\n\(program.text)")
@@ -57,7 +57,7 @@ func expectGradientAgreement(
         let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[ExampleTests.name(path)]))
         let isOneAxis = model.graph.axes.count == 1
         let cases = [(1, 0), (2, 1), (1, 2), (3, 17)].map { batch, length in
-            GeneratedData(
+            RandomCase(
                 for: model, batch: batch, length: length,
                 lengths: isOneAxis && batch > 1 ? (0..<batch).map { max(0, length - 5 * $0) } : nil, seed: 2)
         }
@@ -68,7 +68,7 @@ func expectGradientAgreement(
     @Test(arguments: ["gru", "bidirectional", "stack_lm", "mamba"])
     func paddingHasNoPart(name: String) throws {
         let model = try Model(Program(path: Project.path("examples/\(name).rec")), dims: try #require(ExampleTests.dims[name]))
-        let generated = GeneratedData(for: model, batch: 3, length: 9, lengths: [9, 3, 5], seed: 1)
+        let generated = RandomCase(for: model, batch: 3, length: 9, lengths: [9, 3, 5], seed: 1)
         var spoilt = generated
         func spoiled(_ tensor: Tensor) -> Tensor {
             guard tensor.type == .f64, tensor.shape.count > 1, tensor.shape[1] == 9 else { return tensor }

@@ -2,7 +2,7 @@ import RecStream
 import RecTensors
 
 /// Random data for any model, for checks that need no data in earnest.
-public struct GeneratedData: Sendable {
+public struct RandomCase: Sendable {
     public var data: ModelData
     /// A cotangent for each real or complex output, and by `final.STATE` for each such state of a model over one axis.
     public var cotangents: [String: Tensor] = [:]
