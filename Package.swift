@@ -34,6 +34,7 @@ let package = Package(
         stage("Typing", ["RecSyntax", "RecStream"]),
         stage("Lowering", ["RecTyping"]),
         stage("Analysis", ["RecStream"]),
+        stage("Differentiation", ["RecStream"]),
         stage("Tensors", ["RecStream"]),
         stage("Interpreter", ["RecStream", "RecTensors"]),
         stage("Scheduling", ["RecAnalysis"]),
@@ -41,7 +42,7 @@ let package = Package(
         stage("CodeGen", ["RecScheduling", "CLLVM"]),
         stage("Runtime", ["RecCodeGen", "RecTensors"]),
         .target(
-            name: "Rec", dependencies: ["RecLowering", "RecInterpreter", "RecRuntime"],
+            name: "Rec", dependencies: ["RecLowering", "RecDifferentiation", "RecInterpreter", "RecRuntime"],
             path: "Sources/Rec", swiftSettings: settings),
         .executableTarget(
             name: "recc",
@@ -53,6 +54,7 @@ let package = Package(
         tests("RecLowering", ["RecInterpreter"]),
         tests("RecStream"),
         tests("RecTensors"),
+        tests("RecDifferentiation", ["Rec"]),
         tests("RecInterpreter", ["RecLowering"]),
         tests("RecCodeGen", ["MathAccuracy"]),
         .testTarget(

@@ -43,7 +43,7 @@ struct BreakingPoints {
             case .binary(.add, let a, let b), .binary(.subtract, let a, let b): next = [a, b].filter(depends)
             case .rename(let a), .broadcast(let a, _), .unary(.negate, let a): next = depends(a) ? [a] : []
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad,
-                .window, .gather, .delay, .overTime: next = []
+                .window, .gather, .scatter, .delay, .overTime, .overBatch: next = []
             }
             guard next.count == 1 else { break }
             id = next[0]
@@ -99,8 +99,13 @@ struct BreakingPoints {
         case .gather(let table, let index):
             if depends(index) { breaks(index, "is an index") }
             if depends(table) || depends(index) { mixes(id, "picks elements of the state") }
+        case .scatter(_, let index, _):
+            if depends(index) { breaks(index, "is an index") }
+            mixes(id, "adds up elements of the state")
         case .overTime(_, let a, _):
             breaks(a, "is reduced over the whole sequence")
+        case .overBatch(let a):
+            breaks(a, "is summed over the batch")
         }
     }
 }

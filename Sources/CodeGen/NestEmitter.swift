@@ -57,7 +57,7 @@ final class NestEmitter {
             switch node.operation {
             case .unary(let function, _): !function.isSimple
             case .binary(let function, _, _): function == .logaddexp || function == .power
-            case .constant, .load, .gather, .select, .reduce, .length, .carried, .scanned: false
+            case .constant, .load, .gather, .select, .reduce, .position, .length, .carried, .scanned: false
             }
         } ? 1 : mostVectors
     }
@@ -312,6 +312,8 @@ final class NestEmitter {
             return builder.select(operand(condition, of: node), operand(a, of: node), operand(b, of: node))
         case .reduce(let kind, let body, let over):
             return reduce(kind, body, over, element, isVector: isVector(node))
+        case .position(let affine):
+            return position(affine, isVector: isVector(node))
         case .length(let axis):
             return LLVMBuildSIToFP(builder.builder, stage.length(axis: axis, row), builder.real, "")
         case .carried(let carry, let distance):

@@ -23,6 +23,14 @@ extension NestEmitter {
         return result
     }
 
+    /// Loop variables as an int, in each lane its own.
+    func position(_ affine: Affine, isVector: Bool) -> IRValue {
+        guard isVector, lanes > 1, let vectorVariable else { return index(affine) }
+        let stride = affine.coefficient(of: vectorVariable)
+        return builder.add(
+            builder.splat(index(affine), lanes), builder.vectorConstant((0..<lanes).map { $0 * stride }, of: builder.i64))
+    }
+
     private func elementAddress(_ base: IRValue, _ position: Affine, _ element: ElementType) -> IRValue {
         builder.element(base, index(position), of: stage.memoryType(of: element))
     }

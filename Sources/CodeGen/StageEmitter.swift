@@ -47,7 +47,7 @@ final class StageEmitter {
         firstLane = builder.parameter(5)
         lastLane = builder.parameter(6)
         switch segment.kind {
-        case .static, .once: (axes, order) = ([], LoopOrder(loops: []))
+        case .static, .once, .joined: (axes, order) = ([], LoopOrder(loops: []))
         case .sweep(let over, let loops): (axes, order) = (over, loops)
         }
         let b = builder

@@ -47,7 +47,8 @@ struct AccessPattern {
             second = offsets(contraction.resultLabels, contraction.rightLabels, right.strides)
             firstTerms = offsets(summed, contraction.leftLabels, left.strides)
             secondTerms = offsets(summed, contraction.rightLabels, right.strides)
-        case .input, .parameter, .constant, .unary, .binary, .select, .rename, .reshape, .concat, .gather, .delay, .overTime:
+        case .input, .parameter, .constant, .unary, .binary, .select, .rename, .reshape, .concat, .gather, .scatter, .delay,
+            .overTime, .overBatch:
             break
         }
     }

@@ -39,7 +39,7 @@ final class Evaluation {
         case .input(let name, _): tensor = data.inputs[name]
         case .parameter(let info): tensor = data.parameters[info.path]
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .delay, .overTime:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch:
             return false
         }
         // Bound data lie as the value does; what is not there is zero.
@@ -79,8 +79,9 @@ final class Evaluation {
         case .input, .parameter: break
         case .delay(let operand, let offsets, let initial): delay(operand, offsets, initial, to: id)
         case .overTime(let kind, let operand, let axis): overTime(kind, operand, axis, to: id)
+        case .overBatch(let operand): overBatch(operand, to: id)
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather:
+            .window, .gather, .scatter:
             computeWithinStep(id)
         }
     }

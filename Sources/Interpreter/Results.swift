@@ -5,7 +5,7 @@ import RecTensors
 extension Evaluation {
     func results() -> ModelResults {
         ModelResults(
-            outputs: graph.outputs.map { NamedTensor(name: $0.name, tensor: memory.tensor(of: $0.value, ofBatch: true)) },
+            outputs: graph.outputs.map { NamedTensor(name: $0.name, tensor: memory.tensor(of: $0.value)) },
             losses: graph.losses.map { loss in
                 let each = memory.tensor(of: loss.value, ofBatch: true).doubles()
                 return NamedTensor(name: loss.name, tensor: Tensor([each.reduce(0, +) / Double(each.count)], shape: []))
@@ -36,20 +36,6 @@ extension Evaluation {
             }
             let shape = [memory.batch] + value.stepSizes
             return NamedTensor(name: state.name, tensor: Tensor(numbers, shape: shape, element: value.element))
-        }
-    }
-}
-
-extension LoopNest {
-    /// The values computed from the last step to the first.
-    fileprivate var reversedValues: Set<ValueID> {
-        switch self {
-        case .value, .impossible: []
-        case .loop(let loop, let body):
-            body.reduce(into: Set<ValueID>()) { values, inner in
-                if loop.isReversed, case .value(let id, _) = inner { values.insert(id) }
-                values.formUnion(inner.reversedValues)
-            }
         }
     }
 }

@@ -8,7 +8,7 @@ extension Evaluation {
         let count = value.shape.elementCount
         let isComplex = value.element == .complex
         switch value.operation {
-        case .input, .parameter, .delay, .overTime:
+        case .input, .parameter, .delay, .overTime, .overBatch:
             break
         case .constant(let scalar):
             switch scalar {
@@ -52,6 +52,14 @@ extension Evaluation {
             for k in 0..<graph[index].shape.elementCount {
                 let row = min(max(Int(nearest: places[k]), 0), last)
                 (out + k * width).update(from: source + row * width, count: width)
+            }
+        case .scatter(let updates, let index, let rows):
+            let (source, places) = (memory.row(updates), memory.row(index))
+            let width = memory.width(of: id) / rows
+            out.update(repeating: 0, count: rows * width)
+            for k in 0..<graph[index].shape.elementCount {
+                let row = min(max(Int(nearest: places[k]), 0), rows - 1)
+                for j in 0..<width { out[row * width + j] += source[k * width + j] }
             }
         }
     }

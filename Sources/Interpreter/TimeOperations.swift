@@ -1,6 +1,6 @@
 import RecStream
 
-/// Operations that look at other steps than the present one.
+/// Operations that look at other steps than the present one, or at other sequences.
 extension Evaluation {
     func delay(_ operand: ValueID, _ offsets: [Int], _ initial: ValueID?, to id: ValueID) {
         let out = memory.row(id)
@@ -15,6 +15,19 @@ extension Evaluation {
             source += offset * memory.stride(of: operand, along: axis)
         }
         out.update(from: source, count: width)
+    }
+
+    func overBatch(_ operand: ValueID, to id: ValueID) {
+        let out = memory.row(id)
+        let width = memory.width(of: id)
+        let present = memory.sequence
+        out.update(repeating: 0, count: width)
+        for sequence in 0..<memory.batch {
+            memory.sequence = sequence
+            let source = memory.row(operand)
+            for k in 0..<width { out[k] += source[k] }
+        }
+        memory.sequence = present
     }
 
     /// Of no steps: sum, first and last are 0, the mean is 0/0, the largest −∞, the smallest ∞.

@@ -335,7 +335,7 @@ struct Lowering {
             graph.requirements.append(full)
         }
         if isMain {
-            graph.outputs = outputs(model.outputs, lowered)
+            for output in outputs(model.outputs, lowered) { graph.outputs.append(perSequence(output)) }
             graph.losses = outputs(model.losses, lowered)
         }
     }
@@ -344,6 +344,15 @@ struct Lowering {
         typed.compactMap { output in
             lowered[output.value.index].map { StreamGraph.Output(name: output.name, value: $0, span: output.span) }
         }
+    }
+
+    /// An output is given for each sequence, also where it is the same for all; not so the results of an operator.
+    private mutating func perSequence(_ output: StreamGraph.Output) -> StreamGraph.Output {
+        var value = graph[output.value]
+        guard !value.variance.batch, !graph.axes.isEmpty else { return output }
+        value.operation = .rename(output.value)
+        value.variance = .once
+        return StreamGraph.Output(name: output.name, value: graph.add(value), span: output.span)
     }
 
     /// The graph in order, without values that nothing needs.
@@ -359,9 +368,9 @@ extension Operation {
     fileprivate var isElementwiseInVariance: Bool {
         switch self {
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather:
+            .gather, .scatter:
             true
-        case .input, .parameter, .constant, .delay, .overTime: false
+        case .input, .parameter, .constant, .delay, .overTime, .overBatch: false
         }
     }
 }

@@ -23,21 +23,28 @@ public struct Benchmark: Sendable {
     /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
     public var streamSeconds: Double?
 
-    /// - Parameter ranges: inputs by name that are uniform in a range. Other numbers are normal with a deviation of 0.5, other
-    ///   whole numbers 0.
+    /// - Parameters:
+    ///   - ranges: inputs by name that are uniform in a range. Other numbers are normal with a deviation of 0.5, other whole
+    ///     numbers 0.
+    ///   - withGradients: times the results and all gradients in one run.
     public init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
-        ranges: [String: ClosedRange<Double>] = [:], forcing forms: [String: PlanForm] = [:], leastSeconds: Double = 0.5
+        ranges: [String: ClosedRange<Double>] = [:], withGradients: Bool = false, forcing forms: [String: PlanForm] = [:],
+        leastSeconds: Double = 0.5
     ) throws {
-        let extents = model.graph.axes.map { $0.length ?? length }
+        let gradients = withGradients ? try GradientModel(model) : nil
+        let graph = gradients?.graph ?? model.graph
+        let extents = graph.axes.map { $0.length ?? length }
         try model.checkMemory(batch: batch, extents: extents)
         let data = ModelData(
-            inputs: try GeneratedInputs(ranges: ranges).tensors(for: model.graph, batch: batch, extents: extents),
+            inputs: try GeneratedInputs(ranges: ranges).tensors(for: graph, batch: batch, extents: extents),
             parameters: model.initialParameters(seed: 1))
         var bytes = data.inputs.values.reduce(0) { $0 + Double($1.count * precision.byteCount) }
-        let bound = try BoundData(data, for: model.graph)
+        let bound = try BoundData(data, for: graph)
         let clock = ContinuousClock()
-        let runner = try Runner(model, precision: precision, parameters: bound.parameters, forcing: forms)
+        let runner =
+            try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms) }
+            ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
         let scans = try runner.choice.choose(work)
         let start = clock.now
@@ -50,19 +57,26 @@ public struct Benchmark: Sendable {
         for (name, tensor) in bound.inputs where precision == .f64 && tensor.type == .f32 {
             resident.inputs[name] = Tensor(tensor.doubles(), shape: tensor.shape)
         }
-        _ = model.run(resident, on: compiled, pool: pool)
+        func run() {
+            if let gradients {
+                _ = gradients.run(resident, on: compiled, pool: pool)
+            } else {
+                _ = model.run(resident, on: compiled, pool: pool)
+            }
+        }
+        run()
         var times: [Double] = []
         var total = 0.0
         while times.count < 3 || (total < leastSeconds && times.count < 2000) {
-            let elapsed = clock.measure { _ = model.run(resident, on: compiled, pool: pool) }
+            let elapsed = clock.measure(run)
             let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
             times.append(seconds)
             total += seconds
         }
         times.sort()
-        for output in model.graph.outputs {
-            let value = model.graph[output.value]
-            var count = batch * value.shape.elementCount
+        for output in graph.outputs {
+            let value = graph[output.value]
+            var count = (value.variance.batch ? batch : 1) * value.shape.elementCount
             for (k, extent) in extents.enumerated() where value.variance.varies(over: k) { count *= extent }
             bytes += Double(count * precision.byteCount)
         }

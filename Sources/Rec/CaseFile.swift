@@ -2,14 +2,16 @@ import RecSource
 import RecTensors
 
 /// A file with data for a model, and perhaps with the results they should give: tensors `input.NAME`, `once.NAME`,
-/// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`.
+/// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`, `cotangent.NAME`, `grad.NAME`.
 public struct CaseFile: Sendable {
     public var data = ModelData()
     public var outputs: [NamedTensor] = []
     public var losses: [NamedTensor] = []
     public var finalStates: [NamedTensor] = []
-    /// Expected gradients, which this version does not compute.
-    public var gradients: [String] = []
+    /// Expected gradients: of the losses, or of `sum(output * cotangent)` where the file has cotangents.
+    public var gradients: [NamedTensor] = []
+    /// By output; for the last value of a state by `final.STATE`.
+    public var cotangents: [String: Tensor] = [:]
     /// Dims that the file's metadata give (`dims: "D=5,H=7"`).
     public var dims: [String: Int] = [:]
 
@@ -31,7 +33,8 @@ public struct CaseFile: Sendable {
             case "output": outputs.append(tensor)
             case "loss": losses.append(tensor)
             case "final": finalStates.append(tensor)
-            case "grad": gradients.append(name)
+            case "grad": gradients.append(tensor)
+            case "cotangent": cotangents[name] = item.tensor
             default: break
             }
         }

@@ -41,18 +41,44 @@ extension Model {
         case .tree: return Array(program.treeText.utf8)
         case .typed: return Array(typed.text.utf8)
         case .graph: return Array(graph.text.utf8)
-        case .facts:
-            var text = ""
-            for facts in recurrences(of: Pipeline.prepare(graph), text: program.sources.text(of:)) {
-                text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.kind), \(facts.transitionDescription)\n"
-                for line in facts.step { text += "  \(line)\n" }
-                if let reason = facts.notAffine { text += "  \(reason.text): \(reason.conclusion)\n" }
-            }
-            return Array((text.isEmpty ? "no recurrence\n" : text).utf8)
-        case .plan: return Array(try plan(forcing: forms).text.utf8)
-        case .llvm: return try CompiledPlan.listing(.llvm, of: plan(forcing: forms), precision: precision)
-        case .asm: return try CompiledPlan.listing(.assembly, of: plan(forcing: forms), precision: precision)
-        case .object: return try CompiledPlan.listing(.object, of: plan(forcing: forms), precision: precision)
+        case .facts: return Array(graph.factsText(program.sources.text(of:)).utf8)
+        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision)
         }
+    }
+}
+
+extension GradientModel {
+    /// The same of the model's gradients; the tree and the typed program are the model's.
+    public func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
+        switch stage {
+        case .tree, .typed: return try model.emitted(stage)
+        case .graph: return Array(graph.text.utf8)
+        case .facts: return Array(graph.factsText(model.program.sources.text(of:)).utf8)
+        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision)
+        }
+    }
+}
+
+extension Plan {
+    fileprivate func emitted(_ stage: EmittedStage, _ precision: Precision) throws -> [UInt8] {
+        switch stage {
+        case .llvm: try CompiledPlan.listing(.llvm, of: self, precision: precision)
+        case .asm: try CompiledPlan.listing(.assembly, of: self, precision: precision)
+        case .object: try CompiledPlan.listing(.object, of: self, precision: precision)
+        case .plan, .tree, .typed, .graph, .facts: Array(text.utf8)
+        }
+    }
+}
+
+extension StreamGraph {
+    /// What each recurrence is; `source` gives the text of a place.
+    fileprivate func factsText(_ source: @escaping (SourceSpan) -> String?) -> String {
+        var text = ""
+        for facts in recurrences(of: Pipeline.prepare(self), text: source) {
+            text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.kind), \(facts.transitionDescription)\n"
+            for line in facts.step { text += "  \(line)\n" }
+            if let reason = facts.notAffine { text += "  \(reason.text): \(reason.conclusion)\n" }
+        }
+        return text.isEmpty ? "no recurrence\n" : text
     }
 }

@@ -10,6 +10,13 @@ public enum Engine: Hashable, Sendable {
     /// Machine code.
     case compiled(Precision)
 
+    var isCompiled: Bool {
+        switch self {
+        case .interpreter: false
+        case .compiled: true
+        }
+    }
+
     public var name: String {
         switch self {
         case .interpreter: "interpreter"

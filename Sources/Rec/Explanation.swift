@@ -107,7 +107,7 @@ public struct Explanation: Sendable {
                     switch (segment.kind, stage.form) {
                     case (.sweep, .map): place = "hoisted: one matrix product for a block of steps"
                     case (.sweep, .sequential), (.sweep, .lanes), (.sweep, .registers): place = "in every step"
-                    case (.once, _), (.static, _): place = "once"
+                    case (.once, _), (.joined, _), (.static, _): place = "once"
                     }
                     return "\(product.sumCount) → \(product.columnCount)\(plan.graph[product.value].name.map { " (\($0))" } ?? ""): \(place)"
                 }

@@ -108,7 +108,7 @@ public struct Model: Sendable {
     }
 
     /// Compiled code keeps the parts of complex states apart.
-    private func joiningComplexStates(_ results: ModelResults) -> ModelResults {
+    func joiningComplexStates(_ results: ModelResults) -> ModelResults {
         guard graph.states.contains(where: { graph[$0.value].element == .complex }) else { return results }
         var joined = results
         joined.finalStates = graph.states.compactMap { state in

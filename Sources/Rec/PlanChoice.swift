@@ -19,11 +19,23 @@ public final class PlanChoice: Sendable {
     private let forced: (scans: Set<Int>, sequential: Set<Int>)
     private let known = Mutex<[Set<Int>: Plan]>([:])
 
-    public init(
+    public convenience init(
         _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil
     ) throws(DiagnosticList) {
         try checkSweeps(of: model.graph)
-        forms = PlanForms(model)
+        try self.init(PlanForms(model), forced, machine)
+    }
+
+    /// The recurrences of the backward pass are chosen for with those of the model.
+    public convenience init(
+        _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil
+    ) throws(DiagnosticList) {
+        try checkSweeps(of: gradients.graph)
+        try self.init(PlanForms(gradients), forced, machine)
+    }
+
+    private init(_ forms: PlanForms, _ forced: [String: PlanForm], _ machine: MachineProfile?) throws(DiagnosticList) {
+        self.forms = forms
         profile = Mutex(machine)
         self.forced = try forms.resolve(forced)
     }

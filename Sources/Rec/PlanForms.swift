@@ -23,8 +23,12 @@ public struct PlanForms: Sendable {
     public let recurrences: [Recurrence]
     let prepared: StreamGraph
 
-    init(_ model: Model) {
-        prepared = Pipeline.prepare(model.graph)
+    init(_ model: Model) { self.init(model.graph, of: model) }
+
+    init(_ gradients: GradientModel) { self.init(gradients.graph, of: gradients.model) }
+
+    private init(_ graph: StreamGraph, of model: Model) {
+        prepared = Pipeline.prepare(graph)
         let facts = elementaryRecurrences(of: prepared, text: model.program.sources.text(of:))
         recurrences = zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
     }

@@ -32,6 +32,17 @@ public final class Runner: Sendable {
         choice = try PlanChoice(model, forcing: forced)
     }
 
+    /// Runs a model with its gradients; see `GradientModel.run(_:on:pool:)`.
+    public init(
+        _ gradients: GradientModel, precision: Precision = .f32, parameters: [String: Tensor],
+        forcing forced: [String: PlanForm] = [:]
+    ) throws(DiagnosticList) {
+        model = gradients.model
+        self.precision = precision
+        self.parameters = parameters
+        choice = try PlanChoice(gradients, forcing: forced)
+    }
+
     /// The code that such a run takes.
     public func compiled(for work: Workload) throws -> CompiledModel {
         let scans = try choice.choose(work)

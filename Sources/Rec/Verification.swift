@@ -2,18 +2,20 @@ import RecRuntime
 import RecSource
 import RecTensors
 
-/// Results of a model held against expected ones, under every engine.
+/// Results of a model held against expected ones, under every engine, step by step and with every scan that is legal.
 public struct Verification: Sendable {
     public struct Row: Sendable {
         public var engine: Engine
-        /// The form of the recurrences that have it: sequential or scan.
-        public var form: PlanForm
-        /// `output y`, `loss nll`, `final h`
+        /// Whether every recurrence that can be a scan ran as one; else one step followed another.
+        public var usesScans = false
+        /// `output y`, `loss nll`, `final h`, `grad W`
         public var what: String
         /// `‖got − expected‖ / ‖expected‖`
         public var error: Double
         public var tolerance: Double
         public var isWithin: Bool { error <= tolerance }
+        /// `compiled f32`, `compiled f32, scans`
+        public var how: String { engine.name + (usesScans ? ", scans" : "") }
     }
 
     public var rows: [Row] = []
@@ -30,17 +32,36 @@ public struct Verification: Sendable {
         }
     }
 
+    /// The relative error allowed in gradients of an engine.
+    public static func gradientTolerance(of engine: Engine) -> Double {
+        switch engine {
+        case .interpreter, .compiled(.f64): 1e-9
+        case .compiled(.f32): 1e-4
+        }
+    }
+
     /// - Parameters:
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
     public init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
-        let forms = PlanForms(model)
-        for (engine, form) in Self.runs(engines, forms) {
-            let results = try model.run(file.data, on: engine, threads: threads, forcing: forms.all(as: form))
-            let groups = [
+        let gradients = try Self.gradients(model, file)
+        let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
+        func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {
+            (forms.model.all(as: form), forms.gradients?.all(as: form) ?? [:])
+        }
+        let isScannable = !all(.scan).model.isEmpty || !all(.scan).gradients.isEmpty
+        for (engine, usesScans) in engines.flatMap({ $0.isCompiled && isScannable ? [($0, false), ($0, true)] : [($0, false)] }) {
+            let scans = all(usesScans ? .scan : .sequential)
+            let results = try model.run(file.data, on: engine, threads: threads, forcing: scans.model)
+            var groups = [
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
                 ("final", file.finalStates, results.finalStates),
             ]
+            if let gradients {
+                let got = try gradients.run(
+                    file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: usesScans ? scans.gradients : [:])
+                groups.append(("grad", file.gradients, got.gradients))
+            }
             for (kind, expected, got) in groups {
                 for item in expected {
                     guard let result = got.first(where: { $0.name == item.name }) else {
@@ -50,21 +71,22 @@ public struct Verification: Sendable {
                     }
                     rows.append(
                         Row(
-                            engine: engine, form: form, what: "\(kind) \(item.name)",
+                            engine: engine, usesScans: usesScans, what: "\(kind) \(item.name)",
                             error: relativeError(result.tensor, item.tensor),
-                            tolerance: tolerance ?? Self.tolerance(of: engine)))
+                            tolerance: tolerance ?? (kind == "grad" ? Self.gradientTolerance(of: engine) : Self.tolerance(of: engine))))
                 }
             }
         }
     }
 
-    /// Compiled code is held against the file in every form that recurrences can have.
-    private static func runs(_ engines: [Engine], _ forms: PlanForms) -> [(Engine, PlanForm)] {
-        engines.flatMap { engine -> [(Engine, PlanForm)] in
-            switch engine {
-            case .interpreter: [(engine, .sequential)]
-            case .compiled: forms.all(as: .scan).isEmpty ? [(engine, .sequential)] : [(engine, .sequential), (engine, .scan)]
-            }
-        }
+    /// The gradients that a file expects; nil where it expects none.
+    private static func gradients(_ model: Model, _ file: CaseFile) throws(DiagnosticList) -> GradientModel? {
+        guard !file.gradients.isEmpty else { return nil }
+        var request = GradientRequest(of: model.graph)
+        if !file.cotangents.isEmpty { request.seeds = file.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
+        request.targets += model.graph.states.map { .initialState($0.name) }
+        let expected = Set(file.gradients.map { "grad.\($0.name)" })
+        request.targets.removeAll { !expected.contains($0.gradientName) }
+        return try GradientModel(model, request)
     }
 }

@@ -38,8 +38,11 @@ extension CompiledModel {
                 switch segment.kind {
                 case .static: break
                 case .once:
+                    memory.start(segment)
                     guard batch > 0 else { continue }
                     for stage in code.stages[index] { stage(memory.frame.pointer, 0, batch, 0, 1, 0, Int.max) }
+                case .joined:
+                    for stage in code.stages[index] { stage(memory.frame.pointer, 0, 1, 0, 1, 0, Int.max) }
                 case .sweep:
                     Sweep(memory, segment: index)?.run(on: pool)
                 }
@@ -56,7 +59,7 @@ extension CompiledModel {
             guard let bytes = outputs[k] else { return nil }
             let value = graph[output.value]
             if hasLengths, value.variance.varies(over: 0) { clearPadding(value, bytes.start, memory) }
-            var shape = [memory.batch]
+            var shape = value.variance.batch ? [memory.batch] : []
             for axis in graph.axes.indices where value.variance.varies(over: axis) { shape.append(memory.extents[axis]) }
             shape += value.shape.sizes
             return NamedTensor(

@@ -17,7 +17,13 @@ extension Nest {
         return nest
     }
 
-    private var positions: [Affine] { stores.map(\.position) + nodes.flatMap { $0.operation.accesses.map(\.position) } }
+    private var positions: [Affine] {
+        stores.map(\.position)
+            + nodes.flatMap { node -> [Affine] in
+                if case .position(let affine) = node.operation { return [affine] }
+                return node.operation.accesses.map(\.position)
+            }
+    }
 
     /// Whether loops `axis` and `axis + 1` can be one: moving on by one in the outer is moving on by the inner's extent.
     private func joins(_ axis: Int) -> Bool {
@@ -55,6 +61,7 @@ extension Nest {
             case .gather(var access, let index, let stride, let count):
                 access.position = moved(access.position)
                 nodes[k].operation = .gather(access, index: index, stride: stride, count: count)
+            case .position(let affine): nodes[k].operation = .position(moved(affine))
             case .reduce(let kind, let body, let variables):
                 nodes[k].operation = .reduce(kind, body, variables: variables.map { $0 > axis ? $0 - 1 : $0 })
             case .constant, .unary, .binary, .select, .length, .carried, .scanned:

@@ -31,7 +31,10 @@ public struct FlatNest: Equatable, Sendable {
             guard store.mode == .assign, isWhole(store.buffer, store.position) else { return nil }
         }
         for (id, node) in nest.nodes.enumerated() {
-            if case .gather = node.operation { return nil }
+            switch node.operation {
+            case .gather, .position: return nil
+            case .constant, .load, .unary, .binary, .select, .reduce, .length, .carried, .scanned: break
+            }
             for access in node.operation.accesses {
                 guard access.offsets.allSatisfy({ $0 == 0 }), access.fallback == nil else { return nil }
                 if isWhole(access.buffer, access.position) { continue }

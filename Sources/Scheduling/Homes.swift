@@ -64,7 +64,7 @@ struct Homes {
         case .input(let input, _): (kind, name) = (.input(name: input), input)
         case .parameter(let info): (kind, name) = (.parameter(path: info.path), info.path)
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .delay, .overTime:
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
             return
         }
         let buffer = addBuffer(
@@ -91,7 +91,7 @@ struct Homes {
         let value = graph[output.value]
         return addBuffer(
             .output(k), element: value.element, rowCount: value.shape.elementCount,
-            variance: value.variance.union(.once), name: output.name)
+            variance: value.variance, name: output.name)
     }
 
     private mutating func addRoot(_ id: ValueID) {
@@ -106,9 +106,13 @@ struct Homes {
             setCurrent(id, add(id, .accumulator(initial: kind.initial)))
             return
         }
+        if case .overBatch = graph[id].operation {
+            setCurrent(id, add(id, .accumulator(initial: 0)))
+            return
+        }
         switch placement.kinds[segment] {
         case .static: setCurrent(id, add(id, .static))
-        case .once: setCurrent(id, add(id, .once))
+        case .once, .joined: setCurrent(id, add(id, .once))
         case .sweep(_, let order): addStreamRoot(id, order: order, outputs: outputs)
         }
     }
@@ -173,7 +177,9 @@ struct Homes {
             let ring = Ring(delays: ringDelays, initial: ringInitial.flatMap { current[$0]?.buffer }, order: order.loops.map(\.axis))
             let buffer = add(id, .ring(ring))
             for reader in ringReaders { delayed[reader] = written[id]?.last }
-            current[id] = written[id]?.last
+            // A product writes the rows of sequences that have ended, too; those of a ring must stay as they are, and are
+            // copied from elsewhere.
+            if staging.products[id] == nil { current[id] = written[id]?.last }
             rings[id] = buffer
         }
         if fullNeeded {
@@ -211,7 +217,7 @@ struct Homes {
             switch graph[user].operation {
             case .reshape, .gather, .delay: true
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename,
-                .slice, .concat, .pad, .window, .overTime:
+                .slice, .concat, .pad, .window, .scatter, .overTime, .overBatch:
                 false
             }
         }
@@ -231,7 +237,7 @@ struct Homes {
                 position = next.compactMap { $0 }
                 operands = [a]
             case .input, .parameter, .constant, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
-                .delay, .overTime:
+                .scatter, .delay, .overTime, .overBatch:
                 return identity
             }
             // Follow the operand that has all the axes.
@@ -253,8 +259,8 @@ struct Homes {
         case .broadcast(let a, let from): return from.allSatisfy { $0 != nil } && leadsToProduct(a, rank: rank)
         case .binary(_, let a, let b), .select(_, let a, let b):
             return leadsToProduct(a, rank: rank) || leadsToProduct(b, rank: rank)
-        case .input, .parameter, .constant, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .delay,
-            .overTime:
+        case .input, .parameter, .constant, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
+            .delay, .overTime, .overBatch:
             return false
         }
     }

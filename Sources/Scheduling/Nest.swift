@@ -46,6 +46,7 @@ public struct Nest: Equatable, Sendable {
         for node in nodes {
             var bits = node.operation.operands.reduce(0) { $0 | result[$1] }
             for access in node.operation.accesses { for term in access.position.terms { bits |= 1 << UInt64(term.variable) } }
+            if case .position(let affine) = node.operation { for term in affine.terms { bits |= 1 << UInt64(term.variable) } }
             // A carry has a value of its own for each element.
             if node.operation.isOfState { for v in domain.indices { bits |= 1 << UInt64(v) } }
             if case .reduce(_, _, let variables) = node.operation { for v in variables { bits &= ~(1 << UInt64(v)) } }
@@ -75,6 +76,8 @@ public indirect enum NodeOperation: Hashable, Sendable {
     case binary(BinaryOperator, Nest.NodeID, Nest.NodeID)
     case select(Nest.NodeID, Nest.NodeID, Nest.NodeID)
     case reduce(ReduceKind, Nest.NodeID, variables: [Int])
+    /// The value of loop variables as an int.
+    case position(Affine)
     /// The number of steps of this sequence along an axis.
     case length(axis: Int)
     /// In a lane loop: the value of a carry `distance` steps ago.
@@ -86,13 +89,13 @@ public indirect enum NodeOperation: Hashable, Sendable {
     public var isOfState: Bool {
         switch self {
         case .carried, .scanned: true
-        case .constant, .load, .gather, .unary, .binary, .select, .reduce, .length: false
+        case .constant, .position, .load, .gather, .unary, .binary, .select, .reduce, .length: false
         }
     }
 
     public var operands: [Nest.NodeID] {
         switch self {
-        case .constant, .load, .length, .carried, .scanned: []
+        case .constant, .load, .position, .length, .carried, .scanned: []
         case .gather(_, let index, _, _): [index]
         case .unary(_, let a), .reduce(_, let a, _): [a]
         case .binary(_, let a, let b): [a, b]
@@ -103,7 +106,7 @@ public indirect enum NodeOperation: Hashable, Sendable {
     public var accesses: [Access] {
         switch self {
         case .load(let access), .gather(let access, _, _, _): [access]
-        case .constant, .unary, .binary, .select, .reduce, .length, .carried, .scanned: []
+        case .constant, .unary, .binary, .select, .reduce, .position, .length, .carried, .scanned: []
         }
     }
 }

@@ -101,8 +101,8 @@ struct NestBuilder {
                 offsets: [Int](repeating: 0, count: graph.axes.count))
         case .delay(let a, let offsets, let initial):
             return homes.delayed[value].map { access($0, index, offsets: offsets, fallback: fallback(for: $0, initial, of: a)) }
-        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather,
-            .overTime:
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather, .scatter,
+            .overTime, .overBatch:
             return nil
         }
     }
@@ -169,13 +169,15 @@ struct NestBuilder {
             return reshaped(a, position: .linear(index, strides: graph[value].shape.strides))
         case .gather(let table, let at):
             return gathered(table, at, index, element)
+        case .scatter(let updates, let at, let count):
+            return scattered(updates, at, count, index, element)
         case .delay(let a, let offsets, let initial):
             return delayed(value, a, offsets, initial, index)
         case .contract(let contraction):
             return contracted(contraction, at: index)
         case .reduce(let kind, let a, let axes):
             return reduced(kind, a, axes, at: index)
-        case .input, .parameter, .concat, .pad, .overTime:
+        case .input, .parameter, .concat, .pad, .overTime, .overBatch:
             // Always in memory: inputs and parameters have homes, the others are roots computed by items of their own.
             preconditionFailure("\(graph[value].operation) has no home")
         }
@@ -203,6 +205,21 @@ struct NestBuilder {
                 access(home, [Affine()] + index.dropFirst(rank)), index: row, stride: home.strides[0],
                 count: graph[table].shape[0].size),
             element)
+    }
+
+    /// Each row looks at all places: what a place gives to another row counts as zero.
+    private mutating func scattered(
+        _ updates: ValueID, _ at: ValueID, _ count: Int, _ index: [Affine], _ element: ElementType
+    ) -> Nest.NodeID {
+        let variables = graph[at].shape.map { fresh($0.size) }
+        let places = variables.map(Affine.variable)
+        let given = evaluate(at, at: places)
+        let least = add(.binary(.max, given, add(.constant(.int(0)), .int)), .int)
+        let row = add(.binary(.min, least, add(.constant(.int(count - 1)), .int)), .int)
+        let isHere = add(.binary(.equal, row, add(.position(index[0]), .int)), .bool)
+        let update = evaluate(updates, at: places + index.dropFirst())
+        let share = add(.select(isHere, update, add(.constant(element == .int ? .int(0) : .real(0)), element)), element)
+        return variables.isEmpty ? share : add(.reduce(.sum, share, variables: variables), element)
     }
 
     private mutating func delayed(_ delay: ValueID, _ a: ValueID, _ offsets: [Int], _ initial: ValueID?, _ index: [Affine]) -> Nest.NodeID {

@@ -12,6 +12,8 @@ struct Placement {
     var segment: [Int?]
 
     private let graph: StreamGraph
+    /// Values that vary over nothing, and yet are not known before a run.
+    private let isOfRun: [Bool]
 
     /// What a value asks of the segment it is placed in, because of one operand.
     private struct Need {
@@ -24,6 +26,7 @@ struct Placement {
 
     init(_ graph: StreamGraph, components: [Component]) {
         self.graph = graph
+        isOfRun = graph.isOfRun
         segment = [Int?](repeating: nil, count: graph.values.count)
         for component in components { place(component) }
         sinkInputMaps(components)
@@ -41,14 +44,18 @@ struct Placement {
         switch graph[first].operation {
         case .input, .parameter, .constant: return
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather, .delay, .overTime: break
+            .gather, .scatter, .delay, .overTime, .overBatch: break
         }
         let needs = needs(of: component)
         let axes = Self.loopAxes(first, in: graph)
         let wanted: Segment.Kind
         var delays: [[Int]] = []
         if axes.isEmpty {
-            wanted = graph[first].variance.isStatic ? .static : .once
+            if case .overBatch = graph[first].operation {
+                wanted = .once
+            } else {
+                wanted = !graph[first].variance.isStatic ? .once : isOfRun[first.index] ? .joined : .static
+            }
         } else {
             delays = recurrentDelays(component)
             wanted = .sweep(axes: axes, order: LoopOrder.admitting(delays, axes: axes) ?? .forward(axes: axes))
@@ -65,8 +72,13 @@ struct Placement {
                 guard !component.members.contains(operand), let at = segment[operand.index] else { return nil }
                 var delay: [Int]?
                 if case .delay(_, let offsets, _) = operation, position == 0 { delay = offsets }
-                var isStrict = false
-                if case .overTime = graph[operand].operation { isStrict = true }
+                let isStrict: Bool
+                switch graph[operand].operation {
+                case .overTime, .overBatch: isStrict = true
+                case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename,
+                    .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay:
+                    isStrict = false
+                }
                 return Need(segment: at, isStrict: isStrict, delay: delay)
             }
         }
@@ -82,10 +94,10 @@ struct Placement {
 
     private func admits(_ index: Int, wanted: Segment.Kind, delays: [[Int]], needs: [Need]) -> Bool {
         switch (kinds[index], wanted) {
-        case (.static, .static), (.once, .once): break
+        case (.static, .static), (.once, .once), (.joined, .joined): break
         case (.sweep(let axes, let order), .sweep(let wantedAxes, _)):
             guard axes == wantedAxes, delays.allSatisfy(order.reachesBack) else { return false }
-        case (.static, _), (.once, _), (.sweep, _): return false
+        case (.static, _), (.once, _), (.joined, _), (.sweep, _): return false
         }
         return needs.allSatisfy { need in
             if need.segment != index { return need.segment < index }
@@ -124,5 +136,19 @@ struct Placement {
             }
             if !isDelayed { segment[value.index] = target }
         }
+    }
+}
+
+extension StreamGraph {
+    /// For each value whether it varies over nothing, and yet follows from a sum over the batch or is a result of a run.
+    fileprivate var isOfRun: [Bool] {
+        let results = Set(outputs.map(\.value))
+        var isOfRun = [Bool](repeating: false, count: values.count)
+        for id in ids where self[id].variance.isStatic {
+            var isSum = false
+            if case .overBatch = self[id].operation { isSum = true }
+            isOfRun[id.index] = isSum || results.contains(id) || self[id].operation.operands.contains { isOfRun[$0.index] }
+        }
+        return isOfRun
     }
 }

@@ -27,6 +27,8 @@ public struct Segment: Equatable, Sendable {
         case `static`
         /// Once for each sequence.
         case once
+        /// Once for a run, from what was summed over its sequences.
+        case joined
         /// Over the steps, in blocks; `order` is the order of sequential stages in it.
         case sweep(axes: [Int], order: LoopOrder)
     }

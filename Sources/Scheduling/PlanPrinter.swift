@@ -18,6 +18,7 @@ extension Plan {
         switch kind {
         case .static: "static: once for a set of parameters"
         case .once: "once: for each sequence"
+        case .joined: "joined: once, from sums over the batch"
         case .sweep(let axes, let order):
             "sweep over "
                 + order.loops.map { "\(graph.axes[$0.axis].name)\($0.isReversed ? " backward" : "")" }.joined(separator: ", then ")

@@ -20,23 +20,25 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
     func isLeaf(_ id: ValueID) -> Bool {
         switch result[id].operation {
         // A mean over time lies in memory as a sum.
-        case .input, .parameter, .constant, .overTime: true
+        case .input, .parameter, .constant, .overTime, .overBatch: true
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather, .delay:
+            .gather, .scatter, .delay:
             false
         }
+    }
+    func copy(_ id: ValueID, _ variance: Variance) -> ValueID {
+        var value = result[id]
+        value.operation = .rename(id)
+        value.variance = variance
+        return result.add(value)
     }
     func own(_ id: ValueID, varyingOver least: Variance = .none) -> ValueID {
         let variance = result[id].variance.union(least)
         guard isLeaf(id) || variance != result[id].variance else { return id }
         let key = Copy(value: id, variance: variance)
-        if let copy = copies[key] { return copy }
-        var value = result[id]
-        value.operation = .rename(id)
-        value.variance = variance
-        let copy = result.add(value)
-        copies[key] = copy
-        return copy
+        let new = copies[key] ?? copy(id, variance)
+        copies[key] = new
+        return new
     }
 
     var delays: [ValueID] = []
@@ -70,7 +72,9 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
     }
     let all = Variance(batch: true, axes: UInt8((1 << graph.axes.count) - 1))
     for k in graph.outputs.indices {
-        result.outputs[k].value = own(renamed[graph.outputs[k].value] ?? graph.outputs[k].value, varyingOver: .once)
+        let value = renamed[graph.outputs[k].value] ?? graph.outputs[k].value
+        // What varies over nothing is there before a run, but its copy in the results is not.
+        result.outputs[k].value = result[value].variance.isStatic ? copy(value, .none) : own(value)
     }
     for k in graph.losses.indices {
         result.losses[k].value = own(renamed[graph.losses[k].value] ?? graph.losses[k].value, varyingOver: .once)

@@ -29,6 +29,8 @@ struct ProductShape: Equatable {
         else { return nil }
         let leftIsStatic = graph[contraction.left].variance.isStatic
         guard leftIsStatic || graph[contraction.right].variance.isStatic else { return nil }
+        // Weights are packed before a run.
+        guard !graph.followsFromBatch(leftIsStatic ? contraction.left : contraction.right) else { return nil }
         input = leftIsStatic ? contraction.right : contraction.left
         weight = leftIsStatic ? contraction.left : contraction.right
         inputLabels = leftIsStatic ? contraction.rightLabels : contraction.leftLabels
@@ -43,5 +45,18 @@ struct ProductShape: Equatable {
         columns = weightLabels.filter { !inInput.contains($0) }
         let columnCount = columns.reduce(1) { $0 * graph[weight].shape[weightLabels.firstIndex(of: $1) ?? 0].size }
         guard !sums.isEmpty, sums.count <= Self.mostSums, columnCount >= Self.fewestColumns else { return nil }
+    }
+}
+
+extension StreamGraph {
+    /// Whether a value that varies over nothing follows from a sum over the batch.
+    fileprivate func followsFromBatch(_ id: ValueID) -> Bool {
+        var waiting = [id]
+        var seen: Set<ValueID> = [id]
+        while let next = waiting.popLast() {
+            if case .overBatch = self[next].operation { return true }
+            for operand in self[next].operation.operands where seen.insert(operand).inserted { waiting.append(operand) }
+        }
+        return false
     }
 }

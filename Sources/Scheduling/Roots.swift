@@ -32,7 +32,7 @@ struct Roots {
                 .window(let operand, _, _):
                 if costs.isDear[operand.index] { mark(operand) }
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice,
-                .concat, .pad, .overTime:
+                .concat, .pad, .scatter, .overTime, .overBatch:
                 break
             }
         }
@@ -65,7 +65,7 @@ struct Roots {
             switch graph[id].operation {
             case .input, .parameter, .constant: isRoot[id.index] = false
             case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .delay, .overTime:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
                 break
             }
         }
@@ -87,7 +87,7 @@ struct Roots {
                 .window(let operand, _, _), .reshape(let operand):
                 id = operand
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather,
-                .delay, .overTime:
+                .scatter, .delay, .overTime, .overBatch:
                 return id
             }
         }

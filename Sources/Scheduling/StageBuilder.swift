@@ -64,7 +64,7 @@ struct StageBuilder {
                     computing: root)
             }
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-            .slice, .window, .gather, .delay, .overTime:
+            .slice, .window, .gather, .scatter, .delay, .overTime, .overBatch:
             join(root)
         }
     }
@@ -137,6 +137,10 @@ struct StageBuilder {
         if case .overTime(let kind, let operand, let axis) = builder.graph[root].operation {
             node = builder.evaluate(operand, at: index)
             mode = .accumulate(kind, axis: axis)
+        } else if case .overBatch(let operand) = builder.graph[root].operation {
+            // Its one row is the same for all sequences, which come one after another.
+            node = builder.evaluate(operand, at: index)
+            mode = .accumulate(.sum, axis: 0)
         } else {
             node = builder.evaluate(root, at: index)
         }

@@ -144,11 +144,11 @@ extension Operation {
     var isPointwise: Bool {
         switch self {
         case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename, .slice, .window, .gather,
-            .delay:
+            .scatter, .delay:
             true
         case .contract(let contraction):
             Set(contraction.leftLabels).union(contraction.rightLabels) == Set(contraction.resultLabels)
-        case .reduce, .reshape, .concat, .pad, .overTime: false
+        case .reduce, .reshape, .concat, .pad, .overTime, .overBatch: false
         }
     }
 }
@@ -187,7 +187,7 @@ struct InlineCost {
                 false
             }
         case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .delay, .overTime:
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
             false
         }
     }

@@ -173,7 +173,12 @@ private struct ComplexSplit {
                 add(.gather(table: real(table), index: real(index)), like: id),
                 add(.gather(table: imaginary(table), index: real(index)), like: id)
             )
-        case .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .overTime:
+        case .scatter(let updates, let index, let count):
+            return (
+                add(.scatter(real(updates), index: real(index), count: count), like: id),
+                add(.scatter(imaginary(updates), index: real(index), count: count), like: id)
+            )
+        case .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .overTime, .overBatch:
             return (add(operation.mapOperands { real($0) }, like: id), add(operation.mapOperands { imaginary($0) }, like: id))
         }
     }
@@ -245,7 +250,7 @@ private struct ComplexSplit {
         case .delay(let operand, let offsets, let initial):
             return delay(operand, offsets, initial.map { real($0) }, isImaginary: false, like: id)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-            .slice, .concat, .pad, .window, .gather, .overTime:
+            .slice, .concat, .pad, .window, .gather, .scatter, .overTime, .overBatch:
             var same = value
             same.operation = value.operation.mapOperands { real($0) }
             return result.add(same)
@@ -263,7 +268,9 @@ private struct ComplexSplit {
     /// `|z|`, scaled by the larger part so that no square overflows.
     private mutating func magnitude(_ a: ValueID, _ id: ValueID) -> ValueID {
         let (x, y) = (unary(.abs, real(a), like: id), unary(.abs, imaginary(a), like: id))
-        let (large, small) = (binary(.max, x, y, like: id), binary(.min, x, y, like: id))
+        // A choice, rather than max and min: both parts keep their share of the gradient where they are equal.
+        let isFirst = add(.binary(.greaterOrEqual, x, y), like: id)
+        let (large, small) = (add(.select(isFirst, then: x, otherwise: y), like: id), add(.select(isFirst, then: y, otherwise: x), like: id))
         let one = constant(1, like: id)
         // Nothing to scale by: 0, or ∞.
         let isSpecial = binary(.equal, large, binary(.add, large, large, like: id), like: id)

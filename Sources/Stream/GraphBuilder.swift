@@ -1,8 +1,12 @@
+import RecSource
+
 /// Builds a graph value by value; types follow from the operands.
 ///
 /// Operations that cannot stand in a graph are mistakes of the caller and trap, with what the verifier would say.
 public struct GraphBuilder {
     public private(set) var graph: StreamGraph
+    /// The place in the source of what is added.
+    public var span: SourceSpan?
 
     /// A graph over `t`, or over other axes.
     public init(_ name: String = "G", axes: [StreamAxis] = [StreamAxis(name: "t")]) {
@@ -17,7 +21,9 @@ public struct GraphBuilder {
     /// Adds a value whose type follows from its operands and `proposed`, as `StreamGraph.inferredType` says.
     public mutating func add(_ operation: Operation, proposing proposed: ValueType, name: String? = nil) -> ValueID {
         do {
-            return graph.add(Value(operation, try graph.inferredType(of: operation, proposing: proposed), name: name))
+            var value = Value(operation, try graph.inferredType(of: operation, proposing: proposed), name: name)
+            value.span = span
+            return graph.add(value)
         } catch { preconditionFailure("\(operation): \(error)") }
     }
 
@@ -163,6 +169,12 @@ public struct GraphBuilder {
         return add(.gather(table: table, index: index), proposing: ValueType(.real, shape, .none))
     }
 
+    /// The transpose of `gather`: `count` rows, to which those of `updates` are added; the new axis is called `name`.
+    public mutating func scatter(_ updates: ValueID, _ index: ValueID, count: Int, named name: String? = nil) -> ValueID {
+        let shape = [Dim(name ?? "\(count)", count)] + graph[updates].shape.dropFirst(graph[index].shape.count)
+        return add(.scatter(updates, index: index, count: count), proposing: ValueType(.real, shape, .none))
+    }
+
     // MARK: Time
 
     public mutating func delay(_ a: ValueID, _ offsets: Int..., from initial: ValueID? = nil) -> ValueID {
@@ -173,9 +185,15 @@ public struct GraphBuilder {
     public mutating func delay(
         ofLater type: ElementType = .real, _ shape: Shape = [], _ offsets: [Int] = [-1], from initial: ValueID? = nil
     ) -> ValueID {
+        delay(ofLater: ValueType(type, shape, .all(of: graph)), offsets, from: initial)
+    }
+
+    /// The same for a value that varies over what `type` says.
+    public mutating func delay(ofLater type: ValueType, _ offsets: [Int], from initial: ValueID? = nil) -> ValueID {
         let own = ValueID(graph.values.count)
-        let type = ValueType(type, shape, .all(of: graph))
-        return graph.add(Value(.delay(own, offsets: offsets, initial: initial), type))
+        var value = Value(.delay(own, offsets: offsets, initial: initial), type)
+        value.span = span
+        return graph.add(value)
     }
 
     /// Says what a delay of a later value looks at.
@@ -189,6 +207,9 @@ public struct GraphBuilder {
     public mutating func overTime(_ kind: TimeReduceKind, _ a: ValueID, axis: Int = 0) -> ValueID {
         add(.overTime(kind, a, axis: axis))
     }
+
+    /// The sum over all sequences of a value given once per sequence.
+    public mutating func overBatch(_ a: ValueID) -> ValueID { add(.overBatch(a)) }
 
     // MARK: Results
 

@@ -10,6 +10,20 @@ public indirect enum LoopNest: Hashable, Sendable {
     case impossible([ValueID])
 }
 
+extension LoopNest {
+    /// The values computed from the last step to the first.
+    public var reversedValues: Set<ValueID> {
+        switch self {
+        case .value, .impossible: []
+        case .loop(let loop, let body):
+            body.reduce(into: Set<ValueID>()) { values, inner in
+                if loop.isReversed, case .value(let id, _) = inner { values.insert(id) }
+                values.formUnion(inner.reversedValues)
+            }
+        }
+    }
+}
+
 extension StreamGraph {
     /// Every value once, each after what it depends on.
     ///
@@ -54,7 +68,7 @@ extension StreamGraph {
             case .overTime(_, let operand, let axis) where members.contains(operand):
                 whole.insert(axis)
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-                .slice, .concat, .pad, .window, .gather, .delay, .overTime:
+                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
                 break
             }
         }

@@ -87,7 +87,7 @@ public struct ParameterInfo: Hashable, Sendable {
     }
 }
 
-/// What a value is. Everything acts on one step at a time, but for `delay` and `overTime`.
+/// What a value is. Everything acts on one step of one sequence at a time, but for `delay`, `overTime` and `overBatch`.
 ///
 /// Shapes are explicit: element-wise operands have the result's shape (a `broadcast` stands where the program lines
 /// operands up by name). The result's shape, element type and variance stand in `Value`.
@@ -119,11 +119,17 @@ public enum Operation: Hashable, Sendable {
     /// Rows of `table` (its first axis) at an int `index` of any shape: result shape = index shape + table shape without its first axis.
     /// Indices outside are clamped to the table.
     case gather(table: ValueID, index: ValueID)
+    /// The transpose of `gather`: a table of `count` rows in which each row of `updates` is added to the row at its int
+    /// `index`; indices outside are clamped. `updates` has the index's shape and then that of a row, the result `count`
+    /// and then that of a row.
+    case scatter(ValueID, index: ValueID, count: Int)
     /// The value `offsets[k]` steps away along axis `k` (−1: one step back). Where that lies outside the sequence:
     /// `initial`, a value without axes, or zero.
     case delay(ValueID, offsets: [Int], initial: ValueID?)
     /// Over a whole axis: the result no longer varies over it. With sequences of different length, over each one's own.
     case overTime(TimeReduceKind, ValueID, axis: Int)
+    /// The sum over all sequences of a value given once per sequence; the result varies over nothing.
+    case overBatch(ValueID)
 }
 
 extension Operation {
@@ -132,12 +138,13 @@ extension Operation {
         switch self {
         case .input, .parameter, .constant: []
         case .unary(_, let a), .reduce(_, let a, _), .broadcast(let a, _), .rename(let a), .reshape(let a),
-            .slice(let a, _, _, _), .pad(let a, _, _, _, _), .window(let a, _, _), .overTime(_, let a, _): [a]
+            .slice(let a, _, _, _), .pad(let a, _, _, _, _), .window(let a, _, _), .overTime(_, let a, _), .overBatch(let a): [a]
         case .binary(_, let a, let b): [a, b]
         case .select(let c, let a, let b): [c, a, b]
         case .contract(let c): [c.left, c.right]
         case .concat(let parts, _): parts
         case .gather(let table, let index): [table, index]
+        case .scatter(let updates, let index, _): [updates, index]
         case .delay(let a, _, let initial): initial.map { [a, $0] } ?? [a]
         }
     }
@@ -171,8 +178,10 @@ extension Operation {
             .pad(rename(a), axis: axis, before: before, after: after, mode: mode)
         case .window(let a, let axis, let stride): .window(rename(a), axis: axis, stride: stride)
         case .gather(let table, let index): .gather(table: rename(table), index: rename(index))
+        case .scatter(let updates, let index, let count): .scatter(rename(updates), index: rename(index), count: count)
         case .delay(let a, let offsets, let initial): .delay(rename(a), offsets: offsets, initial: initial.map(rename))
         case .overTime(let kind, let a, let axis): .overTime(kind, rename(a), axis: axis)
+        case .overBatch(let a): .overBatch(rename(a))
         }
     }
 }

@@ -35,7 +35,7 @@ extension StreamGraph {
             switch self[id].operation {
             case .input, .parameter: true
             case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .delay, .overTime:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
                 false
             }
         }

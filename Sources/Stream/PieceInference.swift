@@ -1,6 +1,11 @@
 /// Types of the operations that cut and join.
 extension StreamGraph {
     func pieceElement(of operation: Operation) throws(TypeFault) -> ElementType {
+        if case .scatter(let updates, let index, _) = operation {
+            guard self[index].element == .int else { throw TypeFault("the index \(index) is no int") }
+            guard self[updates].element != .bool else { throw TypeFault("bools are not added up") }
+            return self[updates].element
+        }
         if case .gather(let table, let index) = operation {
             guard self[index].element == .int else { throw TypeFault("the index \(index) is no int") }
             return self[table].element
@@ -61,8 +66,17 @@ extension StreamGraph {
             let shape = self[index].shape + self[table].shape.dropFirst()
             guard shape.sizes == proposed.sizes else { throw TypeFault("rows of \(self[table].type) are not \(proposed.sizes)") }
             return proposed
+        case .scatter(let updates, let index, let count):
+            let (shape, places) = (self[updates].shape, self[index].shape)
+            guard count >= 1, shape.sizes.prefix(places.count).elementsEqual(places.sizes) else {
+                throw TypeFault("\(updates) is \(self[updates].type), \(index) is \(self[index].type), and there are \(count) rows")
+            }
+            guard proposed.sizes == [count] + shape.sizes.dropFirst(places.count) else {
+                throw TypeFault("\(count) rows of \(self[updates].type) are not \(proposed.sizes)")
+            }
+            return proposed
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-            .delay, .overTime:
+            .delay, .overTime, .overBatch:
             return proposed
         }
     }

@@ -53,7 +53,8 @@ public struct StreamGraph: Equatable, Sendable {
         }
     }
 
-    /// An output, or a loss: a loss has no axes and no shape, and its number is the mean over the batch.
+    /// An output, or a loss. The tensor of an output has the batch and axes that its value varies over, and then its shape;
+    /// a loss has no axes and no shape, and its number is the mean over the batch.
     public struct Output: Equatable, Sendable {
         public var name: String
         public var value: ValueID

@@ -297,6 +297,12 @@ private struct GraphTextParser {
             let table = try id()
             try expect(",")
             return .gather(table: table, index: try id())
+        case "scatter":
+            let updates = try id()
+            try expect(",")
+            let index = try id()
+            try expect("to")
+            return .scatter(updates, index: index, count: try integer())
         case "delay":
             let operand = try id()
             let offsets = try integers()
@@ -306,6 +312,9 @@ private struct GraphTextParser {
             let operand = try id()
             try expect("axis")
             return .overTime(reduction, operand, axis: try integer())
+        case "batch":
+            guard kind == TimeReduceKind.sum.rawValue else { throw problem("there is no reduction '\(kind)' over the batch") }
+            return .overBatch(try id())
         default:
             throw problem("there is no operation '\(word)'")
         }

@@ -102,9 +102,11 @@ extension StreamGraph {
             return "pad.\(mode.rawValue) \(a) axis \(axis) \(before), \(after)"
         case .window(let a, let axis, let stride): return "window \(a) axis \(axis) by \(stride)"
         case .gather(let table, let index): return "gather \(table), \(index)"
+        case .scatter(let updates, let index, let count): return "scatter \(updates), \(index) to \(count)"
         case .delay(let a, let offsets, let initial):
             return "delay \(a) \(numbers(offsets))" + (initial.map { " from \($0)" } ?? "")
         case .overTime(let kind, let a, let axis): return "time.\(kind.rawValue) \(a) axis \(axis)"
+        case .overBatch(let a): return "batch.sum \(a)"
         }
     }
 

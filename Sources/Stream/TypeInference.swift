@@ -66,7 +66,7 @@ extension StreamGraph {
             guard self[a].shape.elementCount == proposed.shape.elementCount else {
                 throw TypeFault("\(a) has \(self[a].shape.elementCount) elements, not \(proposed.shape.elementCount)")
             }
-        case .slice, .concat, .pad, .window, .gather:
+        case .slice, .concat, .pad, .window, .gather, .scatter:
             type.element = try pieceElement(of: operation)
             type.shape = try pieceShape(of: operation, proposed.shape)
         case .delay(let a, let offsets, let initial):
@@ -78,6 +78,10 @@ extension StreamGraph {
             type.element = try element(kind.result(of: self[a].element), kind.rawValue, a)
             type.shape = self[a].shape
             type.variance = type.variance.removing(axis: axis)
+        case .overBatch(let a):
+            guard self[a].variance == .once else { throw TypeFault("\(a) is not given once per sequence") }
+            guard self[a].element != .bool else { throw TypeFault("bools are not added up") }
+            type = ValueType(self[a].element, self[a].shape, .none)
         }
         return type
     }

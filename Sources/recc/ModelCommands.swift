@@ -16,6 +16,9 @@ struct Compile: ParsableCommand {
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
 
+    @Flag(help: "Of the model's gradients.")
+    var grad = false
+
     @Option(name: .shortAndLong, help: "Where to write; by default standard output.")
     var output: String?
 
@@ -28,7 +31,10 @@ struct Compile: ParsableCommand {
             case .tree: return Array(program.treeText.utf8)
             case .typed: return Array(try program.model(named: options.model).text.utf8)
             case .graph, .facts, .plan, .llvm, .asm, .object:
-                return try Model(program, named: options.model, dims: dims).emitted(emit, precision: precision, forcing: forms)
+                let model = try Model(program, named: options.model, dims: dims)
+                return grad
+                    ? try GradientModel(model).emitted(emit, precision: precision, forcing: forms)
+                    : try model.emitted(emit, precision: precision, forcing: forms)
             }
         }
         guard let output else { return Terminal.write(bytes) }
@@ -103,7 +109,7 @@ struct Verify: ParsableCommand {
     @Option(help: "Only this precision of compiled code: f32 or f64.")
     var precision: Precision?
 
-    @Option(help: "The relative error allowed; by default 1e-5 in f32, 1e-11 in f64.")
+    @Option(help: "The relative error allowed; by default 1e-5 in f32, 1e-11 in f64, of gradients 1e-4 and 1e-9.")
     var tolerance: Double?
 
     @Option(help: "Threads of compiled code.")
@@ -117,25 +123,23 @@ struct Verify: ParsableCommand {
     func run() throws {
         let program = try options.program()
         let dims = try options.dimValues()
-        let (verification, gradients) = try options.reporting(program) {
+        let verification = try options.reporting(program) {
             var file = try CaseFile(path: data)
             try file.data.addParameters(from: params)
             let known = try program.model(named: options.model).dims
             let fromFile = file.dims.filter { known.contains($0.key) }
             let model = try Model(program, named: options.model, dims: fromFile.merging(dims) { $1 }, fitting: file.data)
             let engines: [Engine] = precision.map { [.compiled($0)] } ?? [.interpreter, .compiled(.f32), .compiled(.f64)]
-            return (
-                try Verification(model, file, engines: engines, tolerance: tolerance, threads: threads), file.gradients
-            )
+            return try Verification(model, file, engines: engines, tolerance: tolerance, threads: threads)
         }
         let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
-        Terminal.print("\("result".padded(width))  \("engine".padded(18))  error     allowed")
+        let engineWidth = verification.rows.map(\.how.count).max() ?? 0
+        Terminal.print("\("result".padded(width))  \("engine".padded(engineWidth))  error     allowed")
         for row in verification.rows {
             let mark = row.isWithin ? "" : "  too large"
-            Terminal.print("\(row.what.padded(width))  \((row.form == .scan ? "\(row.engine.name), scan" : row.engine.name).padded(18))  \(short(row.error))  \(short(row.tolerance))\(mark)")
+            Terminal.print("\(row.what.padded(width))  \(row.how.padded(engineWidth))  \(short(row.error))  \(short(row.tolerance))\(mark)")
         }
         for name in verification.unknown { Terminal.print("\(name): the model gives no such result") }
-        if !gradients.isEmpty { Terminal.print("\(gradients.count) gradients in the file were not compared: this version computes none") }
         if !verification.isWithin { throw ExitCode(1) }
     }
 
@@ -165,6 +169,9 @@ struct Bench: ParsableCommand {
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
 
+    @Flag(help: "Times the gradients along with the results.")
+    var grad = false
+
     @Flag(help: "For tools.")
     var json = false
 
@@ -180,7 +187,7 @@ struct Bench: ParsableCommand {
         let result = try options.reporting(program) {
             try Benchmark(
                 Model(program, named: options.model, dims: dims), batch: batch, length: length, threads: threads,
-                precision: precision, ranges: ranges, forcing: forms)
+                precision: precision, ranges: ranges, withGradients: grad, forcing: forms)
         }
         let rate = result.operations / result.seconds.median
         let traffic = result.bytes / result.seconds.median

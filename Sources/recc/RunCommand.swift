@@ -44,12 +44,22 @@ struct Run: ParsableCommand {
     @Option(help: "Runs step by step: 'steps' over the given data, '-' over standard input.")
     var stream: String?
 
+    @Option(
+        help: "Where gradients go, .npz or .safetensors: of the losses, or of sum(output * cotangent) with inputs or tensors cotangent.NAME.")
+    var grad: String?
+
+    @Option(help: "With --grad: gradients do not pass between blocks of so many steps.")
+    var truncate: Int?
+
     @Option(help: "Draws an output with one number a step over time.")
     var draw: String?
 
     func validate() throws {
         guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
         if let stream, stream != "-", stream != "steps" { throw ValidationError("--stream is 'steps' or '-'") }
+        if stream != nil, grad != nil { throw ValidationError("--stream gives no gradients") }
+        if truncate ?? 1 < 1 { throw ValidationError("--truncate is 1 or more") }
+        if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
     }
 
@@ -66,7 +76,9 @@ struct Run: ParsableCommand {
             }
             if stream == "-" { return try streamStandardInput(model, data) }
             let results: ModelResults
-            if stream == "steps" {
+            if let grad {
+                results = try writeGradients(of: model, data, to: grad)
+            } else if stream == "steps" {
                 results = try StreamRun.run(model, data, precision: precision)
             } else {
                 let progress = Progress("running")
@@ -77,11 +89,34 @@ struct Run: ParsableCommand {
         }
     }
 
+    /// Writes gradients; gives the results of the same run.
+    private func writeGradients(of model: Model, _ data: ModelData, to path: String) throws -> ModelResults {
+        var request = GradientRequest(of: model.graph, truncation: truncate)
+        let cotangents = data.inputs.keys.filter { $0.hasPrefix("cotangent.") }.map { String($0.dropFirst("cotangent.".count)) }
+        if !cotangents.isEmpty { request.seeds = cotangents.sorted().map(GradientRequest.Seed.init(cotangent:)) }
+        if cotangents.isEmpty, model.graph.losses.isEmpty {
+            throw Diagnostic(
+                .missingTensor, "'\(model.graph.name)' has no loss, and there is no cotangent of an output", at: nil,
+                help: "give one of the output's shape: --input cotangent.\(model.graph.outputs.first?.name ?? "y")=c.npy")
+        }
+        let progress = Progress("running")
+        defer { progress.end() }
+        let all = try GradientModel(model, request).run(
+            data, on: interpret ? .interpreter : .compiled(precision), threads: threads)
+        let named = all.gradients.map { NamedTensor(name: "grad.\($0.name)", tensor: $0.tensor) }
+        try TensorFile.write(TensorArchive(tensors: named), to: path)
+        return all.results
+    }
+
     /// All data of the command line.
     private func gather(for model: String, inputs known: [String]) throws -> ModelData {
         var result = ModelData()
         var given: Set<String> = []
-        if let data { result = try CaseFile(path: data).data }
+        if let data {
+            let file = try CaseFile(path: data)
+            result = file.data
+            if grad != nil { for (name, tensor) in file.cotangents { result.inputs["cotangent.\(name)"] = tensor } }
+        }
         for text in input {
             let sides = text.split(separator: "=", maxSplits: 1)
             guard sides.count == 2 else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }

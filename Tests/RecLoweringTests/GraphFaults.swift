@@ -93,6 +93,10 @@ private func shapeFaults(of value: Value, in graph: StreamGraph) -> [String] {
     case .gather(let table, let index):
         expect(element(index) == .int, "index")
         expect((shape(index) + shape(table).dropFirst()).sizes == value.shape.sizes, "shape")
+    case .scatter(let updates, let index, let count):
+        expect(element(index) == .int && element(updates) == value.element, "elements")
+        expect(value.shape.sizes == [count] + shape(updates).sizes.dropFirst(shape(index).count), "shape")
+    case .overBatch(let a): expect(shape(a) == value.shape && element(a) == value.element, "shape")
     case .delay(let a, let offsets, let initial):
         expect(offsets.count == graph.axes.count && offsets.contains { $0 != 0 }, "offsets \(offsets)")
         expect(shape(a).sizes == value.shape.sizes && element(a) == value.element, "operand")
@@ -136,8 +140,12 @@ private func varianceFaults(of value: Value, in graph: StreamGraph) -> [String] 
         let moved = offsets.indices.filter { offsets[$0] != 0 }
         return moved.allSatisfy(value.variance.varies) && value.variance.batch ? [] : ["a delay varies over its axes"]
     case .overTime(_, _, let axis): return value.variance == operands.removing(axis: axis) ? [] : ["variance"]
+    case .overBatch: return value.variance.isStatic && operands == .once ? [] : ["variance"]
+    // An output that is the same for all sequences is given for each.
+    case .rename where operands.isStatic && graph.outputs.contains { graph[$0.value] == value }:
+        return value.variance == .once ? [] : ["variance"]
     case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-        .gather:
+        .gather, .scatter:
         return value.variance == operands ? [] : ["varies over \(value.variance), its operands over \(operands)"]
     }
 }

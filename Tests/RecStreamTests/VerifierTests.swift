@@ -23,7 +23,8 @@ import Testing
     @Test(arguments: [
         "%6 = exp %0 : real[\"H\": 4] batch, t, k", "%6 = delay %2 [-1, 0] : real[\"H\": 4] batch, t",
         "%6 = rename %2 : real[\"K\": 4] batch, t", "%6 = delay %0 [1, -2] from %2 : real[\"H\": 4] batch, t, k",
-        "%6 = delay %6 [-1, 0] : real[\"H\": 4] batch, t",
+        "%6 = delay %6 [-1, 0] : real[\"H\": 4] batch, t", "%6 = scatter %0, %1 to 3 : real[\"V\": 3, \"H\": 4] batch, t, k",
+        "%6 = batch.sum %2 : real[\"H\": 4]",
     ])
     func soundValuesPass(line: String) throws { #expect(try graph(line).violations() == []) }
 
@@ -73,6 +74,13 @@ import Testing
         ("%6 = gather %3, %0 : real[\"D\": 2] batch, t, k", "no int"),
         ("%6 = gather %3, %1 : real[\"D\": 3] batch, t, k", "rows of"),
         ("%6 = gather %1, %1 : int batch, t, k", "has no axis"),
+        ("%6 = scatter %0, %0 to 3 : real[\"V\": 3] batch, t, k", "no int"),
+        ("%6 = scatter %5, %1 to 3 : bool[\"V\": 3, \"H\": 4] batch, t, k", "not added up"),
+        ("%6 = scatter %0, %1 to 3 : real[\"V\": 2, \"H\": 4] batch, t, k", "3 rows of"),
+        ("%6 = scatter %0, %1 to 0 : real[\"V\": 1, \"H\": 4] batch, t, k", "there are 0 rows"),
+        ("%6 = batch.sum %0 : real[\"H\": 4]", "not given once per sequence"),
+        ("%6 = batch.sum %3 : real[\"H\": 4, \"D\": 2]", "not given once per sequence"),
+        ("%6 = batch.sum %2 : real[\"H\": 4] batch", "varies over batch, its operands over nothing"),
         // Time
         ("%6 = delay %0 [-1] : real[\"H\": 4] batch, t, k", "offsets"),
         ("%6 = delay %0 [0, 0] : real[\"H\": 4] batch, t, k", "offsets"),

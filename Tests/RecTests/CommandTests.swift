@@ -63,7 +63,39 @@ struct CommandTests {
         #expect(try recc("--help").status == 0)
     }
 
-    @Test(arguments: ["check", "fmt", "compile", "explain", "run", "verify", "bench", "test"])
+    @Test func gradientsAreChecked() throws {
+        let good = try recc("gradcheck", gru, "-D", "D=2", "-D", "H=3")
+        #expect(good.status == 0 && good.output.contains("the worst is"), "\(good.output)\(good.errors)")
+        // Differences see through a gradient that is stopped.
+        let stopped = try file("stopped.rec", "model M {\n input x: real\n param a, b: real\n output y = b * sin(x) + stop(a * x)\n}\n")
+        let bad = try recc("gradcheck", stopped)
+        #expect(bad.status == 1 && (bad.output.contains("the worst is x") || bad.output.contains("the worst is a")), "\(bad.output)")
+        #expect(try recc("gradcheck", gru, "-D", "D=2", "-D", "H=3", "--precision", "f64", "--length", "0").status == 0)
+    }
+
+    @Test func gradientsAreWritten() throws {
+        let program = try file("square.rec", "model M {\n input x: real\n param a: real\n output y = a * x\n loss l = sum[t](y * y)\n}\n")
+        let plain = try file("plain.rec", "model M {\n input x: real\n param a: real\n output y = a * x\n}\n")
+        let out = folder.appendingPathComponent("g.safetensors").path
+        let case_ = folder.appendingPathComponent("case.safetensors").path
+        let tensors = [("input.x", [1.0, 2, 3], [1, 3]), ("param.a", [2.0], []), ("cotangent.y", [1.0, 10, 100], [1, 3]), ("grad.a", [321.0], [])]
+        try TensorFile.write(
+            TensorArchive(tensors: tensors.map { NamedTensor(name: $0.0, tensor: Tensor($0.1, shape: $0.2)) }), to: case_)
+        #expect(try recc("run", plain, "--data", case_, "--grad", out).status == 0)
+        #expect(try TensorFile.read(out)["grad.a"]?.doubles() == [321])
+        #expect(try TensorFile.read(out)["grad.x"]?.doubles() == [2, 20, 200])
+        let verified = try recc("verify", plain, "--data", case_)
+        #expect(verified.status == 0 && verified.output.contains("grad a"), "\(verified.output)")
+        // Of the loss, without cotangents.
+        let given = ["--input", "x=\(try tensor("x.npy", [1, 3]))", "--params", case_]
+        #expect(try recc("run", program, given[0], given[1], given[2], given[3], "--grad", out).status == 0)
+        #expect(try TensorFile.read(out)["grad.a"]?.doubles() == [20])
+        let missing = try recc("run", plain, given[0], given[1], given[2], given[3], "--grad", out)
+        #expect(missing.status == 1 && missing.errors.contains("cotangent.y"))
+        #expect(try recc("run", plain, "--truncate", "3").status == 2)
+    }
+
+    @Test(arguments: ["check", "fmt", "compile", "explain", "run", "verify", "gradcheck", "bench", "test"])
     func everyCommandShowsAnExample(command: String) throws {
         let help = try recc(command, "--help")
         #expect(help.status == 0 && help.output.contains("EXAMPLE"))

@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["README.md", "docs/language.md"])
+    @Test(arguments: ["README.md", "docs/language.md", "docs/gradients.md"])
     func programsInDocumentsCompile(path: String) throws {
         let programs = blocks(try text(path), "rec")
         #expect(!programs.isEmpty)

@@ -59,7 +59,7 @@ func expectAgreement(
         let model = try Model(Program(path: path), fitting: file.data)
         let verification = try Verification(model, file, engines: [.interpreter, .compiled(.f32), .compiled(.f64)], threads: 2)
         #expect(!verification.rows.isEmpty && verification.unknown.isEmpty)
-        for row in verification.rows { #expect(row.isWithin, "\(row.what) under \(row.engine.name): \(row.error)") }
+        for row in verification.rows { #expect(row.isWithin, "\(row.what) under \(row.how): \(row.error)") }
     }
 
     @Test func dimsInTheFileAgreeWithTheData() throws {

@@ -101,7 +101,7 @@ struct SymbolicStep {
         let isMember = members.contains(value)
         if takesKnownAsTheyAre, !isMember, !graph[value].operation.isViewOrConstant { return leaf(value, index) }
         switch graph[value].operation {
-        case .input, .parameter, .overTime:
+        case .input, .parameter, .scatter, .overTime, .overBatch:
             return unfollowed(value, index)
         case .delay(let operand, let offsets, _):
             return isMember ? scalars.intern(.state(Scalars.Slot(value: operand, offsets: offsets), index)) : leaf(value, index)
@@ -316,7 +316,8 @@ extension Operation {
     fileprivate var isViewOrConstant: Bool {
         switch self {
         case .constant, .broadcast, .rename, .slice, .reshape: true
-        case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .delay, .overTime:
+        case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
+            .overBatch:
             false
         }
     }

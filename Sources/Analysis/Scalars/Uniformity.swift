@@ -17,9 +17,9 @@ struct Uniformity {
                 ids.reduce([Bool](repeating: false, count: rank)) { result, id in zip(result, known(id)).map { $0 || $1 } }
             }
             switch value.operation {
-            case .input, .parameter, .reshape, .concat, .pad, .window, .gather, .delay: varies.append(all())
+            case .input, .parameter, .reshape, .concat, .pad, .window, .gather, .scatter, .delay: varies.append(all())
             case .constant: varies.append([Bool](repeating: false, count: rank))
-            case .unary(_, let a), .rename(let a), .overTime(_, let a, _): varies.append(known(a))
+            case .unary(_, let a), .rename(let a), .overTime(_, let a, _), .overBatch(let a): varies.append(known(a))
             case .slice(let a, _, _, _): varies.append(known(a))
             case .binary(_, let a, let b): varies.append(union([a, b]))
             case .select(let c, let a, let b): varies.append(union([c, a, b]))

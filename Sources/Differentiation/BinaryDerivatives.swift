@@ -1,0 +1,64 @@
+import RecStream
+
+/// Partial derivatives of functions of two numbers.
+enum Partial {
+    case none
+    case one
+    case minusOne
+    /// Where the condition holds 1, elsewhere 0.
+    case choice(ValueID)
+    /// Where the condition holds 0, elsewhere 1.
+    case otherwise(ValueID)
+    case slope(ValueID)
+}
+
+extension ReverseMode {
+    mutating func binaryShares(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ id: ValueID, _ adjoint: ValueID) {
+        // A square, say, is one operand twice: each side gives its own share.
+        for (operand, isFirst) in [(a, true), (b, false)] where activity.isActive(operand) {
+            let partial = builder.partial(function, a, b, id, ofFirst: isFirst, poles: poles)
+            give(builder.scaled(adjoint, by: partial), to: operand, from: id)
+        }
+    }
+}
+
+extension GraphBuilder {
+    /// The derivative of `y = function(a, b)` with respect to `a`, or to `b`. Of two equal operands `max` and `min` follow the
+    /// first.
+    mutating func partial(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ y: ValueID, ofFirst: Bool, poles: Poles) -> Partial {
+        func number(_ value: Double) -> ValueID { constant(.real(value), self[y].shape) }
+        switch function {
+        case .add: return .one
+        case .subtract: return ofFirst ? .one : .minusOne
+        case .multiply:
+            let other = ofFirst ? b : a
+            return .slope(poles[other] ? bounded(other) : other)
+        case .divide:
+            let inverse = binary(.divide, number(1), b)
+            if ofFirst { return .slope(graph.isNonzeroConstant(b) ? inverse : bounded(inverse)) }
+            return .slope(bounded(unary(.negate, binary(.multiply, y, inverse))))
+        case .power:
+            if ofFirst { return .slope(bounded(binary(.multiply, b, binary(.power, a, binary(.subtract, b, number(1)))))) }
+            return .slope(bounded(binary(.multiply, y, unary(.log, a))))
+        case .max: return ofFirst ? .choice(binary(.greaterOrEqual, a, b)) : .otherwise(binary(.greaterOrEqual, a, b))
+        case .min: return ofFirst ? .choice(binary(.lessOrEqual, a, b)) : .otherwise(binary(.lessOrEqual, a, b))
+        case .logaddexp:
+            // Of two operands −∞ neither has a slope: their difference is NaN.
+            let difference = ofFirst ? binary(.subtract, a, b) : binary(.subtract, b, a)
+            return .slope(select(binary(.equal, difference, difference), unary(.sigmoid, difference), number(0)))
+        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .complex: return .none
+        }
+    }
+
+    mutating func scaled(_ adjoint: ValueID, by partial: Partial) -> ValueID {
+        let shape = self[adjoint].shape
+        switch partial {
+        case .none: return zeros(shape)
+        case .one: return adjoint
+        case .minusOne: return unary(.negate, adjoint)
+        case .choice(let condition): return select(condition, adjoint, zeros(shape))
+        case .otherwise(let condition): return select(condition, zeros(shape), adjoint)
+        case .slope(let slope): return binary(.multiply, adjoint, slope)
+        }
+    }
+}

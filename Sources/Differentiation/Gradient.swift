@@ -1,0 +1,81 @@
+import RecSource
+import RecStream
+
+/// A graph that computes gradients beside the results of `graph`: reverse mode as a transform of graphs.
+///
+/// Every value gets an adjoint, the derivative of the seeds with respect to it. A delay becomes its mirror image: what `d`
+/// reads one step back, its adjoint gives one step ahead. So the backward pass is again recurrences, affine in the adjoints,
+/// whatever the cell was. Complex values are taken apart first; the gradient of a complex value is that of its real part and
+/// that of its imaginary part. `docs/gradients.md` states the conventions where there is no derivative.
+///
+/// Speelpenning, "Compiling fast partial derivatives of functions given by algorithms", Univ. of Illinois (1980); for
+/// recurrences Werbos, "Backpropagation through time", Proc. IEEE 78 (1990).
+///
+/// - Returns: `graph` without complex values, with a further output for each target.
+/// - Throws: where a name is not known, or what it stands for is no real or complex value.
+public func gradient(of graph: StreamGraph, _ request: GradientRequest) throws(DiagnosticList) -> StreamGraph {
+    var reverse = ReverseMode(try Differentiation(graph, request))
+    return reverse.run().sharingCommonValues()
+}
+
+/// A request whose names have been looked up.
+struct Differentiation {
+    /// The graph to differentiate, without complex values.
+    let primal: StreamGraph
+    /// For each target its values: a state that was complex has two.
+    let targets: [(target: GradientRequest.Target, values: [ValueID], isPair: Bool)]
+    let seeds: [(seed: GradientRequest.Seed, values: [ValueID], isPair: Bool)]
+    let truncation: Int?
+
+    init(_ graph: StreamGraph, _ request: GradientRequest) throws(DiagnosticList) {
+        // Shared first: a state that is read in several places is delayed once, and so is its adjoint.
+        let primal = graph.splittingComplex().sharingCommonValues()
+        self.primal = primal
+        truncation = request.truncation
+        var problems: [Diagnostic] = []
+        func found(_ values: [ValueID], _ what: String) -> [ValueID] {
+            if values.isEmpty { problems.append(Diagnostic(.unknownName, "there is no \(what)", at: nil)) }
+            for id in values where primal[id].element != .real {
+                problems.append(Diagnostic(.wrongElementType, "\(what) is \(primal[id].element.rawValue) and has no derivative", at: primal[id].span))
+            }
+            return values
+        }
+        func stateValues(_ name: String) -> (values: [ValueID], isPair: Bool) {
+            let whole = primal.states.filter { $0.name == name }
+            let parts = ["\(name).re", "\(name).im"].flatMap { part in primal.states.filter { $0.name == part } }
+            return whole.isEmpty ? (parts.map(\.value), true) : (whole.map(\.value), false)
+        }
+        func named(_ test: (Operation) -> Bool) -> [ValueID] { primal.ids.filter { test(primal[$0].operation) } }
+        targets = request.targets.map { target in
+            switch target {
+            case .parameter(let path):
+                let values = named { if case .parameter(let info) = $0 { info.path == path } else { false } }
+                return (target, found(values, "parameter '\(path)'"), false)
+            case .input(let name):
+                let values = named { if case .input(name, _) = $0 { true } else { false } }
+                return (target, found(values, "input '\(name)'"), false)
+            case .initialState(let name):
+                let (values, isPair) = stateValues(name)
+                return (target, found(values, "state '\(name)'"), isPair)
+            }
+        }
+        seeds = request.seeds.map { seed in
+            switch seed {
+            case .loss(let name):
+                return (seed, found(primal.losses.filter { $0.name == name }.map(\.value), "loss '\(name)'"), false)
+            case .output(let name):
+                return (seed, found(primal.outputs.filter { $0.name == name }.map(\.value), "output '\(name)'"), false)
+            case .finalState(let name):
+                if primal.axes.count != 1 {
+                    problems.append(Diagnostic(.unsupported, "over several axes the state '\(name)' has no last step", at: nil))
+                }
+                let (values, isPair) = stateValues(name)
+                return (seed, found(values, "state '\(name)'"), isPair)
+            }
+        }
+        if let truncation, truncation < 1 {
+            problems.append(Diagnostic(.badData, "gradients are truncated to 1 step or more, not to \(truncation)", at: nil))
+        }
+        if !problems.isEmpty { throw DiagnosticList(problems) }
+    }
+}

@@ -1,0 +1,57 @@
+import RecStream
+
+/// Which values may be infinite, or NaN, at some place: quotients, logarithms, roots and what is made of them.
+///
+/// A partial derivative that is not finite counts as 0, so that what a program does not choose (`if x > 0 then 1 / x else 0`)
+/// leaves no NaN behind. Asking where that can happen keeps the backward pass of everything else free of such tests. An
+/// overflow, of `exp` or of products, is not foreseen here.
+struct Poles {
+    private let isPole: [Bool]
+
+    init(_ graph: StreamGraph) {
+        var isPole = [Bool](repeating: false, count: graph.values.count)
+        for id in graph.ids {
+            switch graph[id].operation {
+            // A delay may look at a later value; states that grow without bound are not foreseen.
+            case .input, .parameter, .delay: continue
+            case .constant(let scalar):
+                if case .real(let number) = scalar { isPole[id.index] = !number.isFinite }
+            case .unary(let function, let a):
+                switch function {
+                case .log, .log1p, .sqrt, .rsqrt: isPole[id.index] = true
+                case .negate, .abs, .exp, .expm1, .relu, .gelu, .silu, .softplus, .logsigmoid, .floor, .stop, .re, .im,
+                    .conj, .toComplex:
+                    isPole[id.index] = isPole[a.index]
+                case .sign, .not, .sin, .cos, .tanh, .sigmoid, .step, .cis, .toReal, .toInt: continue
+                }
+            case .binary(let function, let a, let b):
+                switch function {
+                case .divide: isPole[id.index] = isPole[a.index] || !graph.isNonzeroConstant(b)
+                case .power: isPole[id.index] = true
+                case .add, .subtract, .multiply, .min, .max, .logaddexp, .complex:
+                    isPole[id.index] = isPole[a.index] || isPole[b.index]
+                case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: continue
+                }
+            case .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
+                .overTime, .overBatch:
+                isPole[id.index] = graph[id].operation.operands.contains { isPole[$0.index] }
+            }
+        }
+        self.isPole = isPole
+    }
+
+    subscript(_ id: ValueID) -> Bool { isPole[id.index] }
+}
+
+extension StreamGraph {
+    /// Whether a value is a finite constant other than 0, in any shape.
+    func isNonzeroConstant(_ id: ValueID) -> Bool {
+        switch self[id].operation {
+        case .constant(.real(let number)): return number.isFinite && number != 0
+        case .broadcast(let a, _), .rename(let a), .reshape(let a): return isNonzeroConstant(a)
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window,
+            .gather, .scatter, .delay, .overTime, .overBatch:
+            return false
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import RecStream
+
+/// The work of reverse mode: walks the graph from its results to its targets and gives each operand its share of the adjoint.
+struct ReverseMode {
+    let primal: StreamGraph
+    let request: Differentiation
+    let activity: Activity
+    /// Values that may be infinite where they are looked at.
+    let poles: Poles
+    /// The graph in the making; it begins with all values of `primal`.
+    var builder: GraphBuilder
+    /// What the users of each value have given it so far.
+    private var shares: [[ValueID]]
+    /// Shares in the value of each state before its first step, by the state's value.
+    private(set) var initialShares: [ValueID: [ValueID]]
+    private var adjoints: [ValueID?]
+    /// Mirror images whose operand, the adjoint of a delay, is still to come.
+    private var mirrors: [(mirror: ValueID, delay: ValueID)] = []
+    private let delays: [ValueID: [ValueID]]
+    let reversed: Set<ValueID>
+
+    init(_ request: Differentiation) {
+        self.request = request
+        primal = request.primal
+        let graph = request.primal
+        var delays: [ValueID: [ValueID]] = [:]
+        for id in graph.ids {
+            if case .delay(let operand, _, _) = graph[id].operation { delays[operand, default: []].append(id) }
+        }
+        self.delays = delays
+        initialShares = [:]
+        var starts: [ValueID] = []
+        for target in request.targets {
+            guard case .initialState = target.target else {
+                starts += target.values
+                continue
+            }
+            for value in target.values {
+                initialShares[value] = []
+                starts += delays[value] ?? []
+            }
+        }
+        var seeds = request.seeds.flatMap(\.values)
+        for seed in request.seeds {
+            // Without a step a state ends as it begins.
+            if case .finalState = seed.seed { seeds += graph.states.filter { seed.values.contains($0.value) }.compactMap(\.initial) }
+        }
+        activity = Activity(graph, targets: starts, seeds: seeds)
+        poles = Poles(graph)
+        builder = GraphBuilder(continuing: graph)
+        shares = [[ValueID]](repeating: [], count: graph.values.count)
+        adjoints = [ValueID?](repeating: nil, count: graph.values.count)
+        reversed = graph.loopNests.reduce(into: Set<ValueID>()) { $0.formUnion($1.reversedValues) }
+    }
+
+    mutating func run() -> StreamGraph {
+        for seed in request.seeds { plant(seed.seed, seed.values, isPair: seed.isPair) }
+        for id in primal.ids.reversed() where activity.isActive(id) {
+            builder.span = primal[id].span
+            for delay in delays[id] ?? [] where activity.isActive(delay) { giveMirror(of: delay, to: id) }
+            guard let adjoint = builder.sum(shares[id.index]) else { continue }
+            adjoints[id.index] = adjoint
+            let isNew = adjoint.index >= primal.values.count && builder[adjoint].name == nil
+            if isNew, let name = primal[id].name { builder.name(adjoint, "grad.\(name)") }
+            propagate(adjoint, from: id)
+        }
+        for (mirror, delay) in mirrors { builder.close(mirror, with: mirrored(delay)) }
+        builder.span = nil
+        nameRecurrences()
+        for target in request.targets { builder.output(target.target.gradientName, result(target)) }
+        return builder.graph
+    }
+
+    // MARK: Shares
+
+    /// Adds to the adjoint of `operand` what its user `id` gives it: a value of the operand's sizes, for each place where the
+    /// user is. The user may be at more places than the operand: shares are added up over them.
+    mutating func give(_ share: ValueID, to operand: ValueID, from id: ValueID) {
+        guard activity.isActive(operand) else { return }
+        add(share, to: operand, over: primal[id].variance)
+    }
+
+    /// The same for what a user that varies over `variance` gives.
+    mutating func add(_ share: ValueID, to operand: ValueID, over variance: Variance) {
+        let whole = builder.total(share, over: variance, leaving: primal[operand].variance)
+        let shape = primal[operand].shape
+        shares[operand.index].append(builder[whole].shape == shape ? whole : builder.rename(whole, to: shape))
+    }
+
+    /// Adds to what a state is before its first step.
+    mutating func addInitial(_ share: ValueID, to state: ValueID, over variance: Variance) {
+        guard initialShares[state] != nil else { return }
+        let whole = builder.total(share, over: variance, leaving: .once)
+        let shape = primal[state].shape
+        initialShares[state]?.append(builder[whole].shape == shape ? whole : builder.rename(whole, to: shape))
+    }
+
+    // MARK: Delays
+
+    /// A delay by the opposite offsets of an adjoint that is still to come.
+    private mutating func giveMirror(of delay: ValueID, to operand: ValueID) {
+        guard case .delay(_, let offsets, _) = primal[delay].operation else { return }
+        let mirror = builder.delay(ofLater: primal[delay].type, offsets.map { -$0 })
+        mirrors.append((mirror, delay))
+        add(mirror, to: operand, over: primal[delay].variance)
+    }
+
+    /// The adjoint of a delay as its mirror image reads it.
+    private mutating func mirrored(_ delay: ValueID) -> ValueID {
+        builder.span = primal[delay].span
+        var adjoint = adjoints[delay.index] ?? builder.zeros(primal[delay].shape)
+        if builder[adjoint].variance != primal[delay].variance {
+            adjoint = builder.rename(adjoint, over: primal[delay].variance)
+        }
+        guard let truncation = request.truncation, case .delay(_, let offsets, _) = primal[delay].operation, offsets[0] != 0 else {
+            return adjoint
+        }
+        return builder.within(blocksOf: truncation, adjoint, reading: offsets[0])
+    }
+
+    /// Makes what a recurrence of adjoints hands on a state, `grad.h` for the adjoint of `h`, so that it can be spoken of.
+    private mutating func nameRecurrences() {
+        var component = [Int](repeating: -1, count: builder.graph.values.count)
+        for (number, found) in components(of: builder.graph).enumerated() {
+            for member in found.members { component[member.index] = number }
+        }
+        var names = Set(primal.states.map(\.name))
+        var named: Set<ValueID> = []
+        for (mirror, delay) in mirrors {
+            guard case .delay(let handedOn, _, _) = builder[mirror].operation, case .delay(let operand, _, _) = primal[delay].operation,
+                component[mirror.index] == component[handedOn.index], named.insert(handedOn).inserted
+            else { continue }
+            var name = "grad.\(primal.states.first { $0.value == operand }?.name ?? primal[operand].name ?? operand.description)"
+            while !names.insert(name).inserted { name += "'" }
+            builder.state(name, handedOn)
+        }
+    }
+
+    // MARK: Results
+
+    private mutating func result(_ target: (target: GradientRequest.Target, values: [ValueID], isPair: Bool)) -> ValueID {
+        let parts = target.values.map { id -> ValueID in
+            let value = primal[id]
+            let found: ValueID?
+            var variance = value.variance
+            if let shares = initialShares[id], case .initialState = target.target {
+                found = builder.sum(shares)
+                variance = .once
+            } else {
+                found = adjoints[id.index]
+            }
+            let gradient = found ?? builder.zeros(value.shape)
+            return builder[gradient].variance == variance ? gradient : builder.rename(gradient, over: variance)
+        }
+        return target.isPair ? builder.pair(parts) : parts[0]
+    }
+}

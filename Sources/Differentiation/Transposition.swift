@@ -1,0 +1,86 @@
+import RecStream
+
+/// What an adjoint gives to the operands of its value, for each operation.
+extension ReverseMode {
+    mutating func propagate(_ adjoint: ValueID, from id: ValueID) {
+        switch primal[id].operation {
+        case .input, .parameter, .constant: break
+        case .unary(let function, let a):
+            give(unaryShare(function, a, id, adjoint), to: a, from: id)
+        case .binary(let function, let a, let b):
+            binaryShares(function, a, b, id, adjoint)
+        case .select(let condition, let a, let b):
+            let zeros = builder.zeros(primal[id].shape)
+            give(builder.select(condition, adjoint, zeros), to: a, from: id)
+            give(builder.select(condition, zeros, adjoint), to: b, from: id)
+        case .contract(let contraction):
+            contractionShares(contraction, id, adjoint)
+        case .reduce(let kind, let a, let axes):
+            give(reductionShare(kind, a, axes, id, adjoint), to: a, from: id)
+        case .broadcast(let a, let from):
+            give(builder.gathered(adjoint, from: from, to: primal[a].shape), to: a, from: id)
+        case .rename(let a):
+            give(builder.rename(adjoint, to: primal[a].shape), to: a, from: id)
+        case .reshape(let a):
+            give(builder.reshape(adjoint, to: primal[a].shape), to: a, from: id)
+        case .slice(let a, let axis, let start, let stride):
+            give(builder.unsliced(adjoint, axis: axis, start: start, stride: stride, size: primal[a].shape[axis].size), to: a, from: id)
+        case .concat(let parts, let axis):
+            var start = 0
+            for part in parts {
+                let count = primal[part].shape[axis].size
+                give(builder.slice(adjoint, axis: axis, start: start, count: count), to: part, from: id)
+                start += count
+            }
+        case .pad(let a, let axis, let before, let after, let mode):
+            give(builder.unpadded(adjoint, axis: axis, before: before, after: after, mode: mode), to: a, from: id)
+        case .window(let a, let axis, let stride):
+            give(builder.overlapped(adjoint, axis: axis, stride: stride, size: primal[a].shape[axis].size), to: a, from: id)
+        case .gather(let table, let index):
+            give(builder.scatter(adjoint, index, count: primal[table].shape[0].size), to: table, from: id)
+        case .scatter(let updates, let index, _):
+            give(builder.gather(adjoint, index), to: updates, from: id)
+        case .delay(let operand, let offsets, let initial):
+            // The operand gets the mirror image when its turn comes.
+            giveOutside(adjoint, operand, offsets, initial, from: id)
+        case .overTime(let kind, let a, let axis):
+            give(overTimeShare(kind, a, axis, id, adjoint), to: a, from: id)
+        case .overBatch(let a):
+            give(adjoint, to: a, from: id)
+        }
+    }
+
+    /// Each factor gets the adjoint contracted with the other. An axis that a factor alone has and the result has not was
+    /// summed over: there every element gets the same.
+    private mutating func contractionShares(_ c: Contraction, _ id: ValueID, _ adjoint: ValueID) {
+        let sides = [(c.left, c.leftLabels, c.right, c.rightLabels), (c.right, c.rightLabels, c.left, c.leftLabels)]
+        for (own, labels, other, otherLabels) in sides where activity.isActive(own) {
+            let factor = poles[other] ? builder.bounded(other) : other
+            let present = labels.filter { c.resultLabels.contains($0) || otherLabels.contains($0) }
+            let product = builder.contract(adjoint, c.resultLabels, factor, otherLabels, to: present)
+            let share = present == labels
+                ? product
+                : builder.broadcast(product, to: primal[own].shape, from: labels.map { present.firstIndex(of: $0) })
+            give(share, to: own, from: id)
+        }
+    }
+
+    /// Where a delay reads outside the sequence, its adjoint belongs to the initial value.
+    private mutating func giveOutside(_ adjoint: ValueID, _ operand: ValueID, _ offsets: [Int], _ initial: ValueID?, from id: ValueID) {
+        let isWanted = initialShares[operand] != nil || initial.map(activity.isActive) ?? false
+        guard isWanted else { return }
+        let variance = primal[id].variance
+        let moved = offsets.indices.filter { offsets[$0] != 0 }
+        let share: ValueID
+        var rest = variance
+        if moved.count == 1, abs(offsets[moved[0]]) == 1 {
+            let whole = builder[adjoint].variance == variance ? adjoint : builder.rename(adjoint, over: variance)
+            share = builder.overTime(offsets[moved[0]] < 0 ? .first : .last, whole, axis: moved[0])
+            rest = variance.removing(axis: moved[0])
+        } else {
+            share = builder.chosen(builder.isOutside(offsets), adjoint)
+        }
+        if let initial { if activity.isActive(initial) { add(share, to: initial, over: rest) } }
+        addInitial(share, to: operand, over: rest)
+    }
+}

@@ -1,0 +1,65 @@
+import RecStream
+
+/// Derivatives of functions of one number, in terms of the operand `x` and the result `y`.
+extension ReverseMode {
+    mutating func unaryShare(_ function: UnaryOperator, _ x: ValueID, _ y: ValueID, _ adjoint: ValueID) -> ValueID {
+        switch function {
+        case .negate: return builder.unary(.negate, adjoint)
+        case .relu: return builder.select(builder.isPositive(x), adjoint, builder.zeros(primal[x].shape))
+        case .abs, .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus:
+            guard let slope = builder.slope(of: function, x, y) else { return builder.zeros(primal[x].shape) }
+            return builder.binary(.multiply, adjoint, slope)
+        // No derivative passes through these, and complex values have been taken apart.
+        case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex:
+            return builder.zeros(primal[x].shape)
+        }
+    }
+}
+
+extension GraphBuilder {
+    /// The derivative of a function at each element, where it has one; 0 where it would be infinite.
+    mutating func slope(of function: UnaryOperator, _ x: ValueID, _ y: ValueID) -> ValueID? {
+        func number(_ value: Double) -> ValueID { constant(.real(value), self[x].shape) }
+        switch function {
+        case .abs: return unary(.sign, x)
+        case .exp: return select(binary(.less, y, number(.infinity)), y, number(0))
+        case .log: return bounded(binary(.divide, number(1), x))
+        case .log1p: return bounded(binary(.divide, number(1), binary(.add, number(1), x)))
+        case .expm1:
+            let power = binary(.add, y, number(1))
+            return select(binary(.less, power, number(.infinity)), power, number(0))
+        case .sqrt: return bounded(binary(.divide, number(0.5), y))
+        case .rsqrt: return bounded(binary(.divide, binary(.multiply, number(-0.5), y), x))
+        case .sin: return unary(.cos, x)
+        case .cos: return unary(.negate, unary(.sin, x))
+        case .tanh: return binary(.subtract, number(1), binary(.multiply, y, y))
+        case .sigmoid: return binary(.multiply, y, binary(.subtract, number(1), y))
+        case .logsigmoid: return unary(.sigmoid, unary(.negate, x))
+        case .softplus: return unary(.sigmoid, x)
+        case .silu:
+            // s · (1 + x · (1 − s)); an infinite x gives ∞ · 0.
+            let s = unary(.sigmoid, x)
+            let rest = binary(.multiply, x, binary(.subtract, number(1), s))
+            return bounded(binary(.multiply, s, binary(.add, number(1), rest)))
+        case .gelu:
+            // Φ(x) + x · φ(x), with Φ(x) = gelu(x) / x.
+            let isZero = binary(.equal, x, number(0))
+            let area = select(isZero, number(0.5), binary(.divide, y, select(isZero, number(1), x)))
+            let bell = unary(.exp, binary(.multiply, number(-0.5), binary(.multiply, x, x)))
+            let density = binary(.multiply, number(1 / (2 * Double.pi).squareRoot()), bell)
+            return bounded(binary(.add, area, binary(.multiply, x, density)))
+        case .relu: return unary(.toReal, isPositive(x))
+        case .negate: return number(-1)
+        case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex: return nil
+        }
+    }
+
+    mutating func isPositive(_ x: ValueID) -> ValueID { binary(.greater, x, zeros(self[x].shape)) }
+
+    /// A partial derivative; 0 where it is infinite or NaN.
+    mutating func bounded(_ slope: ValueID) -> ValueID {
+        let shape = self[slope].shape
+        let isFinite = binary(.less, unary(.abs, slope), constant(.real(.infinity), shape))
+        return select(isFinite, slope, zeros(shape))
+    }
+}

@@ -1,0 +1,108 @@
+import RecInterpreter
+import RecStream
+import RecTensors
+
+/// Gradients of a model held against differences of its results, in f64.
+///
+/// What is differentiated is the sum of all losses, and of all outputs and last values of states times a cotangent each. For
+/// every parameter, input and initial value the derivative along a few random directions is compared.
+public struct GradientCheck: Sendable {
+    public struct Row: Sendable {
+        /// `W`, `x`
+        public var name: String
+        /// Of the direction that fits worst: the difference over the gradient's norm.
+        public var error: Double
+        /// The derivative along that direction by the gradient, and by differences.
+        public var slope: Double
+        public var difference: Double
+    }
+
+    /// By descending error.
+    public private(set) var rows: [Row] = []
+    public var worst: Row? { rows.first }
+
+    private let interpreter: Interpreter
+    private let graph: StreamGraph
+    private let cotangents: [String: Tensor]
+
+    /// Directions for each tensor.
+    private static let directions = 2
+    /// A kink between two points spoils a difference: smaller steps are tried where a larger one does not fit.
+    private static let steps = [1e-3, 1e-4, 1e-5, 1e-6]
+    private static let enough = 1e-9
+
+    /// - Parameter engine: what computes the gradients; differences are always the interpreter's.
+    public init(_ model: Model, _ generated: RandomCase, engine: Engine = .interpreter, seed: UInt64 = 1) throws {
+        graph = model.graph
+        cotangents = generated.cotangents
+        interpreter = Interpreter(model.graph)
+        var request = GradientRequest(of: model.graph)
+        request.seeds = model.graph.losses.map { .loss($0.name) } + cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:))
+        let gradients = try GradientModel(model, request).run(generated.data, cotangents: cotangents, on: engine)
+        let bound = try BoundData(generated.data, for: model.graph)
+        for (target, gradient) in zip(request.targets, gradients.gradients) {
+            var random = SeededGenerator(seed: seed, for: gradient.name)
+            var worst = Row(name: gradient.name, error: -1, slope: 0, difference: 0)
+            for _ in 0..<Self.directions {
+                let direction = (0..<gradient.tensor.count).map { _ in random.normal() }
+                let row = compare(gradient, target, direction, bound)
+                if !(row.error <= worst.error) { worst = row }
+            }
+            rows.append(worst)
+        }
+        rows.sort { $0.error > $1.error || $0.error.isNaN && !$1.error.isNaN }
+    }
+
+    private func compare(_ gradient: NamedTensor, _ target: GradientRequest.Target, _ direction: [Double], _ data: BoundData) -> Row {
+        let numbers = gradient.tensor.doubles()
+        let slope = zip(numbers, direction).reduce(0) { $0 + $1.0 * $1.1 }
+        let norm = numbers.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        var best = Row(name: gradient.name, error: .infinity, slope: slope, difference: .nan)
+        for step in Self.steps {
+            func value(_ distance: Double) -> (sum: Double, magnitude: Double) {
+                objective(moved(data, target, direction, by: distance * step))
+            }
+            let (a, b, c, d) = (value(-2), value(-1), value(1), value(2))
+            // Four points: the error falls with the fourth power of the step.
+            let difference = (a.sum - 8 * b.sum + 8 * c.sum - d.sum) / (12 * step)
+            let rounding = 1e-16 * (abs(a.magnitude) + abs(d.magnitude)) / step
+            let error = max(0, abs(difference - slope) - rounding) / max(norm, abs(difference), .leastNormalMagnitude)
+            if !(error >= best.error) || best.difference.isNaN {
+                best.error = error
+                best.difference = difference
+            }
+            if best.error <= Self.enough { break }
+        }
+        return best
+    }
+
+    private func moved(_ data: BoundData, _ target: GradientRequest.Target, _ direction: [Double], by distance: Double) -> BoundData {
+        func moved(_ tensor: Tensor?) -> Tensor? {
+            tensor.map { tensor in Tensor(zip(tensor.doubles(), direction).map { $0 + distance * $1 }, shape: tensor.shape) }
+        }
+        var result = data
+        switch target {
+        case .parameter(let path): result.parameters[path] = moved(data.parameters[path])
+        case .input(let name): result.inputs[name] = moved(data.inputs[name])
+        case .initialState: break
+        }
+        return result
+    }
+
+    /// The number that is differentiated, and the sum of the magnitudes of its terms, which bounds its rounding.
+    private func objective(_ data: BoundData) -> (sum: Double, magnitude: Double) {
+        let results = interpreter.run(data)
+        var (sum, magnitude) = (0.0, 0.0)
+        func add(_ term: Double) {
+            sum += term
+            magnitude += abs(term)
+        }
+        for loss in results.losses { add(loss.tensor.doubles()[0]) }
+        let finals = results.finalStates.map { NamedTensor(name: "final.\($0.name)", tensor: $0.tensor) }
+        for item in results.outputs + finals {
+            guard let cotangent = cotangents[item.name] else { continue }
+            for (a, b) in zip(item.tensor.doubles(), cotangent.doubles()) { add(a * b) }
+        }
+        return (sum, magnitude)
+    }
+}

@@ -1,0 +1,121 @@
+@_exported import RecDifferentiation
+import RecInterpreter
+import RecScheduling
+
+/// A model whose gradients are asked for: its results and, in the same run, their derivatives.
+///
+/// ```swift
+/// let gradients = try GradientModel(model)
+/// let results = try gradients.run(data)
+/// results.gradients  // W, b, x, …
+/// ```
+public struct GradientModel: Sendable {
+    public let model: Model
+    public let request: GradientRequest
+    /// The model's graph with a further output for each gradient.
+    public let graph: StreamGraph
+
+    /// - Parameter request: nil for the losses, or all outputs where there are none, with respect to everything.
+    /// - Throws: where the request names what the model does not have.
+    public init(_ model: Model, _ request: GradientRequest? = nil) throws(DiagnosticList) {
+        self.model = model
+        self.request = request ?? GradientRequest(of: model.graph)
+        graph = try gradient(of: model.graph, self.request)
+    }
+
+    /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
+    ///
+    /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
+    public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
+        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph) }
+        let choices = PlanForms(self)
+        return try choices.plan(scanning: choices.resolve(forms).scans)
+    }
+
+    /// Machine code for this machine.
+    public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
+        try CompiledPlan(plan(forcing: forms), precision: precision)
+    }
+
+    /// Runs whole sequences and differentiates them.
+    ///
+    /// - Parameter cotangents: by output, for last values of states by `final.STATE`, in their shapes.
+    /// - Throws: `DiagnosticList` where data are missing or misshapen.
+    public func run(
+        _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1,
+        forcing forms: [String: PlanForm] = [:]
+    ) throws -> GradientResults {
+        let bound = try bind(data, cotangents: cotangents)
+        switch engine {
+        case .interpreter:
+            return split(Interpreter(graph).run(bound))
+        case .compiled(let precision):
+            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms)
+            let work = Workload(batch: bound.batch, extents: bound.extents, threads: threads, bytesPerReal: precision.byteCount)
+            return run(bound, on: try runner.compiled(for: work), pool: ThreadPool(count: threads))
+        }
+    }
+
+    /// Runs whole sequences on code that is compiled already.
+    public func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> GradientResults {
+        split(compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool))
+    }
+
+    /// Data and cotangents, checked.
+    public func bind(_ data: ModelData, cotangents: [String: Tensor] = [:]) throws(DiagnosticList) -> BoundData {
+        var all = data
+        for (name, tensor) in cotangents { all.inputs["cotangent.\(name)"] = tensor }
+        return try BoundData(all, for: graph)
+    }
+
+    /// How many states the model has once its complex ones are taken apart.
+    private var modelStateCount: Int {
+        model.graph.states.reduce(0) { $0 + (model.graph[$1.value].element == .complex ? 2 : 1) }
+    }
+
+    private func split(_ all: ModelResults) -> GradientResults {
+        let count = all.outputs.count - request.targets.count
+        var results = all
+        results.outputs = Array(all.outputs.prefix(count))
+        // Behind the model's own states stand those of the backward pass.
+        results.finalStates = Array(all.finalStates.prefix(modelStateCount))
+        let gradients = all.outputs.dropFirst(count).map { item in
+            NamedTensor(name: String(item.name.dropFirst("grad.".count)), tensor: item.tensor)
+        }
+        return GradientResults(results: model.joiningComplexStates(results), gradients: gradients)
+    }
+}
+
+extension Model {
+    /// Runs whole sequences and differentiates them.
+    ///
+    /// - Parameters:
+    ///   - cotangents: by output, for last values of states by `final.STATE`, in their shapes.
+    ///   - request: nil for the outputs that have cotangents, or the losses where there are no cotangents, with respect to
+    ///     everything.
+    /// - Throws: `DiagnosticList` where data are missing or misshapen, or the request names what the model does not have.
+    public func gradients(
+        _ data: ModelData, cotangents: [String: Tensor] = [:], of request: GradientRequest? = nil,
+        on engine: Engine = .compiled(.f32), threads: Int = 1
+    ) throws -> GradientResults {
+        var wanted = request ?? GradientRequest(of: graph)
+        if request == nil, !cotangents.isEmpty { wanted.seeds = cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
+        return try GradientModel(self, wanted).run(data, cotangents: cotangents, on: engine, threads: threads)
+    }
+}
+
+/// What a gradient run gives.
+public struct GradientResults: Sendable {
+    /// The model's own results.
+    public var results: ModelResults
+    /// In the order of the request: parameters by path and inputs by name in their shapes, `initial.STATE` as `[batch, …]`.
+    public var gradients: [NamedTensor]
+
+    public init(results: ModelResults, gradients: [NamedTensor]) {
+        self.results = results
+        self.gradients = gradients
+    }
+
+    /// The gradient of this name.
+    public subscript(_ name: String) -> Tensor? { gradients.first { $0.name == name }?.tensor }
+}

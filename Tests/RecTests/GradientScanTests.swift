@@ -1,0 +1,37 @@
+import Foundation
+@testable import Rec
+import Testing
+
+/// The recurrences of a backward pass run in every form that their structure allows, like any others.
+@Suite struct GradientScanTests {
+    @Test(.enabled(if: !ConformanceTests.programs.isEmpty), arguments: ConformanceTests.programs)
+    func conformanceGradientsAreRightAsScans(path: String) throws {
+        let file = try CaseFile(path: path.replacing(".rec", with: ".safetensors"))
+        guard !file.gradients.isEmpty else { return }
+        let model = try Model(Program(path: path), fitting: file.data)
+        var request = GradientRequest(of: model.graph)
+        if !file.cotangents.isEmpty { request.seeds = file.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
+        let gradients = try GradientModel(model, request)
+        let forms = PlanForms(gradients).all(as: .scan)
+        guard !forms.isEmpty else { return }
+        for precision in [Precision.f64, .f32] {
+            let got = try gradients.run(file.data, cotangents: file.cotangents, on: .compiled(precision), threads: 2, forcing: forms)
+            for item in file.gradients {
+                let error = relativeError(try #require(got[item.name]), item.tensor)
+                #expect(error <= Verification.gradientTolerance(of: .compiled(precision)), "\(item.name) under \(precision): \(error), \(forms.keys.sorted())")
+            }
+        }
+    }
+
+    /// An affine cell has an affine mirror image of the same structure, and any cell an affine one.
+    @Test(arguments: [
+        ("mingru", "grad.h", "affine, diagonal[H]"), ("mamba", "grad.h", "affine, diagonal[D,N]"), ("gru", "grad.h", "affine, dense"),
+        ("delta_rule", "grad.S", "affine, identity + low-rank(1)"), ("lstm", "grad.c", "affine"), ("hmm", "grad.alpha", "affine, dense"),
+    ])
+    func mirrorImagesAreAffine(name: String, state: String, expected: String) throws {
+        let model = try Model(Program(path: Project.path("examples/\(name).rec")), dims: try #require(ExampleTests.dims[name]))
+        let text = String(decoding: try GradientModel(model).emitted(.facts), as: UTF8.self)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("recurrence of ") && $0.contains(state) }
+        #expect(line?.contains(expected) == true, "\(line ?? "none")")
+    }
+}
