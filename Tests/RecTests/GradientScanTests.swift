@@ -56,7 +56,7 @@ import Testing
     /// An affine cell has an affine mirror image of the same structure, and any cell an affine one.
     @Test(arguments: [
         ("mingru", "grad.h", "affine, diagonal[H]"), ("mamba", "grad.h", "affine, diagonal[D,N]"), ("gru", "grad.h", "affine, dense"),
-        ("delta_rule", "grad.S", "affine, identity + low-rank(1)"), ("lstm", "grad.c", "affine"), ("hmm", "grad.alpha", "affine, dense"),
+        ("delta_rule", "grad.S", "affine, identity + low-rank(1)"), ("lstm", "grad.c", "affine"), ("biquad", "grad.y", "affine, companion(2)"), ("hmm", "grad.alpha", "affine, dense"),
     ])
     func mirrorImagesAreAffine(name: String, state: String, expected: String) throws {
         let model = try Model(Program(path: Project.path("examples/\(name).rec")), dims: try #require(ExampleTests.dims[name]))
