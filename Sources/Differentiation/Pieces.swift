@@ -43,6 +43,20 @@ extension GraphBuilder {
         return concat(halves, axis: shape.count, named: "re,im")
     }
 
+    /// A value as something else times a factor that varies over nothing: what varies, and how the value follows from it.
+    func fixedFactor(of id: ValueID) -> (ValueID, (ValueID) -> Operation)? {
+        let variance = self[id].variance
+        switch self[id].operation {
+        case .unary(.negate, let a): return (a, { .unary(.negate, $0) })
+        case .binary(.multiply, let a, let b) where self[b].variance.isStatic: return (a, { .binary(.multiply, $0, b) })
+        case .binary(.multiply, let a, let b) where self[a].variance.isStatic: return (b, { .binary(.multiply, a, $0) })
+        case .rename(let a) where self[a].variance == variance: return (a, { .rename($0) })
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice,
+            .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
+            return nil
+        }
+    }
+
     // MARK: Transposes
 
     /// The transpose of a broadcast: summed over the new axes, the others in their old order.

@@ -64,7 +64,7 @@ struct ReverseMode {
             if isNew, let name = primal[id].name { builder.name(adjoint, "grad.\(name)") }
             propagate(adjoint, from: id)
         }
-        for (mirror, delay) in mirrors { builder.close(mirror, with: mirrored(delay)) }
+        for k in mirrors.indices { closeMirror(k) }
         builder.span = nil
         nameRecurrences()
         for target in request.targets { builder.output(target.target.gradientName, result(target)) }
@@ -103,6 +103,24 @@ struct ReverseMode {
         let mirror = builder.delay(ofLater: primal[delay].type, offsets.map { -$0 })
         mirrors.append((mirror, delay))
         add(mirror, to: operand, over: primal[delay].variance)
+    }
+
+    /// Says what a mirror image looks at. Where a value is delayed several times, factors that do not vary stay outside its
+    /// mirror images, so that all of them look at the one adjoint.
+    private mutating func closeMirror(_ number: Int) {
+        let (mirror, delay) = mirrors[number]
+        guard case .delay(let operand, let offsets, _) = primal[delay].operation else { return }
+        var source = mirrored(delay)
+        var outside: [(ValueID) -> Operation] = []
+        while delays[operand]?.count ?? 0 > 1, let (inner, rest) = builder.fixedFactor(of: source) {
+            source = inner
+            outside.append(rest)
+        }
+        guard let last = outside.first else { return builder.close(mirror, with: source) }
+        var value = builder.add(.delay(source, offsets: offsets.map { -$0 }, initial: nil))
+        mirrors[number].mirror = value
+        for operation in outside.dropFirst().reversed() { value = builder.add(operation(value), proposing: primal[delay].type) }
+        builder.replace(mirror, by: last(value))
     }
 
     /// The adjoint of a delay as its mirror image reads it.

@@ -196,6 +196,9 @@ public struct GraphBuilder {
         return graph.add(value)
     }
 
+    /// Computes a value otherwise, also from what comes later; the graph must then be `ordered()`.
+    public mutating func replace(_ id: ValueID, by operation: Operation) { graph[id].operation = operation }
+
     /// Says what a delay of a later value looks at.
     public mutating func close(_ delay: ValueID, with value: ValueID) {
         guard case .delay(_, let offsets, let initial) = graph[delay].operation else {

@@ -23,10 +23,40 @@ import Testing
         }
     }
 
+    @Test(arguments: ExampleTests.paths)
+    func examplesAgreeAsScans(path: String) throws {
+        let name = ExampleTests.name(path)
+        guard name != "silero_vad" else { return }
+        let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[name]))
+        let isOneAxis = model.graph.axes.count == 1
+        let cases = [(1, 1, nil), (1, 150, nil), (3, 131, [131, 0, 70])].map { batch, length, lengths in
+            RandomCase(for: model, batch: batch, length: length, lengths: isOneAxis ? lengths : nil, seed: 5)
+        }
+        var request = GradientRequest(of: model.graph)
+        request.seeds = model.graph.losses.map { .loss($0.name) } + cases[0].cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:))
+        let gradients = try GradientModel(model, request)
+        let forms = PlanForms(gradients).everyScan
+        guard !forms.isEmpty else { return }
+        let code = try gradients.compile(.f64, forcing: forms)
+        for (number, item) in cases.enumerated() {
+            let bound = try gradients.bind(item.data, cotangents: item.cotangents)
+            let reference = try gradients.run(item.data, cotangents: item.cotangents, on: .interpreter)
+            for threads in [1, 2] {
+                let got = gradients.run(bound, on: CompiledModel(code, parameters: bound.parameters), pool: ThreadPool(count: threads))
+                for (a, b) in zip(got.gradients, reference.gradients) {
+                    let isSame = a.tensor.doubles().elementsEqual(b.tensor.doubles()) { $0 == $1 || $0.isNaN && $1.isNaN }
+                    #expect(
+                        isSame || relativeError(a.tensor, b.tensor) < 1e-9,
+                        "\(a.name) of case \(number), \(threads) threads: \(relativeError(a.tensor, b.tensor)), \(forms.keys.sorted())")
+                }
+            }
+        }
+    }
+
     /// An affine cell has an affine mirror image of the same structure, and any cell an affine one.
     @Test(arguments: [
         ("mingru", "grad.h", "affine, diagonal[H]"), ("mamba", "grad.h", "affine, diagonal[D,N]"), ("gru", "grad.h", "affine, dense"),
-        ("delta_rule", "grad.S", "affine, identity + low-rank(1)"), ("lstm", "grad.c", "affine"), ("hmm", "grad.alpha", "affine, dense"),
+        ("delta_rule", "grad.S", "affine, identity + low-rank(1)"), ("lstm", "grad.c", "affine"), ("biquad", "grad.y", "affine, companion(2)"), ("hmm", "grad.alpha", "affine, dense"),
     ])
     func mirrorImagesAreAffine(name: String, state: String, expected: String) throws {
         let model = try Model(Program(path: Project.path("examples/\(name).rec")), dims: try #require(ExampleTests.dims[name]))

@@ -118,4 +118,10 @@ func expectGradientAgreement(
         #expect(throws: DiagnosticList.self) { try GradientModel(bools, GradientRequest(seeds: [.output("n")], targets: [])) }
         #expect(throws: DiagnosticList.self) { try GradientModel(bools, GradientRequest(seeds: [], targets: [.input("b")])) }
     }
+
+    @Test func gradientsAreTimed() throws {
+        let model = try Model(Program(path: Project.path("examples/mingru.rec")), dims: ["D": 3, "H": 4])
+        let benchmark = try Benchmark(model, batch: 2, length: 5, threads: 2, withGradients: true, leastSeconds: 0)
+        #expect(benchmark.seconds.median > 0 && benchmark.runs >= 3)
+    }
 }
