@@ -58,14 +58,15 @@ public struct Model: Sendable {
     /// The plan by which compiled code runs.
     public func plan() throws(DiagnosticList) -> Plan {
         try checkSweeps(of: graph)
-        let plan = Pipeline.plan(graph)
+        let plan = onDeepStack { Pipeline.plan(graph) }
         try checkRequirements(of: plan)
         return plan
     }
 
     /// Machine code for this machine.
     public func compile(_ precision: Precision = .f32) throws -> CompiledPlan {
-        try CompiledPlan(plan(), precision: precision)
+        let plan = try plan()
+        return try onDeepStack { try CompiledPlan(plan, precision: precision) }
     }
 
     /// Parameters and constants that start from their initialisers.
