@@ -45,7 +45,7 @@ public struct Explanation: Sendable {
                     states: Self.merged(facts.states), axis: facts.order.loops.map { graph.axes[$0.axis].name }.joined(separator: ", "),
                     direction: loop.isReversed ? "backward" : "forward", kind: facts.notAffine == nil ? "affine" : "nonlinear",
                     reason: facts.notAffine?.text, reasonSpan: facts.notAffine?.span, isDiagonal: facts.notDiagonal == nil,
-                    span: facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }, chosen: "sequential", note: form))
+                    span: Self.place(of: facts.members, in: graph), chosen: "sequential", note: form))
         }
         for (segment, stage, product) in Self.products(of: plan) {
             let where_: String
@@ -126,6 +126,13 @@ public struct Explanation: Sendable {
         lines.append("")
         lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence")
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Where the equation of the first state stands; what it calls may stand anywhere.
+    private static func place(of members: [ValueID], in graph: StreamGraph) -> SourceSpan? {
+        let states = Set(graph.states.map(\.value))
+        let named = members.filter(states.contains).compactMap { graph[$0].span }
+        return (named.isEmpty ? members.compactMap { graph[$0].span } : named).min { $0.start < $1.start }
     }
 
     private func place(_ span: SourceSpan?, _ sources: SourceMap) -> String {
