@@ -20,6 +20,8 @@ final class StageEmitter {
     let lastLane: IRValue
     private var descriptors: [Int: [IRValue]] = [:]
     private let secondExtent: IRValue
+    private let secondFirst: IRValue
+    private let secondLast: IRValue
     private let firstExtent: IRValue
     private let lengths: IRValue
 
@@ -55,6 +57,8 @@ final class StageEmitter {
         func header(_ word: Int) -> IRValue { b.load(b.i64, b.element(base, b.int(word), of: b.i64), alignment: 8) }
         firstExtent = header(FrameLayout.firstExtent)
         secondExtent = header(FrameLayout.secondExtent)
+        secondFirst = header(FrameLayout.secondFirst)
+        secondLast = header(FrameLayout.secondLast)
         lengths = LLVMBuildIntToPtr(b.builder, header(FrameLayout.lengths), b.pointer, "lengths")
         for buffer in Self.buffers(of: stage) { loadDescriptor(FrameLayout.descriptor(of: buffer)) }
         var product = firstProduct
@@ -242,8 +246,8 @@ final class StageEmitter {
         let zero = builder.int(0)
         func over(_ axis: Int, _ inner: (IRValue) -> Void) {
             guard axes.contains(axis) else { return inner(zero) }
-            let start = axis == 0 ? firstStep : zero
-            let end = axis == 0 ? lastStep : secondExtent
+            let start = axis == 0 ? firstStep : secondFirst
+            let end = axis == 0 ? lastStep : secondLast
             let isReversed = order.loops.contains { $0.axis == axis && $0.isReversed }
             builder.loop(from: start, to: end) { counter, _ in
                 // Counting down: start + end − 1 − counter.

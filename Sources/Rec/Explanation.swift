@@ -127,6 +127,7 @@ public struct Explanation: Sendable {
                     }
                 }
                 guard values.contains(where: { plan.graph[$0].name.map(names.contains) ?? false }) else { continue }
+                if stage.wavefront != nil { return "a wavefront: rows shared by threads, each behind the one before it" }
                 let blocks = stage.scan == nil ? "" : "time in blocks of \(Scan.blockSteps) steps shared by threads; in a block "
                 switch stage.form {
                 case .registers(let scan): return "as many steps at a time as fill a vector (\(scan.flat.rowCount) elements each), composed in registers"

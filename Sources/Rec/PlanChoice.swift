@@ -96,6 +96,7 @@ public final class PlanChoice: Sendable {
     private func mayGain(_ recurrence: Int, _ work: Workload) -> Bool {
         let elements = forms.recurrences[recurrence].facts.delayed.map { forms.elementCount(of: $0) }.min() ?? 0
         // A vector of the widest machines there are.
+        if work.extents.count > 1 { return work.threads > 1 && work.batch < work.threads }
         return elements * work.batch < 8 * 16 * work.threads && work.extents.first ?? 0 >= 2 * Scan.blockSteps
     }
 }

@@ -12,10 +12,15 @@ public func schedule(_ graph: StreamGraph) -> Plan {
 public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
     var graph = prepared(graph)
     var scans: [BlockMapValues] = []
+    var wavefronts: [Wavefront] = []
     for facts in elementaryRecurrences(of: graph) where !states.isDisjoint(with: facts.states) {
-        scans.append(try BlockMapBuilder.build(facts, in: &graph))
+        if graph.axes.count > 1 {
+            wavefronts.append(try Wavefront(facts, in: graph))
+        } else {
+            scans.append(try BlockMapBuilder.build(facts, in: &graph))
+        }
     }
-    return plan(graph, scans: scans)
+    return plan(graph, scans: scans, wavefronts: wavefronts)
 }
 
 /// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
@@ -24,7 +29,11 @@ public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     return elementaryRecurrences(of: graph).map { facts -> ScanRefusal? in
         var trial = graph
         do throws(ScanRefusal) {
-            _ = try BlockMapBuilder.build(facts, in: &trial)
+            if graph.axes.count > 1 {
+                _ = try Wavefront(facts, in: graph)
+            } else {
+                _ = try BlockMapBuilder.build(facts, in: &trial)
+            }
             return nil
         } catch {
             return error
@@ -32,7 +41,7 @@ public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     }
 }
 
-private func plan(_ graph: StreamGraph, scans: [BlockMapValues]) -> Plan {
+private func plan(_ graph: StreamGraph, scans: [BlockMapValues], wavefronts: [Wavefront] = []) -> Plan {
     let components = components(of: graph)
     let placement = Placement(graph, components: components)
     let staging = Staging(graph, components: components, placement: placement, scans: scans)
@@ -55,6 +64,8 @@ private func plan(_ graph: StreamGraph, scans: [BlockMapValues]) -> Plan {
                 let summary = stage(roots.filter { staging.isOfMap[$0.index] })
                 built.scan = Scan(form: summary.form, items: summary.items, maps: maps.map { BlockMap($0, homes: homes) })
             }
+            let reaches = wavefronts.filter { !$0.states.isDisjoint(with: own) }.map(\.reach)
+            if let most = reaches.max(), built.isRowWise { built.wavefront = most }
             return built
         }
         return Segment(kind: placement.kinds[segment], stages: stages)

@@ -44,6 +44,10 @@ struct StageCost {
         switch stage.form {
         case .map: return shared(total * itemSeconds(stage.items), over: threads)
         case .sequential:
+            if stage.wavefront != nil {
+                // A thread looks at the row before its own every few steps.
+                return shared(total * itemSeconds(stage.items), over: threads) + total / 16 * machine.latency * 20
+            }
             guard let scan = stage.scan else { return shared(total * itemSeconds(stage.items), over: overSequences) }
             return blocked(itemSeconds(stage.items) + itemSeconds(scan.items), 0, scan)
         case .lanes(let carries):
