@@ -1,16 +1,22 @@
 import CLLVM
 
 /// Code that does nothing but multiply and add in registers: what it reaches is the most that any code can.
-public final class PeakProbe {
+///
+/// Sendable because its code never changes and writes what is its caller's.
+public final class PeakProbe: @unchecked Sendable {
     private typealias Function = @convention(c) (UnsafeMutablePointer<Float>, Int) -> Void
 
     /// Enough chains to hide the latency of an instruction on every unit, few enough to stay in registers.
-    private static let chains = 12
+    public static let manyChains = 12
+    private let chains: Int
     private let session: JITSession
     private let function: Function
-    private let lanes: Int
+    /// Reals in a vector.
+    public let lanes: Int
 
-    public init() throws {
+    /// - Parameter chains: one alone shows how long an instruction takes, many how many there can be a second.
+    public init(chains: Int = manyChains) throws {
+        self.chains = chains
         let target = try HostTarget()
         let module = try LLVMModule(name: "peak", target: target)
         lanes = target.vectorBytes / 4
@@ -20,7 +26,7 @@ public final class PeakProbe {
             module: module, function: "peak", parameters: [address, word], result: nil, precision: .f32, target: target)
         let vector = builder.vector(builder.real, lanes)
         let factor = builder.load(vector, builder.parameter(0), alignment: 4)
-        let start = [IRValue](repeating: factor, count: Self.chains)
+        let start = [IRValue](repeating: factor, count: chains)
         let sums = builder.loop(from: builder.int(0), to: builder.parameter(1), carrying: start) { _, sums in
             sums.map { builder.fma($0, factor, factor) }
         }
@@ -38,7 +44,7 @@ public final class PeakProbe {
     }
 
     /// Floating-point operations of a run of so many turns.
-    public func operations(turns: Int) -> Double { Double(turns) * 2 * Double(Self.chains * lanes) }
+    public func operations(turns: Int) -> Double { Double(turns) * 2 * Double(chains * lanes) }
 
     public func run(turns: Int) {
         var numbers = [Float](repeating: 0.5, count: lanes)

@@ -1,59 +1,92 @@
 import RecSource
 import RecStream
 
-/// Checks that every recurrence can be run: no cycle within a step, and an order of the steps in which every delay looks
-/// back.
+/// Checks that the steps of every recurrence have an order: loops over the axes in which every delay looks back.
 func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
     var problems: [Diagnostic] = []
+    func visit(_ nest: LoopNest) {
+        switch nest {
+        case .value: break
+        case .loop(_, let body): body.forEach(visit)
+        case .impossible(let members): problems.append(mistake(in: graph, members.sorted()))
+        }
+    }
+    graph.loopNests.forEach(visit)
+    if !problems.isEmpty { throw DiagnosticList(problems) }
+}
+
+/// Checks that compiled code can take the steps of every recurrence. It does so in one sweep over the axes, in one order;
+/// the interpreter nests loops, so that a value over a whole inner axis may feed the next step of the outer one.
+public func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
+    var problems: [Diagnostic] = []
     for component in components(of: graph) where component.isRecurrence {
-        let members = Set(component.members)
-        if let cycle = instantCycle(in: graph, members) {
-            problems.append(cycle)
-            continue
+        let delays = delays(in: graph, component.members)
+        var reason: String?
+        var place: ValueID?
+        if let whole = wholeAxis(in: graph, component.members) {
+            reason = "this is known behind a sweep over '\(graph.axes[whole.axis].name)', and the recurrence of \(states(in: graph, component.members)) goes on from it"
+            place = whole.value
+        } else if LoopOrder.admitting(delays.map(\.offsets), axes: Array(graph.axes.indices)) == nil {
+            reason = "the recurrence of \(states(in: graph, component.members)) takes several sweeps, one inside another"
+            place = delays.first?.value
         }
-        // What runs over a whole axis is known only behind it, so it cannot feed the steps that it is made of.
-        let whole = component.members.first { member in
-            if case .overTime = graph[member].operation { true } else { false }
-        }
-        if let whole {
-            problems.append(
-                Diagnostic(
-                    .unsupported, "this runs over a whole axis, and its result feeds the recurrence that it runs over",
-                    at: graph[whole].span, help: "carry it from step to step with a state"))
-            continue
-        }
-        let delays = component.members.filter { member in
-            if case .delay(let operand, _, _) = graph[member].operation { return members.contains(operand) }
-            return false
-        }
-        let offsets = delays.compactMap { delay -> [Int]? in
-            if case .delay(_, let offsets, _) = graph[delay].operation { return offsets }
-            return nil
-        }
-        guard LoopOrder.admitting(offsets, axes: Array(graph.axes.indices)) == nil else { continue }
-        let back = delays.first { delay in
-            if case .delay(_, let offsets, _) = graph[delay].operation { return (offsets.first { $0 != 0 } ?? 0) < 0 }
-            return false
-        }
-        let ahead = delays.first { $0 != back }
-        let names = component.members.compactMap { graph[$0].name }.filter { name in graph.states.contains { $0.name == name } }
-        var labels: [Diagnostic.Label] = []
-        if let span = ahead.flatMap({ graph[$0].span }) { labels.append(Diagnostic.Label(span: span, text: "and the other way here")) }
+        guard let reason else { continue }
         problems.append(
             Diagnostic(
-                .bothDirections, "the recurrence of \(names.map { "'\($0)'" }.joined(separator: ", ")) looks both ways",
-                at: back.flatMap { graph[$0].span }, labels: labels,
-                help: "use two states, one for each direction"))
+                .unsupported, "\(reason): only the interpreter can run it", at: place.flatMap { graph[$0].span },
+                help: "run it with --interpret"))
     }
     if !problems.isEmpty { throw DiagnosticList(problems) }
 }
 
+/// What is wrong with values whose steps have no order.
+private func mistake(in graph: StreamGraph, _ members: [ValueID]) -> Diagnostic {
+    if let whole = wholeAxis(in: graph, members) {
+        return Diagnostic(
+            .bothDirections, "this is known behind the last step of '\(graph.axes[whole.axis].name)', and feeds the steps before it",
+            at: graph[whole.value].span, help: "carry it from step to step with a state")
+    }
+    if let cycle = instantCycle(in: graph, members) { return cycle }
+    let delays = delays(in: graph, members)
+    let back = delays.first { ($0.offsets.first { $0 != 0 } ?? 0) < 0 } ?? delays.first
+    let ahead = delays.first { $0.value != back?.value }
+    var labels: [Diagnostic.Label] = []
+    if let span = ahead.flatMap({ graph[$0.value].span }) { labels.append(Diagnostic.Label(span: span, text: "and the other way here")) }
+    return Diagnostic(
+        .bothDirections, "the recurrence of \(states(in: graph, members)) looks both ways", at: back.flatMap { graph[$0.value].span },
+        labels: labels, help: "use two states, one for each direction")
+}
+
+/// The names of the states among some values.
+private func states(in graph: StreamGraph, _ members: [ValueID]) -> String {
+    let names = graph.states.filter { members.contains($0.value) }.map { "'\($0.name)'" }
+    return names.isEmpty ? "these values" : names.joined(separator: ", ")
+}
+
+private func delays(in graph: StreamGraph, _ members: [ValueID]) -> [(value: ValueID, offsets: [Int])] {
+    let all = Set(members)
+    return members.compactMap { member in
+        guard case .delay(let operand, let offsets, _) = graph[member].operation, all.contains(operand) else { return nil }
+        return (member, offsets)
+    }
+}
+
+/// A value over a whole axis, of a value among these.
+private func wholeAxis(in graph: StreamGraph, _ members: [ValueID]) -> (value: ValueID, axis: Int)? {
+    let all = Set(members)
+    for member in members {
+        if case .overTime(_, let operand, let axis) = graph[member].operation, all.contains(operand) { return (member, axis) }
+    }
+    return nil
+}
+
 /// A cycle among instant operands, which can only close through a layer.
-private func instantCycle(in graph: StreamGraph, _ members: Set<ValueID>) -> Diagnostic? {
+private func instantCycle(in graph: StreamGraph, _ members: [ValueID]) -> Diagnostic? {
+    let all = Set(members)
     var done: Set<ValueID> = []
-    for member in members.sorted() {
+    for member in members {
         // Values are in order, so an instant operand that comes later closes a cycle.
-        for operand in graph[member].operation.instantOperands where members.contains(operand) && !done.contains(operand) {
+        for operand in graph[member].operation.instantOperands where all.contains(operand) && !done.contains(operand) {
             let names = [graph[operand].name, graph[member].name].compactMap { $0 }.map { "'\($0)'" }
             return Diagnostic(
                 .instantCycle, "a layer's result feeds its own input at the same step: \(names.joined(separator: " → "))",

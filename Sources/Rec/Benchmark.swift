@@ -17,6 +17,9 @@ public struct Benchmark: Sendable {
     /// Bytes of inputs and outputs, each counted once.
     public var bytes: Double
     public var limits: MachineLimits
+    /// States whose recurrences ran as scans, and what the cost model expected of the run.
+    public var scans: [String]
+    public var estimatedSeconds: Double
     /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
     public var streamSeconds: Double?
 
@@ -26,21 +29,28 @@ public struct Benchmark: Sendable {
     ///   - withGradients: times the results and all gradients in one run.
     public init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
-        ranges: [String: ClosedRange<Double>] = [:], withGradients: Bool = false, leastSeconds: Double = 0.5
+        ranges: [String: ClosedRange<Double>] = [:], withGradients: Bool = false, forcing forms: [String: PlanForm] = [:],
+        leastSeconds: Double = 0.5
     ) throws {
         let gradients = withGradients ? try GradientModel(model) : nil
         let graph = gradients?.graph ?? model.graph
         let extents = graph.axes.map { $0.length ?? length }
+        try model.checkMemory(batch: batch, extents: extents)
         let data = ModelData(
             inputs: try GeneratedInputs(ranges: ranges).tensors(for: graph, batch: batch, extents: extents),
             parameters: model.initialParameters(seed: 1))
         var bytes = data.inputs.values.reduce(0) { $0 + Double($1.count * precision.byteCount) }
         let bound = try BoundData(data, for: graph)
         let clock = ContinuousClock()
-        var code: CompiledPlan?
-        let compiling = try clock.measure { code = try gradients?.compile(precision) ?? model.compile(precision) }
-        guard let code else { throw DiagnosticList([]) }
-        let compiled = CompiledModel(code, parameters: bound.parameters)
+        let runner =
+            try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms) }
+            ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms)
+        let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
+        let scans = try runner.choice.choose(work)
+        let start = clock.now
+        let compiled = try runner.compiled(for: work)
+        let compiling = clock.now - start
+        let code = compiled.code
         let pool = ThreadPool(count: threads)
         // What every run converts, it would convert once in earnest.
         var resident = bound
@@ -90,7 +100,11 @@ public struct Benchmark: Sendable {
         self.operations = operations
         self.bytes = bytes
         limits = try MachineLimits(threads: threads)
-        streamSeconds = Self.streamSeconds(compiled, bound)
+        estimatedSeconds = code.plan.estimatedSeconds(work, on: runner.choice.machine)
+        self.scans = scans.sorted().flatMap { runner.choice.forms.recurrences[$0].facts.states }
+        // Steps one at a time are never composed.
+        streamSeconds = Self.streamSeconds(
+            scans.isEmpty ? compiled : CompiledModel(try model.compile(precision), parameters: bound.parameters), bound)
     }
 }
 

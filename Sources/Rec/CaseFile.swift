@@ -17,9 +17,12 @@ public struct CaseFile: Sendable {
 
     public init(path: String) throws(Diagnostic) {
         let archive = try TensorFile.read(path)
+        if let only = archive.tensors.first, only.name.isEmpty, archive.tensors.count == 1 {
+            throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors")
+        }
         for item in archive.tensors {
             guard let dot = item.name.firstIndex(of: ".") else {
-                if item.name == "lengths" { data.lengths = item.tensor.doubles().map { Int($0) } }
+                if item.name == "lengths" { data.lengths = try Self.lengths(item.tensor, path) }
                 continue
             }
             let name = String(item.name[item.name.index(after: dot)...])
@@ -42,11 +45,27 @@ public struct CaseFile: Sendable {
     }
 }
 
+extension CaseFile {
+    private static func lengths(_ tensor: Tensor, _ path: String) throws(Diagnostic) -> [Int] {
+        var lengths: [Int] = []
+        for number in tensor.doubles() {
+            guard let length = Int(exactly: number), length >= 0 else {
+                throw Diagnostic(.badData, "\(path): \(number) is no length of a sequence", at: nil)
+            }
+            lengths.append(length)
+        }
+        return lengths
+    }
+}
+
 extension ModelData {
     /// Adds the tensors of weights files, named by path, with `param.` or `const.` in front or without.
     public mutating func addParameters(from paths: [String]) throws(Diagnostic) {
         for path in paths {
             for item in try TensorFile.read(path).tensors {
+                guard !item.name.isEmpty else {
+                    throw Diagnostic(.fileProblem, "\(path): parameters have names", at: nil, help: "use .npz or .safetensors")
+                }
                 parameters[item.name] = item.tensor
                 for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {
                     parameters[String(item.name.dropFirst(prefix.count))] = item.tensor

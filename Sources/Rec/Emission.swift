@@ -36,25 +36,25 @@ extension TypedModel {
 
 extension Model {
     /// A stage of the model's compilation, as text (an object file for `object`).
-    public func emitted(_ stage: EmittedStage, precision: Precision = .f32) throws -> [UInt8] {
+    public func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
         switch stage {
         case .tree: return Array(program.treeText.utf8)
         case .typed: return Array(typed.text.utf8)
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText(program.sources.text(of:)).utf8)
-        case .plan, .llvm, .asm, .object: return try plan().emitted(stage, precision)
+        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision)
         }
     }
 }
 
 extension GradientModel {
     /// The same of the model's gradients; the tree and the typed program are the model's.
-    public func emitted(_ stage: EmittedStage, precision: Precision = .f32) throws -> [UInt8] {
+    public func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
         switch stage {
         case .tree, .typed: return try model.emitted(stage)
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText(model.program.sources.text(of:)).utf8)
-        case .plan, .llvm, .asm, .object: return try plan().emitted(stage, precision)
+        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision)
         }
     }
 }

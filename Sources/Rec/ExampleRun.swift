@@ -1,3 +1,4 @@
+import RecLowering
 import RecRuntime
 import RecSource
 import RecTensors
@@ -8,6 +9,8 @@ public struct ExampleRun: Sendable {
     /// Where the results differ from those in the source.
     public struct Difference: Sendable {
         public var output: String
+        /// Whether the numbers of elements differ: `expected` and `got` are those.
+        public var isOfCount = false
         /// The first step that differs; nil for a value without steps.
         public var step: Int?
         public var expected: Double
@@ -34,21 +37,29 @@ public struct ExampleRun: Sendable {
         for name in program.typed.mainFileModels {
             guard let typed = program.typed.models[name] else { continue }
             for example in typed.examples {
-                for engine in engines { runs.append(try run(example, of: typed, in: program, engine)) }
+                for engine in engines {
+                    if let run = try run(example, of: typed, in: program, engine) { runs.append(run) }
+                }
             }
         }
         return runs
     }
 
+    /// Nil where only the interpreter can run the model, and `engine` is another.
     private static func run(
         _ example: TypedExample, of typed: TypedModel, in program: Program, _ engine: Engine
-    ) throws -> ExampleRun {
+    ) throws -> ExampleRun? {
         var dims: [String: Int] = [:]
         var data = ModelData()
         for binding in example.given {
             let tensor = Tensor(binding.numbers, shape: binding.shape)
             if typed.dims.contains(binding.name) {
-                dims[binding.name] = binding.numbers.first.map { Int($0) }
+                guard binding.numbers.count == 1, let size = Int(exactly: binding.numbers[0]) else {
+                    throw DiagnosticList([
+                        Diagnostic(.unsolvableDim, "the dim '\(binding.name)' is a whole number of 1 or more", at: binding.span)
+                    ])
+                }
+                dims[binding.name] = size
             } else if typed.inputs.contains(where: { $0.name == binding.name }) {
                 data.inputs[binding.name] = tensor
             } else {
@@ -56,6 +67,7 @@ public struct ExampleRun: Sendable {
             }
         }
         let model = try Model(program, named: typed.name, dims: dims, fitting: data)
+        if engine != .interpreter, (try? checkSweeps(of: model.graph)) == nil { return nil }
         for (path, tensor) in model.initialParameters(seed: 0) where data.parameters[path] == nil { data.parameters[path] = tensor }
         let results = try model.run(data, on: engine)
         var result = ExampleRun(model: typed.name, example: example, engine: engine)
@@ -72,7 +84,7 @@ public struct ExampleRun: Sendable {
         let perStep = max(1, binding.numbers.count / max(1, steps ?? 1))
         if got.count != binding.numbers.count {
             return Difference(
-                output: binding.name, step: nil, expected: Double(binding.numbers.count), got: Double(got.count),
+                output: binding.name, isOfCount: true, step: nil, expected: Double(binding.numbers.count), got: Double(got.count),
                 span: binding.span)
         }
         let allowed = binding.isApproximate ? approximate : exact

@@ -3,60 +3,89 @@ import RecScheduling
 import RecSource
 import RecStream
 
-/// What each recurrence of a model is, and how it will run.
+/// What each recurrence of a model is, in which forms it can run, and which is chosen for an amount of work.
 public struct Explanation: Sendable {
+    /// A form of execution: legal, with what a run should take, or refused.
+    public struct Form: Sendable {
+        public var name: String
+        /// Nil where it is legal.
+        public var refusal: ScanRefusal?
+        /// Seconds that the whole run should take, by the cost model; nil where it is refused.
+        public var seconds: Double?
+    }
+
     public struct Recurrence: Sendable {
+        public var facts: RecurrenceFacts
+        /// As the user knows them: the parts of a complex state are one.
         public var states: [String]
         public var axis: String
         public var direction: String
-        /// `affine` or `nonlinear`.
-        public var kind: String
-        /// Why it is no more than that; nil for an affine one.
-        public var reason: String?
-        public var reasonSpan: SourceSpan?
-        public var isDiagonal: Bool
         /// Where its equations begin.
         public var span: SourceSpan?
+        public var forms: [Form]
         public var chosen: String
+        /// What the code of the chosen form does.
         public var note: String
     }
 
     public var model: String
     public var dims: [(name: String, size: Int)]
+    public var work: Workload
     public var recurrences: [Recurrence] = []
     /// One line for each product with weights: where it is computed.
     public var products: [String] = []
     public var segmentCount: Int
 
-    public init(_ model: Model) throws {
+    /// Forms that the design knows and this version has not built.
+    private static let unbuilt = ["chunkwise", "shooting", "newton"]
+
+    /// - Parameters:
+    ///   - work: what the run would be; an open axis has `work.extents` steps.
+    ///   - forced: forms by state, as for a run.
+    /// - Throws: `DiagnosticList` where a form is not legal.
+    public init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:]) throws {
         self.model = model.graph.name
-        let plan = try model.plan()
+        self.work = work
+        let choice = try PlanChoice(model, forcing: forced)
+        let scans = try choice.choose(work)
+        let plan = try choice.plan(scanning: scans)
         dims = model.typed.dims.compactMap { name in model.dims[name].map { (name, $0) } }
         segmentCount = plan.segments.filter { segment in
             if case .sweep = segment.kind { return !segment.stages.isEmpty }
             return false
         }.count
-        let graph = plan.graph
+        let graph = choice.forms.prepared
         for facts in RecAnalysis.recurrences(of: graph, text: model.program.sources.text(of:)) {
-            let loop = facts.order.loops[0]
-            let form = Self.form(of: facts, in: plan)
+            // A fold is several recurrences to the scheduler.
+            let parts = choice.forms.recurrences.indices.filter { k in
+                !Set(choice.forms.recurrences[k].facts.delayed).isDisjoint(with: facts.delayed)
+            }
+            let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
             recurrences.append(
                 Recurrence(
-                    states: Self.merged(facts.states), axis: facts.order.loops.map { graph.axes[$0.axis].name }.joined(separator: ", "),
-                    direction: loop.isReversed ? "backward" : "forward", kind: "\(facts.kind), \(facts.transitionDescription)",
-                    reason: facts.notAffine?.text, reasonSpan: facts.notAffine?.span, isDiagonal: facts.notDiagonal == nil,
-                    span: facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }, chosen: "sequential", note: form))
+                    facts: facts, states: Self.merged(facts.states),
+                    axis: facts.order.loops.filter { facts.axes.contains($0.axis) }.map { graph.axes[$0.axis].name }.joined(separator: ", "),
+                    direction: facts.order.loops.contains { $0.isReversed } ? "backward" : "forward",
+                    span: facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start },
+                    forms: try Self.forms(parts, scans, choice, work),
+                    chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(facts, in: plan)))
         }
-        for (segment, stage, product) in Self.products(of: plan) {
-            let where_: String
-            switch (segment.kind, stage.form) {
-            case (.sweep, .map): where_ = "hoisted: one matrix product for a block of steps"
-            case (.sweep, _): where_ = "in every step"
-            case (.once, _), (.joined, _), (.static, _): where_ = "once"
-            }
-            let value = graph[product.value]
-            products.append("\(product.sumCount) → \(product.columnCount)\(value.name.map { " (\($0))" } ?? ""): \(where_)")
+        products = Self.products(of: plan)
+    }
+
+    private static func forms(
+        _ parts: [Int], _ scans: Set<Int>, _ choice: PlanChoice, _ work: Workload
+    ) throws(DiagnosticList) -> [Form] {
+        func seconds(_ scanning: Set<Int>) throws(DiagnosticList) -> Double {
+            try choice.plan(scanning: scanning).estimatedSeconds(work, on: choice.machine)
         }
+        var result = [Form(name: PlanForm.sequential.rawValue, refusal: nil, seconds: try seconds(scans.subtracting(parts)))]
+        if let refusal = parts.lazy.compactMap({ choice.forms.recurrences[$0].refusal }).first {
+            result.append(Form(name: PlanForm.scan.rawValue, refusal: refusal, seconds: nil))
+        } else {
+            result.append(Form(name: PlanForm.scan.rawValue, refusal: nil, seconds: try seconds(scans.union(parts))))
+        }
+        return result + unbuilt.map { Form(name: $0, refusal: ScanRefusal("not built in this version"), seconds: nil) }
     }
 
     /// Parts of a complex state are one state to the user.
@@ -69,18 +98,26 @@ public struct Explanation: Sendable {
         return result
     }
 
-    private static func products(of plan: Plan) -> [(Segment, Stage, Product)] {
+    private static func products(of plan: Plan) -> [String] {
         plan.segments.flatMap { segment in
             segment.stages.flatMap { stage in
-                stage.items.compactMap { item in
-                    if case .product(let product) = item { (segment, stage, product) } else { nil }
+                stage.items.compactMap { item -> String? in
+                    guard case .product(let product) = item else { return nil }
+                    let place: String
+                    switch (segment.kind, stage.form) {
+                    case (.sweep, .map): place = "hoisted: one matrix product for a block of steps"
+                    case (.sweep, .sequential), (.sweep, .lanes), (.sweep, .registers): place = "in every step"
+                    case (.once, _), (.joined, _), (.static, _): place = "once"
+                    }
+                    return "\(product.sumCount) → \(product.columnCount)\(plan.graph[product.value].name.map { " (\($0))" } ?? ""): \(place)"
                 }
             }
         }
     }
 
-    private static func form(of facts: RecurrenceFacts, in plan: Plan) -> String {
-        let members = Set(facts.members)
+    /// What the code does that computes a recurrence.
+    private static func note(_ facts: RecurrenceFacts, in plan: Plan) -> String {
+        let names = Set(facts.delayed.compactMap { plan.graph[$0].name })
         for segment in plan.segments {
             for stage in segment.stages {
                 let values = stage.items.flatMap { item -> [ValueID] in
@@ -89,72 +126,16 @@ public struct Explanation: Sendable {
                     case .product(let product): [product.value]
                     }
                 }
-                guard values.contains(where: members.contains) else { continue }
+                guard values.contains(where: { plan.graph[$0].name.map(names.contains) ?? false }) else { continue }
+                let blocks = stage.scan == nil ? "" : "time in blocks of \(Scan.blockSteps) steps shared by threads; in a block "
                 switch stage.form {
-                case .registers: return "several steps to a vector, composed in registers"
-                case .lanes: return "one vector of elements at a time through all steps, state in registers"
-                case .sequential, .map: return "one step after another, \(stage.items.count) loops and products a step"
+                case .registers(let scan): return "as many steps at a time as fill a vector (\(scan.flat.rowCount) elements each), composed in registers"
+                case .lanes: return "\(blocks)one vector of elements at a time through all steps, state in registers"
+                case .sequential, .map:
+                    return "\(blocks)one step after another, \(stage.items.count) loop\(stage.items.count == 1 ? "" : "s") and products a step"
                 }
             }
         }
         return "one step after another"
-    }
-
-    /// A page for a terminal.
-    public func text(_ sources: SourceMap) -> String {
-        let sizes = dims.map { "\($0.name) = \($0.size)" }.joined(separator: ", ")
-        var lines = ["model \(model)\(sizes.isEmpty ? "" : "  (\(sizes))")"]
-        if recurrences.isEmpty { lines.append("  no recurrence: every step by itself (map)") }
-        for recurrence in recurrences {
-            lines.append("")
-            lines.append("  recurrence of \(recurrence.states.isEmpty ? "unnamed values" : recurrence.states.joined(separator: ", ")), \(recurrence.direction) over \(recurrence.axis)\(place(recurrence.span, sources))")
-            lines.append("    what it is   \(recurrence.kind)\(recurrence.isDiagonal ? ", diagonal: no element meets another" : ", elements meet")")
-            if let reason = recurrence.reason {
-                lines.append("    why          \(reason)\(place(recurrence.reasonSpan, sources))")
-                if let span = recurrence.reasonSpan {
-                    let position = sources.position(of: span.start, in: span.file)
-                    lines.append("                 | \(sources.line(position.line, of: span.file).drop { $0 == " " })")
-                }
-            }
-            lines.append("    how it runs  \(recurrence.chosen): \(recurrence.note)")
-            lines.append("    not built    scan, chunkwise, shooting, newton: this version has map and sequential")
-        }
-        if !products.isEmpty {
-            lines.append("")
-            lines.append("  products with weights")
-            lines += products.map { "    \($0)" }
-        }
-        lines.append("")
-        lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence")
-        return lines.joined(separator: "\n") + "\n"
-    }
-
-    private func place(_ span: SourceSpan?, _ sources: SourceMap) -> String {
-        guard let span else { return "" }
-        let position = sources.position(of: span.start, in: span.file)
-        return "  [\(sources[span.file].path):\(position.line):\(position.column)]"
-    }
-
-    /// For tools: one object with an array `recurrences`.
-    public func json(_ sources: SourceMap) -> String {
-        func quoted(_ text: String) -> String {
-            "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
-        }
-        func list(_ items: [String]) -> String { "[\(items.map(quoted).joined(separator: ", "))]" }
-        let entries = recurrences.map { recurrence -> String in
-            var fields = [
-                "\"states\": \(list(recurrence.states))", "\"axis\": \(quoted(recurrence.axis))",
-                "\"direction\": \(quoted(recurrence.direction))", "\"kind\": \(quoted(recurrence.kind))",
-                "\"diagonal\": \(recurrence.isDiagonal)",
-                "\"plans\": [{\"plan\": \"sequential\", \"legal\": true}]", "\"chosen\": \(quoted(recurrence.chosen))",
-            ]
-            if let reason = recurrence.reason { fields.append("\"reason\": \(quoted(reason))") }
-            if let span = recurrence.reasonSpan ?? recurrence.span {
-                let position = sources.position(of: span.start, in: span.file)
-                fields.append("\"at\": \(quoted("\(sources[span.file].path):\(position.line):\(position.column)"))")
-            }
-            return "{\(fields.joined(separator: ", "))}"
-        }
-        return "{\"model\": \(quoted(model)), \"recurrences\": [\(entries.joined(separator: ", "))], \"products\": \(list(products))}\n"
     }
 }

@@ -23,20 +23,18 @@ public struct GradientModel: Sendable {
         graph = try gradient(of: model.graph, self.request)
     }
 
-    /// The plan by which compiled code runs.
-    public func plan() -> Plan { Pipeline.plan(graph) }
-
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
     ///
     /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
-    public func plan(forcing forms: [String: PlanForm]) throws(DiagnosticList) -> Plan {
+    public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
+        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph) }
         let choices = PlanForms(self)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
 
     /// Machine code for this machine.
     public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
-        try CompiledPlan(forms.isEmpty ? plan() : plan(forcing: forms), precision: precision)
+        try CompiledPlan(plan(forcing: forms), precision: precision)
     }
 
     /// Runs whole sequences and differentiates them.
@@ -52,8 +50,9 @@ public struct GradientModel: Sendable {
         case .interpreter:
             return split(Interpreter(graph).run(bound))
         case .compiled(let precision):
-            let compiled = CompiledModel(try compile(precision, forcing: forms), parameters: bound.parameters)
-            return run(bound, on: compiled, pool: ThreadPool(count: threads))
+            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms)
+            let work = Workload(batch: bound.batch, extents: bound.extents, threads: threads, bytesPerReal: precision.byteCount)
+            return run(bound, on: try runner.compiled(for: work), pool: ThreadPool(count: threads))
         }
     }
 

@@ -16,7 +16,7 @@ public struct MachineLimits: Sendable {
     }
 
     private static func multiplicationRate(threads: Int) throws -> Double {
-        nonisolated(unsafe) let probe = try PeakProbe()
+        let probe = try PeakProbe()
         let pool = ThreadPool(count: threads)
         let turns = 1_000_000
         var best = Double.infinity
@@ -28,7 +28,7 @@ public struct MachineLimits: Sendable {
     }
 
     /// Bytes a second that a copy of what no cache holds reads and writes.
-    private static func copyRate(threads: Int) -> Double {
+    static func copyRate(threads: Int) -> Double {
         let count = 32 << 20
         let source = UnsafeMutableRawPointer.allocate(byteCount: count * threads, alignment: 4096)
         let target = UnsafeMutableRawPointer.allocate(byteCount: count * threads, alignment: 4096)

@@ -32,7 +32,8 @@ public struct Model: Sendable {
             throw DiagnosticList([
                 Diagnostic(
                     .unknownDim, "'\(typed.name)' has no dim '\(unknown)'", at: nil,
-                    help: close.map { "did you mean '\($0)'?" } ?? "its dims are \(typed.dims.joined(separator: ", "))")
+                    help: close.map { "did you mean '\($0)'?" }
+                        ?? (typed.dims.isEmpty ? "it has none" : "its dims are \(typed.dims.joined(separator: ", "))"))
             ])
         }
         graph = try program.graph(of: typed, dims: dims)
@@ -47,27 +48,28 @@ public struct Model: Sendable {
             data.inputs.map { DimEvidence(name: $0.key, role: .input, sizes: $0.value.shape) }
             + data.parameters.map { DimEvidence(name: $0.key, role: .parameter, sizes: $0.value.shape) }
         let solved = typed.solveDims(given: dims, evidence: evidence.sorted { $0.name < $1.name }) { program.typed.models[$0] }
+        if typed.dims.contains(where: { solved[$0] == nil && typed.defaults[$0] == nil }) {
+            let misfits = typed.misfits(data)
+            if !misfits.isEmpty { throw DiagnosticList(misfits) }
+        }
         try self.init(program, named: name, dims: solved.merging(dims) { _, given in given })
     }
 
     /// The plan by which compiled code runs.
-    public func plan() throws(DiagnosticList) -> Plan {
-        let plan = Pipeline.plan(graph)
-        try checkRequirements(of: plan)
-        return plan
-    }
-
-    /// The plan in which recurrences run in the given forms, by state.
     ///
-    /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
-    public func plan(forcing forms: [String: PlanForm]) throws(DiagnosticList) -> Plan {
+    /// - Parameter forms: how recurrences are to run, by state; where nothing is said, one step after another, unless the
+    ///   source requires another form. (`PlanChoice` chooses by cost.)
+    /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
+    public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
+        try checkSweeps(of: graph)
+        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph) }
         let choices = PlanForms(self)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
 
     /// Machine code for this machine.
     public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
-        try CompiledPlan(forms.isEmpty ? plan() : plan(forcing: forms), precision: precision)
+        try CompiledPlan(plan(forcing: forms), precision: precision)
     }
 
     /// Parameters and constants that start from their initialisers.
@@ -88,12 +90,13 @@ public struct Model: Sendable {
         _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:]
     ) throws -> ModelResults {
         let bound = try BoundData(data, for: graph)
+        try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
         switch engine {
         case .interpreter:
             return Interpreter(graph).run(bound)
         case .compiled(let precision):
-            let compiled = CompiledModel(try compile(precision, forcing: forms), parameters: bound.parameters)
-            return run(bound, on: compiled, pool: ThreadPool(count: threads))
+            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms)
+            return try runner.run(bound, pool: ThreadPool(count: threads))
         }
     }
 

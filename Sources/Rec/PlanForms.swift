@@ -21,7 +21,7 @@ public struct PlanForms: Sendable {
 
     /// Each part of a fold by itself.
     public let recurrences: [Recurrence]
-    private let prepared: StreamGraph
+    let prepared: StreamGraph
 
     init(_ model: Model) { self.init(model.graph, of: model) }
 
@@ -31,15 +31,6 @@ public struct PlanForms: Sendable {
         prepared = Pipeline.prepare(graph)
         let facts = elementaryRecurrences(of: prepared, text: model.program.sources.text(of:))
         recurrences = zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
-    }
-
-    /// Every recurrence that can be a scan as one, by state.
-    public var everyScan: [String: PlanForm] {
-        var forms: [String: PlanForm] = [:]
-        for recurrence in recurrences where recurrence.refusal == nil {
-            for state in recurrence.facts.states { forms[state] = .scan }
-        }
-        return forms
     }
 
     /// The names by which a user's state may stand in the graph.
@@ -57,8 +48,7 @@ public struct PlanForms: Sendable {
     ///
     /// - Throws: where a state is unknown, or has no such form.
     func resolve(_ forced: [String: PlanForm]) throws(DiagnosticList) -> (scans: Set<Int>, sequential: Set<Int>) {
-        var scans: Set<Int> = []
-        var sequential: Set<Int> = []
+        var (scans, sequential) = try requirements()
         for (state, form) in forced.sorted(by: { $0.key < $1.key }) {
             let found = indices(of: state)
             guard !found.isEmpty else {
@@ -70,8 +60,11 @@ public struct PlanForms: Sendable {
                 ])
             }
             switch form {
-            case .sequential: sequential.formUnion(found)
+            case .sequential:
+                if !scans.isDisjoint(with: found) { throw contradiction(state, form) }
+                sequential.formUnion(found)
             case .scan:
+                if !sequential.isDisjoint(with: found) { throw contradiction(state, form) }
                 if let refusal = found.lazy.compactMap({ recurrences[$0].refusal }).first {
                     throw DiagnosticList([
                         Diagnostic(
@@ -84,6 +77,30 @@ public struct PlanForms: Sendable {
         }
         return (scans, sequential)
     }
+
+    /// Every recurrence that can have a form, as far as the source lets it, in that form.
+    public func all(as form: PlanForm) -> [String: PlanForm] {
+        guard let required = try? requirements() else { return [:] }
+        var result: [String: PlanForm] = [:]
+        for (k, recurrence) in recurrences.enumerated() {
+            switch form {
+            case .sequential where required.scans.contains(k): continue
+            case .scan where recurrence.refusal != nil || required.sequential.contains(k): continue
+            case .sequential, .scan: for state in recurrence.facts.states { result[state] = form }
+            }
+        }
+        return result
+    }
+
+    private func contradiction(_ state: String, _ form: PlanForm) -> DiagnosticList {
+        DiagnosticList([
+            Diagnostic(
+                .planRefused, "'\(state)' cannot run as '\(form.rawValue)': the source requires another form", at: nil,
+                help: "leave out --plan, or the 'require plan' of the source")
+        ])
+    }
+
+    func elementCount(of value: ValueID) -> Int { prepared[value].shape.elementCount }
 
     /// The plan in which these recurrences are scans.
     func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {

@@ -13,11 +13,7 @@ public struct Program: Sendable {
 
     /// Reads a `.rec` file.
     public init(path: String) throws(DiagnosticList) {
-        let text: String
-        do { text = try Program.read(path) } catch {
-            throw DiagnosticList([Diagnostic(.fileProblem, "\(path): \(error)", at: nil)])
-        }
-        self.init(text: text, path: path)
+        do { self.init(text: try ProgramText.read(path), path: path) } catch { throw DiagnosticList([error]) }
     }
 
     /// A program from text; `path` is what messages call it, and where imports are looked for.
@@ -25,7 +21,7 @@ public struct Program: Sendable {
         let loader = ProgramLoader(path: path, text: text) { imported, importing in
             let folder = (importing as NSString).deletingLastPathComponent
             let full = ((folder as NSString).appendingPathComponent(imported) as NSString).standardizingPath
-            guard let text = try? Program.read(full) else { return nil }
+            guard let text = try? ProgramText.read(full) else { return nil }
             return (full, text)
         }
         sources = loader.sources
@@ -35,24 +31,6 @@ public struct Program: Sendable {
         if problems.isEmpty { problems += more }
         self.typed = typed
         diagnostics = problems
-    }
-
-    /// A problem of reading a file, as the user should see it.
-    private struct Unreadable: Error, CustomStringConvertible {
-        var description: String
-    }
-
-    private static let largestFile = 16 << 20
-
-    private static func read(_ path: String) throws -> String {
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-            throw Unreadable(description: "there is no such file")
-        }
-        guard !isDirectory.boolValue else { throw Unreadable(description: "this is a folder") }
-        guard let data = FileManager.default.contents(atPath: path) else { throw Unreadable(description: "the file cannot be read") }
-        guard data.count <= largestFile else { throw Unreadable(description: "the file is too large for a program") }
-        return String(decoding: data, as: UTF8.self)
     }
 
     public var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
@@ -65,7 +43,8 @@ public struct Program: Sendable {
             throw DiagnosticList([
                 Diagnostic(
                     .unknownName, "there is no model '\(name)'", at: nil,
-                    help: nearest(name, among: typed.models.keys.sorted()).map { "did you mean '\($0)'?" })
+                    help: nearest(name, among: typed.models.keys.sorted()).map { "did you mean '\($0)'?" }
+                        ?? "models are \(typed.models.keys.sorted().joined(separator: ", "))")
             ])
         }
         if let main = typed.mainModel, let model = typed.models[main] { return model }

@@ -3,34 +3,56 @@ import RecScheduling
 import RecSource
 import RecStream
 
-/// Checks what the source requires of its states.
-func checkRequirements(of plan: Plan) throws(DiagnosticList) {
-    var problems: [Diagnostic] = []
-    let recurrences = recurrences(of: plan.graph)
-    for requirement in plan.graph.requirements {
-        let names = [requirement.state, requirement.state + ".re"]
-        let recurrence = recurrences.first { !$0.states.filter(names.contains).isEmpty }
-        switch requirement.property {
-        case .affine:
-            guard let recurrence, let reason = recurrence.notAffine else { continue }
-            problems.append(
-                Diagnostic(
-                    .requireFailed, "'\(requirement.state)' is not affine", at: requirement.span,
-                    labels: reason.span.map { [Diagnostic.Label(span: $0, text: reason.text)] } ?? []))
-        case .diagonal:
-            guard let recurrence, let reason = recurrence.notDiagonal else { continue }
-            problems.append(
-                Diagnostic(
-                    .requireFailed, "'\(requirement.state)' is not diagonal", at: requirement.span,
-                    labels: reason.span.map { [Diagnostic.Label(span: $0, text: reason.text)] } ?? []))
-        case .plan(let allowed):
-            let chosen = recurrence == nil ? "map" : "sequential"
-            guard !allowed.contains(chosen) else { continue }
-            problems.append(
-                Diagnostic(
-                    .requireFailed, "'\(requirement.state)' runs as '\(chosen)', not as \(allowed.joined(separator: " or "))",
-                    at: requirement.span, help: "the forms that this version has are map and sequential"))
+extension PlanForms {
+    /// Checks what the source requires of its states, and says in which forms that lets recurrences run.
+    func requirements() throws(DiagnosticList) -> (scans: Set<Int>, sequential: Set<Int>) {
+        var problems: [Diagnostic] = []
+        var scans: Set<Int> = []
+        var sequential: Set<Int> = []
+        for requirement in prepared.requirements {
+            let found = indices(of: requirement.state)
+            switch requirement.property {
+            case .affine:
+                for k in found { problems += refusal(requirement, recurrences[k].facts.notAffine, "is not affine") }
+            case .diagonal:
+                for k in found { problems += refusal(requirement, recurrences[k].facts.notDiagonal, "is not diagonal") }
+            case .plan(let allowed):
+                if found.isEmpty {
+                    if !allowed.contains("map") {
+                        problems.append(mismatch(requirement, allowed, "it is no recurrence: every step is computed by itself (map)"))
+                    }
+                } else if allowed.contains(PlanForm.sequential.rawValue) {
+                    if !allowed.contains(PlanForm.scan.rawValue) { sequential.formUnion(found) }
+                } else if allowed.contains(PlanForm.scan.rawValue) {
+                    let refused = found.lazy.compactMap { recurrences[$0].refusal }.first
+                    if let refused {
+                        problems.append(mismatch(requirement, allowed, "it cannot run as a scan: \(refused.reason)", at: refused.span))
+                    } else {
+                        scans.formUnion(found)
+                    }
+                } else {
+                    problems.append(mismatch(requirement, allowed, "the forms that are built are map, sequential and scan"))
+                }
+            }
         }
+        if !problems.isEmpty { throw DiagnosticList(problems) }
+        return (scans, sequential)
     }
-    if !problems.isEmpty { throw DiagnosticList(problems) }
+
+    private func refusal(_ requirement: StreamGraph.Requirement, _ reason: Reason?, _ what: String) -> [Diagnostic] {
+        guard let reason else { return [] }
+        return [
+            Diagnostic(
+                .requireFailed, "'\(requirement.state)' \(what)", at: requirement.span,
+                labels: reason.span.map { [Diagnostic.Label(span: $0, text: "this \(reason.text): \(reason.conclusion)")] } ?? [])
+        ]
+    }
+
+    private func mismatch(
+        _ requirement: StreamGraph.Requirement, _ allowed: [String], _ why: String, at span: SourceSpan? = nil
+    ) -> Diagnostic {
+        Diagnostic(
+            .requireFailed, "'\(requirement.state)' does not run as \(allowed.joined(separator: " or ")): \(why)",
+            at: requirement.span, labels: span.map { [Diagnostic.Label(span: $0, text: "the reason is here")] } ?? [])
+    }
 }

@@ -34,6 +34,7 @@ public enum StreamRun {
         guard model.graph.axes.count == 1 else {
             throw Diagnostic(.unsupported, "models over two axes are not run from files step by step", at: nil)
         }
+        try model.checkMemory(batch: bound.batch, extents: bound.extents)
         let compiled = CompiledModel(try model.compile(precision), parameters: bound.parameters)
         let session = try StreamSession(compiled, batch: bound.batch, capacity: piece, once: bound.inputs)
         let total = bound.extents[0]

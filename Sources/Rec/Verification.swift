@@ -45,10 +45,14 @@ public struct Verification: Sendable {
     ///   - threads: compiled engines run with one thread and with so many.
     public init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
         let gradients = try Self.gradients(model, file)
-        let scans = (model: PlanForms(model).everyScan, gradients: gradients.map { PlanForms($0).everyScan } ?? [:])
-        let isScannable = !scans.model.isEmpty || !scans.gradients.isEmpty
+        let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
+        func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {
+            (forms.model.all(as: form), forms.gradients?.all(as: form) ?? [:])
+        }
+        let isScannable = !all(.scan).model.isEmpty || !all(.scan).gradients.isEmpty
         for (engine, usesScans) in engines.flatMap({ $0.isCompiled && isScannable ? [($0, false), ($0, true)] : [($0, false)] }) {
-            let results = try model.run(file.data, on: engine, threads: threads, forcing: usesScans ? scans.model : [:])
+            let scans = all(usesScans ? .scan : .sequential)
+            let results = try model.run(file.data, on: engine, threads: threads, forcing: scans.model)
             var groups = [
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
                 ("final", file.finalStates, results.finalStates),

@@ -18,6 +18,8 @@ struct Sweep: @unchecked Sendable {
     private static let blockBytes = 384 << 10
     private static let laneBytes = 192 << 10
     private static let blockSteps = 16...1024
+    /// Time blocks are all in memory at once.
+    private static let mostScanSteps = 64 * Scan.blockSteps
 
     init?(_ memory: RunMemory, segment index: Int) {
         let segment = memory.model.plan.segments[index]
@@ -73,10 +75,15 @@ struct Sweep: @unchecked Sendable {
     /// Steps of a block for so many sequences at a time.
     private func blockLength(sequences: Int) -> Int {
         guard isBlocked else { return firstExtent }
-        let fitting = Self.blockBytes / max(1, stepBytes * sequences)
-        let wanted = max(Self.blockSteps.lowerBound, min(fitting, laneSteps, Self.blockSteps.upperBound))
+        let fitting = stepBytes == 0 ? Int.max / 2 : Self.blockBytes / max(1, stepBytes * sequences)
+        // Without block buffers nothing is gained by turning back, unless lanes do.
+        let most = stepBytes == 0 ? Int.max / 2 : Self.blockSteps.upperBound
+        let wanted = max(Self.blockSteps.lowerBound, min(fitting, laneSteps, most))
         // Time blocks of scans begin at multiples of their length.
-        let whole = segment.stages.contains { $0.isScan } ? max(Scan.blockSteps, wanted / Scan.blockSteps * Scan.blockSteps) : wanted
+        let hasBlocks = segment.stages.contains { $0.scan != nil }
+        let isScan = segment.stages.contains { $0.isScan }
+        let kept = hasBlocks ? min(wanted, Self.mostScanSteps) : wanted
+        let whole = isScan ? max(Scan.blockSteps, kept / Scan.blockSteps * Scan.blockSteps) : wanted
         return max(1, min(firstExtent, whole))
     }
 
@@ -145,6 +152,13 @@ struct Sweep: @unchecked Sendable {
         let length = blockLength(sequences: batch)
         let window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: length, isReversed: isReversed)
         let shared = SharedWindow(window: window)
+        if let only = segment.stages.first, segment.stages.count == 1, blocks.isEmpty, only.scan == nil {
+            // Nothing passes between workers: nobody waits.
+            pool.run { worker in
+                forEachBlock(length) { steps in share(only, 0, steps, shared.window.frame, worker: worker, of: pool.count) }
+            }
+            return
+        }
         let scans = timeBlocks(0..<batch)
         pool.run { worker in
             forEachBlock(length) { steps in
@@ -155,28 +169,33 @@ struct Sweep: @unchecked Sendable {
                         runShared(blocks, steps, shared.window.frame, worker: worker, on: pool)
                         continue
                     }
-                    let function = model.code.stages[index][stage]
-                    let frame = shared.window.frame.pointer
-                    switch description.form {
-                    case .map:
-                        let start = steps.lowerBound + steps.count * worker / pool.count
-                        let end = steps.lowerBound + steps.count * (worker + 1) / pool.count
-                        if axes.contains(0) {
-                            if start < end { function(frame, 0, batch, start, end, 0, Int.max) }
-                        } else if worker == 0 {
-                            function(frame, 0, batch, 0, 1, 0, Int.max)
-                        }
-                    case .lanes:
-                        let share = model.code.grains[index][stage].share(worker, of: pool.count)
-                        if !share.isEmpty {
-                            function(frame, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)
-                        }
-                    case .sequential, .registers:
-                        if worker == 0 { function(frame, 0, batch, steps.lowerBound, steps.upperBound, 0, Int.max) }
-                    }
+                    share(description, stage, steps, shared.window.frame, worker: worker, of: pool.count)
                     pool.barrier()
                 }
             }
+        }
+    }
+
+    /// A worker's share of a stage over a block.
+    private func share(_ stage: Stage, _ number: Int, _ steps: Range<Int>, _ frame: Frame, worker: Int, of workers: Int) {
+        let function = model.code.stages[index][number]
+        let batch = memory.batch
+        switch stage.form {
+        case .map:
+            let start = steps.lowerBound + steps.count * worker / workers
+            let end = steps.lowerBound + steps.count * (worker + 1) / workers
+            if axes.contains(0) {
+                if start < end { function(frame.pointer, 0, batch, start, end, 0, Int.max) }
+            } else if worker == 0 {
+                function(frame.pointer, 0, batch, 0, 1, 0, Int.max)
+            }
+        case .lanes:
+            let share = model.code.grains[index][number].share(worker, of: workers)
+            if !share.isEmpty {
+                function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)
+            }
+        case .sequential, .registers:
+            if worker == 0 { function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, 0, Int.max) }
         }
     }
 

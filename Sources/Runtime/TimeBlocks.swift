@@ -233,36 +233,6 @@ final class TimeBlocks: @unchecked Sendable {
     }
 }
 
-extension Stage {
-    /// Every buffer that the stage writes.
-    var writtenBuffers: [BufferID] {
-        var result = items.flatMap { item -> [BufferID] in
-            switch item {
-            case .product(let product): [product.output]
-            case .nest(let nest): nest.stores.map(\.buffer)
-            }
-        }
-        switch form {
-        case .lanes(let carries): result += carries.map(\.ring)
-        case .registers(let scan): result += scan.maps.flatMap(\.rings)
-        case .map, .sequential: break
-        }
-        return result
-    }
-
-    /// Every buffer that the stage reads or writes.
-    var touchedBuffers: Set<BufferID> {
-        var result = Set(writtenBuffers)
-        for item in items {
-            switch item {
-            case .product(let product): result.insert(product.input.buffer)
-            case .nest(let nest): for node in nest.nodes { result.formUnion(node.operation.accesses.map(\.buffer)) }
-            }
-        }
-        return result
-    }
-}
-
 extension Buffer {
     var isRing: Bool {
         if case .ring = kind { true } else { false }

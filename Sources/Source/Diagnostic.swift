@@ -1,5 +1,8 @@
 /// One message to the user. `docs/errors.md` has a section for every id.
 public struct Diagnostic: Error, Equatable, Sendable {
+    /// More than anyone reads at once; a text that is no program has one for each byte.
+    public static let most = 100
+
     public enum Severity: String, Sendable { case error, warning, note }
 
     /// A second place that explains the first.

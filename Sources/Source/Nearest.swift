@@ -1,19 +1,23 @@
 /// The candidate that `name` most likely meant: few letters changed, added, lost or swapped; nil where none is close.
 public func nearest(_ name: String, among candidates: some Sequence<String>) -> String? {
+    guard name.utf8.count <= longestName else { return nil }
     // Another single letter is another name, not a slip.
-    let limit = name.count == 1 ? 0 : max(1, name.count / 3)
+    let limit = name.utf8.count == 1 ? 0 : max(1, name.utf8.count / 3)
+    let wanted = Array(name.lowercased().utf8)
     var best: (name: String, distance: Int)?
     for candidate in candidates where candidate != name {
-        guard abs(candidate.count - name.count) <= limit, !candidate.isEmpty else { continue }
-        let isCaseOnly = candidate.lowercased() == name.lowercased()
-        let distance = isCaseOnly ? 0 : editDistance(Array(name.lowercased()), Array(candidate.lowercased()))
+        guard candidate.utf8.count <= longestName, abs(candidate.utf8.count - name.utf8.count) <= limit, !candidate.isEmpty else { continue }
+        let distance = editDistance(wanted, Array(candidate.lowercased().utf8))
         if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
     }
     return best?.name
 }
 
+/// Longer ones nobody types, and comparing them takes the product of their lengths.
+private let longestName = 200
+
 /// Optimal string alignment distance (Damerau 1964).
-private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
     var beforePrevious = [Int](repeating: 0, count: b.count + 1)
     var previous = Array(0...b.count)
     for i in 1..<a.count + 1 where !a.isEmpty {

@@ -38,14 +38,21 @@ public struct SourceMap: Sendable {
     public func position(of offset: Int, in id: FileID) -> Position {
         let file = self[id]
         let offset = min(max(offset, 0), file.utf8.count)
+        let line = lineNumber(of: offset, in: id)
+        let before = file.utf8[file.lineStarts[line - 1]..<offset]
+        return Position(line: line, column: String(decoding: before, as: UTF8.self).unicodeScalars.count + 1)
+    }
+
+    /// The 1-based line alone: it does not depend on how long the line is to find it.
+    public func lineNumber(of offset: Int, in id: FileID) -> Int {
+        let starts = self[id].lineStarts
         var low = 0
-        var high = file.lineStarts.count
+        var high = starts.count
         while high - low > 1 {
             let middle = (low + high) / 2
-            if file.lineStarts[middle] <= offset { low = middle } else { high = middle }
+            if starts[middle] <= offset { low = middle } else { high = middle }
         }
-        let before = file.utf8[file.lineStarts[low]..<offset]
-        return Position(line: low + 1, column: String(decoding: before, as: UTF8.self).unicodeScalars.count + 1)
+        return low + 1
     }
 
     /// The text of a 1-based line, without its end.

@@ -8,7 +8,7 @@ extension Parser {
             skipNewlines()
             if next.kind == .end { return items }
             do { items.append(try topLevelItem()) } catch {
-                recover(inside: false)
+                recoverAtTopLevel()
             }
         }
     }
@@ -22,7 +22,7 @@ extension Parser {
         case .keyword(.model): return .model(try modelDeclaration(documentation))
         case .identifier(let name):
             let close = nearest(name, among: ["model", "func", "monoid", "import"])
-            throw unexpected("a model, func, monoid or import", help: close.map { "did you mean '\($0)'?" })
+            throw unexpected("a model, func, monoid or import", help: close.map { "did you mean '\($0)'?" } ?? Habits.topLevel(name))
         case .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end:
             throw unexpected("a model, func, monoid or import")
         }
@@ -118,7 +118,10 @@ extension Parser {
         }
         let axes = try accept(.over) ? axisDeclarations() : []
         skipNewlines()
-        try expect("{", "before the model's body")
+        var help: String?
+        if isNext("["), dims.isEmpty, axes.isEmpty { help = "dims stand in parentheses: model \(name.text)(D)" }
+        if isNext(","), !axes.isEmpty { help = "two axes stand in parentheses: over (i, j)" }
+        try expect("{", "before the model's body", help: help)
         var members: [Member] = []
         while true {
             skipNewlines()
@@ -129,7 +132,7 @@ extension Parser {
                     labels: [Diagnostic.Label(span: name.span, text: "it begins here")])
                 break
             }
-            do { members.append(try member()) } catch { recover(inside: true) }
+            do { members.append(try member()) } catch { recoverWithinModel() }
         }
         if isNext("}") { advance() }
         return ModelDeclaration(
@@ -144,199 +147,5 @@ extension Parser {
         }
         guard accept("(") else { return [try axis(&self)] }
         return try list(until: ")", "in the axes of the model", axis)
-    }
-
-    // MARK: Members
-
-    private mutating func member() throws -> Member {
-        let member: Member
-        switch next.kind {
-        case .keyword(.input): member = .input(try inputDeclaration())
-        case .keyword(.param): member = .parameter(try parameterDeclaration(isTrained: true))
-        case .keyword(.const): member = .parameter(try parameterDeclaration(isTrained: false))
-        case .keyword(.state): member = .state(try stateDeclaration())
-        case .keyword(.dim): member = .dim(try dimDeclaration())
-        case .keyword(.layer): member = .layer(try layerDeclaration())
-        case .keyword(.output): member = .output(try outputDeclaration())
-        case .keyword(.loss): member = .loss(try lossDeclaration())
-        case .keyword(.require): member = .require(try requireDeclaration())
-        case .keyword(.example): member = .example(try exampleDeclaration())
-        case .identifier(let name):
-            if case .identifier = second.kind, let close = nearest(name, among: Self.memberWords) {
-                throw unexpected("an equation or a declaration", help: "did you mean '\(close)'?")
-            }
-            return .equation(try equation())
-        case .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end:
-            throw unexpected("an equation or a declaration")
-        }
-        try endOfStatement("the declaration")
-        return member
-    }
-
-    private static let memberWords = ["input", "param", "const", "state", "dim", "layer", "output", "loss", "require", "example"]
-
-    mutating func equation() throws -> Equation {
-        let start = next.span.start
-        var names = [try identifier("a name")]
-        while accept(",") { names.append(try identifier("a name")) }
-        try expect("=", names.count == 1 ? "after '\(names[0].text)'" : "after the names")
-        skipNewlines()
-        let value = try expression()
-        let result = Equation(names: names, value: value, span: span(from: start))
-        try endOfStatement("the equation")
-        return result
-    }
-
-    private mutating func names() throws -> [Identifier] {
-        var names = [try identifier("a name")]
-        while accept(",") { names.append(try identifier("a name")) }
-        return names
-    }
-
-    /// `complex[N]`, `[H, D]`, `int`
-    mutating func type() throws -> TypeSyntax {
-        let start = next.span.start
-        var element: Identifier?
-        if case .identifier(let name) = next.kind {
-            let token = advance()
-            element = Identifier(text: name, span: token.span)
-        }
-        var dims: [Expression]?
-        if accept("[") { dims = try list(until: "]", "in the dims of the type") { try $0.expression() } }
-        guard element != nil || dims != nil else {
-            throw unexpected("a type such as [H], int or complex[N]")
-        }
-        return TypeSyntax(element: element, dims: dims, span: span(from: start))
-    }
-
-    private mutating func inputDeclaration() throws -> InputDeclaration {
-        let start = advance().span.start
-        let names = try names()
-        try expect(":", "and a type after the name of an input")
-        let type = try type()
-        let isOnce = acceptWord("once")
-        let value = accept("=") ? try expression() : nil
-        return InputDeclaration(names: names, type: type, isOnce: isOnce, defaultValue: value, span: span(from: start))
-    }
-
-    private mutating func parameterDeclaration(isTrained: Bool) throws -> ParameterDeclaration {
-        let start = advance().span.start
-        let names = try names()
-        try expect(":", "and a type after the name of a parameter")
-        let type = try type()
-        let initializer = accept("=") ? try expression() : nil
-        var tensorName: String?
-        if acceptWord("from") {
-            guard case .text(let name) = next.kind else { throw unexpected("a tensor's name in quotes after 'from'") }
-            tensorName = name
-            advance()
-        }
-        return ParameterDeclaration(
-            isTrained: isTrained, names: names, type: type, initializer: initializer, tensorName: tensorName,
-            span: span(from: start))
-    }
-
-    private mutating func stateDeclaration() throws -> StateDeclaration {
-        let start = advance().span.start
-        let names = try names()
-        try expect(":", "and a type after the name of a state")
-        let type = try type()
-        let initial = accept("=") ? try expression() : nil
-        return StateDeclaration(names: names, type: type, initial: initial, span: span(from: start))
-    }
-
-    private mutating func dimDeclaration() throws -> DimDeclaration {
-        let start = advance().span.start
-        let name = try identifier("a name for the dim")
-        try expect("=", "after the dim's name")
-        let value = try expression()
-        return DimDeclaration(name: name, value: value, span: span(from: start))
-    }
-
-    private mutating func layerDeclaration() throws -> LayerDeclaration {
-        let start = advance().span.start
-        let name = try identifier("a name for the layer")
-        try expect("=", "after the layer's name")
-        var count: Expression?
-        let isRepeated = isNextWord("repeat") && second.kind == .symbol("(")
-        if isRepeated {
-            advance()
-            try expect("(", "after 'repeat'")
-            brackets += 1
-            count = try expression()
-            try expect(",", "after the number of copies")
-        }
-        let model = try identifier("the name of a model")
-        var arguments: [Argument] = []
-        if accept("(") { arguments = try list(until: ")", "in the dims of the layer") { try $0.argument() } }
-        if isRepeated {
-            guard isNext(")") else { throw unexpected("')' at the end of 'repeat'") }
-            advance()
-            brackets -= 1
-        }
-        return LayerDeclaration(name: name, count: count, model: model, arguments: arguments, span: span(from: start))
-    }
-
-    private mutating func outputDeclaration() throws -> OutputDeclaration {
-        let start = advance().span.start
-        let name = try identifier("a name for the output")
-        var value: Expression?
-        if accept("=") {
-            skipNewlines()
-            value = try expression()
-        }
-        return OutputDeclaration(name: name, value: value, span: span(from: start))
-    }
-
-    private mutating func lossDeclaration() throws -> LossDeclaration {
-        let start = advance().span.start
-        let name = try identifier("a name for the loss")
-        try expect("=", "after the loss's name")
-        skipNewlines()
-        return LossDeclaration(name: name, value: try expression(), span: span(from: start))
-    }
-
-    private mutating func requireDeclaration() throws -> RequireDeclaration {
-        let start = advance().span.start
-        let property = try identifier("'affine', 'diagonal' or 'plan' after 'require'")
-        try expect("(", "after '\(property.text)'")
-        let state = try identifier("the name of a state")
-        try expect(")", "after the state's name")
-        var choices: [Identifier] = []
-        if acceptWord("in") {
-            try expect("(", "after 'in'")
-            choices = try list(until: ")", "in the plans") { try $0.identifier("the name of a plan") }
-        }
-        return RequireDeclaration(property: property, state: state, choices: choices, span: span(from: start))
-    }
-
-    private mutating func exampleDeclaration() throws -> ExampleDeclaration {
-        let start = advance().span.start
-        var given: [ExampleDeclaration.Binding] = []
-        while !isNext("->") {
-            given.append(try binding(allowsApproximate: false))
-            guard accept(",") else { break }
-            skipNewlines()
-        }
-        if nextOnAnyLine.kind == .symbol("->") { skipNewlines() }
-        try expect("->", "and the expected outputs")
-        skipNewlines()
-        var expected = [try binding(allowsApproximate: true)]
-        while accept(",") {
-            skipNewlines()
-            expected.append(try binding(allowsApproximate: true))
-        }
-        return ExampleDeclaration(given: given, expected: expected, span: span(from: start))
-    }
-
-    private mutating func binding(allowsApproximate: Bool) throws -> ExampleDeclaration.Binding {
-        let name = try identifier("a name")
-        var isApproximate = false
-        if allowsApproximate, accept("~") {
-            isApproximate = true
-        } else {
-            try expect("=", allowsApproximate ? "or '~' after '\(name.text)'" : "after '\(name.text)'")
-        }
-        return ExampleDeclaration.Binding(name: name, isApproximate: isApproximate, value: try expression())
     }
 }

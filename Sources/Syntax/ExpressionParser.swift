@@ -5,29 +5,33 @@ extension Parser {
     mutating func expression() throws -> Expression {
         try nested { parser in
             var left = try parser.choice()
-            var length = 0
             while parser.continues(with: "|>") {
+                var tallest = parser.height
                 parser.skipNewlines()
-                length += 1
-                try parser.limitChain(length, at: parser.advance().span)
+                let sign = parser.advance()
                 parser.skipNewlines()
                 let right = try parser.postfix()
+                tallest = max(tallest, parser.height)
+                try parser.grow(above: tallest, at: sign.span)
                 left = Expression(.pipe(left, right), left.span.joined(with: right.span))
             }
             return left
         }
     }
 
-    /// A chain of operators becomes a tree as deep as it is long, which everything behind the parser walks.
-    private mutating func limitChain(_ length: Int, at span: SourceSpan) throws {
-        guard length > Self.longestChain else { return }
-        report(
-            .nestingTooDeep, "more than \(Self.longestChain) operators stand in one chain", at: span,
-            help: "give parts of it names of their own")
-        throw Abandoned()
+    /// A chain of operators becomes a tree as high as it is long, which everything behind the parser walks; and chains in
+    /// brackets add up. `height` becomes that of a node above a tree of height `tallest`.
+    private mutating func grow(above tallest: Int, at span: SourceSpan) throws {
+        guard tallest < Self.highestExpression else {
+            report(
+                .nestingTooDeep, "more than \(Self.highestExpression) operators stand in one chain", at: span,
+                help: "give parts of it names of their own")
+            throw Abandoned()
+        }
+        height = tallest + 1
     }
 
-    private static var longestChain: Int { 10_000 }
+    private static var highestExpression: Int { 10_000 }
 
     /// Whether the expression goes on with this symbol, here or at the beginning of the next line.
     private func continues(with symbol: String) -> Bool { nextOnAnyLine.kind == .symbol(symbol) }
@@ -37,14 +41,18 @@ extension Parser {
         return try nested { parser in
             let start = parser.advance().span
             let condition = try parser.choice()
+            var tallest = parser.height
             parser.skipNewlinesBefore(.then)
-            try parser.expect(.then, "after the condition of 'if'")
+            try parser.expect(.then, "after the condition of 'if'", help: parser.isNext("=") ? "compare with '=='" : nil)
             parser.skipNewlines()
             let yes = try parser.choice()
+            tallest = max(tallest, parser.height)
             parser.skipNewlinesBefore(.else)
-            try parser.expect(.else, "in 'if … then … else …'")
+            let isShort = ["elif", "elseif", "elsif"].contains { parser.isNextWord($0) }
+            try parser.expect(.else, "in 'if … then … else …'", help: isShort ? "write 'else if'" : nil)
             parser.skipNewlines()
             let no = try parser.choice()
+            try parser.grow(above: max(tallest, parser.height), at: start)
             return Expression(.conditional(condition, then: yes, otherwise: no), start.joined(with: no.span))
         }
     }
@@ -56,13 +64,11 @@ extension Parser {
     /// Operators that bind more strongly than `strength`.
     private mutating func binary(above strength: Int) throws -> Expression {
         var left = try prefix(above: strength)
-        var length = 0
         while let entry = OperatorTable.entry(for: nextOnAnyLine.kind), entry.strength > strength {
             skipNewlines()
+            let tallest = height
             let sign = advance()
             skipNewlines()
-            length += 1
-            try limitChain(length, at: sign.span)
             let right = try nested { try $0.binary(above: entry.isRightAssociative ? entry.strength - 1 : entry.strength) }
             if !entry.isChainable, let following = OperatorTable.entry(for: nextOnAnyLine.kind), following.strength == entry.strength {
                 report(
@@ -70,6 +76,7 @@ extension Parser {
                     help: "join two comparisons with 'and'", labels: [Diagnostic.Label(span: sign.span, text: "the first comparison")])
                 throw Abandoned()
             }
+            try grow(above: max(tallest, height), at: sign.span)
             left = Expression(.binary(entry.syntax, left, right), left.span.joined(with: right.span))
         }
         return left
@@ -80,6 +87,7 @@ extension Parser {
         if isNext("-") {
             advance()
             let operand = try nested { try $0.binary(above: OperatorTable.sign - 1) }
+            try grow(above: height, at: start)
             return Expression(.unary(.negate, operand), start.joined(with: operand.span))
         }
         if isNext("+") { throw unexpected("an expression", help: "a plain '+' in front is not needed") }
@@ -87,6 +95,7 @@ extension Parser {
             if strength >= OperatorTable.not { throw unexpected("an operand", help: "put 'not …' in parentheses") }
             advance()
             let operand = try nested { try $0.binary(above: OperatorTable.not - 1) }
+            try grow(above: height, at: start)
             return Expression(.unary(.not, operand), start.joined(with: operand.span))
         }
         if isNext(.if) { throw unexpected("an operand", help: "put 'if … then … else …' in parentheses") }
@@ -96,12 +105,12 @@ extension Parser {
     /// `postfix { "as" "[" dims "]" }`
     private mutating func renamed() throws -> Expression {
         var value = try postfix()
-        var length = 0
         while isNext(.as) {
-            length += 1
-            try limitChain(length, at: advance().span)
+            let tallest = height
+            let word = advance()
             try expect("[", "after 'as'")
             let dims = try list(until: "]", "in the names after 'as'") { try $0.expression() }
+            try grow(above: max(tallest, height), at: word.span)
             value = Expression(.rename(value, dims), span(from: value.span.start))
         }
         return value
@@ -109,17 +118,18 @@ extension Parser {
 
     mutating func postfix() throws -> Expression {
         var value = try primary()
-        var length = 0
         while true {
-            length += 1
-            try limitChain(length, at: next.span)
+            let tallest = height
+            let place = next.span
             if isNext("[") {
                 advance()
                 let items = try list(until: "]", "in the index") { try $0.indexItem() }
+                try grow(above: max(tallest, height), at: place)
                 value = Expression(.index(value, items), span(from: value.span.start))
             } else if isNext(".") {
                 advance()
                 let name = try identifier("a name after '.'")
+                try grow(above: tallest, at: place)
                 value = Expression(.member(value, name), span(from: value.span.start))
             } else {
                 return value
@@ -129,18 +139,22 @@ extension Parser {
 
     private mutating func indexItem() throws -> IndexItem {
         let start = next.span.start
+        height = 0
         if accept(":") {
             let upper = isNext("]") || isNext(",") ? nil : try expression()
             return .range(nil, upper, span(from: start))
         }
         let first = try expression()
         guard accept(":") else { return .at(first) }
+        let tallest = height
         let upper = isNext("]") || isNext(",") ? nil : try expression()
+        height = max(tallest, height)
         return .range(first, upper, span(from: start))
     }
 
     private mutating func primary() throws -> Expression {
         let token = next
+        height = 1
         switch token.kind {
         case .integer(let value):
             advance()
@@ -156,42 +170,67 @@ extension Parser {
             brackets += 1
             defer { brackets -= 1 }
             let inner = try expression()
-            guard isNext(")") else { throw unexpected("')'", help: "the '(' at the start of this part is not closed") }
+            guard isNext(")") else { throw unclosed(token.span, "')'", help: nil) }
             advance()
             return Expression(inner.kind, span(from: token.span.start))
         case .symbol("["):
             advance()
             let items = try list(until: "]", "in the list") { try $0.expression() }
+            try grow(above: height, at: token.span)
             return Expression(.array(items), span(from: token.span.start))
         case .keyword(.fold):
             advance()
             let name = try identifier("the name of a monoid after 'fold'")
             try expect("(", "after the monoid's name")
             let arguments = try list(until: ")", "in the elements of the fold") { try $0.expression() }
+            try grow(above: height, at: token.span)
             return Expression(.fold(name, arguments), span(from: token.span.start))
         case .identifier(let name):
             advance()
             return try named(Identifier(text: name, span: token.span))
         case .keyword, .symbol, .text, .newline, .invalid, .end:
-            throw unexpected("an expression")
+            throw unexpected("an expression", help: expressionHelp)
         }
     }
 
-    /// A name, or a call: `f(x)`, `sum[K](x)`.
+    private var expressionHelp: String? {
+        switch next.kind {
+        case .keyword(.const): "the initialiser is constant(c)"
+        case .keyword(.dim): "axes are named in brackets: sum[K](x)"
+        case .symbol("*") where previousIs("*"): "a power is written '^'"
+        case .keyword, .symbol, .identifier, .integer, .real, .text, .newline, .invalid, .end: nil
+        }
+    }
+
+    private func previousIs(_ symbol: String) -> Bool { index > 0 && tokens[index - 1].kind == .symbol(symbol) }
+
+    /// A name, a call (`f(x)`, `sum[K](x)`), or an index (`h[t-1]`): which of the two the brackets are shows behind them.
     private mutating func named(_ name: Identifier) throws -> Expression {
-        if isNext("(") {
-            advance()
-            let arguments = try list(until: ")", "in the arguments of '\(name.text)'") { try $0.argument() }
-            return Expression(.call(name, brackets: nil, arguments: arguments), span(from: name.span.start))
+        if isNext("(") { return try call(name, brackets: nil) }
+        guard isNext("[") else { return Expression(.name(name.text), name.span) }
+        let opening = advance()
+        let items = try list(until: "]", "in the brackets of '\(name.text)'") { try $0.indexItem() }
+        try grow(above: height, at: opening.span)
+        if isNext("(") { return try call(name, brackets: try items.map { try expression(of: $0) }) }
+        return Expression(.index(Expression(.name(name.text), name.span), items), span(from: name.span.start))
+    }
+
+    private mutating func call(_ name: Identifier, brackets: [Expression]?) throws -> Expression {
+        let tallest = height
+        advance()
+        let arguments = try list(until: ")", "in the arguments of '\(name.text)'") { try $0.argument() }
+        try grow(above: max(tallest, height), at: name.span)
+        return Expression(.call(name, brackets: brackets, arguments: arguments), span(from: name.span.start))
+    }
+
+    /// The brackets of a call hold no slices.
+    private mutating func expression(of item: IndexItem) throws -> Expression {
+        switch item {
+        case .at(let expression): return expression
+        case .range(_, _, let span):
+            report(.unexpectedToken, "a slice cannot be called", at: span, help: "write '*' for a product")
+            throw Abandoned()
         }
-        if isNext("["), isCallBehindBrackets {
-            advance()
-            let dims = try list(until: "]", "in the brackets of '\(name.text)'") { try $0.expression() }
-            try expect("(", "after the brackets of '\(name.text)'")
-            let arguments = try list(until: ")", "in the arguments of '\(name.text)'") { try $0.argument() }
-            return Expression(.call(name, brackets: dims, arguments: arguments), span(from: name.span.start))
-        }
-        return Expression(.name(name.text), name.span)
     }
 
     mutating func argument() throws -> Argument {

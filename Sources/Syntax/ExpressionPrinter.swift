@@ -4,92 +4,161 @@ public enum ExpressionPrinter {
     private static let pipe = 0
     private static let choice = 1
 
-    public static func text(_ expression: Expression) -> String { text(expression, above: -1) }
+    public static func text(_ expression: Expression) -> String {
+        var out = ""
+        write(expression, to: &out)
+        return out
+    }
 
     public static func text(_ type: TypeSyntax) -> String {
-        (type.element?.text ?? "") + (type.dims.map { "[\($0.map(text).joined(separator: ", "))]" } ?? "")
+        var out = type.element?.text ?? ""
+        if let dims = type.dims { write(dims, between: "[", and: "]", to: &out) }
+        return out
     }
 
     static func text(_ arguments: [Argument]) -> String {
-        arguments.map { ($0.label.map { "\($0.text): " } ?? "") + text($0.value) }.joined(separator: ", ")
+        var out = ""
+        write(arguments, to: &out)
+        return out
     }
 
-    /// In parentheses where the expression binds no more strongly than `strength`.
-    private static func text(_ expression: Expression, above strength: Int) -> String {
-        let (body, own) = described(expression)
-        return own > strength ? body : "(\(body))"
-    }
-
-    private static func described(_ expression: Expression) -> (String, strength: Int) {
+    /// How strongly the outermost operator binds.
+    private static func strength(of expression: Expression) -> Int {
         switch expression.kind {
-        case .integer(let number):
-            return ("\(number)", primary)
-        case .real(let number):
-            return (real(number), primary)
-        case .boolean(let truth):
-            return ("\(truth)", primary)
-        case .name(let name):
-            return (name, primary)
-        case .unary(.negate, let operand):
-            return ("-" + text(operand, above: OperatorTable.sign - 1), OperatorTable.sign)
-        case .unary(.not, let operand):
-            return ("not " + text(operand, above: OperatorTable.not - 1), OperatorTable.not)
-        case .binary(let syntax, let left, let right):
+        case .unary(.negate, _): OperatorTable.sign
+        case .unary(.not, _): OperatorTable.not
+        case .binary(let syntax, _, _): OperatorTable.strength(of: syntax)
+        case .conditional: choice
+        case .pipe: pipe
+        case .rename: primary - 1
+        case .integer, .real, .boolean, .name, .call, .index, .member, .fold, .array, .error: primary
+        }
+    }
+
+    /// In parentheses where the expression binds no more strongly than `strength`. A long chain is a tree that is deep on
+    /// the left: it is gone down and up again without recursion.
+    private static func write(_ expression: Expression, above strength: Int = -1, to out: inout String) {
+        var spine: [(node: Expression, hasParentheses: Bool)] = []
+        var next: (node: Expression, strength: Int)? = (expression, strength)
+        while let (node, strength) = next {
+            let hasParentheses = self.strength(of: node) <= strength
+            if hasParentheses { out += "(" }
+            spine.append((node, hasParentheses))
+            next = firstOperand(of: node)
+        }
+        for (node, hasParentheses) in spine.reversed() {
+            writeRest(of: node, to: &out)
+            if hasParentheses { out += ")" }
+        }
+    }
+
+    /// What an expression begins with, and what it must bind more strongly than to go without parentheses.
+    private static func firstOperand(of expression: Expression) -> (Expression, Int)? {
+        switch expression.kind {
+        case .binary(let syntax, let left, _):
             let strength = OperatorTable.strength(of: syntax)
-            let isPower = syntax == .power
-            let isComparison = strength == OperatorTable.comparison
-            let a = operand(left, of: syntax, above: isPower || isComparison ? strength : strength - 1)
-            let b = operand(right, of: syntax, above: isPower ? strength - 1 : strength)
-            return (isPower ? "\(a)^\(b)" : "\(a) \(syntax.rawValue) \(b)", strength)
-        case .conditional(let condition, let yes, let no):
-            return (
-                "if \(text(condition, above: pipe)) then \(text(yes, above: pipe)) else \(text(no, above: pipe))", choice
-            )
-        case .call(let name, let brackets, let arguments):
-            let dims = brackets.map { "[\($0.map(text).joined(separator: ", "))]" } ?? ""
-            return ("\(name.text)\(dims)(\(text(arguments)))", primary)
-        case .index(let subject, let items):
-            let inner = items.map { item in
-                switch item {
-                case .at(let expression): offset(expression)
-                case .range(let lower, let upper, _): "\(lower.map(text) ?? ""):\(upper.map(text) ?? "")"
-                }
-            }
-            return ("\(text(subject, above: primary - 1))[\(inner.joined(separator: ", "))]", primary)
-        case .member(let subject, let name):
-            return ("\(text(subject, above: primary - 1)).\(name.text)", primary)
-        case .rename(let subject, let names):
-            return ("\(text(subject, above: primary - 2)) as [\(names.map(text).joined(separator: ", "))]", primary - 1)
-        case .pipe(let left, let right):
-            return ("\(text(left, above: pipe - 1)) |> \(text(right, above: primary - 1))", pipe)
-        case .fold(let name, let arguments):
-            return ("fold \(name.text)(\(arguments.map(text).joined(separator: ", ")))", primary)
-        case .array(let items):
-            return ("[\(items.map(text).joined(separator: ", "))]", primary)
-        case .error:
-            return ("", primary)
+            let isTight = syntax == .power || strength == OperatorTable.comparison
+            return (left, readable(left, in: syntax, isTight ? strength : strength - 1))
+        case .index(let subject, _), .member(let subject, _): return (subject, primary - 1)
+        case .rename(let subject, _): return (subject, primary - 2)
+        case .pipe(let left, _): return (left, pipe - 1)
+        case .integer, .real, .boolean, .name, .unary, .conditional, .call, .fold, .array, .error: return nil
         }
     }
 
     /// Parentheses also where they only help the reader: around a contraction in a product, and around 'as'.
-    private static func operand(_ expression: Expression, of parent: BinarySyntax, above strength: Int) -> String {
-        switch expression.kind {
-        case .rename: return "(\(text(expression)))"
-        case .binary(.matmul, _, _) where parent == .multiply || parent == .divide: return "(\(text(expression)))"
+    private static func readable(_ operand: Expression, in parent: BinarySyntax, _ strength: Int) -> Int {
+        switch operand.kind {
+        case .rename: primary
+        case .binary(.matmul, _, _) where parent == .multiply || parent == .divide: primary
         case .integer, .real, .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .pipe, .fold, .array,
             .error:
-            return text(expression, above: strength)
+            strength
+        }
+    }
+
+    /// All of an expression but its first operand.
+    private static func writeRest(of expression: Expression, to out: inout String) {
+        switch expression.kind {
+        case .integer(let number): out += "\(number)"
+        case .real(let number): out += real(number)
+        case .boolean(let truth): out += "\(truth)"
+        case .name(let name): out += name
+        case .unary(.negate, let operand):
+            out += "-"
+            write(operand, above: OperatorTable.sign - 1, to: &out)
+        case .unary(.not, let operand):
+            out += "not "
+            write(operand, above: OperatorTable.not - 1, to: &out)
+        case .binary(let syntax, _, let right):
+            let strength = OperatorTable.strength(of: syntax)
+            out += syntax == .power ? "^" : " \(syntax.rawValue) "
+            write(right, above: readable(right, in: syntax, syntax == .power ? strength - 1 : strength), to: &out)
+        case .conditional(let condition, let yes, let no):
+            for (word, part) in [("if ", condition), (" then ", yes), (" else ", no)] {
+                out += word
+                write(part, above: pipe, to: &out)
+            }
+        case .call(let name, let brackets, let arguments):
+            out += name.text
+            if let brackets { write(brackets, between: "[", and: "]", to: &out) }
+            out += "("
+            write(arguments, to: &out)
+            out += ")"
+        case .index(_, let items):
+            out += "["
+            for (k, item) in items.enumerated() {
+                if k > 0 { out += ", " }
+                write(item, to: &out)
+            }
+            out += "]"
+        case .member(_, let name): out += ".\(name.text)"
+        case .rename(_, let names): write(names, between: " as [", and: "]", to: &out)
+        case .pipe(_, let right):
+            out += " |> "
+            write(right, above: primary - 1, to: &out)
+        case .fold(let name, let arguments): write(arguments, between: "fold \(name.text)(", and: ")", to: &out)
+        case .array(let items): write(items, between: "[", and: "]", to: &out)
+        case .error: break
+        }
+    }
+
+    private static func write(_ items: [Expression], between open: String, and close: String, to out: inout String) {
+        out += open
+        for (k, item) in items.enumerated() {
+            if k > 0 { out += ", " }
+            write(item, to: &out)
+        }
+        out += close
+    }
+
+    private static func write(_ arguments: [Argument], to out: inout String) {
+        for (k, argument) in arguments.enumerated() {
+            if k > 0 { out += ", " }
+            if let label = argument.label { out += "\(label.text): " }
+            write(argument.value, to: &out)
+        }
+    }
+
+    private static func write(_ item: IndexItem, to out: inout String) {
+        switch item {
+        case .at(let expression): writeOffset(expression, to: &out)
+        case .range(let lower, let upper, _):
+            if let lower { write(lower, to: &out) }
+            out += ":"
+            if let upper { write(upper, to: &out) }
         }
     }
 
     /// `t-1` is written without spaces, as the mark of a delay.
-    private static func offset(_ expression: Expression) -> String {
+    private static func writeOffset(_ expression: Expression, to out: inout String) {
         if case .binary(let syntax, let left, let right) = expression.kind, syntax == .add || syntax == .subtract,
             case .name(let axis) = left.kind, case .integer(let distance) = right.kind
         {
-            return "\(axis)\(syntax.rawValue)\(distance)"
+            out += "\(axis)\(syntax.rawValue)\(distance)"
+        } else {
+            write(expression, to: &out)
         }
-        return text(expression)
     }
 
     private static func real(_ number: Double) -> String {

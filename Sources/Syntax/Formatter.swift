@@ -27,7 +27,7 @@ private struct Formatter {
         return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
     }
 
-    private func line(_ offset: Int) -> Int { sources.position(of: offset, in: tree.file).line }
+    private func line(_ offset: Int) -> Int { sources.lineNumber(of: offset, in: tree.file) }
 
     /// One blank line is kept where there were some.
     private mutating func keepBlank(before start: Int) {

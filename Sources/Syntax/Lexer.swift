@@ -10,11 +10,14 @@ struct Lexer {
     private let file: FileID
     private var position = 0
 
-    /// Longest first, so that the first that fits is right.
-    private static let symbols = [
-        "|>", "->", "<=", ">=", "==", "!=", "+", "-", "*", "/", "^", "@", "<", ">", "=", "~", "(", ")", "[", "]", "{", "}",
-        ",", ":", ".",
-    ].map { Array($0.utf8) }
+    /// Symbols by their bytes: two, of which the first is the lower one, or one.
+    private static let symbols: [UInt16: String] = {
+        let all = [
+            "|>", "->", "<=", ">=", "==", "!=", "+", "-", "*", "/", "^", "@", "<", ">", "=", "~", "(", ")", "[", "]", "{", "}",
+            ",", ":", ".",
+        ]
+        return Dictionary(uniqueKeysWithValues: all.map { symbol in (symbol.utf8.reversed().reduce(0) { $0 << 8 | UInt16($1) }, symbol) })
+    }()
 
     init(_ file: FileID, in sources: SourceMap) {
         self.file = file
@@ -41,6 +44,8 @@ struct Lexer {
         case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "/"):
             while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
             comments.append(Comment(text: trimmed(text(start)), span: span(from: start)))
+        case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "*"):
+            skipForeignComment()
         case UInt8(ascii: "\""):
             scanText()
         case UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -53,6 +58,16 @@ struct Lexer {
             } else {
                 scanSymbol()
             }
+        }
+    }
+
+    /// `/* … */` is reported once and passed over.
+    private mutating func skipForeignComment() {
+        let start = position
+        position += 2
+        report(.unexpectedCharacter, "'/*' has no meaning here", from: start, help: Habits.character("/*"))
+        while position < bytes.count, !(bytes[position - 1] == UInt8(ascii: "/") && bytes[position - 2] == UInt8(ascii: "*") && position >= start + 4) {
+            position += 1
         }
     }
 
@@ -142,20 +157,23 @@ struct Lexer {
 
     private mutating func scanSymbol() {
         let start = position
-        for symbol in Self.symbols where bytes[position...].starts(with: symbol) {
-            position += symbol.count
-            add(.symbol(String(decoding: symbol, as: UTF8.self)), from: start)
-            return
+        let first = UInt16(bytes[position])
+        let pair = position + 1 < bytes.count ? first | UInt16(bytes[position + 1]) << 8 : 0
+        for (key, count) in [(pair, 2), (first, 1)] {
+            guard let symbol = Self.symbols[key], count == symbol.utf8.count else { continue }
+            position += count
+            return add(.symbol(symbol), from: start)
         }
-        position += 1
+        // What is doubled elsewhere is one mistake.
+        position += bytes[position...].starts(with: [UInt8(ascii: "&"), UInt8(ascii: "&")]) || bytes[position...].starts(with: [UInt8(ascii: "|"), UInt8(ascii: "|")]) ? 2 : 1
         // The rest of a character of several bytes belongs to it; a run of such characters is one mistake.
         while position < bytes.count, bytes[position] >= 0x80 || bytes[position] == 0 { position += 1 }
-        let helps: [String: String] = ["&": "write 'and'", "|": "write 'or', or '|>' to pass a value on", "!": "write 'not'", ";": "put each equation on a line of its own", "%": "there is no remainder; use x - y * floor(x / y)"]
-        report(.unexpectedCharacter, "'\(text(start))' has no meaning here", from: start, help: helps[text(start)])
+        report(.unexpectedCharacter, "'\(text(start))' has no meaning here", from: start, help: Habits.character(text(start)))
         add(.invalid, from: start)
     }
 
     private mutating func report(_ id: DiagnosticID, _ message: String, from start: Int, help: String?) {
+        guard diagnostics.count < Diagnostic.most else { return }
         diagnostics.append(Diagnostic(id, message, at: span(from: start), help: help))
     }
 }

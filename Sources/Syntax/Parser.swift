@@ -7,7 +7,7 @@ public func parse(_ file: FileID, in sources: SourceMap) -> (tree: SyntaxFile, d
     let items = parser.topLevelItems()
     let tree = SyntaxFile(file: file, items: items, comments: lexer.comments)
     let diagnostics = (lexer.diagnostics + parser.diagnostics).sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }
-    return (tree, diagnostics)
+    return (tree, Array(diagnostics.prefix(Diagnostic.most)))
 }
 
 /// A recursive-descent parser. Each production of `grammar/rec.ebnf` has its function, in the files beside this one.
@@ -15,15 +15,19 @@ struct Parser {
     /// Thrown where a construct is given up, after its error has been reported.
     struct Abandoned: Error {}
 
-    private let tokens: [Token]
-    private var index = 0
+    let tokens: [Token]
+    var index = 0
     private let comments: [Comment]
-    private let sources: SourceMap
+    let sources: SourceMap
     let fileID: FileID
     private(set) var diagnostics: [Diagnostic] = []
     /// How many brackets are open: inside them a line may end anywhere.
     var brackets = 0
+    /// How many were open at the last mistake.
+    var bracketsAtMistake = 0
     private var depth = 0
+    /// How high the tree of the expression parsed last is.
+    var height = 0
 
     /// Deeper nesting than any program needs, and shallow enough for the stack.
     private static let deepestNesting = 200
@@ -56,25 +60,6 @@ struct Parser {
         var at = index
         while tokens[at].kind == .newline { at += 1 }
         return tokens[at]
-    }
-
-    /// Whether the bracket that comes next is followed by a parenthesis once it is closed: `sum[K](x)`.
-    var isCallBehindBrackets: Bool {
-        var at = index
-        var open = 0
-        while at < tokens.count {
-            switch tokens[at].kind {
-            case .symbol("["): open += 1
-            case .symbol("]"):
-                open -= 1
-                if open == 0 { return at + 1 < tokens.count && tokens[at + 1].kind == .symbol("(") }
-            case .end: return false
-            case .newline where brackets == 0 && open == 0: return false
-            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline, .invalid: break
-            }
-            at += 1
-        }
-        return false
     }
 
     var previousEnd: Int { index == 0 ? 0 : tokens[index - 1].span.end }
@@ -115,13 +100,13 @@ struct Parser {
     }
 
     @discardableResult
-    mutating func expect(_ symbol: String, _ place: String) throws -> Token {
-        guard isNext(symbol) else { throw unexpected("'\(symbol)' \(place)") }
+    mutating func expect(_ symbol: String, _ place: String, help: String? = nil) throws -> Token {
+        guard isNext(symbol) else { throw unexpected("'\(symbol)' \(place)", help: help) }
         return advance()
     }
 
-    mutating func expect(_ keyword: Keyword, _ place: String) throws {
-        guard accept(keyword) else { throw unexpected("'\(keyword.rawValue)' \(place)") }
+    mutating func expect(_ keyword: Keyword, _ place: String, help: String? = nil) throws {
+        guard accept(keyword) else { throw unexpected("'\(keyword.rawValue)' \(place)", help: help) }
     }
 
     mutating func identifier(_ what: String) throws -> Identifier {
@@ -138,6 +123,8 @@ struct Parser {
     // MARK: Errors
 
     mutating func report(_ id: DiagnosticID, _ message: String, at span: SourceSpan, help: String? = nil, labels: [Diagnostic.Label] = []) {
+        bracketsAtMistake = brackets
+        guard diagnostics.count < Diagnostic.most else { return }
         diagnostics.append(Diagnostic(id, message, at: span, labels: labels, help: help))
     }
 
@@ -163,30 +150,6 @@ struct Parser {
         return try body(&self)
     }
 
-    /// Skips the rest of a broken construct: to the end of its line, or past the braces it opens.
-    mutating func recover(inside braces: Bool) {
-        brackets = 0
-        var open = 0
-        while true {
-            switch tokens[index].kind {
-            case .end: return
-            case .newline where open == 0:
-                index += 1
-                return
-            case .symbol("{"): open += 1
-            case .symbol("}"):
-                if open == 0, braces { return }
-                open = max(0, open - 1)
-                if open == 0 {
-                    index += 1
-                    return
-                }
-            case .newline, .identifier, .keyword, .integer, .real, .text, .symbol, .invalid: break
-            }
-            index += 1
-        }
-    }
-
     /// Requires that nothing else stands on the line.
     mutating func endOfStatement(_ what: String) throws {
         switch next.kind {
@@ -195,23 +158,36 @@ struct Parser {
         case .end, .symbol("}"):
             break
         case .identifier, .keyword, .integer, .real, .text, .symbol, .invalid:
-            throw unexpected("the end of the line after \(what)", help: statementHelp)
+            throw unexpected("the end of the line after \(what)", help: help(behind: what))
         }
     }
 
-    private var statementHelp: String? {
-        if case .identifier(let name) = next.kind, name == "once" || name == "from" { return nil }
-        if case .symbol("=") = next.kind { return "compare with '=='; an equation has one '='" }
-        return nil
+    private func help(behind what: String) -> String? {
+        switch next.kind {
+        case .symbol("="): "compare with '=='; an equation has one '='"
+        case .symbol(")"), .symbol("]"): "no bracket is open that it could close"
+        case .symbol(",") where what == "the output": "each output has a line of its own"
+        case .symbol(":") where what == "the output": "an output has the type of its value"
+        case .symbol(",") where what == "the declaration": "one type belongs to all names in front of it: a, b: […]; other types go on lines of their own"
+        case .symbol("~"): "an initialiser follows '='"
+        case .identifier, .integer, .real, .symbol("("): what == "the declaration" ? nil : "write a product with '*'"
+        case .keyword, .text, .symbol, .newline, .invalid, .end: nil
+        }
     }
 
     /// The `///` lines directly above the next token.
     func documentation() -> String? {
         let start = nextOnAnyLine.span.start
-        var line = sources.position(of: start, in: fileID).line
+        var line = sources.lineNumber(of: start, in: fileID)
         var lines: [String] = []
-        for comment in comments.reversed() where comment.span.start < start {
-            guard sources.position(of: comment.span.start, in: fileID).line == line - 1, comment.text.hasPrefix("///") else { break }
+        var low = 0
+        var high = comments.count
+        while low < high {
+            let middle = (low + high) / 2
+            if comments[middle].span.start < start { low = middle + 1 } else { high = middle }
+        }
+        for comment in comments[..<low].reversed() {
+            guard sources.lineNumber(of: comment.span.start, in: fileID) == line - 1, comment.text.hasPrefix("///") else { break }
             lines.append(String(comment.text.dropFirst(3).drop { $0 == " " }))
             line -= 1
         }
@@ -221,15 +197,20 @@ struct Parser {
     /// Items separated by commas between brackets that are open already; consumes the closing one.
     mutating func list<T>(until close: String, _ place: String, _ item: (inout Parser) throws -> T) throws -> [T] {
         var items: [T] = []
+        var tallest = 0
+        let opening = tokens[max(0, index - 1)].span
         brackets += 1
         defer { brackets -= 1 }
         while !isNext(close) {
+            height = 0
             items.append(try item(&self))
+            tallest = max(tallest, height)
             guard accept(",") else { break }
         }
         guard isNext(close) else {
-            throw unexpected("',' or '\(close)' \(place)")
+            throw unclosed(opening, "',' or '\(close)' \(place)", help: isNext("=") ? "an argument is named with ':', as in eps: 1e-5" : nil)
         }
+        height = tallest
         // Consumed with the bracket still open: the line end behind it counts again afterwards.
         advance()
         return items

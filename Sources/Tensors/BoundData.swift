@@ -153,9 +153,10 @@ private struct BindingCheck {
                 problem(.badData, "'\(name)' holds ints, and \(bad) is none")
             }
         case .bool:
-            if tensor.type != .bool, let bad = tensor.doubles().first(where: { $0 != 0 && $0 != 1 }) {
-                problem(.badData, "'\(name)' holds bools, and \(bad) is neither 0 nor 1")
-            }
+            let bad =
+                tensor.type == .bool
+                ? tensor.withUnsafeBytes { bytes in bytes.first { $0 > 1 }.map(Double.init) } : tensor.doubles().first { $0 != 0 && $0 != 1 }
+            if let bad { problem(.badData, "'\(name)' holds bools, and \(bad) is neither 0 nor 1") }
         }
     }
 
@@ -173,6 +174,7 @@ private struct BindingCheck {
                 problem(.misshapenTensor, "the parameter '\(info.path)' has the shape \(tensor.shape), expected \(expectation(value)) = \(expected)")
                 continue
             }
+            check(tensor, holds: value.element, info.path)
             parameters[info.path] = tensor.shape == expected ? tensor : tensor.reshaped(expected)
         }
     }
@@ -190,7 +192,7 @@ private struct BindingCheck {
                 if let lengths, !lengths.isEmpty, (k % max(1, numbers.count / max(batch, 1))) / max(1, numbers.count / max(batch * steps, 1)) >= lengths[k / max(1, numbers.count / max(batch, 1))] {
                     continue  // Padding is never looked up in earnest: indices are clamped.
                 }
-                problem(.badData, "'\(name)' holds \(Int(number)) at position \(k), and the table it indexes has \(size) rows (0 … \(size - 1))")
+                problem(.badData, "'\(name)' holds \(Int(exactly: number).map(String.init) ?? "\(number)") at position \(k), and the table it indexes has \(size) rows (0 … \(size - 1))")
                 break
             }
         }

@@ -11,14 +11,25 @@ func fileProblem(_ path: String, _ reason: String, help: String? = nil) -> Diagn
     Diagnostic(.fileProblem, "\(path): \(reason)", at: nil, help: help)
 }
 
+/// An error of the system in words of ours where it is a common one.
+private func reason(_ error: Int32) -> String {
+    switch error {
+    case ENOENT: "there is no such file"
+    case EACCES: "the file may not be read"
+    case EISDIR: "this is a folder"
+    default: String(cString: strerror(error))
+    }
+}
+
 extension TensorStorage {
     /// The bytes of a file, mapped: nothing is read before it is looked at.
     static func mapping(_ path: String) throws(Diagnostic) -> TensorStorage {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw fileProblem(path, String(cString: strerror(errno))) }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw fileProblem(path, reason(errno)) }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw fileProblem(path, String(cString: strerror(errno))) }
+        guard fstat(descriptor, &status) == 0 else { throw fileProblem(path, reason(errno)) }
+        guard status.st_mode & S_IFMT != S_IFDIR else { throw fileProblem(path, "this is a folder") }
         guard status.st_mode & S_IFMT == S_IFREG else { throw fileProblem(path, "this is not a regular file") }
         let count = Int(status.st_size)
         guard count > 0 else { return TensorStorage(bytes: UnsafeRawBufferPointer(start: nil, count: 0)) {} }
@@ -61,19 +72,21 @@ func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) throws -
 extension UnsafeRawBufferPointer {
     /// A little-endian integer at an offset; nil outside the bytes.
     func integer<T: FixedWidthInteger>(at offset: Int, as type: T.Type) -> T? {
-        guard offset >= 0, offset + MemoryLayout<T>.size <= count else { return nil }
+        guard offset >= 0, offset <= count - MemoryLayout<T>.size else { return nil }
         return T(littleEndian: loadUnaligned(fromByteOffset: offset, as: T.self))
     }
 }
 
-/// The number of elements of a shape; nil where it does not fit an `Int` or a size is negative.
+/// The number of elements of a shape; nil where it is too large or a size is negative. A tensor without elements has
+/// moderate sizes, too: what is made beside it has them.
 func elementCount(_ shape: [Int]) -> Int? {
     var count = 1
     for size in shape {
         guard size >= 0 else { return nil }
-        let (next, overflow) = count.multipliedReportingOverflow(by: size)
+        let (next, overflow) = count.multipliedReportingOverflow(by: max(size, 1))
         guard !overflow, next <= 1 << 48 else { return nil }
         count = next
     }
-    return count
+    guard shape.contains(0) else { return count }
+    return count <= 1 << 24 ? 0 : nil
 }

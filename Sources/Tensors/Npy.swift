@@ -41,7 +41,7 @@ enum Npy {
         let isFortran = order.contains("True") && shape.count > 1
         let offset = start + length
         if !isBig, !isFortran, width == type.byteCount {
-            return Tensor(type: type, shape: shape, storage: storage, byteOffset: offset)
+            return Tensor(type: type, shape: shape, within: storage, byteOffset: offset)
         }
         return copied(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count * width]), type, shape, width, isBig: isBig, isFortran: isFortran)
     }

@@ -3,6 +3,8 @@ import RecSource
 /// NumPy's archives: zip files of `.npy` entries, stored or deflated.
 enum Npz {
     private static let most = 100_000
+    /// More bytes than these are not decompressed for one archive.
+    private static let largest = 8 << 30
 
     static func read(_ storage: TensorStorage, path: String) throws(Diagnostic) -> TensorArchive {
         let bytes = storage.bytes
@@ -16,11 +18,16 @@ enum Npz {
         }
         var archive = TensorArchive()
         var seen: Set<String> = []
+        var (packed, unpacked) = (0, 0)
         for _ in 0..<count {
             guard let entry = Entry(bytes, at: offset) else { throw fileProblem(path, "the directory of the archive is broken") }
             offset = entry.next
             let name = entry.name.hasSuffix(".npy") ? String(entry.name.dropLast(4)) : entry.name
             guard seen.insert(name).inserted else { throw fileProblem(path, "'\(name)' stands twice in the archive") }
+            packed += min(entry.packed, bytes.count + 1)
+            guard packed <= bytes.count else { throw fileProblem(path, "the entries of the archive overlap") }
+            if entry.method == 8 { unpacked += min(entry.size, largest + 1) }
+            guard unpacked <= largest else { throw fileProblem(path, "the archive holds more than \(largest >> 30) GiB once it is decompressed") }
             archive.tensors.append(NamedTensor(name: name, tensor: try Npy.read(try content(entry, storage, path), path: "\(path) (\(name))")))
         }
         return archive
@@ -40,6 +47,7 @@ enum Npz {
     private struct Entry {
         var name: String
         var method: Int
+        var checksum: UInt32
         var packed: Int
         var size: Int
         var header: Int
@@ -48,6 +56,7 @@ enum Npz {
         init?(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
             guard bytes.integer(at: offset, as: UInt32.self) == 0x0201_4B50,
                 let method = bytes.integer(at: offset + 10, as: UInt16.self),
+                let checksum = bytes.integer(at: offset + 16, as: UInt32.self),
                 let packed = bytes.integer(at: offset + 20, as: UInt32.self),
                 let size = bytes.integer(at: offset + 24, as: UInt32.self),
                 let nameLength = bytes.integer(at: offset + 28, as: UInt16.self),
@@ -59,7 +68,7 @@ enum Npz {
             next = extra + Int(extraLength) + Int(commentLength)
             guard next <= bytes.count else { return nil }
             name = String(decoding: bytes[offset + 46..<extra], as: UTF8.self)
-            self.method = Int(method)
+            (self.method, self.checksum) = (Int(method), checksum)
             (self.packed, self.size, self.header) = (Int(packed), Int(size), Int(header))
             // Sizes beyond 4 GiB stand in an extra field, in this order, where the short ones are all ones.
             var at = extra
@@ -98,6 +107,7 @@ enum Npz {
             guard entry.size <= entry.packed * 1032 + 64, let inflated = Inflate.inflate(packed, expecting: entry.size) else {
                 throw fileProblem(path, "the entry '\(entry.name)' cannot be decompressed")
             }
+            guard CRC32.of(inflated) == entry.checksum else { throw fileProblem(path, "the entry '\(entry.name)' is damaged: its checksum differs") }
             return .allocate(byteCount: inflated.count) { $0.copyBytes(from: inflated) }
         default:
             throw fileProblem(path, "the entry '\(entry.name)' is compressed by method \(entry.method), which is not supported")

@@ -1,4 +1,3 @@
-import Foundation
 import RecSource
 
 /// The format of the safetensors library: a length, a JSON header, the bytes of the tensors.
@@ -16,15 +15,17 @@ enum Safetensors {
             throw fileProblem(path, "the header claims \(length) bytes, and the file has \(bytes.count)")
         }
         let start = 8 + Int(length)
-        let text = Data(bytes[8..<start])
-        guard let object = try? JSONSerialization.jsonObject(with: text), let header = object as? [String: Any] else {
-            throw fileProblem(path, "the header is not a JSON object")
+        let json: Json
+        do { json = try JsonReader.read(UnsafeRawBufferPointer(rebasing: bytes[8..<start])) } catch {
+            throw fileProblem(path, "the header is no JSON: \(error.reason) at byte \(error.offset)")
         }
+        guard case .object(let header) = json else { throw fileProblem(path, "the header is not a JSON object") }
         var archive = TensorArchive()
         var places: [(range: Range<Int>, tensor: NamedTensor)] = []
         for (name, entry) in header {
             if name == "__metadata__" {
-                archive.metadata = (entry as? [String: Any])?.compactMapValues { $0 as? String } ?? [:]
+                guard case .object(let fields) = entry else { throw fileProblem(path, "__metadata__ is not a JSON object") }
+                for (key, value) in fields { archive.metadata[key] = value.text }
                 continue
             }
             places.append(try tensor(name, entry, storage, start: start, path: path))
@@ -38,33 +39,25 @@ enum Safetensors {
     }
 
     private static func tensor(
-        _ name: String, _ entry: Any, _ storage: TensorStorage, start: Int, path: String
+        _ name: String, _ entry: Json, _ storage: TensorStorage, start: Int, path: String
     ) throws(Diagnostic) -> (range: Range<Int>, tensor: NamedTensor) {
-        guard let fields = entry as? [String: Any], let kind = fields["dtype"] as? String,
-            let shape = fields["shape"] as? [Any], let offsets = fields["data_offsets"] as? [Any]
-        else { throw fileProblem(path, "the entry of '\(name)' lacks dtype, shape or data_offsets") }
+        guard let kind = entry["dtype"]?.text, let shape = entry["shape"], let offsets = entry["data_offsets"] else {
+            throw fileProblem(path, "the entry of '\(name)' lacks dtype, shape or data_offsets")
+        }
         guard let type = names.first(where: { $0.1 == kind })?.0 else {
             throw fileProblem(path, "'\(name)' holds \(kind), which is not supported", help: "supported are \(names.map(\.1).joined(separator: ", "))")
         }
-        let sizes = shape.compactMap(whole)
-        let ends = offsets.compactMap(whole)
-        guard sizes.count == shape.count, sizes.count <= 16, let count = elementCount(sizes) else {
+        guard let sizes = shape.wholes, sizes.count <= 16, let count = elementCount(sizes) else {
             throw fileProblem(path, "'\(name)' has an impossible shape")
         }
-        guard ends.count == 2, offsets.count == 2, ends[0] >= 0, ends[0] <= ends[1], ends[1] <= storage.bytes.count - start else {
+        guard let ends = offsets.wholes, ends.count == 2, ends[0] >= 0, ends[0] <= ends[1], ends[1] <= storage.bytes.count - start else {
             throw fileProblem(path, "the bytes of '\(name)' do not lie within the file")
         }
         guard ends[1] - ends[0] == count * type.byteCount else {
             throw fileProblem(path, "'\(name)' \(sizes) of \(kind) needs \(count * type.byteCount) bytes, and has \(ends[1] - ends[0])")
         }
-        let tensor = Tensor(type: type, shape: sizes, storage: storage, byteOffset: start + ends[0])
+        let tensor = Tensor(type: type, shape: sizes, within: storage, byteOffset: start + ends[0])
         return (ends[0]..<ends[1], NamedTensor(name: name, tensor: tensor))
-    }
-
-    /// A JSON number that is a whole one.
-    private static func whole(_ value: Any) -> Int? {
-        guard let number = value as? NSNumber, let exact = Int(exactly: number.doubleValue) else { return nil }
-        return exact
     }
 
     static func encoded(_ archive: TensorArchive) -> [UInt8] {

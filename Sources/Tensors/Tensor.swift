@@ -70,6 +70,17 @@ final class TensorStorage: @unchecked Sendable {
 }
 
 extension Tensor {
+    /// A tensor within the bytes of a file: they are used where they lie, or copied where that is no place for such elements.
+    init(type: TensorType, shape: [Int], within storage: TensorStorage, byteOffset: Int) {
+        let byteCount = shape.reduce(1, *) * type.byteCount
+        let bytes = UnsafeRawBufferPointer(rebasing: storage.bytes[byteOffset..<byteOffset + byteCount])
+        if Int(bitPattern: bytes.baseAddress) % type.byteCount == 0 {
+            self.init(type: type, shape: shape, storage: storage, byteOffset: byteOffset)
+        } else {
+            self.init(type: type, shape: shape) { $0.copyMemory(from: bytes) }
+        }
+    }
+
     /// A tensor whose bytes `fill` writes (they start undefined).
     public init(type: TensorType, shape: [Int], fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
         let byteCount = shape.reduce(1, *) * type.byteCount

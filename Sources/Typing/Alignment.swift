@@ -42,6 +42,9 @@ extension ModelTyper {
         if x.count == y.count, onlyX.count == 1, onlyY.count == 1, onlyX[0].size == onlyY[0].size {
             return "the sizes agree: rename one with 'as [\(x.map(\.name).joined(separator: ", "))]'"
         }
+        if let odd = (x + y).first(where: { !$0.name.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" } }) {
+            return "the size \(odd.name) is that of no other axis"
+        }
         if x.count == 1, y.count == 1 {
             return "for all pairs write outer(\(sources.text(of: spans.0)), \(sources.text(of: spans.1)))"
         }

@@ -102,9 +102,14 @@ extension ModelTyper {
             let wanted = count.lowerBound == count.upperBound ? "\(count.lowerBound)" : "\(count.lowerBound) to \(count.upperBound)"
             throw report(
                 .wrongArgument, "'\(call.name.text)' takes \(wanted) argument\(wanted == "1" ? "" : "s"), not \(call.positional.count)",
-                at: call.span)
+                at: call.span, help: argumentHelp(call, labels))
         }
         return call.positional
+    }
+
+    private func argumentHelp(_ call: Builtins.Call, _ labels: [String]) -> String? {
+        if let label = labels.first { return "others have names: \(label): …" }
+        return call.brackets == nil && ReductionNames.all.contains(call.name.text) ? "axes are named in brackets: \(call.name.text)[K](x)" : nil
     }
 
     private func onElements(_ call: Builtins.Call, _ function: UnaryOperator, _ allowed: [ElementType]) throws -> ValueID {

@@ -9,7 +9,7 @@ extension ModelTyper {
             try noBrackets(brackets, name)
             return try callLayer(layer, name, arguments, span)
         }
-        if environment == nil, case .failed = definitions[name.text] { throw Abandoned() }
+        if environment == nil, hasFailed(name.text) { throw Abandoned() }
         if failedFunctions.contains(name.text) { throw Abandoned() }
         if let function = program.functions[name.text] {
             try noBrackets(brackets, name)
@@ -24,13 +24,27 @@ extension ModelTyper {
                 help: "declare one: layer \(name.text.lowercased()) = \(name.text)(…)")
         }
         if definitions[name.text] != nil {
+            let isDelay = arguments.contains { mentionsAxis($0.value) }
             throw report(
-                .wrongArgument, "'\(name.text)' is a value, not a function", at: name.span, help: "multiply with '*'")
+                .wrongArgument, "'\(name.text)' is a value, not a function", at: name.span,
+                help: isDelay
+                    ? "another step is written in brackets: \(name.text)[\(model.axes[0].name)-1]"
+                    : "multiply with '*'; an index stands in brackets: \(name.text)[…]")
         }
-        let known = Builtins.names + program.functions.keys + layerNames
         throw report(
             .unknownName, "there is no function '\(name.text)'", at: name.span,
-            help: nearest(name.text, among: known.sorted()).map { "did you mean '\($0)'?" })
+            help: OtherNames.function(name.text)
+                ?? (program.monoids[name.text] != nil ? "a monoid is applied with 'fold \(name.text)(…)'" : nil)
+                ?? nearest(name.text, among: (Builtins.names + program.functions.keys + layerNames).sorted()).map { "did you mean '\($0)'?" })
+    }
+
+    /// Whether a name was to be defined, and could not be.
+    private func hasFailed(_ name: String) -> Bool {
+        switch definitions[name] {
+        case .failed: true
+        case .equation(let index, _): if case .failed = progress[index] { true } else { false }
+        case .value, .state, .layer, nil: false
+        }
     }
 
     private var layerNames: [String] {

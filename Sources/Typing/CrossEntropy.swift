@@ -6,9 +6,15 @@ extension ModelTyper {
     /// `−log softmax(logits)[target]` over the last axis, for each place of the others.
     func crossEntropy(_ call: Builtins.Call) throws -> ValueID {
         let arguments = try arguments(call, 2...2)
-        let first = Result { try converted(try value(of: arguments[0]), to: .real, arguments[0].span) }
+        let given = Result { try value(of: arguments[0]) }
         let target = try value(of: arguments[1])
-        let logits = try first.get()
+        let first = try given.get()
+        if model[first].element == .int, model[target].element == .real {
+            throw report(
+                .wrongElementType, "the first argument of 'crossentropy' is the logits, the second the target", at: call.span,
+                help: "write crossentropy(\(sources.text(of: arguments[1].span)), \(sources.text(of: arguments[0].span)))")
+        }
+        let logits = try converted(first, to: .real, arguments[0].span)
         try require(target, is: [.int], "the target of 'crossentropy'", arguments[1].span)
         let shape = model[logits].shape
         guard !shape.isEmpty, model[target].shape == shape.dropLast() else {

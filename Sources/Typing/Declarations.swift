@@ -150,6 +150,9 @@ extension ModelTyper {
         for (component, name) in equation.names.enumerated() {
             if case .state(let index) = definitions[name.text] {
                 attach(equations.count - 1, toState: index, at: name)
+            } else if case .failed = definitions[name.text] {
+                // The declaration of a state, most likely, which has been reported.
+                continue
             } else if claim(name) {
                 definitions[name.text] = .equation(equations.count - 1, component: component)
             } else if definitions[name.text] == nil {

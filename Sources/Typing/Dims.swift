@@ -73,7 +73,7 @@ extension ModelTyper {
             guard let known = ElementType(rawValue: name.text) else {
                 throw report(
                     .wrongElementType, "'\(name.text)' is no element type", at: name.span,
-                    help: nearest(name.text, among: ElementType.allCases.map(\.rawValue)).map { "did you mean '\($0)'?" }
+                    help: (OtherNames.element(name.text) ?? nearest(name.text, among: ElementType.allCases.map(\.rawValue))).map { "did you mean '\($0)'?" }
                         ?? "element types are real, int, bool and complex; dims stand in brackets: [\(name.text)]")
             }
             element = known

@@ -38,7 +38,8 @@ extension ModelTyper {
         if let meaning = environment.meanings[name] { return meaning }
         if let (equation, component) = environment.equations[name] {
             if environment.inProgress.contains(name) {
-                throw report(.instantCycle, "'\(name)' depends on itself", at: span)
+                throw report(.instantCycle, "'\(name)' depends on itself", at: span,
+                    help: "fields of the two elements are written with them, as in a.\(name)")
             }
             environment.inProgress.append(name)
             defer { environment.inProgress.removeLast() }
@@ -72,11 +73,16 @@ extension ModelTyper {
         if Builtins.names.contains(name) || program.functions[name] != nil {
             throw report(.wrongArgument, "'\(name)' is a function", at: span, help: "call it: \(name)(x)")
         }
-        var visible = Array(definitions.keys) + Array(dims.keys)
-        if let environment { visible = Array(environment.meanings.keys) + Array(environment.equations.keys) }
+        // Each unknown name is told once.
+        if environment == nil, !unknownNames.insert(name).inserted { throw Abandoned() }
+        var visible: [String] {
+            if let environment { return Array(environment.meanings.keys) + Array(environment.equations.keys) }
+            return Array(definitions.keys) + Array(dims.keys)
+        }
         throw report(
             .unknownName, "there is no '\(name)' here", at: span,
             help: nearest(name, among: visible.sorted()).map { "did you mean '\($0)'?" }
+                ?? (Self.initializers.contains(name) ? "initialisers belong to params and consts; a number fills a whole shape" : nil)
                 ?? "declare it as an input, a param or a state, or give it an equation")
     }
 
@@ -144,7 +150,7 @@ extension ModelTyper {
         case .pending: break
         }
         progress[index] = .inProgress
-        path.append((equation.names[0].text, false))
+        path.append((equation.names[0].text, false, equation.names[0].span))
         let saved = environment
         environment = nil
         defer {
@@ -168,7 +174,7 @@ extension ModelTyper {
         let names = cycle.map(\.name) + [name]
         if let delayed = cycle.dropFirst().first(where: \.isDelayed) {
             return report(
-                .undeclaredState, "'\(delayed.name)' is read at another step within its own recurrence", at: equation.names[0].span,
+                .undeclaredState, "'\(delayed.name)' is read at another step within its own recurrence", at: delayed.place,
                 help: "declare it: state \(delayed.name): […]")
         }
         let isState = states.contains { $0.name.text == name }
@@ -231,7 +237,7 @@ extension ModelTyper {
             states[index].delays.append(delay)
             return delay
         }
-        path.append(("", true))
+        path.append(("", true, span))
         let last = path.count - 1
         if case .name(let name) = subject.kind { path[last].name = name }
         defer { path.removeLast() }

@@ -11,18 +11,17 @@ extension ModelTyper {
                     .unknownName, "'\(binding.name.text)' is no input, parameter or dim", at: binding.name.span,
                     help: nearest(binding.name.text, among: inputs + dimOrder).map { "did you mean '\($0)'?" })
             }
-            return try numbers(binding)
-        }
-        let outputs = (syntax?.members ?? []).compactMap { member -> String? in
-            if case .output(let output) = member { return output.name.text }
-            if case .loss(let loss) = member { return loss.name.text }
-            return nil
+            let given = try numbers(binding)
+            if dims[given.name] != nil, given.numbers.count != 1 || !given.numbers.allSatisfy({ $0 >= 1 && Int(exactly: $0) != nil }) {
+                throw report(.unsolvableDim, "a dim is a whole number of 1 or more", at: given.span)
+            }
+            return given
         }
         let expected = try declaration.expected.map { binding in
-            guard outputs.contains(binding.name.text) else {
+            guard resultNames.contains(binding.name.text) else {
                 throw report(
                     .unknownName, "'\(binding.name.text)' is no output", at: binding.name.span,
-                    help: nearest(binding.name.text, among: outputs).map { "did you mean '\($0)'?" })
+                    help: nearest(binding.name.text, among: resultNames.sorted()).map { "did you mean '\($0)'?" })
             }
             return try numbers(binding)
         }

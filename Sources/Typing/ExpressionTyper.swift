@@ -116,8 +116,10 @@ extension ModelTyper {
         case (.real, .complex): return unary(.toComplex, value, span, to: .complex)
         case (let from, let to):
             throw report(
-                .wrongElementType, "a \(from.rawValue) value stands where a \(to.rawValue) one is needed", at: span,
-                help: from == .bool ? "choose numbers with 'if … then 1 else 0'" : nil)
+                .wrongElementType, "\(from.withArticle) value stands where \(to.withArticle) one is needed", at: span,
+                help: from == .bool
+                    ? "choose numbers with 'if … then 1 else 0'"
+                    : from == .complex ? "use re(x), im(x) or abs(x)" : to == .int ? "int(x) cuts off what is behind the point" : nil)
         }
     }
 
@@ -248,7 +250,9 @@ extension ModelTyper {
             let scalar = model[x].shape.isEmpty ? spans.0 : spans.1
             throw report(
                 .shapeMismatch, "'@' contracts two axes, and a scalar has none", at: scalar,
-                caption: shapes(a, b, spans), help: "multiply with '*'")
+                caption: shapes(a, b, spans),
+                help: model[b].element == .int && model[b].shape.isEmpty
+                    ? "a row is chosen with \(sources.text(of: spans.0))[\(sources.text(of: spans.1))]" : "multiply with '*'")
         }
         guard last.size == first.size else {
             throw report(
@@ -298,13 +302,14 @@ extension ModelTyper {
         guard name.text == "T" else {
             throw report(
                 .unknownName, "'\(sources.text(of: subject.span))' has no '\(name.text)'", at: name.span,
-                help: "a value has .T, its transpose")
+                help: Builtins.names.contains(name.text)
+                    ? "write \(name.text)(\(sources.text(of: subject.span)))" : "a value has .T, its transpose")
         }
         let shape = model[value].shape
         guard shape.count == 2 else {
             throw report(
-                .shapeMismatch, "'.T' transposes a matrix, and this has \(shape.count) axes", at: span,
-                caption: describe(value))
+                .shapeMismatch, "'.T' transposes a matrix, and this has \(shape.count == 1 ? "1 axis" : "\(shape.count) axes")", at: span,
+                caption: describe(value), help: shape.count == 1 ? "'@' takes a vector on either side as it is" : nil)
         }
         return add(
             .primitive(.broadcast(value, from: [1, 0])), model[value].element, [shape[1], shape[0]], model[value].variance,

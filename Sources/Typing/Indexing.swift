@@ -9,6 +9,7 @@ extension ModelTyper {
             if case .at(let expression) = item { return mentionsAxis(expression) }
             return false
         }
+        for item in items { try requireKnownNames(in: item, of: subject) }
         let times = zip(items, isTime).filter(\.1).map(\.0)
         let others = zip(items, isTime).filter { !$0.1 }.map(\.0)
         var value: ValueID
@@ -38,6 +39,18 @@ extension ModelTyper {
             }
         }
         return value
+    }
+
+    /// An unknown name beside a number, `h[i-1]`, was meant to be an axis of time.
+    private func requireKnownNames(in item: IndexItem, of subject: Expression) throws {
+        guard environment == nil, case .at(let expression) = item, case .binary(let syntax, let left, let right) = expression.kind,
+            syntax == .add || syntax == .subtract, case .name(let name) = left.kind, case .integer(let distance) = right.kind,
+            definitions[name] == nil, dims[name] == nil, !failedDims.contains(name), !model.axes.contains(where: { $0.name == name })
+        else { return }
+        let axes = model.axes.map { "'\($0.name)'" }.joined(separator: " and ")
+        throw report(
+            .unknownName, "there is no axis '\(name)' here", at: left.span,
+            help: "the model runs over \(axes): write \(sources.text(of: subject.span))[\(model.axes[0].name)\(syntax.rawValue)\(distance)]")
     }
 
     /// Whether a position speaks of an axis of time; what stands inside other brackets does not count.

@@ -8,7 +8,8 @@ extension ModelTyper {
         guard program.models[declaration.model.text] != nil else {
             report(
                 .unknownName, "there is no model '\(declaration.model.text)'", at: declaration.model.span,
-                help: nearest(declaration.model.text, among: program.models.keys.sorted()).map { "did you mean '\($0)'?" }
+                help: (declaration.count != nil && dims[declaration.model.text] != nil ? "the number of copies comes first: repeat(\(declaration.model.text), …)" : nil)
+                    ?? nearest(declaration.model.text, among: program.models.keys.sorted()).map { "did you mean '\($0)'?" }
                     ?? "define it in this file, or import its file")
             return nil
         }
@@ -40,7 +41,7 @@ extension ModelTyper {
                 name = inner.dims[position]
             } else {
                 report(
-                    .wrongArgument, "'\(inner.name)' has \(inner.dims.count) dims: \(inner.dims.joined(separator: ", "))",
+                    .wrongArgument, "'\(inner.name)' has \(inner.dims.count == 1 ? "1 dim" : "\(inner.dims.count) dims"): \(inner.dims.joined(separator: ", "))",
                     at: argument.value.span)
                 return nil
             }

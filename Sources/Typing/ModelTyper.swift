@@ -67,10 +67,13 @@ final class ModelTyper {
     var states: [DeclaredState] = []
     var equations: [Equation] = []
     var progress: [Progress] = []
-    /// The names being typed, and whether each was reached through a delay.
-    var path: [(name: String, isDelayed: Bool)] = []
+    /// The names being typed, whether each was reached through a delay, and where.
+    var path: [(name: String, isDelayed: Bool, place: SourceSpan)] = []
     /// The functions being inlined and where they were called from, innermost last.
     var callSites: [(name: String, span: SourceSpan)] = []
+    /// Names that stand for nothing, as far as they have been met.
+    var unknownNames: Set<String> = []
+    static let initializers: Set<String> = ["zeros", "ones", "glorot", "orthogonal", "hippo", "constant", "uniform", "normal", "linspace"]
     /// Dims whose declaration failed: their uses stay silent.
     var failedDims: Set<String> = []
     /// Operators and functions whose declaration failed: their uses stay silent.
@@ -84,6 +87,13 @@ final class ModelTyper {
     var depth = 0
     static let deepestExpression = 400
     private(set) var reported: Set<Place> = []
+    /// Outputs and losses.
+    lazy var resultNames = Set(
+        (syntax?.members ?? []).compactMap { member -> String? in
+            if case .output(let output) = member { return output.name.text }
+            if case .loss(let loss) = member { return loss.name.text }
+            return nil
+        })
 
     /// A fault found again at the same place, as in a function inlined twice, is the same mistake.
     struct Place: Hashable {
@@ -109,19 +119,19 @@ final class ModelTyper {
 
     /// Runs `body` without reporting what goes wrong in it.
     func quietly<T>(_ body: () throws -> T) throws -> T {
-        let saved = (diagnostics, reported)
-        defer { (diagnostics, reported) = saved }
+        let saved = (diagnostics, reported, unknownNames)
+        defer { (diagnostics, reported, unknownNames) = saved }
         return try body()
     }
 
     @discardableResult
     func report(
         _ id: DiagnosticID, _ message: String, at span: SourceSpan, caption: String? = nil, labels: [Diagnostic.Label] = [],
-        help: String? = nil
+        help: @autoclosure () -> String? = nil
     ) -> Abandoned {
+        guard diagnostics.count < Diagnostic.most, reported.insert(Place(id: id, span: span)).inserted else { return Abandoned() }
         let calls = callSites.reversed().prefix(3).map { Diagnostic.Label(span: $0.span, text: "in '\($0.name)', called here") }
-        let diagnostic = Diagnostic(id, message, at: span, caption: caption, labels: labels + calls, help: help)
-        if reported.insert(Place(id: id, span: span)).inserted { diagnostics.append(diagnostic) }
+        diagnostics.append(Diagnostic(id, message, at: span, caption: caption, labels: labels + calls, help: help()))
         return Abandoned()
     }
 

@@ -37,6 +37,7 @@ private final class ProgramTyper {
     private var levels: [String: Int] = [:]
     private var failedMonoids: Set<String> = []
     private var failedFunctions: Set<String> = []
+    private lazy var knownFunctions = Set(Builtins.names).union(program.functions.keys)
 
     /// Deeper nesting of layers in layers than any network has.
     private static let deepestNesting = 100
@@ -96,7 +97,7 @@ private final class ProgramTyper {
 
     /// The same mistake in a function or an operator that several models use is told once.
     private func add(_ more: [Diagnostic]) {
-        for diagnostic in more where !diagnostics.contains(where: { $0.id == diagnostic.id && $0.span == diagnostic.span }) {
+        for diagnostic in more where diagnostics.count < Diagnostic.most && !diagnostics.contains(where: { $0.id == diagnostic.id && $0.span == diagnostic.span }) {
             diagnostics.append(diagnostic)
         }
     }
@@ -142,13 +143,12 @@ private final class ProgramTyper {
 
     /// What is wrong with a function whatever it is called with: names it cannot know.
     func check(function name: String) {
-        guard let function = program.functions[name] else { return }
+        guard let function = program.functions[name], diagnostics.count < Diagnostic.most else { return }
         var known: Set<String> = ["inf", "pi"]
         for parameter in function.parameters where !known.insert(parameter.text).inserted {
             diagnostics.append(
                 Diagnostic(.duplicateDefinition, "'\(parameter.text)' stands twice among the parameters", at: parameter.span))
         }
-        let functions = Builtins.names + program.functions.keys
         var problems: [Diagnostic] = []
         var stack = [function.body]
         while let expression = stack.popLast() {
@@ -161,11 +161,11 @@ private final class ProgramTyper {
                         help: nearest(name, among: known.sorted()).map { "did you mean '\($0)'?" }
                             ?? "a function sees its parameters only: add '\(name)' to them"))
             case .call(let called, _, let arguments):
-                if !functions.contains(called.text) {
+                if !knownFunctions.contains(called.text) {
                     problems.append(
                         Diagnostic(
                             .unknownName, "there is no function '\(called.text)'", at: called.span,
-                            help: nearest(called.text, among: functions.sorted()).map { "did you mean '\($0)'?" }))
+                            help: nearest(called.text, among: knownFunctions.sorted()).map { "did you mean '\($0)'?" }))
                 }
                 // What stands for sizes and modes has names of its own.
                 let hasSizes = called.text == "reshape" || called.text == "pad"

@@ -60,7 +60,8 @@ extension ModelTyper {
         var value = given
         let axes = try brackets.map { try stepAxes($0, of: value) } ?? Array(model[value].shape.indices)
         guard !axes.isEmpty else {
-            throw report(.shapeMismatch, "there is nothing to reduce: this is a scalar", at: span, caption: describe(value))
+            throw report(.shapeMismatch, "there is nothing to reduce: this is a scalar", at: span, caption: describe(value),
+                help: model[value].variance.isStream ? "to reduce it over time write \(name)[\(model.axes[0].name)](…)" : nil)
         }
         switch name {
         case "first", "last":
@@ -114,7 +115,8 @@ extension ModelTyper {
             guard let axis = places.first else {
                 throw report(
                     .unknownDim, "there is no axis '\(wanted)' in \(describe(value))", at: expression.span,
-                    help: nearest(wanted, among: shape.map(\.name)).map { "did you mean '\($0)'?" })
+                    help: nearest(wanted, among: shape.map(\.name) + model.axes.map(\.name)).map { "did you mean '\($0)'?" }
+                        ?? (shape.isEmpty ? nil : "its axes are \(shape.map(\.name).joined(separator: ", "))"))
             }
             guard places.count == 1 else {
                 throw report(

@@ -10,6 +10,8 @@ extension ModelTyper {
             var initial: ValueID?
             if let expression = state.initial { initial = try? initialValue(expression, of: state) }
             guard state.equation != nil else {
+                // Of two equations for another state one was meant for this, most likely.
+                if diagnostics.contains(where: { $0.id == .duplicateDefinition }) { continue }
                 report(
                     .stateWithoutEquation, "the state '\(state.name.text)' has no equation", at: state.name.span,
                     help: "add an equation '\(state.name.text) = …'")
@@ -62,8 +64,9 @@ extension ModelTyper {
             guard let value = try? value(named: declaration.name) else { return }
             let typed = model[value]
             guard typed.shape.isEmpty, !typed.variance.isStream, typed.element == .real else {
+                let isSteps = typed.shape.isEmpty && typed.variance.isStream && typed.element == .real
                 report(
-                    .shapeMismatch, "a loss is one real number for each sequence, '\(declaration.name.text)' is \(describe(value))",
+                    .shapeMismatch, "a loss is one real number for each sequence, '\(declaration.name.text)' is \(isSteps ? "one for each step" : describe(value))",
                     at: declaration.value.span, help: "reduce it over time and its dims, as in mean[t](…)")
                 return
             }

@@ -20,7 +20,8 @@ enum Chart {
         let levels = (0..<columns).map { column -> Int in
             let range = numbers.count * column / columns..<max(numbers.count * column / columns + 1, numbers.count * (column + 1) / columns)
             let largest = numbers[range].filter(\.isFinite).max() ?? bottom
-            let share = top > bottom ? (largest - bottom) / (top - bottom) : 0
+            // Halves, as the whole range may be beyond the largest number.
+            let share = top > bottom ? (largest / 2 - bottom / 2) / (top / 2 - bottom / 2) : 0
             return Int((share * Double(height * 8)).rounded())
         }
         var lines: [String] = []
@@ -35,6 +36,7 @@ enum Chart {
     }
 
     private static func short(_ number: Double) -> String {
+        guard abs(number) < 1e9 else { return "\(number)" }
         let rounded = (number * 1000).rounded() / 1000
         return "\(rounded)"
     }

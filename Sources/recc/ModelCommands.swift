@@ -25,13 +25,16 @@ struct Compile: ParsableCommand {
     func run() throws {
         let program = try options.program()
         let dims = try options.dimValues()
+        let forms = try options.planForms()
         let bytes = try options.reporting(program) { () throws -> [UInt8] in
             switch emit {
             case .tree: return Array(program.treeText.utf8)
             case .typed: return Array(try program.model(named: options.model).text.utf8)
             case .graph, .facts, .plan, .llvm, .asm, .object:
                 let model = try Model(program, named: options.model, dims: dims)
-                return grad ? try GradientModel(model).emitted(emit, precision: precision) : try model.emitted(emit, precision: precision)
+                return grad
+                    ? try GradientModel(model).emitted(emit, precision: precision, forcing: forms)
+                    : try model.emitted(emit, precision: precision, forcing: forms)
             }
         }
         guard let output else { return Terminal.write(bytes) }
@@ -50,17 +53,37 @@ struct Explain: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
 
+    @Option(help: "Sequences of the run that plans are chosen for.")
+    var batch = 1
+
+    @Option(help: "Steps of that run.")
+    var length = 1024
+
+    @Option(help: "Threads of that run.")
+    var threads = 1
+
     @Flag(help: "For tools.")
     var json = false
+
+    @Option(help: "Draws the stream graph: recurrences in boxes, coloured by kind. Graphviz does the layout.")
+    var svg: String?
+
+    func validate() throws {
+        guard batch > 0, length > 0, threads > 0, threads <= 1024 else { throw ValidationError("batch, length and threads are 1 or more") }
+    }
 
     func run() throws {
         let program = try options.program()
         let dims = try options.dimValues()
+        let forms = try options.planForms()
         let text = try options.reporting(program) {
-            let explanation = try Explanation(Model(program, named: options.model, dims: dims))
+            let model = try Model(program, named: options.model, dims: dims)
+            if let svg { try Drawing.write(GraphDrawing(model).dot, to: svg) }
+            let work = Workload(batch: batch, extents: model.graph.axes.map { $0.length ?? length }, threads: threads)
+            let explanation = try Explanation(model, work: work, forcing: forms)
             return json ? explanation.json(program.sources) : explanation.text(program.sources)
         }
-        print(text, terminator: "")
+        Terminal.print(text, terminator: "")
     }
 }
 
@@ -92,6 +115,11 @@ struct Verify: ParsableCommand {
     @Option(help: "Threads of compiled code.")
     var threads = 1
 
+    func validate() throws {
+        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
+        if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance is 0 or more") }
+    }
+
     func run() throws {
         let program = try options.program()
         let dims = try options.dimValues()
@@ -106,12 +134,12 @@ struct Verify: ParsableCommand {
         }
         let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
         let engineWidth = verification.rows.map(\.how.count).max() ?? 0
-        print("\("result".padded(width))  \("engine".padded(engineWidth))  error     allowed")
+        Terminal.print("\("result".padded(width))  \("engine".padded(engineWidth))  error     allowed")
         for row in verification.rows {
             let mark = row.isWithin ? "" : "  too large"
-            print("\(row.what.padded(width))  \(row.how.padded(engineWidth))  \(short(row.error))  \(short(row.tolerance))\(mark)")
+            Terminal.print("\(row.what.padded(width))  \(row.how.padded(engineWidth))  \(short(row.error))  \(short(row.tolerance))\(mark)")
         }
-        for name in verification.unknown { print("\(name): the model gives no such result") }
+        for name in verification.unknown { Terminal.print("\(name): the model gives no such result") }
         if !verification.isWithin { throw ExitCode(1) }
     }
 
@@ -155,24 +183,26 @@ struct Bench: ParsableCommand {
         let program = try options.program()
         let dims = try options.dimValues()
         let ranges = try rangeValues()
+        let forms = try options.planForms()
         let result = try options.reporting(program) {
             try Benchmark(
                 Model(program, named: options.model, dims: dims), batch: batch, length: length, threads: threads,
-                precision: precision, ranges: ranges, withGradients: grad)
+                precision: precision, ranges: ranges, withGradients: grad, forcing: forms)
         }
         let rate = result.operations / result.seconds.median
         let traffic = result.bytes / result.seconds.median
         if json {
-            print(
-                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
+            Terminal.print(
+                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"estimate_ms\": \(result.estimatedSeconds * 1e3), \"scans\": [\(result.scans.map { "\"\($0)\"" }.joined(separator: ", "))], \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
             return
         }
-        print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
-        print(String(format: "a step   %.2f µs", result.seconds.median * 1e6 / Double(length)))
-        if let stream = result.streamSeconds { print(String(format: "stream   %.2f µs a step, one sequence, one thread", stream * 1e6)) }
-        print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
-        print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
-        print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))
+        Terminal.print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
+        Terminal.print(String(format: "a step   %.2f µs", result.seconds.median * 1e6 / Double(length)))
+        Terminal.print(String(format: "estimate %.3f ms", result.estimatedSeconds * 1e3) + (result.scans.isEmpty ? "" : ", scans: \(result.scans.joined(separator: ", "))"))
+        if let stream = result.streamSeconds { Terminal.print(String(format: "stream   %.2f µs a step, one sequence, one thread", stream * 1e6)) }
+        Terminal.print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
+        Terminal.print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
+        Terminal.print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))
     }
 
     /// The numbers of `--range a=0.9,1`.

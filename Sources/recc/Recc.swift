@@ -25,7 +25,7 @@ struct Recc: ParsableCommand {
         } catch {
             let isHelp = exitCode(for: error) == .success
             let text = fullMessage(for: error)
-            if isHelp { print(text) } else { Terminal.error(text + "\n") }
+            if isHelp { Terminal.print(text) } else { Terminal.error(text + "\n") }
             exit(withError: isHelp ? ExitCode.success : ExitCode(2))
         }
     }

@@ -67,9 +67,11 @@ struct Run: ParsableCommand {
         let program = try options.program()
         let dims = try options.dimValues()
         try options.reporting(program) {
-            var data = try gather()
+            let typed = try program.model(named: options.model)
+            var data = try gather(for: typed.name, inputs: typed.inputs.map(\.name))
             let model = try Model(program, named: options.model, dims: dims, fitting: data)
             if let seed {
+                try model.checkMemory()
                 for (path, tensor) in model.initialParameters(seed: seed) where data.parameters[path] == nil { data.parameters[path] = tensor }
             }
             if stream == "-" { return try streamStandardInput(model, data) }
@@ -81,7 +83,7 @@ struct Run: ParsableCommand {
             } else {
                 let progress = Progress("running")
                 defer { progress.end() }
-                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads)
+                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms())
             }
             try give(results)
         }
@@ -107,8 +109,9 @@ struct Run: ParsableCommand {
     }
 
     /// All data of the command line.
-    private func gather() throws -> ModelData {
+    private func gather(for model: String, inputs known: [String]) throws -> ModelData {
         var result = ModelData()
+        var given: Set<String> = []
         if let data {
             let file = try CaseFile(path: data)
             result = file.data
@@ -117,7 +120,15 @@ struct Run: ParsableCommand {
         for text in input {
             let sides = text.split(separator: "=", maxSplits: 1)
             guard sides.count == 2 else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }
-            result.inputs[String(sides[0])] = try tensor(String(sides[1]), for: String(sides[0]))
+            let name = String(sides[0])
+            guard given.insert(name).inserted else { throw ValidationError("the input '\(name)' is given twice") }
+            guard known.contains(name) else {
+                throw Diagnostic(
+                    .unknownName, "'\(model)' has no input '\(name)'", at: nil,
+                    help: nearest(name, among: known).map { "did you mean '\($0)'?" }
+                        ?? (known.isEmpty ? "it has none" : "its inputs are \(known.joined(separator: ", "))"))
+            }
+            result.inputs[name] = try tensor(String(sides[1]), for: name)
         }
         try result.addParameters(from: params)
         return result
@@ -136,7 +147,9 @@ struct Run: ParsableCommand {
         if let found = archive[wanted] { return found }
         throw Diagnostic(
             .missingTensor, "\(path) has no tensor '\(wanted)'", at: nil,
-            help: "it has \(archive.tensors.map(\.name).joined(separator: ", ")); choose one: \(name)=\(path):NAME")
+            help: archive.tensors.allSatisfy(\.name.isEmpty)
+                ? "its one tensor has no name: write \(name)=\(path)"
+                : "it has \(archive.tensors.map(\.name).joined(separator: ", ")); choose one: \(name)=\(path):NAME")
     }
 
     private func give(_ results: ModelResults) throws {
@@ -149,12 +162,12 @@ struct Run: ParsableCommand {
             guard let chart = Chart.text(item) else {
                 throw Diagnostic(.unsupported, "'\(draw)' \(item.tensor.shape) is not one number a step", at: nil)
             }
-            print(chart)
+            Terminal.print(chart)
             if output == nil { return }
         }
         guard let output else {
-            for item in results.outputs { print(Summary.line(item)) }
-            for loss in results.losses { print("loss \(loss.name) = \(loss.tensor.doubles().first ?? .nan)") }
+            for item in results.outputs { Terminal.print(Summary.line(item)) }
+            for loss in results.losses { Terminal.print("loss \(loss.name) = \(loss.tensor.doubles().first ?? .nan)") }
             return
         }
         var tensors = results.outputs
@@ -180,19 +193,18 @@ struct Run: ParsableCommand {
                 .unsupported, "'--stream -' feeds one input stream, the model has \(session.inputNames.count)", at: nil,
                 help: "run it over files with --stream steps")
         }
-        let input = FileHandle.standardInput
-        var rest = Data()
+        var rest: [UInt8] = []
         while true {
-            let chunk = input.readData(ofLength: 1 << 16)
-            rest.append(chunk)
-            while rest.count >= count {
-                session.withInput(name) { target in _ = rest.copyBytes(to: target, count: count) }
-                rest.removeFirst(count)
+            let chunk = try Terminal.read(1 << 16)
+            rest += chunk
+            var place = 0
+            while rest.count - place >= count {
+                session.withInput(name) { target in target.copyBytes(from: rest[place..<place + count]) }
+                place += count
                 session.advance()
-                session.withOutput(result) { bytes in
-                    FileHandle.standardOutput.write(Data(bytes[0..<size]))
-                }
+                session.withOutput(result) { bytes in Terminal.write(Array(bytes[0..<size])) }
             }
+            rest.removeFirst(place)
             if chunk.isEmpty { break }
         }
         if !rest.isEmpty {

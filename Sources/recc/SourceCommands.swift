@@ -48,13 +48,14 @@ struct Format: ParsableCommand {
         var failed = false
         for file in files {
             let isStandard = file == "-"
-            let data = isStandard ? FileHandle.standardInput.readDataToEndOfFile() : FileManager.default.contents(atPath: file)
-            guard let data else {
-                Terminal.error("\(file): there is no such file\n")
+            let text: String
+            do {
+                text = try isStandard ? ProgramText.read(STDIN_FILENO, named: "standard input") : ProgramText.read(file)
+            } catch {
+                _ = Terminal.fail(error, SourceMap())
                 failed = true
                 continue
             }
-            let text = String(decoding: data, as: UTF8.self)
             let result: String
             do { result = try formatted(text, path: isStandard ? "standard input" : file) } catch {
                 Terminal.report(error.diagnostics, error.sources, .text)
@@ -62,18 +63,29 @@ struct Format: ParsableCommand {
                 continue
             }
             if isStandard {
-                print(result, terminator: "")
+                Terminal.print(result, terminator: "")
             } else if result != text {
                 if check {
-                    print(file)
+                    Terminal.print(file)
                     failed = true
-                } else if (try? Data(result.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)) == nil {
+                } else if !Self.replace(file, by: result) {
                     Terminal.error("\(file): the file cannot be written\n")
                     failed = true
                 }
             }
         }
         if failed { throw ExitCode(1) }
+    }
+}
+
+extension Format {
+    /// Writes a file whole or not at all. Behind a link the file it stands for is written; permissions stay.
+    private static func replace(_ path: String, by text: String) -> Bool {
+        let place = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+        let permissions = try? FileManager.default.attributesOfItem(atPath: place.path)[.posixPermissions]
+        guard (try? Data(text.utf8).write(to: place, options: .atomic)) != nil else { return false }
+        if let permissions { try? FileManager.default.setAttributes([.posixPermissions: permissions], ofItemAtPath: place.path) }
+        return true
     }
 }
 
@@ -88,7 +100,7 @@ struct Test: ParsableCommand {
 
     func run() throws {
         var failures = 0
-        var count = 0
+        var successes = 0
         for file in files {
             let program: Program
             do { program = try Program(path: file) } catch {
@@ -97,25 +109,43 @@ struct Test: ParsableCommand {
                 continue
             }
             do {
-                for run in try ExampleRun.all(in: program) {
-                    count += 1
-                    guard let difference = run.difference else { continue }
-                    failures += 1
-                    let step = difference.step.map { " at step \($0)" } ?? ""
-                    Terminal.report(
-                        [
-                            Diagnostic(
-                                .exampleFailed,
-                                "'\(difference.output)' of '\(run.model)' differs\(step) (\(run.engine.name)): expected \(difference.expected), got \(difference.got)",
-                                at: difference.span)
-                        ], program.sources, .text)
-                }
+                let runs = try ExampleRun.all(in: program)
+                let wrong = runs.filter { $0.difference != nil }
+                successes += runs.count - wrong.count
+                failures += wrong.count
+                Terminal.report(Self.differences(wrong), program.sources, .text)
             } catch {
                 _ = Terminal.fail(error, program.sources)
                 failures += 1
             }
         }
-        print("\(count - failures) passed, \(failures) failed")
+        Terminal.print("\(successes) passed, \(failures) failed")
         if failures > 0 { throw ExitCode(1) }
+    }
+}
+
+extension Test {
+    /// One message for each example that fails, with the engines under which it does.
+    private static func differences(_ runs: [ExampleRun]) -> [Diagnostic] {
+        var places: [SourceSpan] = []
+        var groups: [SourceSpan: [(run: ExampleRun, difference: ExampleRun.Difference)]] = [:]
+        for run in runs {
+            guard let difference = run.difference else { continue }
+            if groups[difference.span] == nil { places.append(difference.span) }
+            groups[difference.span, default: []].append((run, difference))
+        }
+        return places.compactMap { place in
+            guard let group = groups[place], let first = group.first else { return nil }
+            let engines = group.map(\.run.engine.name).joined(separator: ", ")
+            let (run, difference) = first
+            let what: String
+            if difference.isOfCount {
+                what = "'\(difference.output)' of '\(run.model)' has \(Int(difference.got)) numbers, the example \(Int(difference.expected)) (\(engines))"
+            } else {
+                let step = difference.step.map { " at step \($0)" } ?? ""
+                what = "'\(difference.output)' of '\(run.model)' differs\(step) (\(engines)): expected \(difference.expected), got \(difference.got)"
+            }
+            return Diagnostic(.exampleFailed, what, at: place)
+        }
     }
 }

@@ -4,9 +4,44 @@ import Rec
 
 /// How commands talk to the user.
 enum Terminal {
-    static func error(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    /// Where nobody can be told, nobody is.
+    static func error(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
 
-    static func write(_ bytes: [UInt8]) { FileHandle.standardOutput.write(Data(bytes)) }
+    static func print(_ text: String, terminator: String = "\n") { write(Array((text + terminator).utf8)) }
+
+    /// Writes to standard output; where that fails, as on a full disk, the command ends with status 1.
+    static func write(_ bytes: [UInt8]) {
+        guard let reason = write(bytes, to: STDOUT_FILENO) else { return }
+        error("standard output cannot be written: \(reason)\n")
+        exit(1)
+    }
+
+    /// Gives what went wrong; nil where all was written.
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) -> String? {
+        bytes.withUnsafeBytes { bytes in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = Foundation.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return String(cString: strerror(errno)) }
+                rest = rest.dropFirst(count)
+            }
+            return nil
+        }
+    }
+
+    /// Up to so many bytes of standard input, empty at its end.
+    static func read(_ count: Int) throws(Diagnostic) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        while true {
+            let got = bytes.withUnsafeMutableBytes { Foundation.read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else {
+                throw Diagnostic(.fileProblem, "standard input cannot be read: \(String(cString: strerror(errno)))", at: nil)
+            }
+            return Array(bytes.prefix(got))
+        }
+    }
 
     /// Colours on terminals only, and not where `NO_COLOR` is set.
     static var errorHasColor: Bool {
@@ -29,7 +64,7 @@ enum Terminal {
     static func report(_ diagnostics: [Diagnostic], _ sources: SourceMap, _ form: DiagnosticForm) {
         switch form {
         case .text: error(DiagnosticRenderer(sources, usesColor: errorHasColor).text(diagnostics))
-        case .json: print(DiagnosticRenderer(sources).json(diagnostics), terminator: "")
+        case .json: Terminal.print(DiagnosticRenderer(sources).json(diagnostics), terminator: "")
         }
     }
 }
@@ -50,6 +85,9 @@ struct ModelOptions: ParsableArguments {
     @Option(name: [.customShort("D"), .customLong("dim")], help: "A dim, as in -D H=64.")
     var dims: [String] = []
 
+    @Option(name: .customLong("plan"), help: "The form in which the recurrence of a state runs, as in --plan h=scan. Forms: \(PlanForm.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var plans: [String] = []
+
     @Option(help: "How errors are shown.")
     var diagnostics: DiagnosticForm = .text
 
@@ -61,7 +99,22 @@ struct ModelOptions: ParsableArguments {
             guard sides.count == 2, let value = Int(sides[1]), value > 0 else {
                 throw ValidationError("'\(text)' is no dim: write -D H=64")
             }
-            result[String(sides[0])] = value
+            guard result.updateValue(value, forKey: String(sides[0])) == nil else {
+                throw ValidationError("the dim '\(sides[0])' is given twice")
+            }
+        }
+        return result
+    }
+
+    /// The forms of `--plan h=scan`.
+    func planForms() throws -> [String: PlanForm] {
+        var result: [String: PlanForm] = [:]
+        for text in plans {
+            let sides = text.split(separator: "=", maxSplits: 1)
+            guard sides.count == 2, let form = PlanForm(rawValue: String(sides[1])) else {
+                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.allCases.map(\.rawValue).joined(separator: ", or h="))")
+            }
+            result[String(sides[0])] = form
         }
         return result
     }

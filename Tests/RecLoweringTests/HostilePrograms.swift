@@ -21,6 +21,20 @@ import Testing
         #expect(check("func f0(a) = a\n\(functions)model M { input x: real\n output y = f39(x) }").ids == [.nestingTooDeep])
     }
 
+    /// A program that is wrong everywhere is refused by its first mistakes.
+    @Test(arguments: [
+        "a# = b# + x", "a# = a#x(x)", "a = x", "state s#: [Q#]", "layer l# = L#()", "param p#: [Z#] = hipo", "dim d# = e#",
+        "example x = [1] -> y = [1]", "example q = [1] -> z = [1]", "require affine(s#)", "output o#", "a# = fold M#(x)",
+    ])
+    func manyMistakes(member: String) {
+        let members = (0..<2_000).map { member.replacing("#", with: "\($0)") + "\n" }.joined()
+        let found = check("model M {\n input x: real\n \(members)output z = x\n}").ids
+        #expect(!found.isEmpty && found.count <= 100)
+        let models = (0..<500).map { "model M\($0) {\n input x: real\n \(member.replacing("#", with: "\($0)"))\n output z = x + w\n}\n" }.joined()
+        let more = check(models).ids
+        #expect(!more.isEmpty && more.count <= 200)
+    }
+
     @Test func functionsThatDouble() {
         let functions = (1..<40).map { "func f\($0)(a) = f\($0 - 1)(a) + f\($0 - 1)(a)\n" }.joined()
         #expect(check("func f0(a) = a + a\n\(functions)model M { input x: real\n output y = f39(x) }").ids == [.tooLarge])

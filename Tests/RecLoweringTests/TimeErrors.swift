@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func undeclaredStates() {
-        expectError(.undeclaredState, at: "a", in: "model M { input x: real\n a = a[t-1] + x\n output a }", helps: "state a")
+        expectError(.undeclaredState, at: "a[t-1]", in: "model M { input x: real\n a = a[t-1] + x\n output a }", helps: "state a")
     }
 
     @Test func statesHaveOneEquation() {
@@ -37,6 +37,20 @@ import Testing
         #expect(check(grid + "h[i-1, j+1] + h[i, j+1] + h[i-1]\n output h }").ids == [])
         expectError(.bothDirections, at: "h[i+1, j]", in: grid + "h[i-1, j] + h[i+1, j]\n output h }")
         expectError(.bothDirections, at: "h[i+1, j-1]", in: grid + "h[i-1, j+1] + h[i+1, j-1]\n output h }")
+    }
+
+    /// What is known behind the last step of an axis feeds no earlier step of it.
+    @Test func feedbackThroughDepth() {
+        let depth = "model M over (t, k: 3) { input x: real\n state h: real\n state top: real\n top = last[k](h)\n h = x + h[t, k-1] + "
+        #expect(check(depth + "top[t-1]\n output h }").ids == [])
+        #expect(check(depth + "top[t-1, k]\n output h }").ids == [])
+        #expect(check(depth + "top[t-1, k+1]\n output h }").ids == [])
+        expectError(.bothDirections, at: "last[k](h)", in: depth + "top[t, k-1]\n output h }", says: "behind the last step of 'k'")
+        expectError(.bothDirections, at: "max[k](h)", in: (depth + "top[t, k-1]\n output h }").replacing("last", with: "max"))
+        expectError(.bothDirections, at: "last[t](h)", in: (depth + "top[t-1]\n output h }").replacing("last[k]", with: "last[t]"))
+        let pair = "model M over (t, k: 3) { input x: real\n state f, b: real\n f = x + f[t, k-1] + b[t-1]\n b = x + b[t, k+1] + "
+        #expect(check(pair + "f[t-1]\n output f }").ids == [])
+        expectError(.bothDirections, at: "b[t, k+1]", in: pair + "f[t+1]\n output f }")
     }
 
     @Test func delays() {

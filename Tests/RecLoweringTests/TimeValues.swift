@@ -155,4 +155,34 @@ import Testing
             inputs: ["x": (x, [4])])
         expectClose(got["y"], [4, 4, 6, 6])
     }
+
+    /// The last step along one axis feeds the next step along the other: `h = x + h[t, k-1]/2 + top[t-1]`.
+    @Test(arguments: ["top[t-1]", "top[t-1, k]"]) func feedbackThroughDepth(top: String) throws {
+        let text = """
+            model M(K) over (t, k: K) { input x: real
+              state h, top: real
+              top = last[k](h)
+              h = x + 0.5 * h[t, k-1] + \(top)
+              output h
+              output top }
+            """
+        let results = try results(text, ["K": 2], inputs: ["x": ([1, 2, 3, 4, 5, 6], [3, 2])])
+        expectClose(results["h"], [1, 2.5, 5.5, 9.25, 14.25, 22.375])
+        expectClose(results["top"], [2.5, 9.25, 22.375])
+    }
+
+    /// Two states that run against each other along one axis, each fed by the other's step before along the second.
+    @Test func opposedStatesWithinALoop() throws {
+        let text = """
+            model M over (t, k: 2) { input x: real
+              state f, b: real
+              f = x + f[t, k-1] + b[t-1]
+              b = x + b[t, k+1] + f[t-1]
+              output f
+              output b }
+            """
+        let results = try results(text, inputs: ["x": ([1, 2, 3, 4], [2, 2])])
+        expectClose(results["f"], [1, 3, 6, 12])
+        expectClose(results["b"], [3, 2, 11, 7])
+    }
 }

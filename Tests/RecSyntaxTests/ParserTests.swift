@@ -67,6 +67,16 @@ enum Programs {
         #expect(Programs.ids("model M {\n y = 1\n") == [.unexpectedToken])
     }
 
+    /// What belongs to a broken line is passed over with it, and what follows is read.
+    @Test(arguments: [
+        "y = f(a,\n b c,\n d)", "y = f(a,\n b c,\n g(d)\n)", "y = (a + ) \n + b\n - c", "y = if a thn b\n else c",
+        "y = [a b,\n -c,\n (d)]", "example x = [1 2,\n 3]\n -> y = [1,\n 2]", "y = sum[K(x\n z = 2", "y = a b\n |> f",
+    ])
+    func recoversBehindTheWholeMistake(member: String) {
+        #expect(Programs.ids("model M {\n \(member)\n}\n") == [.unexpectedToken])
+        #expect(Programs.ids("model M {\n \(member)\n w = 1\n u = )\n}\n") == [.unexpectedToken, .unexpectedToken])
+    }
+
     @Test func severalMistakesGiveSeveralErrors() {
         #expect(Programs.ids("model M {\n y = x +\n}\nmodel N {\n z = )\n}\n").count == 2)
         #expect(Programs.ids("model M {\n a = x + * 2\n b = 1\n c = ]\n}\n").count == 2)

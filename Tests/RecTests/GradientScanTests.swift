@@ -12,7 +12,7 @@ import Testing
         var request = GradientRequest(of: model.graph)
         if !file.cotangents.isEmpty { request.seeds = file.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
         let gradients = try GradientModel(model, request)
-        let forms = PlanForms(gradients).everyScan
+        let forms = PlanForms(gradients).all(as: .scan)
         guard !forms.isEmpty else { return }
         for precision in [Precision.f64, .f32] {
             let got = try gradients.run(file.data, cotangents: file.cotangents, on: .compiled(precision), threads: 2, forcing: forms)

@@ -1,0 +1,73 @@
+import Foundation
+import RecSource
+
+extension Explanation {
+    private struct Document: Encodable {
+        var model: String
+        var dims: [String: Int]
+        var work: Work
+        var recurrences: [Entry]
+        var products: [String]
+        var passes: Int
+    }
+
+    private struct Work: Encodable {
+        var batch: Int
+        var extents: [Int]
+        var threads: Int
+    }
+
+    private struct Entry: Encodable {
+        var states: [String]
+        var axis: String
+        var direction: String
+        var kind: String
+        var transition: String
+        var step: [String]
+        var at: String?
+        var reason: String?
+        var notDiagonal: String?
+        var plans: [Plan]
+        var chosen: String
+        var note: String
+    }
+
+    private struct Plan: Encodable {
+        var plan: String
+        var legal: Bool
+        var reason: String?
+        var at: String?
+        var seconds: Double?
+    }
+
+    /// For tools: one object, with an array `recurrences`.
+    public func json(_ sources: SourceMap) -> String {
+        func place(_ span: SourceSpan?) -> String? {
+            guard let span else { return nil }
+            let position = sources.position(of: span.start, in: span.file)
+            return "\(sources[span.file].path):\(position.line):\(position.column)"
+        }
+        let entries = recurrences.map { recurrence in
+            Entry(
+                states: recurrence.states, axis: recurrence.axis, direction: recurrence.direction,
+                kind: recurrence.facts.kind.description, transition: recurrence.facts.transitionDescription,
+                step: recurrence.facts.step, at: place(recurrence.span),
+                reason: recurrence.facts.notAffine.map { sentence($0, sources) },
+                notDiagonal: recurrence.facts.notDiagonal.map { sentence($0, sources) },
+                plans: recurrence.forms.map { form in
+                    Plan(
+                        plan: form.name, legal: form.refusal == nil, reason: form.refusal?.reason, at: place(form.refusal?.span),
+                        seconds: form.seconds)
+                },
+                chosen: recurrence.chosen, note: recurrence.note)
+        }
+        let document = Document(
+            model: model, dims: Dictionary(dims.map { ($0.name, $0.size) }) { $1 },
+            work: Work(batch: work.batch, extents: work.extents, threads: work.threads), recurrences: entries,
+            products: products, passes: segmentCount)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(document) else { return "{}\n" }
+        return String(decoding: data, as: UTF8.self) + "\n"
+    }
+}

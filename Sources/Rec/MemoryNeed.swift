@@ -1,0 +1,59 @@
+import Foundation
+import RecSource
+import RecStream
+import RecTensors
+import RecTyping
+
+extension Model {
+    /// Refuses what cannot fit into this machine's memory: the parameters, and what a run over so many steps takes in and
+    /// gives (in the interpreter also every value between).
+    public func checkMemory(batch: Int = 1, extents: [Int] = [], on engine: Engine = .compiled(.f32)) throws(DiagnosticList) {
+        func bytes(_ value: Value) -> Double {
+            var count = value.shape.sizes.reduce(1.0) { $0 * Double($1) } * (value.element == .complex ? 2 : 1)
+            if value.variance.batch { count *= Double(batch) }
+            for (axis, extent) in extents.enumerated() where value.variance.varies(over: axis) { count *= Double(extent) }
+            return 8 * count
+        }
+        let results = Set(graph.outputs.map(\.value))
+        var need = 0.0
+        for (index, value) in graph.values.enumerated() {
+            switch value.operation {
+            // Numbers in f64 for a moment, and a copy in the precision of the code.
+            case .parameter: need += 2 * bytes(value)
+            case .input: if !extents.isEmpty { need += bytes(value) }
+            case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+                .window, .gather, .scatter, .delay, .overTime, .overBatch:
+                if !extents.isEmpty, engine == .interpreter || results.contains(ValueID(index)) { need += bytes(value) / 2 }
+            }
+        }
+        let memory = Double(ProcessInfo.processInfo.physicalMemory)
+        guard need > memory else { return }
+        let gigabytes = (need * 1e-9).rounded()
+        throw DiagnosticList([
+            Diagnostic(
+                .tooLarge, "the tensors of this run take about \(gigabytes < 1e15 ? "\(Int(gigabytes))" : "\(gigabytes)") GB, and this machine has \(Int(memory * 1e-9))",
+                at: nil, help: "make the batch, the length or the dims smaller")
+        ])
+    }
+}
+
+extension TypedModel {
+    /// What keeps dims from being read off the data: an input with too few axes, too many, or an empty one.
+    func misfits(_ data: ModelData) -> [Diagnostic] {
+        inputs.compactMap { input in
+            guard let tensor = data.inputs[input.name] else { return nil }
+            let value = self[input.value]
+            var names = axes.indices.filter { value.variance.varies(over: $0) }.map { axes[$0].name } + value.shape.map(\.name)
+            if value.element == .complex { names.append("2") }
+            let expected = "expected [\((["batch"] + names).joined(separator: ", "))]"
+            guard (names.count...names.count + 1).contains(tensor.shape.count) else {
+                return Diagnostic(.misshapenTensor, "'\(input.name)' has the shape \(tensor.shape), \(expected)", at: nil)
+            }
+            guard tensor.shape.suffix(value.shape.count).allSatisfy({ $0 > 0 }) || value.shape.isEmpty else {
+                return Diagnostic(
+                    .misshapenTensor, "'\(input.name)' has the shape \(tensor.shape), \(expected); dims are 1 or more", at: nil)
+            }
+            return nil
+        }
+    }
+}

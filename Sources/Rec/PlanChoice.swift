@@ -1,0 +1,101 @@
+import RecAnalysis
+import RecLowering
+import RecScheduling
+import RecStream
+import Synchronization
+
+/// The plans of a model, of which each run takes the one that should be fastest; compiled code is kept.
+///
+/// Recurrences are chosen for one by one: each becomes a scan where the whole plan is then estimated to be faster.
+public final class PlanChoice: Sendable {
+    /// What a run should take, by the cost model, in some form of a recurrence.
+    public struct Estimate: Sendable {
+        public var form: PlanForm
+        public var seconds: Double
+    }
+
+    public let forms: PlanForms
+    private let profile: Mutex<MachineProfile?>
+    private let forced: (scans: Set<Int>, sequential: Set<Int>)
+    private let known = Mutex<[Set<Int>: Plan]>([:])
+
+    public convenience init(
+        _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil
+    ) throws(DiagnosticList) {
+        try checkSweeps(of: model.graph)
+        try self.init(PlanForms(model), forced, machine)
+    }
+
+    /// The recurrences of the backward pass are chosen for with those of the model.
+    public convenience init(
+        _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil
+    ) throws(DiagnosticList) {
+        try checkSweeps(of: gradients.graph)
+        try self.init(PlanForms(gradients), forced, machine)
+    }
+
+    private init(_ forms: PlanForms, _ forced: [String: PlanForm], _ machine: MachineProfile?) throws(DiagnosticList) {
+        self.forms = forms
+        profile = Mutex(machine)
+        self.forced = try forms.resolve(forced)
+    }
+
+    /// The machine that costs are estimated for; this one, measured when it is first asked for, unless another was given.
+    public var machine: MachineProfile {
+        profile.withLock { known in
+            if let known { return known }
+            let measured = MachineProfile.measured()
+            known = measured
+            return measured
+        }
+    }
+
+    /// The plan in which these recurrences are scans.
+    public func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
+        if let plan = known.withLock({ $0[scanning] }) { return plan }
+        let plan = try forms.plan(scanning: scanning)
+        known.withLock { $0[scanning] = plan }
+        return plan
+    }
+
+    /// Which recurrences should be scans.
+    public func choose(_ work: Workload) throws(DiagnosticList) -> Set<Int> {
+        var chosen = forced.scans
+        let free = forms.recurrences.indices.filter { k in
+            forms.recurrences[k].refusal == nil && !forced.scans.contains(k) && !forced.sequential.contains(k)
+                && mayGain(k, work)
+        }
+        guard !free.isEmpty else { return chosen }
+        let machine = machine
+        var best = try plan(scanning: chosen).estimatedSeconds(work, on: machine)
+        for k in free {
+            let seconds = try plan(scanning: chosen.union([k])).estimatedSeconds(work, on: machine)
+            // A scan must promise something to be preferred to the simplest form.
+            guard seconds < 0.9 * best else { continue }
+            best = seconds
+            chosen.insert(k)
+        }
+        return chosen
+    }
+
+    /// What the whole run should take with one recurrence in each of its legal forms, all others as chosen.
+    public func estimates(of recurrence: Int, _ work: Workload) throws(DiagnosticList) -> [Estimate] {
+        let chosen = try choose(work)
+        var result = [
+            Estimate(
+                form: .sequential, seconds: try plan(scanning: chosen.subtracting([recurrence])).estimatedSeconds(work, on: machine))
+        ]
+        if forms.recurrences[recurrence].refusal == nil {
+            result.append(
+                Estimate(form: .scan, seconds: try plan(scanning: chosen.union([recurrence])).estimatedSeconds(work, on: machine)))
+        }
+        return result
+    }
+
+    /// Where the elements of a step fill the vectors of all threads anyway, composing steps is more work for nothing.
+    private func mayGain(_ recurrence: Int, _ work: Workload) -> Bool {
+        let elements = forms.recurrences[recurrence].facts.delayed.map { forms.elementCount(of: $0) }.min() ?? 0
+        // A vector of the widest machines there are.
+        return elements * work.batch < 8 * 16 * work.threads && work.extents.first ?? 0 >= 2 * Scan.blockSteps
+    }
+}

@@ -1,0 +1,27 @@
+/// What the cost model knows of a machine.
+public struct MachineProfile: Codable, Equatable, Sendable {
+    /// Seconds of a vector instruction among many.
+    public var operation: Double
+    /// Seconds until the result of a vector instruction can be used.
+    public var latency: Double
+    /// How many threads' worth of vector instructions the machine gives: less than its threads where two share a core.
+    public var units: Double
+    /// Bytes a second that memory gives.
+    public var bandwidth: Double
+    /// Seconds for all threads to wait for each other.
+    public var barrier: Double
+    /// f32 numbers in a vector.
+    public var lanes: Int
+
+    public init(operation: Double, latency: Double, units: Double, bandwidth: Double, barrier: Double, lanes: Int) {
+        self.operation = operation
+        self.latency = latency
+        self.units = units
+        self.bandwidth = bandwidth
+        self.barrier = barrier
+        self.lanes = lanes
+    }
+
+    /// A machine of some years ago, for estimates where none was measured.
+    public static let typical = MachineProfile(operation: 2e-10, latency: 1.2e-9, units: 4, bandwidth: 2e10, barrier: 1e-6, lanes: 8)
+}

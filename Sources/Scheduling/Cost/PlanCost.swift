@@ -1,0 +1,87 @@
+import RecStream
+
+/// The work that a plan is asked to do.
+public struct Workload: Equatable, Sendable {
+    public var batch: Int
+    /// Steps along each axis.
+    public var extents: [Int]
+    public var threads: Int
+    public var bytesPerReal: Int
+
+    public init(batch: Int, extents: [Int], threads: Int, bytesPerReal: Int = 4) {
+        self.batch = batch
+        self.extents = extents
+        self.threads = threads
+        self.bytesPerReal = bytesPerReal
+    }
+}
+
+extension Plan {
+    /// Seconds that a run should take: a few constants of the machine and a count of vector instructions. Good enough to
+    /// tell one plan from another, no more.
+    public func estimatedSeconds(_ work: Workload, on machine: MachineProfile) -> Double {
+        segments.reduce(0) { $0 + seconds(of: $1, work, machine) }
+    }
+
+    /// Seconds of the stages that compute any of these values.
+    public func estimatedSeconds(computing values: Set<ValueID>, _ work: Workload, on machine: MachineProfile) -> Double {
+        var total = 0.0
+        for segment in segments {
+            for stage in segment.stages {
+                let computed = stage.items.flatMap { item -> [ValueID] in
+                    switch item {
+                    case .nest(let nest): nest.values
+                    case .product(let product): [product.value]
+                    }
+                }
+                if computed.contains(where: values.contains) { total += StageCost(self, segment, stage, work, machine).seconds }
+            }
+        }
+        return total
+    }
+
+    private func seconds(of segment: Segment, _ work: Workload, _ machine: MachineProfile) -> Double {
+        guard segment.kind != .static else { return 0 }
+        let busy = segment.stages.reduce(0) { $0 + StageCost(self, segment, $1, work, machine).seconds }
+        // Streams that are whole in memory pass through it once, whatever is computed.
+        var streams: Set<BufferID> = []
+        for stage in segment.stages { streams.formUnion(stage.touchedBuffers) }
+        let bytes = streams.reduce(0.0) { total, id in
+            switch self[id].kind {
+            case .input, .output, .full: total + Double(self[id].rowCount * work.bytesPerReal) * StageCost.rows(self[id].variance, work)
+            case .parameter, .static, .once, .accumulator, .block, .step, .ring, .zero: total
+            }
+        }
+        return max(busy, bytes / machine.bandwidth)
+    }
+}
+
+extension Stage {
+    /// Every buffer that the stage writes.
+    public var writtenBuffers: [BufferID] {
+        var result = items.flatMap { item -> [BufferID] in
+            switch item {
+            case .product(let product): [product.output]
+            case .nest(let nest): nest.stores.map(\.buffer)
+            }
+        }
+        switch form {
+        case .lanes(let carries): result += carries.map(\.ring)
+        case .registers(let scan): result += scan.maps.flatMap(\.rings)
+        case .map, .sequential: break
+        }
+        return result
+    }
+
+    /// Every buffer that the stage reads or writes.
+    public var touchedBuffers: Set<BufferID> {
+        var result = Set(writtenBuffers)
+        for item in items {
+            switch item {
+            case .product(let product): result.insert(product.input.buffer)
+            case .nest(let nest): for node in nest.nodes { result.formUnion(node.operation.accesses.map(\.buffer)) }
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,125 @@
+import RecStream
+
+/// What one stage of a plan costs.
+struct StageCost {
+    private let plan: Plan
+    private let segment: Segment
+    private let stage: Stage
+    private let work: Workload
+    private let machine: MachineProfile
+
+    init(_ plan: Plan, _ segment: Segment, _ stage: Stage, _ work: Workload, _ machine: MachineProfile) {
+        self.plan = plan
+        self.segment = segment
+        self.stage = stage
+        self.work = work
+        self.machine = machine
+    }
+
+    /// How many rows of this kind a run has.
+    static func rows(_ variance: Variance, _ work: Workload) -> Double {
+        var result = variance.batch ? Double(work.batch) : 1
+        for (axis, extent) in work.extents.enumerated() where variance.varies(over: axis) { result *= Double(extent) }
+        return result
+    }
+
+    private var lanes: Double { Double(machine.lanes * 4 / work.bytesPerReal) }
+    private var threads: Double { Double(work.threads) }
+    private var sequences: Double { Double(work.batch) }
+    /// Steps of one sequence.
+    private var steps: Double {
+        guard case .sweep(let axes, _) = segment.kind else { return 1 }
+        return axes.reduce(1) { $0 * Double($1 < work.extents.count ? work.extents[$1] : 1) }
+    }
+    /// Threads that can share sequences.
+    private var overSequences: Double { min(threads, max(sequences, 1)) }
+
+    /// Seconds of work that workers share: threads of one core take turns at its vector units, but wait at once.
+    private func shared(_ throughput: Double, waiting: Double = 0, over workers: Double) -> Double {
+        max(throughput / max(1, min(workers, machine.units)), waiting / workers)
+    }
+
+    var seconds: Double {
+        let total = sequences * steps
+        switch stage.form {
+        case .map: return shared(total * itemSeconds(stage.items), over: threads)
+        case .sequential:
+            guard let scan = stage.scan else { return shared(total * itemSeconds(stage.items), over: overSequences) }
+            return blocked(itemSeconds(stage.items) + itemSeconds(scan.items), 0, scan)
+        case .lanes(let carries):
+            let step = laneSeconds(stage.items, carries)
+            guard let scan = stage.scan else {
+                let workers = overSequences >= threads ? threads : min(threads, max(overSequences, step.groups))
+                return shared(total * step.throughput, waiting: total * step.waiting, over: workers)
+            }
+            guard case .lanes(let carried) = scan.form else {
+                return blocked(step.throughput + itemSeconds(scan.items), step.waiting, scan)
+            }
+            let summary = laneSeconds(scan.items, carried)
+            return blocked(step.throughput + summary.throughput, step.waiting + summary.waiting, scan)
+        case .registers(let scan): return registerSeconds(scan)
+        }
+    }
+
+    /// Seconds of one step of one sequence, instruction after instruction.
+    private func itemSeconds(_ items: [Item]) -> Double {
+        items.reduce(0) { total, item in
+            switch item {
+            case .product(let product):
+                return total + Double(product.operationCount) / 2 / lanes * machine.operation
+            case .nest(let nest):
+                let elements = Double(nest.domain.reduce(1, *))
+                let vectors = nest.domain.isEmpty ? 1 : max(1, (elements / lanes).rounded(.up))
+                return total + vectors * NestCost(nest).operations * machine.operation
+            }
+        }
+    }
+
+    /// Seconds of one step: of all its instructions, and of those that wait for each other, in groups of vectors that run
+    /// through all steps one group after another.
+    private func laneSeconds(
+        _ items: [Item], _ carries: [Stage.Carry]
+    ) -> (throughput: Double, waiting: Double, groups: Double) {
+        guard case .nest(let nest)? = items.first else { return (0, 0, 1) }
+        let cost = NestCost(nest, carried: carries.map(\.node))
+        let vectors = max(1, (Double(nest.domain.reduce(1, *)) / lanes).rounded(.up))
+        let groups = (vectors / 4).rounded(.up)
+        return (vectors * cost.operations * machine.operation, groups * cost.chain * machine.latency, groups)
+    }
+
+    /// Time blocks are shared out over threads; the states between them are joined by one.
+    private func blocked(_ throughput: Double, _ waiting: Double, _ scan: Scan) -> Double {
+        let blocks = max(1, (steps / Double(Scan.blockSteps)).rounded(.up))
+        let total = sequences * steps
+        let busy = shared(total * throughput, waiting: total * waiting, over: min(threads, max(blocks, overSequences)))
+        let elements = scan.maps.reduce(0.0) { total, map in
+            total + map.factors.joined().reduce(0.0) { $0 + Double(plan[$1.place].rowCount) }
+        }
+        // A join is a scalar loop; around it stand waits.
+        return busy + sequences * blocks * elements * machine.latency + blocks / 8 * 5 * machine.barrier
+    }
+
+    private func registerSeconds(_ scan: RegisterScan) -> Double {
+        let elements = Double(scan.flat.rowCount)
+        let rounds = max(1, (lanes / elements).rounded(.up)).logarithm
+        let compositions = scan.maps.reduce(0.0) { total, map in
+            let size = Double(map.slots.count)
+            return total + 3 * (size * size * size + size * size)
+        }
+        let operations = NestCost(scan.flat.nest).operations + rounds * compositions
+        let vectors = sequences * steps * elements / lanes
+        return shared(vectors * operations * machine.operation, waiting: 3 * vectors * machine.latency, over: overSequences)
+    }
+}
+
+extension Double {
+    /// How often it can be halved until it is 1.
+    fileprivate var logarithm: Double {
+        var (rest, count) = (self, 0.0)
+        while rest > 1 {
+            rest /= 2
+            count += 1
+        }
+        return count
+    }
+}

@@ -1,0 +1,26 @@
+import Foundation
+import Rec
+
+/// Has Graphviz lay out a drawing.
+enum Drawing {
+    static func write(_ dot: String, to path: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["dot", "-Tsvg", "-o", path]
+        let input = Pipe()
+        process.standardInput = input
+        process.standardError = FileHandle.nullDevice
+        do { try process.run() } catch { throw missing(path) }
+        input.fileHandleForWriting.write(Data(dot.utf8))
+        try? input.fileHandleForWriting.close()
+        process.waitUntilExit()
+        if process.terminationStatus == 127 { throw missing(path) }
+        guard process.terminationStatus == 0 else {
+            throw Diagnostic(.fileProblem, "\(path): the drawing cannot be written", at: nil, help: "is the folder there, and may it be written to?")
+        }
+    }
+
+    private static func missing(_ path: String) -> Diagnostic {
+        Diagnostic(.fileProblem, "\(path): there is no 'dot' to lay out the drawing", at: nil, help: "apt-get install graphviz")
+    }
+}

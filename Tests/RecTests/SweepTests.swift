@@ -1,0 +1,31 @@
+import Rec
+import Testing
+
+/// Models whose steps need loops inside each other: the interpreter runs them, compiled code says that it does not.
+@Suite struct SweepTests {
+    private let text = """
+        model M over (t, k: 2) {
+          input x: real
+          state h, top: real
+          top = last[k](h)
+          h = x + 0.5 * h[t, k-1] + top[t-1]
+          output h
+          example x = [[1, 2], [3, 4]] -> h = [[1, 2.5], [5.5, 9.25]]
+        }
+        """
+
+    @Test func onlyTheInterpreterNestsSweeps() throws {
+        let program = Program(text: text)
+        let model = try Model(program)
+        let data = ModelData(inputs: ["x": Tensor([1.0, 2, 3, 4], shape: [1, 2, 2])])
+        #expect(try model.run(data, on: .interpreter).outputs[0].tensor.doubles() == [1, 2.5, 5.5, 9.25])
+        let error = #expect(throws: DiagnosticList.self) { try model.run(data, on: .compiled(.f32)) }
+        #expect(error?.diagnostics.map(\.id) == [.unsupported])
+        #expect(error?.diagnostics.first?.message.contains("only the interpreter") == true)
+    }
+
+    @Test func examplesRunWhereTheyCan() throws {
+        let runs = try ExampleRun.all(in: Program(text: text))
+        #expect(runs.count == 1 && runs[0].difference == nil)
+    }
+}
