@@ -70,6 +70,7 @@ struct PlanModule {
     init(_ plan: Plan, precision: Precision, target: HostTarget) throws {
         module = try LLVMModule(name: plan.graph.name, target: target)
         let products = ProductKernels(module: module, precision: precision, target: target)
+        let totals = TotalKernels(module: module, precision: precision, target: target)
         packing = products.packing
         var names: [[String]] = []
         var product = 0
@@ -79,11 +80,11 @@ struct PlanModule {
                 let name = "stage.\(s).\(k)"
                 _ = StageEmitter(
                     stage, of: segment, named: name, in: module, plan: plan, precision: precision, target: target,
-                    products: products, firstProduct: product)
+                    products: products, totals: totals, firstProduct: product)
                 if let scan = stage.scan {
                     _ = StageEmitter(
                         scan.summary, of: segment, named: Self.summaryName(of: name), in: module, plan: plan,
-                        precision: precision, target: target, products: products, firstProduct: product)
+                        precision: precision, target: target, products: products, totals: totals, firstProduct: product)
                 }
                 product += stage.items.count { if case .product = $0 { true } else { false } }
                 stageNames.append(name)

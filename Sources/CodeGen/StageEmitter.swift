@@ -12,10 +12,10 @@ final class StageEmitter {
     let target: HostTarget
     let math: VectorMath
     private let frame: IRValue
-    private let firstSequence: IRValue
-    private let lastSequence: IRValue
-    private let firstStep: IRValue
-    private let lastStep: IRValue
+    let firstSequence: IRValue
+    let lastSequence: IRValue
+    let firstStep: IRValue
+    let lastStep: IRValue
     let firstLane: IRValue
     let lastLane: IRValue
     private var descriptors: [Int: [IRValue]] = [:]
@@ -31,7 +31,7 @@ final class StageEmitter {
 
     init(
         _ stage: Stage, of segment: Segment, named name: String, in module: LLVMModule, plan: Plan, precision: Precision,
-        target: HostTarget, products: ProductKernels, firstProduct: Int
+        target: HostTarget, products: ProductKernels, totals: TotalKernels, firstProduct: Int
     ) {
         self.plan = plan
         self.target = target
@@ -74,6 +74,8 @@ final class StageEmitter {
             if case .nest(let nest)? = stage.items.first { emitLanes(nest, carries: carries) }
         case .registers(let scan):
             emitRegisters(scan)
+        case .totals:
+            emitTotals(stage.totals, kernels: totals)
         }
         builder.returnVoid()
     }
@@ -86,6 +88,10 @@ final class StageEmitter {
         }
         for item in stage.items {
             switch item {
+            case .total(let total):
+                insert(total.left)
+                insert(total.right)
+                result.insert(total.output)
             case .product(let product):
                 insert(product.input)
                 result.insert(product.output)
@@ -97,7 +103,7 @@ final class StageEmitter {
         switch stage.form {
         case .lanes(let carries): for carry in carries { result.insert(carry.ring) }
         case .registers(let scan): for map in scan.maps { result.formUnion(map.rings) }
-        case .map, .sequential: break
+        case .map, .totals, .sequential: break
         }
         return result
     }
@@ -173,6 +179,11 @@ final class StageEmitter {
         return builder.element(word(FrameLayout.base, of: at), index, of: memoryType(of: buffer.element))
     }
 
+    /// How far apart the steps of the first axis lie; 0 where the buffer does not vary over it.
+    func stepStride(_ id: BufferID) -> IRValue {
+        plan[id].variance.varies(over: 0) ? word(FrameLayout.firstStride, of: FrameLayout.descriptor(of: id)) : builder.int(0)
+    }
+
     func batchStride(_ id: BufferID) -> IRValue {
         plan[id].variance.batch ? word(FrameLayout.batchStride, of: FrameLayout.descriptor(of: id)) : builder.int(0)
     }
@@ -226,6 +237,7 @@ final class StageEmitter {
             case .product(let operation):
                 emitProduct(operation, index: product, products: products, steps: nil)
                 product += 1
+            case .total: preconditionFailure("totals have a stage of their own")
             case .nest(let nest):
                 if let flat = FlatNest(nest, buffers: plan.buffers, axes: axes) {
                     emitFlat(flat)
@@ -273,6 +285,7 @@ final class StageEmitter {
                 case .product(let operation):
                     emitProduct(operation, index: product, products: products, steps: (first, second))
                     product += 1
+                case .total: preconditionFailure("totals have a stage of their own")
                 case .nest(let nest):
                     builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
                         let row = Row(sequence: sequence, first: first, second: second)

@@ -135,7 +135,7 @@ public struct Explanation: Sendable {
                     guard case .product(let product) = item else { return nil }
                     let place: String
                     switch (segment.kind, stage.form) {
-                    case (.sweep, .map): place = "hoisted: one matrix product for a block of steps"
+                    case (.sweep, .map), (.sweep, .totals): place = "hoisted: one matrix product for a block of steps"
                     case (.sweep, .sequential), (.sweep, .lanes), (.sweep, .registers): place = "in every step"
                     case (.once, _), (.joined, _), (.static, _): place = "once"
                     }
@@ -154,6 +154,7 @@ public struct Explanation: Sendable {
                     switch item {
                     case .nest(let nest): nest.values
                     case .product(let product): [product.value]
+                    case .total(let total): [total.value]
                     }
                 }
                 guard values.contains(where: { plan.graph[$0].name.map(names.contains) ?? false }) else { continue }
@@ -162,7 +163,7 @@ public struct Explanation: Sendable {
                 switch stage.form {
                 case .registers(let scan): return "as many steps at a time as fill a vector (\(scan.flat.rowCount) elements each), composed in registers"
                 case .lanes: return "\(blocks)one vector of elements at a time through all steps, state in registers"
-                case .sequential, .map:
+                case .sequential, .map, .totals:
                     return "\(blocks)one step after another, \(stage.items.count) loop\(stage.items.count == 1 ? "" : "s") and products a step"
                 }
             }

@@ -207,7 +207,7 @@ struct Sweep: @unchecked Sendable {
             } else if worker == 0 {
                 function(frame.pointer, 0, batch, 0, 1, 0, Int.max)
             }
-        case .lanes:
+        case .lanes, .totals:
             let share = model.code.grains[index][number].share(worker, of: workers)
             if !share.isEmpty {
                 function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)

@@ -48,6 +48,8 @@ public struct Stage: Equatable, Sendable {
         case sequential
         /// Elements of a step are independent: each vector of them runs through the steps with its state in registers.
         case lanes([Carry])
+        /// Sums over time of outer products, which workers share by rows.
+        case totals
         /// Several steps to a vector, composed in registers.
         case registers(RegisterScan)
     }
@@ -84,6 +86,15 @@ public struct Stage: Equatable, Sendable {
 public enum Item: Equatable, Sendable {
     case nest(Nest)
     case product(Product)
+    case total(Total)
+}
+
+extension Stage {
+    public var totals: [Total] {
+        items.compactMap { item in
+            if case .total(let total) = item { total } else { nil }
+        }
+    }
 }
 
 extension Plan {

@@ -51,14 +51,24 @@ private func plan(_ graph: StreamGraph, scans: [BlockMapValues], wavefronts: [Wa
     let segments = placement.kinds.indices.map { segment in
         let members = graph.ids.filter { placement.segment[$0.index] == segment && roots.isRoot[$0.index] }
         let levels = Set(members.map { staging.stage[$0.index] }).sorted()
-        let stages = levels.map { level in
+        let stages = levels.flatMap { level -> [Stage] in
             let roots = members.filter { staging.stage[$0.index] == level }
             func stage(_ roots: [ValueID]) -> Stage {
                 StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
             }
-            let own = roots.filter { !staging.isOfMap[$0.index] }
+            let totals = roots.compactMap { root in
+                staging.totals[root].flatMap { Total(root, $0, graph: graph, homes: homes) }
+            }
+            let summed = Set(totals.map(\.value))
+            // A total that no kernel can read is summed step by step.
+            let stepwise = roots.filter { staging.totals[$0] != nil && !summed.contains($0) }
+            let after =
+                (totals.isEmpty ? [] : [Stage(form: .totals, items: totals.map(Item.total))])
+                + (stepwise.isEmpty ? [] : [StageBuilder.build(stepwise, isSequential: true, graph: graph, homes: homes, staging: staging)])
+            let own = roots.filter { !staging.isOfMap[$0.index] && staging.totals[$0] == nil }
+            if own.isEmpty { return after }
             let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }
-            if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes) { return registers }
+            if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes) { return [registers] + after }
             var built = stage(own)
             if !maps.isEmpty {
                 let summary = stage(roots.filter { staging.isOfMap[$0.index] })
@@ -66,7 +76,7 @@ private func plan(_ graph: StreamGraph, scans: [BlockMapValues], wavefronts: [Wa
             }
             let reaches = wavefronts.filter { !$0.states.isDisjoint(with: own) }.map(\.reach)
             if let most = reaches.max(), built.isRowWise { built.wavefront = most }
-            return built
+            return [built] + after
         }
         return Segment(kind: placement.kinds[segment], stages: stages)
     }

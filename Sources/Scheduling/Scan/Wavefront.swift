@@ -36,6 +36,7 @@ extension Stage {
         return items.allSatisfy { item in
             switch item {
             case .product: true
+            case .total: false
             case .nest(let nest): nest.stores.allSatisfy { $0.mode == .assign }
             }
         }
