@@ -23,14 +23,17 @@ public struct PlanForms: Sendable {
     public let recurrences: [Recurrence]
     let prepared: StreamGraph
 
-    init(_ model: Model) { self.init(model.graph, of: model) }
+    init(_ model: Model, times: PassTimes? = nil) { self.init(model.graph, of: model, times) }
 
-    init(_ gradients: GradientModel) { self.init(gradients.graph, of: gradients.model) }
+    init(_ gradients: GradientModel, times: PassTimes? = nil) { self.init(gradients.graph, of: gradients.model, times) }
 
-    private init(_ graph: StreamGraph, of model: Model) {
-        prepared = Pipeline.prepare(graph)
-        let facts = elementaryRecurrences(of: prepared, text: model.program.sources.text(of:))
-        recurrences = zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
+    private init(_ graph: StreamGraph, of model: Model, _ times: PassTimes?) {
+        let prepared = Pipeline.prepare(graph, times: times)
+        self.prepared = prepared
+        recurrences = times.measure("analyse") {
+            let facts = elementaryRecurrences(of: prepared, text: model.program.sources.text(of:))
+            return zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
+        }
     }
 
     /// The names by which a user's state may stand in the graph.

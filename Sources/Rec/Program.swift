@@ -12,21 +12,27 @@ public struct Program: Sendable {
     public let diagnostics: [Diagnostic]
 
     /// Reads a `.rec` file.
-    public init(path: String) throws(DiagnosticList) {
-        do { self.init(text: try ProgramText.read(path), path: path) } catch { throw DiagnosticList([error]) }
+    public init(path: String, times: PassTimes? = nil) throws(DiagnosticList) {
+        let text: String
+        do throws(Diagnostic) {
+            text = try times.measure("read") { () throws(Diagnostic) in try ProgramText.read(path) }
+        } catch { throw DiagnosticList([error]) }
+        self.init(text: text, path: path, times: times)
     }
 
     /// A program from text; `path` is what messages call it, and where imports are looked for.
-    public init(text: String, path: String = "program.rec") {
-        let loader = ProgramLoader(path: path, text: text) { imported, importing in
-            let folder = (importing as NSString).deletingLastPathComponent
-            let full = ((folder as NSString).appendingPathComponent(imported) as NSString).standardizingPath
-            guard let text = try? ProgramText.read(full) else { return nil }
-            return (full, text)
+    public init(text: String, path: String = "program.rec", times: PassTimes? = nil) {
+        let loader = times.measure("parse") {
+            ProgramLoader(path: path, text: text) { imported, importing in
+                let folder = (importing as NSString).deletingLastPathComponent
+                let full = ((folder as NSString).appendingPathComponent(imported) as NSString).standardizingPath
+                guard let text = try? ProgramText.read(full) else { return nil }
+                return (full, text)
+            }
         }
         sources = loader.sources
         var problems = loader.diagnostics
-        let (typed, more) = typeProgram(loader.program, sources: loader.sources)
+        let (typed, more) = times.measure("type") { typeProgram(loader.program, sources: loader.sources) }
         // A construct that could not be parsed is missing; what would be said about names in it is not worth saying.
         if problems.isEmpty { problems += more }
         self.typed = typed
@@ -57,9 +63,9 @@ public struct Program: Sendable {
     }
 
     /// The stream graph of a model with its dims fixed.
-    public func graph(of model: TypedModel, dims: [String: Int]) throws(DiagnosticList) -> StreamGraph {
-        let graph = try lower(typed, model: model.name, dims: dims)
-        try checkMonoids(of: graph)
+    public func graph(of model: TypedModel, dims: [String: Int], times: PassTimes? = nil) throws(DiagnosticList) -> StreamGraph {
+        let graph = try times.measure("lower") { () throws(DiagnosticList) in try lower(typed, model: model.name, dims: dims) }
+        try times.measure("check folds") { () throws(DiagnosticList) in try checkMonoids(of: graph) }
         return graph
     }
 }
