@@ -66,6 +66,8 @@ public final class PlanChoice: Sendable {
     /// Which recurrences should be scans.
     public func choose(_ work: Workload) throws(DiagnosticList) -> Set<Int> {
         var chosen = forced.scans
+        // Analysis takes longer than all else of a start from kept code; where nothing can gain it is not needed.
+        guard work.extents.first ?? 0 >= 2 * Scan.blockSteps, forms.hasDelay(below: Self.widest(work)) else { return chosen }
         let free = forms.recurrences.indices.filter { k in
             forms.recurrences[k].refusal == nil && !forced.scans.contains(k) && !forced.sequential.contains(k)
                 && mayGain(k, work)
@@ -105,7 +107,9 @@ public final class PlanChoice: Sendable {
     /// Where the elements of a step fill the vectors of all threads anyway, composing steps is more work for nothing.
     private func mayGain(_ recurrence: Int, _ work: Workload) -> Bool {
         let elements = forms.recurrences[recurrence].facts.delayed.map { forms.elementCount(of: $0) }.min() ?? 0
-        // A vector of the widest machines there are.
-        return elements * work.batch < 8 * 16 * work.threads && work.extents.first ?? 0 >= 2 * Scan.blockSteps
+        return elements < Self.widest(work) && work.extents.first ?? 0 >= 2 * Scan.blockSteps
     }
+
+    /// So many elements a step of one sequence fill the vectors of the widest machines there are.
+    private static func widest(_ work: Workload) -> Int { (8 * 16 * work.threads + work.batch - 1) / max(1, work.batch) }
 }

@@ -75,7 +75,8 @@ struct Run: ParsableCommand {
             let model = try Model(program, named: options.model, dims: dims, fitting: data, times: context.times)
             if let seed {
                 try model.checkMemory()
-                for (path, tensor) in model.initialParameters(seed: seed) where data.parameters[path] == nil { data.parameters[path] = tensor }
+                let initial = context.times.measure("initialise") { model.initialParameters(seed: seed) }
+                data.parameters.merge(initial) { given, _ in given }
             }
             if stream == "-" { return try streamStandardInput(model, data, context) }
             let results: ModelResults

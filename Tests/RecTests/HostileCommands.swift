@@ -47,6 +47,7 @@ struct HostileCommands {
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = ["-c", "recc() { \(Project.path(".build/debug/recc")) \"$@\"; }; \(line)"]
         process.currentDirectoryURL = folder
+        process.environment = ProcessInfo.processInfo.environment.merging(["XDG_CACHE_HOME": "\(folder.path)/cache"]) { $1 }
         process.standardInput = FileHandle.nullDevice
         let pipe = Pipe()
         process.standardOutput = pipe

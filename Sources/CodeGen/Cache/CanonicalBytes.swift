@@ -15,8 +15,14 @@ struct CanonicalBytes {
 
         func mark(_ mark: Mark) { bytes.append(mark.rawValue) }
 
+        /// Seven bits to a byte; the highest says that more follow. Most numbers are small.
         func word(_ word: UInt64) {
-            withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
+            var rest = word
+            while rest >= 0x80 {
+                bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+                rest >>= 7
+            }
+            bytes.append(UInt8(truncatingIfNeeded: rest))
         }
 
         func text(_ text: String) {

@@ -7,6 +7,13 @@ struct KernelKey: Equatable, Sendable {
     /// A SHA-256 hash: two keys that collide by chance are not to be expected while there are computers.
     let bytes: [UInt8]
 
+    /// The name of the file that keeps the code.
+    var fileName: String {
+        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() + KernelCache.suffix
+    }
+}
+
+extension KernelKey {
     /// What of a plan its code depends on.
     private struct Subject: Encodable {
         var format: UInt32
@@ -33,9 +40,6 @@ struct KernelKey: Equatable, Sendable {
         guard let bytes = try? CanonicalBytes.of(subject) else { return nil }
         self.bytes = SHA256.hash(bytes)
     }
-
-    /// The name of the file that keeps the code.
-    var fileName: String { bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() + KernelCache.suffix }
 
     /// The build of recc: size and time of the file that this code was loaded from. A number of a version would let code
     /// outlive a change to the code generator that nobody counted.
