@@ -64,7 +64,7 @@ public struct Model: Sendable {
     /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
     public func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
         try checkSweeps(of: graph)
-        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph, times: times) }
+        if forms.isEmpty, graph.requirements.isEmpty { return onDeepStack { Pipeline.plan(graph, times: times) } }
         let choices = PlanForms(self, times: times)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
@@ -73,7 +73,8 @@ public struct Model: Sendable {
     public func compile(
         _ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
     ) throws -> CompiledPlan {
-        try CompiledPlan(plan(forcing: forms, times: context.times), precision: precision, context: context)
+        let plan = try plan(forcing: forms, times: context.times)
+        return try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
     }
 
     /// Parameters and constants that start from their initialisers.

@@ -29,13 +29,15 @@ public struct PlanForms: Sendable {
     init(_ gradients: GradientModel, times: PassTimes? = nil) { self.init(gradients.graph, of: gradients.model, times) }
 
     private init(_ graph: StreamGraph, of model: Model, _ times: PassTimes?) {
-        let prepared = Pipeline.prepare(graph, times: times)
+        let prepared = onDeepStack { Pipeline.prepare(graph, times: times) }
         self.prepared = prepared
         let sources = model.program.sources
         analysis = Deferred {
-            times.measure("analyse") {
-                let facts = elementaryRecurrences(of: prepared, text: sources.text(of:))
-                return zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
+            onDeepStack {
+                times.measure("analyse") {
+                    let facts = elementaryRecurrences(of: prepared, text: sources.text(of:))
+                    return zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
+                }
             }
         }
     }
@@ -119,10 +121,10 @@ public struct PlanForms: Sendable {
 
     /// The plan in which these recurrences are scans.
     func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
-        guard !scanning.isEmpty else { return schedule(prepared) }
+        guard !scanning.isEmpty else { return onDeepStack { schedule(prepared) } }
         let states = Set(scanning.flatMap { recurrences[$0].facts.states })
         do throws(ScanRefusal) {
-            return try schedule(prepared, scanning: states)
+            return try onDeepStack { () throws(ScanRefusal) in try schedule(prepared, scanning: states) }
         } catch {
             throw DiagnosticList([Diagnostic(.planRefused, "no scan: \(error.reason)", at: error.span)])
         }

@@ -53,7 +53,7 @@ public final class Runner: Sendable {
         let scans = try choice.choose(work)
         if let known = compiled.withLock({ $0[scans] }) { return known }
         let plan = try choice.plan(scanning: scans)
-        let code = try CompiledPlan(plan, precision: precision, context: context)
+        let code = try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
         let fresh = context.times.measure("pack") { CompiledModel(code, parameters: parameters) }
         return compiled.withLock { known in
             // Another thread may have been first.

@@ -3,12 +3,14 @@ import MathAccuracy
 import RecCodeGen
 
 // Measures the f32 vector functions against correctly rounded results: every 1009th bit pattern, or with --all every one.
+// With names, those functions alone: recc-math --all exp tanh
 let isWhole = CommandLine.arguments.contains("--all")
 let stride: UInt64 = isWhole ? 1 : 1009
 let parts = 64
 var failed = false
 print("function     worst ulp  at             allowed")
-for function in MathProbe.functions {
+let named = Set(CommandLine.arguments.dropFirst().filter { !$0.hasPrefix("-") })
+for function in MathProbe.functions where named.isEmpty || named.contains(function.rawValue) {
     let probe = try MathProbe(function)
     nonisolated(unsafe) let shared = probe
     let results = (0..<parts).map { _ in UnsafeMutablePointer<Accuracy?>.allocate(capacity: 1) }

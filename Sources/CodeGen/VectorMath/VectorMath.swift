@@ -136,8 +136,20 @@ struct VectorMath {
 
     // MARK: Transcendental functions
 
-    /// Computed in f64 whatever the precision: for f32 results the error is then that of the final rounding alone.
+    /// What recurrences spend their time in has code of its own for f32; all else is computed in f64 whatever the
+    /// precision, so that the error is that of the final rounding alone.
     private func transcendental(_ function: UnaryOperator, _ x: IRValue) -> IRValue {
+        if builder.precision == .f32 {
+            let single = SingleMath(builder)
+            switch function {
+            case .exp: return single.exp(x)
+            case .sigmoid: return single.sigmoid(x)
+            case .tanh: return single.tanh(x)
+            case .expm1, .log, .log1p, .sin, .cos, .logsigmoid, .gelu, .silu, .softplus, .negate, .abs, .sign, .floor, .not, .sqrt,
+                .rsqrt, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex:
+                break
+            }
+        }
         let core = WideMath(builder, isForSingle: builder.precision == .f32)
         return core.narrowed(core.evaluate(function, core.widened(x)), like: x)
     }
