@@ -46,10 +46,16 @@ struct Compile: ParsableCommand {
         }
         CompileOptions.report(context)
         guard let output else { return Terminal.write(bytes) }
-        do { try Data(bytes).write(to: URL(fileURLWithPath: output), options: .atomic) } catch {
+        do { try Data(bytes).write(to: URL(fileURLWithPath: output), options: isFile(output) ? .atomic : []) } catch {
             Terminal.error("\(output): the file cannot be written\n")
             throw ExitCode(1)
         }
+    }
+
+    /// Whether a path is a file, or nothing yet. What is no file, as a device or a pipe, is written to and not replaced.
+    private func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG
     }
 }
 
