@@ -2,6 +2,7 @@
 # make test   build and run every test
 # make bench  time recc beside the limits of this machine (docs/benchmarks.md)
 # make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
+# make bench-choice  hold the choice of plans against forced ones over a grid of shapes (some minutes)
 #   both take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
 # make test-math   every f32 input of every elementary function (some minutes)
 
@@ -11,7 +12,7 @@ STATIC := $(shell test -d "$$(dirname "$$(readlink -f "$$(command -v swift)")")/
 RELEASE = -c release $(STATIC)
 BENCH =
 
-.PHONY: all setup build demo test test-math bench bench-peers clean
+.PHONY: all setup build demo test test-math bench bench-peers bench-choice clean
 
 all: build
 
@@ -45,6 +46,9 @@ test-math: setup
 
 bench: build
 	@python3 Benchmarks/bench.py --recc $(RECC) $(BENCH)
+
+bench-choice: build
+	@Benchmarks/choice.py $(RECC)
 
 bench-peers: build
 	@Benchmarks/peers.sh $(RECC) $(BENCH)

@@ -12,6 +12,9 @@ public enum FrameLayout {
     public static let secondExtent = 1
     /// Address of the lengths of the sequences (64-bit integers), or 0 where all have the full length.
     public static let lengths = 2
+    /// The steps of the second axis that sequential stages take.
+    public static let secondFirst = 3
+    public static let secondLast = 4
     public static let headerWords = 8
     public static let descriptorWords = 4
 

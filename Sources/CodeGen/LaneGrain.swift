@@ -8,6 +8,11 @@ public struct LaneGrain: Equatable, Sendable {
     public var width: Int
 
     init(_ stage: Stage, target: HostTarget, precision: Precision) {
+        if case .totals = stage.form {
+            self.extent = stage.totals.map(\.rows).max() ?? 1
+            width = TotalKernels.tileRows
+            return
+        }
         guard case .lanes = stage.form, case .nest(let nest)? = stage.items.first, let extent = nest.domain.last else {
             self.extent = 1
             width = 1

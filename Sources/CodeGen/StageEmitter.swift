@@ -12,14 +12,16 @@ final class StageEmitter {
     let target: HostTarget
     let math: VectorMath
     private let frame: IRValue
-    private let firstSequence: IRValue
-    private let lastSequence: IRValue
-    private let firstStep: IRValue
-    private let lastStep: IRValue
+    let firstSequence: IRValue
+    let lastSequence: IRValue
+    let firstStep: IRValue
+    let lastStep: IRValue
     let firstLane: IRValue
     let lastLane: IRValue
     private var descriptors: [Int: [IRValue]] = [:]
     private let secondExtent: IRValue
+    private let secondFirst: IRValue
+    private let secondLast: IRValue
     private let firstExtent: IRValue
     private let lengths: IRValue
 
@@ -29,7 +31,7 @@ final class StageEmitter {
 
     init(
         _ stage: Stage, of segment: Segment, named name: String, in module: LLVMModule, plan: Plan, precision: Precision,
-        target: HostTarget, products: ProductKernels, firstProduct: Int
+        target: HostTarget, products: ProductKernels, totals: TotalKernels, firstProduct: Int
     ) {
         self.plan = plan
         self.target = target
@@ -55,6 +57,8 @@ final class StageEmitter {
         func header(_ word: Int) -> IRValue { b.load(b.i64, b.element(base, b.int(word), of: b.i64), alignment: 8) }
         firstExtent = header(FrameLayout.firstExtent)
         secondExtent = header(FrameLayout.secondExtent)
+        secondFirst = header(FrameLayout.secondFirst)
+        secondLast = header(FrameLayout.secondLast)
         lengths = LLVMBuildIntToPtr(b.builder, header(FrameLayout.lengths), b.pointer, "lengths")
         for buffer in Self.buffers(of: stage) { loadDescriptor(FrameLayout.descriptor(of: buffer)) }
         var product = firstProduct
@@ -70,6 +74,8 @@ final class StageEmitter {
             if case .nest(let nest)? = stage.items.first { emitLanes(nest, carries: carries) }
         case .registers(let scan):
             emitRegisters(scan)
+        case .totals:
+            emitTotals(stage.totals, kernels: totals)
         }
         builder.returnVoid()
     }
@@ -83,6 +89,10 @@ final class StageEmitter {
         }
         for item in stage.items {
             switch item {
+            case .total(let total):
+                insert(total.left)
+                insert(total.right)
+                result.insert(total.output)
             case .product(let product):
                 insert(product.input)
                 result.insert(product.output)
@@ -94,7 +104,7 @@ final class StageEmitter {
         switch stage.form {
         case .lanes(let carries): for carry in carries { result.insert(carry.ring) }
         case .registers(let scan): for map in scan.maps { result.formUnion(map.rings) }
-        case .map, .sequential: break
+        case .map, .totals, .sequential: break
         }
         return result.sorted { $0.index < $1.index }
     }
@@ -170,6 +180,11 @@ final class StageEmitter {
         return builder.element(word(FrameLayout.base, of: at), index, of: memoryType(of: buffer.element))
     }
 
+    /// How far apart the steps of the first axis lie; 0 where the buffer does not vary over it.
+    func stepStride(_ id: BufferID) -> IRValue {
+        plan[id].variance.varies(over: 0) ? word(FrameLayout.firstStride, of: FrameLayout.descriptor(of: id)) : builder.int(0)
+    }
+
     func batchStride(_ id: BufferID) -> IRValue {
         plan[id].variance.batch ? word(FrameLayout.batchStride, of: FrameLayout.descriptor(of: id)) : builder.int(0)
     }
@@ -223,6 +238,7 @@ final class StageEmitter {
             case .product(let operation):
                 emitProduct(operation, index: product, products: products, steps: nil)
                 product += 1
+            case .total: preconditionFailure("totals have a stage of their own")
             case .nest(let nest):
                 if let flat = FlatNest(nest, buffers: plan.buffers, axes: axes) {
                     emitFlat(flat)
@@ -243,8 +259,8 @@ final class StageEmitter {
         let zero = builder.int(0)
         func over(_ axis: Int, _ inner: (IRValue) -> Void) {
             guard axes.contains(axis) else { return inner(zero) }
-            let start = axis == 0 ? firstStep : zero
-            let end = axis == 0 ? lastStep : secondExtent
+            let start = axis == 0 ? firstStep : secondFirst
+            let end = axis == 0 ? lastStep : secondLast
             let isReversed = order.loops.contains { $0.axis == axis && $0.isReversed }
             builder.loop(from: start, to: end) { counter, _ in
                 // Counting down: start + end − 1 − counter.
@@ -270,6 +286,7 @@ final class StageEmitter {
                 case .product(let operation):
                     emitProduct(operation, index: product, products: products, steps: (first, second))
                     product += 1
+                case .total: preconditionFailure("totals have a stage of their own")
                 case .nest(let nest):
                     builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
                         let row = Row(sequence: sequence, first: first, second: second)

@@ -22,11 +22,14 @@ public struct GradientRequest: Hashable, Sendable {
         case initialState(String)
     }
 
+    /// What is added up and differentiated.
     public var seeds: [Seed]
+    /// In the order in which gradients are given.
     public var targets: [Target]
     /// Gradients do not pass between blocks of so many steps along the first axis; nil for no bound.
     public var truncation: Int?
 
+    /// A request by name; what the names stand for is looked up when a graph is differentiated.
     public init(seeds: [Seed], targets: [Target], truncation: Int? = nil) {
         self.seeds = seeds
         self.targets = targets

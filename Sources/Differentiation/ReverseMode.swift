@@ -11,6 +11,8 @@ struct ReverseMode {
     var builder: GraphBuilder
     /// What the users of each value have given it so far.
     private var shares: [[ValueID]]
+    /// The same from slices.
+    private var slicedShares: [[SlicedShare]]
     /// Shares in the value of each state before its first step, by the state's value.
     private(set) var initialShares: [ValueID: [ValueID]]
     private var adjoints: [ValueID?]
@@ -49,6 +51,7 @@ struct ReverseMode {
         poles = Poles(graph)
         builder = GraphBuilder(continuing: graph)
         shares = [[ValueID]](repeating: [], count: graph.values.count)
+        slicedShares = [[SlicedShare]](repeating: [], count: graph.values.count)
         adjoints = [ValueID?](repeating: nil, count: graph.values.count)
         reversed = graph.loopNests.reduce(into: Set<ValueID>()) { $0.formUnion($1.reversedValues) }
     }
@@ -58,7 +61,8 @@ struct ReverseMode {
         for id in primal.ids.reversed() where activity.isActive(id) {
             builder.span = primal[id].span
             for delay in delays[id] ?? [] where activity.isActive(delay) { giveMirror(of: delay, to: id) }
-            guard let adjoint = builder.sum(shares[id.index]) else { continue }
+            let sliced = builder.joined(slicedShares[id.index], in: primal[id].shape)
+            guard let adjoint = builder.sum(shares[id.index] + sliced) else { continue }
             adjoints[id.index] = adjoint
             let isNew = adjoint.index >= primal.values.count && builder[adjoint].name == nil
             if isNew, let name = primal[id].name { builder.name(adjoint, "grad.\(name)") }
@@ -78,6 +82,14 @@ struct ReverseMode {
     mutating func give(_ share: ValueID, to operand: ValueID, from id: ValueID) {
         guard activity.isActive(operand) else { return }
         add(share, to: operand, over: primal[id].variance)
+    }
+
+    /// The same for a slice without gaps.
+    mutating func give(_ share: ValueID, toSliceOf operand: ValueID, axis: Int, start: Int, from id: ValueID) {
+        guard activity.isActive(operand) else { return }
+        let whole = builder.total(share, over: primal[id].variance, leaving: primal[operand].variance)
+        slicedShares[operand.index].append(
+            SlicedShare(axis: axis, start: start, count: primal[id].shape[axis].size, share: whole))
     }
 
     /// The same for what a user that varies over `variance` gives.

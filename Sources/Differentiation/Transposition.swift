@@ -23,6 +23,8 @@ extension ReverseMode {
             give(builder.rename(adjoint, to: primal[a].shape), to: a, from: id)
         case .reshape(let a):
             give(builder.reshape(adjoint, to: primal[a].shape), to: a, from: id)
+        case .slice(let a, let axis, let start, 1):
+            give(adjoint, toSliceOf: a, axis: axis, start: start, from: id)
         case .slice(let a, let axis, let start, let stride):
             give(builder.unsliced(adjoint, axis: axis, start: start, stride: stride, size: primal[a].shape[axis].size), to: a, from: id)
         case .concat(let parts, let axis):

@@ -88,6 +88,7 @@ public struct Benchmark: Sendable {
             for stage in segment.stages {
                 for item in stage.items {
                     if case .product(let product) = item { operations += Double(product.operationCount) * Double(repeats) }
+                    if case .total(let total) = item { operations += Double(total.operationCount) * Double(repeats) }
                 }
             }
         }

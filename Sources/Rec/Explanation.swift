@@ -35,6 +35,8 @@ public struct Explanation: Sendable {
     /// One line for each product with weights: where it is computed.
     public var products: [String] = []
     public var segmentCount: Int
+    /// Of a run with gradients: the streams that one pass keeps whole for another, by name, and their bytes.
+    public var kept: [(name: String, bytes: Int)] = []
 
     /// Forms that the design knows and this version has not built.
     private static let unbuilt = ["chunkwise", "shooting", "newton"]
@@ -44,9 +46,19 @@ public struct Explanation: Sendable {
     ///   - forced: forms by state, as for a run.
     /// - Throws: `DiagnosticList` where a form is not legal.
     public init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:]) throws {
+        try self.init(model, PlanChoice(model, forcing: forced), work)
+    }
+
+    /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
+    public init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:]) throws {
+        let choice = try PlanChoice(gradients, forcing: forced)
+        try self.init(gradients.model, choice, work)
+        kept = Self.kept(in: try choice.plan(scanning: choice.choose(work)), work)
+    }
+
+    private init(_ model: Model, _ choice: PlanChoice, _ work: Workload) throws {
         self.model = model.graph.name
         self.work = work
-        let choice = try PlanChoice(model, forcing: forced)
         let scans = try choice.choose(work)
         let plan = try choice.plan(scanning: scans)
         dims = model.typed.dims.compactMap { name in model.dims[name].map { (name, $0) } }
@@ -88,6 +100,24 @@ public struct Explanation: Sendable {
         return result + unbuilt.map { Form(name: $0, refusal: ScanRefusal("not built in this version"), seconds: nil) }
     }
 
+    /// Streams that lie in memory for all steps beside inputs and outputs, the largest first.
+    private static func kept(in plan: Plan, _ work: Workload) -> [(name: String, bytes: Int)] {
+        let streams = plan.buffers.compactMap { buffer -> (name: String, bytes: Int)? in
+            guard case .full = buffer.kind else { return nil }
+            let rows = work.extents.enumerated().reduce(work.batch) { count, axis in
+                buffer.variance.varies(over: axis.offset) ? count * axis.element : count
+            }
+            let width: Int =
+                switch buffer.element {
+                case .real, .complex: work.bytesPerReal
+                case .int: 8
+                case .bool: 1
+                }
+            return (buffer.name, rows * buffer.rowCount * width)
+        }
+        return streams.sorted { $0.bytes > $1.bytes }
+    }
+
     /// Parts of a complex state are one state to the user.
     private static func merged(_ names: [String]) -> [String] {
         var result: [String] = []
@@ -105,7 +135,7 @@ public struct Explanation: Sendable {
                     guard case .product(let product) = item else { return nil }
                     let place: String
                     switch (segment.kind, stage.form) {
-                    case (.sweep, .map): place = "hoisted: one matrix product for a block of steps"
+                    case (.sweep, .map), (.sweep, .totals): place = "hoisted: one matrix product for a block of steps"
                     case (.sweep, .sequential), (.sweep, .lanes), (.sweep, .registers): place = "in every step"
                     case (.once, _), (.joined, _), (.static, _): place = "once"
                     }
@@ -124,14 +154,16 @@ public struct Explanation: Sendable {
                     switch item {
                     case .nest(let nest): nest.values
                     case .product(let product): [product.value]
+                    case .total(let total): [total.value]
                     }
                 }
                 guard values.contains(where: { plan.graph[$0].name.map(names.contains) ?? false }) else { continue }
+                if stage.wavefront != nil { return "a wavefront: rows shared by threads, each behind the one before it" }
                 let blocks = stage.scan == nil ? "" : "time in blocks of \(Scan.blockSteps) steps shared by threads; in a block "
                 switch stage.form {
                 case .registers(let scan): return "as many steps at a time as fill a vector (\(scan.flat.rowCount) elements each), composed in registers"
                 case .lanes: return "\(blocks)one vector of elements at a time through all steps, state in registers"
-                case .sequential, .map:
+                case .sequential, .map, .totals:
                     return "\(blocks)one step after another, \(stage.items.count) loop\(stage.items.count == 1 ? "" : "s") and products a step"
                 }
             }

@@ -10,7 +10,9 @@ import RecScheduling
 /// results.gradients  // W, b, x, …
 /// ```
 public struct GradientModel: Sendable {
+    /// What is differentiated.
     public let model: Model
+    /// By what, and with which cotangents.
     public let request: GradientRequest
     /// The model's graph with a further output for each gradient.
     public let graph: StreamGraph

@@ -67,7 +67,7 @@ public final class PlanChoice: Sendable {
     public func choose(_ work: Workload) throws(DiagnosticList) -> Set<Int> {
         var chosen = forced.scans
         // Analysis takes longer than all else of a start from kept code; where nothing can gain it is not needed.
-        guard work.extents.first ?? 0 >= 2 * Scan.blockSteps, forms.hasDelay(below: Self.widest(work)) else { return chosen }
+        guard mayGain(work) else { return chosen }
         let free = forms.recurrences.indices.filter { k in
             forms.recurrences[k].refusal == nil && !forced.scans.contains(k) && !forced.sequential.contains(k)
                 && mayGain(k, work)
@@ -107,7 +107,16 @@ public final class PlanChoice: Sendable {
     /// Where the elements of a step fill the vectors of all threads anyway, composing steps is more work for nothing.
     private func mayGain(_ recurrence: Int, _ work: Workload) -> Bool {
         let elements = forms.recurrences[recurrence].facts.delayed.map { forms.elementCount(of: $0) }.min() ?? 0
+        if work.extents.count > 1 { return mayGainAsWavefront(work) }
         return elements < Self.widest(work) && work.extents.first ?? 0 >= 2 * Scan.blockSteps
+    }
+
+    private func mayGainAsWavefront(_ work: Workload) -> Bool { work.threads > 1 && work.batch < work.threads }
+
+    /// Whether any recurrence may gain, so far as the graph shows it without analysis.
+    private func mayGain(_ work: Workload) -> Bool {
+        if work.extents.count > 1 { return mayGainAsWavefront(work) }
+        return work.extents.first ?? 0 >= 2 * Scan.blockSteps && forms.hasDelay(below: Self.widest(work))
     }
 
     /// So many elements a step of one sequence fill the vectors of the widest machines there are.

@@ -3,6 +3,7 @@ import RecTensors
 
 /// Random data for any model, for checks that need no data in earnest.
 public struct RandomCase: Sendable {
+    /// Inputs `[batch, axes…, dims…]`, and parameters that start from their initialisers, moved a little.
     public var data: ModelData
     /// A cotangent for each real or complex output, and by `final.STATE` for each such state of a model over one axis.
     public var cotangents: [String: Tensor] = [:]

@@ -59,7 +59,7 @@ public struct Verification: Sendable {
             ]
             if let gradients {
                 let got = try gradients.run(
-                    file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: usesScans ? scans.gradients : [:])
+                    file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: scans.gradients)
                 groups.append(("grad", file.gradients, got.gradients))
             }
             for (kind, expected, got) in groups {

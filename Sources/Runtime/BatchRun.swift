@@ -8,7 +8,7 @@ extension CompiledModel {
     public func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool
     ) -> ModelResults {
-        let memory = RunMemory(self, batch: batch, extents: extents, lengths: lengths)
+        let memory = RunMemory(self, batch: batch, extents: extents, lengths: lengths, workers: pool.count)
         var held: [Tensor] = []
         var outputs: [Int: ResultBytes] = [:]
         for (index, buffer) in plan.buffers.enumerated() {

@@ -10,10 +10,12 @@ final class RunMemory {
     let batch: Int
     let extents: [Int]
     private let lengths: AlignedMemory
+    private let workers: Int
     private var owned: [AlignedMemory] = []
 
-    /// `lengths` of the sequences along the first axis; nil for the full extent.
-    init(_ model: CompiledModel, batch: Int, extents: [Int], lengths given: [Int]?) {
+    /// `lengths` of the sequences along the first axis; nil for the full extent. `workers` take part in the run.
+    init(_ model: CompiledModel, batch: Int, extents: [Int], lengths given: [Int]?, workers: Int = 1) {
+        self.workers = workers
         self.model = model
         self.batch = batch
         self.extents = extents
@@ -23,6 +25,8 @@ final class RunMemory {
         for k in 0..<batch { lengths.start.storeBytes(of: given?[k] ?? whole, toByteOffset: 8 * k, as: Int.self) }
         frame.words[FrameLayout.firstExtent] = whole
         frame.words[FrameLayout.secondExtent] = second
+        frame.words[FrameLayout.secondFirst] = 0
+        frame.words[FrameLayout.secondLast] = second
         frame.words[FrameLayout.lengths] = Int(bitPattern: lengths.start)
         for index in model.plan.buffers.indices {
             switch model.plan.buffers[index].kind {
@@ -73,7 +77,9 @@ final class RunMemory {
     private func allocateRing(_ id: BufferID, _ ring: Ring) {
         let buffer = model.plan[id]
         let inner = ring.order.count > 1 ? extents[ring.order[1]] : 1
-        let period = ring.period(innerExtent: inner)
+        // In a wavefront as many rows are on their way as there are workers.
+        let rows = model.plan.hasWavefront ? workers * inner : 0
+        let period = ring.period(innerExtent: inner) + rows
         let memory = AlignedMemory(byteCount: batch * period * model.rowBytes(buffer))
         owned.append(memory)
         frame.describe(

@@ -132,6 +132,16 @@ struct Sweep: @unchecked Sendable {
         }
     }
 
+    /// For each stage whose rows run at the same time, what runs them.
+    private func wavefronts(workers: Int) -> [WavefrontRun?] {
+        segment.stages.enumerated().map { k, stage in
+            guard let reach = stage.wavefront, isBlocked, case .sweep(_, let order) = segment.kind else { return nil }
+            return WavefrontRun(
+                memory, stage, model.code.stages[index][k], reach: reach, second: second, workers: workers,
+                isReversed: (isReversed, order.loops.contains { $0.axis == 1 && $0.isReversed }))
+        }
+    }
+
     /// A scan by all workers; each takes every so many-th block.
     private func runShared(_ blocks: TimeBlocks, _ steps: Range<Int>, _ frame: Frame, worker: Int, on pool: ThreadPool) {
         if worker == 0 { _ = blocks.prepare(steps, frame) }
@@ -152,7 +162,7 @@ struct Sweep: @unchecked Sendable {
         let length = blockLength(sequences: batch)
         let window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: length, isReversed: isReversed)
         let shared = SharedWindow(window: window)
-        if let only = segment.stages.first, segment.stages.count == 1, blocks.isEmpty, only.scan == nil {
+        if let only = segment.stages.first, segment.stages.count == 1, blocks.isEmpty, only.scan == nil, only.wavefront == nil {
             // Nothing passes between workers: nobody waits.
             pool.run { worker in
                 forEachBlock(length) { steps in share(only, 0, steps, shared.window.frame, worker: worker, of: pool.count) }
@@ -160,6 +170,7 @@ struct Sweep: @unchecked Sendable {
             return
         }
         let scans = timeBlocks(0..<batch)
+        let wavefronts = wavefronts(workers: pool.count)
         pool.run { worker in
             forEachBlock(length) { steps in
                 if worker == 0 { shared.window.move(to: steps) }
@@ -167,6 +178,13 @@ struct Sweep: @unchecked Sendable {
                 for (stage, description) in segment.stages.enumerated() {
                     if let blocks = scans[stage] {
                         runShared(blocks, steps, shared.window.frame, worker: worker, on: pool)
+                        continue
+                    }
+                    if let wavefront = wavefronts[stage] {
+                        if worker == 0 { wavefront.prepare(steps, shared.window.frame) }
+                        pool.barrier()
+                        wavefront.run(worker: worker)
+                        pool.barrier()
                         continue
                     }
                     share(description, stage, steps, shared.window.frame, worker: worker, of: pool.count)
@@ -189,7 +207,7 @@ struct Sweep: @unchecked Sendable {
             } else if worker == 0 {
                 function(frame.pointer, 0, batch, 0, 1, 0, Int.max)
             }
-        case .lanes:
+        case .lanes, .totals:
             let share = model.code.grains[index][number].share(worker, of: workers)
             if !share.isEmpty {
                 function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)

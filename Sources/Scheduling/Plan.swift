@@ -18,6 +18,9 @@ public struct Plan: Equatable, Sendable {
         public var ring: BufferID
     }
 
+    /// Whether rows of some recurrence run at the same time.
+    public var hasWavefront: Bool { segments.contains { $0.stages.contains { $0.wavefront != nil } } }
+
     public subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
 }
 
@@ -45,6 +48,8 @@ public struct Stage: Equatable, Encodable, Sendable {
         case sequential
         /// Elements of a step are independent: each vector of them runs through the steps with its state in registers.
         case lanes([Carry])
+        /// Sums over time of outer products, which workers share by rows.
+        case totals
         /// Several steps to a vector, composed in registers.
         case registers(RegisterScan)
     }
@@ -62,11 +67,14 @@ public struct Stage: Equatable, Encodable, Sendable {
     /// Whether its steps are composed rather than taken one after another.
     public var isScan: Bool {
         if case .registers = form { return true }
-        return scan != nil
+        return scan != nil || wavefront != nil
     }
 
     /// How the stage can be shared out over time; nil where its steps run one after another.
     public var scan: Scan?
+    /// Over two axes: how many steps of the inner axis a row must stay behind the row before it, so that threads can take
+    /// rows at the same time; nil where one step follows another.
+    public var wavefront: Int?
 
     public init(form: Form, items: [Item], scan: Scan? = nil) {
         self.form = form
@@ -78,6 +86,15 @@ public struct Stage: Equatable, Encodable, Sendable {
 public enum Item: Equatable, Encodable, Sendable {
     case nest(Nest)
     case product(Product)
+    case total(Total)
+}
+
+extension Stage {
+    public var totals: [Total] {
+        items.compactMap { item in
+            if case .total(let total) = item { total } else { nil }
+        }
+    }
 }
 
 extension Plan {

@@ -29,6 +29,7 @@ extension Plan {
     private func describe(_ form: Stage.Form) -> String {
         switch form {
         case .map: "map: all steps of a block"
+        case .totals: "totals: outer products summed over the steps of a block"
         case .sequential: "sequential: step by step"
         case .lanes(let carries):
             "lanes: each vector of elements through all steps, \(carries.count) carried"
@@ -41,6 +42,8 @@ extension Plan {
 
     private func describe(_ item: Item) -> [String] {
         switch item {
+        case .total(let total):
+            return ["total \(name(total.value)): \(total.rows) × \(total.columns)"]
         case .product(let product):
             return [
                 "product \(name(product.value)): \(product.sumCount) → \(product.columnCount)"

@@ -47,6 +47,10 @@ struct Roots {
             }
             mark(seen)
         }
+        for (_, shape) in staging.totals {
+            mark(Self.viewed(shape.left, in: graph, isRoot: isRoot))
+            mark(Self.viewed(shape.right, in: graph, isRoot: isRoot))
+        }
         // A reshape is another view of memory; as an output or delayed it must be written itself.
         for id in graph.ids {
             guard case .reshape = graph[id].operation else { continue }
@@ -69,6 +73,7 @@ struct Roots {
                 break
             }
         }
+        for (_, shape) in staging.totals { isRoot[shape.product.index] = false }
         self.isRoot = isRoot
     }
 

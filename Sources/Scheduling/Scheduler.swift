@@ -12,10 +12,15 @@ public func schedule(_ graph: StreamGraph) -> Plan {
 public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
     var graph = prepared(graph)
     var scans: [BlockMapValues] = []
+    var wavefronts: [Wavefront] = []
     for facts in elementaryRecurrences(of: graph) where !states.isDisjoint(with: facts.states) {
-        scans.append(try BlockMapBuilder.build(facts, in: &graph))
+        if graph.axes.count > 1 {
+            wavefronts.append(try Wavefront(facts, in: graph))
+        } else {
+            scans.append(try BlockMapBuilder.build(facts, in: &graph))
+        }
     }
-    return plan(graph, scans: scans)
+    return plan(graph, scans: scans, wavefronts: wavefronts)
 }
 
 /// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
@@ -24,7 +29,11 @@ public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     return elementaryRecurrences(of: graph).map { facts -> ScanRefusal? in
         var trial = graph
         do throws(ScanRefusal) {
-            _ = try BlockMapBuilder.build(facts, in: &trial)
+            if graph.axes.count > 1 {
+                _ = try Wavefront(facts, in: graph)
+            } else {
+                _ = try BlockMapBuilder.build(facts, in: &trial)
+            }
             return nil
         } catch {
             return error
@@ -32,7 +41,7 @@ public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     }
 }
 
-private func plan(_ graph: StreamGraph, scans: [BlockMapValues]) -> Plan {
+private func plan(_ graph: StreamGraph, scans: [BlockMapValues], wavefronts: [Wavefront] = []) -> Plan {
     let components = components(of: graph)
     let placement = Placement(graph, components: components)
     let staging = Staging(graph, components: components, placement: placement, scans: scans)
@@ -42,20 +51,32 @@ private func plan(_ graph: StreamGraph, scans: [BlockMapValues]) -> Plan {
     let segments = placement.kinds.indices.map { segment in
         let members = graph.ids.filter { placement.segment[$0.index] == segment && roots.isRoot[$0.index] }
         let levels = Set(members.map { staging.stage[$0.index] }).sorted()
-        let stages = levels.map { level in
+        let stages = levels.flatMap { level -> [Stage] in
             let roots = members.filter { staging.stage[$0.index] == level }
             func stage(_ roots: [ValueID]) -> Stage {
                 StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
             }
-            let own = roots.filter { !staging.isOfMap[$0.index] }
+            let totals = roots.compactMap { root in
+                staging.totals[root].flatMap { Total(root, $0, graph: graph, homes: homes) }
+            }
+            let summed = Set(totals.map(\.value))
+            // A total that no kernel can read is summed step by step.
+            let stepwise = roots.filter { staging.totals[$0] != nil && !summed.contains($0) }
+            let after =
+                (totals.isEmpty ? [] : [Stage(form: .totals, items: totals.map(Item.total))])
+                + (stepwise.isEmpty ? [] : [StageBuilder.build(stepwise, isSequential: true, graph: graph, homes: homes, staging: staging)])
+            let own = roots.filter { !staging.isOfMap[$0.index] && staging.totals[$0] == nil }
+            if own.isEmpty { return after }
             let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }
-            if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes) { return registers }
+            if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes) { return [registers] + after }
             var built = stage(own)
             if !maps.isEmpty {
                 let summary = stage(roots.filter { staging.isOfMap[$0.index] })
                 built.scan = Scan(form: summary.form, items: summary.items, maps: maps.map { BlockMap($0, homes: homes) })
             }
-            return built
+            let reaches = wavefronts.filter { !$0.states.isDisjoint(with: own) }.map(\.reach)
+            if let most = reaches.max(), built.isRowWise { built.wavefront = most }
+            return [built] + after
         }
         return Segment(kind: placement.kinds[segment], stages: stages)
     }

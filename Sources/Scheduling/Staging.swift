@@ -11,6 +11,7 @@ struct Staging {
     /// Values that must be computed one step after another.
     let isSequential: [Bool]
     let products: [ValueID: ProductShape]
+    let totals: [ValueID: TotalShape]
     /// Values that compute the maps of time blocks.
     let isOfMap: [Bool]
     /// For what a map carries, the state that it is a part of the map of.
@@ -35,10 +36,15 @@ struct Staging {
         }
         let states = Set(graph.states.map(\.value))
         var products: [ValueID: ProductShape] = [:]
+        var totals: [ValueID: TotalShape] = [:]
+        let users = graph.users
         for component in components {
             for member in component.members {
                 var sequential = component.isRecurrence
-                if case .overTime = graph[member].operation { sequential = true }
+                if case .overTime = graph[member].operation {
+                    totals[member] = TotalShape(member, in: graph, users: users)
+                    sequential = totals[member] == nil
+                }
                 if states.contains(member), graph[member].variance.isStream { sequential = true }
                 isSequential[member.index] = sequential
                 products[member] = ProductShape(member, in: graph)
@@ -68,7 +74,7 @@ struct Staging {
                 }
             }
             let needsSequence = component.members.contains { isSequential[$0.index] }
-            let isHeavy = component.members.contains { products[$0] != nil }
+            let isHeavy = component.members.contains { products[$0] != nil || totals[$0] != nil }
             if needsSequence, !scans.isEmpty {
                 // Each scan has a stage of its own, between which and others stand all values that they exchange.
                 let isScan = component.members.contains { scanned.contains($0) || isOfMap[$0.index] }
@@ -80,8 +86,13 @@ struct Staging {
             } else if isHeavy {
                 level += level % 2
             }
-            for member in component.members { stage[member.index] = level }
+            for member in component.members {
+                stage[member.index] = level
+                // What is summed up is never written: it belongs to the sum.
+                if let total = totals[member] { stage[total.product.index] = level }
+            }
         }
+        self.totals = totals
         for scan in scans {
             guard let level = scan.states.first.map({ stage[$0.index] }) else { continue }
             let carried = Set(scan.carried)

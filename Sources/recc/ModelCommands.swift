@@ -76,6 +76,9 @@ struct Explain: ParsableCommand {
     @Option(help: "Threads of that run.")
     var threads = 1
 
+    @Flag(help: "Of a run with the model's gradients, and which streams it keeps.")
+    var grad = false
+
     @Flag(help: "For tools.")
     var json = false
 
@@ -94,7 +97,8 @@ struct Explain: ParsableCommand {
             let model = try Model(program, named: options.model, dims: dims)
             if let svg { try Drawing.write(GraphDrawing(model).dot, to: svg) }
             let work = Workload(batch: batch, extents: model.graph.axes.map { $0.length ?? length }, threads: threads)
-            let explanation = try Explanation(model, work: work, forcing: forms)
+            let explanation = grad
+                ? try Explanation(GradientModel(model), work: work, forcing: forms) : try Explanation(model, work: work, forcing: forms)
             return json ? explanation.json(program.sources) : explanation.text(program.sources)
         }
         Terminal.print(text, terminator: "")

@@ -77,6 +77,17 @@ struct CommandTests {
         #expect(try recc("gradcheck", gru, "-D", "D=2", "-D", "H=3", "--precision", "f64", "--length", "0").status == 0)
     }
 
+    @Test func backwardPassesAreExplained() throws {
+        let mingru = Project.path("examples/mingru.rec")
+        let outcome = try recc("explain", mingru, "-D", "D=4", "-D", "H=5", "--grad", "--length", "100")
+        #expect(outcome.status == 0 && outcome.errors.isEmpty)
+        for text in ["recurrence of grad.h, backward over t", "affine, diagonal[H]", "streams kept from one pass for another: 4.0 kB in all"] {
+            #expect(outcome.output.contains(text), "\(outcome.output)")
+        }
+        #expect(try !recc("explain", mingru, "-D", "D=4", "-D", "H=5").output.contains("grad.h"))
+        #expect(try recc("compile", mingru, "-D", "D=4", "-D", "H=5", "--grad", "--emit", "graph").output.contains("output \"grad.Wz\""))
+    }
+
     @Test func gradientsAreWritten() throws {
         let program = try file("square.rec", "model M {\n input x: real\n param a: real\n output y = a * x\n loss l = sum[t](y * y)\n}\n")
         let plain = try file("plain.rec", "model M {\n input x: real\n param a: real\n output y = a * x\n}\n")

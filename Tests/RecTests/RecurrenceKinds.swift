@@ -249,6 +249,15 @@ struct RecurrenceKind: Sendable, CustomTestStringConvertible {
                 }
                 """, dims: ["C": 3], facts: [(["a", "b"], "nonlinear", "Jacobian block-diagonal(2): 2×2 blocks")]),
         RecurrenceKind(
+            name: "grid with a diagonal", source: """
+                model M(C) over (i, j) {
+                  input x, g: [C]
+                  state h: [C] = 0.1
+                  h = 0.3 * sigmoid(g) * h[i-1, j] + 0.2 * h[i, j-1] + 0.1 * h[i-1, j-1] - 0.2 * h[i-1, j+1] + x
+                  output h
+                }
+                """, dims: ["C": 3], facts: [(["h"], "affine", "diagonal[C]")]),
+        RecurrenceKind(
             name: "logistic map", source: """
                 model M(C) {
                   input x: [C]

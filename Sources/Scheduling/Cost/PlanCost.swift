@@ -32,6 +32,7 @@ extension Plan {
                     switch item {
                     case .nest(let nest): nest.values
                     case .product(let product): [product.value]
+                    case .total(let total): [total.value]
                     }
                 }
                 if computed.contains(where: values.contains) { total += StageCost(self, segment, stage, work, machine).seconds }
@@ -62,13 +63,14 @@ extension Stage {
         var result = items.flatMap { item -> [BufferID] in
             switch item {
             case .product(let product): [product.output]
+            case .total(let total): [total.output]
             case .nest(let nest): nest.stores.map(\.buffer)
             }
         }
         switch form {
         case .lanes(let carries): result += carries.map(\.ring)
         case .registers(let scan): result += scan.maps.flatMap(\.rings)
-        case .map, .sequential: break
+        case .map, .totals, .sequential: break
         }
         return result
     }
@@ -79,6 +81,7 @@ extension Stage {
         for item in items {
             switch item {
             case .product(let product): result.insert(product.input.buffer)
+            case .total(let total): result.formUnion([total.left.buffer, total.right.buffer])
             case .nest(let nest): for node in nest.nodes { result.formUnion(node.operation.accesses.map(\.buffer)) }
             }
         }

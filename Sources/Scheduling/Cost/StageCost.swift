@@ -42,8 +42,12 @@ struct StageCost {
     var seconds: Double {
         let total = sequences * steps
         switch stage.form {
-        case .map: return shared(total * itemSeconds(stage.items), over: threads)
+        case .map, .totals: return shared(total * itemSeconds(stage.items), over: threads)
         case .sequential:
+            if stage.wavefront != nil {
+                // A thread looks at the row before its own every few steps.
+                return shared(total * itemSeconds(stage.items), over: threads) + total / 16 * machine.latency * 20
+            }
             guard let scan = stage.scan else { return shared(total * itemSeconds(stage.items), over: overSequences) }
             return blocked(itemSeconds(stage.items) + itemSeconds(scan.items), 0, scan)
         case .lanes(let carries):
@@ -63,14 +67,16 @@ struct StageCost {
 
     /// Seconds of one step of one sequence, instruction after instruction.
     private func itemSeconds(_ items: [Item]) -> Double {
-        items.reduce(0) { total, item in
+        items.reduce(0) { sum, item in
             switch item {
+            case .total(let total):
+                return sum + Double(total.operationCount) / 2 / lanes * machine.operation
             case .product(let product):
-                return total + Double(product.operationCount) / 2 / lanes * machine.operation
+                return sum + Double(product.operationCount) / 2 / lanes * machine.operation
             case .nest(let nest):
                 let elements = Double(nest.domain.reduce(1, *))
                 let vectors = nest.domain.isEmpty ? 1 : max(1, (elements / lanes).rounded(.up))
-                return total + vectors * NestCost(nest).operations * machine.operation
+                return sum + vectors * NestCost(nest).operations * machine.operation
             }
         }
     }

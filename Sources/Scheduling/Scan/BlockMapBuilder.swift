@@ -43,9 +43,6 @@ struct BlockMapBuilder {
             let reason = facts.notAffine ?? facts.notDiagonal
             throw ScanRefusal("a nonlinear step does not compose", at: reason?.span ?? span)
         }
-        guard graph.axes.count == 1 else {
-            throw ScanRefusal("scans over two axes are not built", at: span)
-        }
         guard let form = StepForm(graph, members: facts.members, delayed: facts.delayed) else {
             throw ScanRefusal("its step has no form that composes cheaply", at: span)
         }
