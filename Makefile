@@ -7,6 +7,9 @@
 # make test-math   every f32 input of every elementary function (some minutes)
 
 RECC = .build/release/recc
+# Swift's libraries within the program, where the toolchain has them: it then starts some milliseconds earlier.
+STATIC := $(shell test -d "$$(dirname "$$(readlink -f "$$(command -v swift)")")/../lib/swift_static" && echo --static-swift-stdlib)
+RELEASE = -c release $(STATIC)
 BENCH =
 
 .PHONY: all setup build demo test test-math bench bench-peers bench-choice clean
@@ -17,7 +20,7 @@ setup:
 	@scripts/setup.sh
 
 build: setup
-	@swift build -c release --product recc
+	@swift build $(RELEASE) --product recc
 
 demo: build
 	@$(RECC) test examples/*.rec
@@ -34,11 +37,11 @@ demo: build
 	@$(RECC) bench examples/silero_vad.rec --length 265
 
 test: build
-	@swift build -c release --product recc-math
+	@swift build $(RELEASE) --product recc-math
 	@swift test
 
 test-math: setup
-	@swift build -c release --product recc-math
+	@swift build $(RELEASE) --product recc-math
 	@.build/release/recc-math --all
 
 bench: build

@@ -1,8 +1,8 @@
 import RecStream
 
 /// An index of one axis as an affine function of loop variables: `offset + Σ coefficient · variable`.
-public struct Affine: Hashable, Sendable {
-    public struct Term: Hashable, Sendable {
+public struct Affine: Hashable, Encodable, Sendable {
+    public struct Term: Hashable, Encodable, Sendable {
         public var variable: Int
         public var coefficient: Int
         public init(variable: Int, coefficient: Int) {

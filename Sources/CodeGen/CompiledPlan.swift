@@ -1,5 +1,6 @@
 import CLLVM
 import RecScheduling
+import RecSource
 
 /// The machine code of a plan.
 public final class CompiledPlan {
@@ -17,29 +18,71 @@ public final class CompiledPlan {
     public let grains: [[LaneGrain]]
     private let session: JITSession
 
-    public init(_ plan: Plan, precision: Precision) throws {
-        let target = try HostTarget()
-        let code = try PlanModule(plan, precision: precision, target: target)
-        try code.module.optimize(for: target)
+    /// - Parameter context: where code is kept, if anywhere, and who asks where time goes.
+    public init(_ plan: Plan, precision: Precision, context: CompileContext = CompileContext()) throws {
+        let times = context.times
+        let target = try times.measure("target") { () throws in try HostTarget() }
+        let linked = try Linked(plan, precision, target, context)
         self.plan = plan
         self.precision = precision
-        packing = code.packing
+        packing = WeightPacking(target: target, precision: precision)
         grains = plan.segments.map { segment in
             segment.stages.map { LaneGrain($0, target: target, precision: precision) }
         }
-        session = try JITSession()
-        try session.add(code.module)
-        let session = session
-        func function(_ name: String) throws -> StageFunction {
-            let address = try session.address(of: name)
-            guard let pointer = UnsafeRawPointer(bitPattern: UInt(address)) else { throw LLVMError("no code for \(name)") }
-            return unsafeBitCast(pointer, to: StageFunction.self)
-        }
-        stages = try code.names.map { try $0.map(function) }
-        summaries = try zip(plan.segments, code.names).map { segment, names in
-            try zip(segment.stages, names).map { stage, name in
-                stage.scan == nil ? nil : try function(PlanModule.summaryName(of: name))
+        session = linked.session
+        stages = linked.stages
+        summaries = linked.summaries
+    }
+
+    /// Code in memory, with the addresses of its functions.
+    private struct Linked {
+        var session: JITSession
+        var stages: [[StageFunction]]
+        var summaries: [[StageFunction?]]
+
+        /// The code of a plan: that which was kept for it, or else fresh code, which is then kept.
+        init(_ plan: Plan, _ precision: Precision, _ target: HostTarget, _ context: CompileContext) throws {
+            let times = context.times
+            var key: KernelKey?
+            if let cache = context.cache {
+                key = times.measure("key of the code") { KernelKey(plan, precision: precision, target: target) }
+                if let key, let object = times.measure("read kept code", { cache.object(for: key) }),
+                    let kept = try? times.measure("link", { () throws in try Linked(object, plan) })
+                {
+                    times?.note("kernel cache: hit, \(object.count) bytes, \(cache.folder)")
+                    self = kept
+                    return
+                }
             }
+            let code = try times.measure("emit") { () throws in try PlanModule(plan, precision: precision, target: target) }
+            try times.measure("optimise") { () throws in try code.module.optimize(for: target) }
+            let object = try times.measure("generate code") { () throws in try code.module.emitted(.object, for: target) }
+            // Kept once it is known to be good.
+            self = try times.measure("link") { () throws in try Linked(object, plan) }
+            guard let cache = context.cache, let key else {
+                times?.note("kernel cache: off")
+                return
+            }
+            times.measure("keep code") { cache.store(object, for: key) }
+            times?.note("kernel cache: miss, \(object.count) bytes, \(cache.folder)")
+        }
+
+        private init(_ object: [UInt8], _ plan: Plan) throws {
+            let session = try JITSession()
+            try session.add(object: object)
+            func function(_ name: String) throws -> StageFunction {
+                let address = try session.address(of: name)
+                guard let pointer = UnsafeRawPointer(bitPattern: UInt(address)) else { throw LLVMError("no code for \(name)") }
+                return unsafeBitCast(pointer, to: StageFunction.self)
+            }
+            let names = plan.segments.enumerated().map { s, segment in segment.stages.indices.map { PlanModule.stageName(s, $0) } }
+            stages = try names.map { try $0.map(function) }
+            summaries = try zip(plan.segments, names).map { segment, names in
+                try zip(segment.stages, names).map { stage, name in
+                    stage.scan == nil ? nil : try function(PlanModule.summaryName(of: name))
+                }
+            }
+            self.session = session
         }
     }
 
@@ -56,42 +99,5 @@ public final class CompiledPlan {
         case .assembly: return try code.module.emitted(.assembly, for: target)
         case .object: return try code.module.emitted(.object, for: target)
         }
-    }
-}
-
-/// The LLVM module of a plan: a function for each stage.
-struct PlanModule {
-    let module: LLVMModule
-    let names: [[String]]
-    let packing: WeightPacking
-
-    static func summaryName(of stage: String) -> String { "\(stage).summary" }
-
-    init(_ plan: Plan, precision: Precision, target: HostTarget) throws {
-        module = try LLVMModule(name: plan.graph.name, target: target)
-        let products = ProductKernels(module: module, precision: precision, target: target)
-        let totals = TotalKernels(module: module, precision: precision, target: target)
-        packing = products.packing
-        var names: [[String]] = []
-        var product = 0
-        for (s, segment) in plan.segments.enumerated() {
-            var stageNames: [String] = []
-            for (k, stage) in segment.stages.enumerated() {
-                let name = "stage.\(s).\(k)"
-                _ = StageEmitter(
-                    stage, of: segment, named: name, in: module, plan: plan, precision: precision, target: target,
-                    products: products, totals: totals, firstProduct: product)
-                if let scan = stage.scan {
-                    _ = StageEmitter(
-                        scan.summary, of: segment, named: Self.summaryName(of: name), in: module, plan: plan,
-                        precision: precision, target: target, products: products, totals: totals, firstProduct: product)
-                }
-                product += stage.items.count { if case .product = $0 { true } else { false } }
-                stageNames.append(name)
-            }
-            names.append(stageNames)
-        }
-        self.names = names
-        try module.verify()
     }
 }

@@ -36,7 +36,7 @@ public final class PeakProbe: @unchecked Sendable {
         try module.verify()
         try module.optimize(for: target)
         session = try JITSession()
-        try session.add(module)
+        try session.add(module, for: target)
         guard let pointer = UnsafeRawPointer(bitPattern: UInt(try session.address(of: "peak"))) else {
             throw LLVMError("no code for the probe")
         }

@@ -80,7 +80,8 @@ final class StageEmitter {
         builder.returnVoid()
     }
 
-    private static func buffers(of stage: Stage) -> Set<BufferID> {
+    /// In order, so that equal plans give equal code.
+    private static func buffers(of stage: Stage) -> [BufferID] {
         var result: Set<BufferID> = []
         func insert(_ access: Access) {
             result.insert(access.buffer)
@@ -105,7 +106,7 @@ final class StageEmitter {
         case .registers(let scan): for map in scan.maps { result.formUnion(map.rings) }
         case .map, .totals, .sequential: break
         }
-        return result
+        return result.sorted { $0.index < $1.index }
     }
 
     private func loadDescriptor(_ at: Int) {

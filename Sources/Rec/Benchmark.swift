@@ -30,9 +30,9 @@ public struct Benchmark: Sendable {
     public init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
         ranges: [String: ClosedRange<Double>] = [:], withGradients: Bool = false, forcing forms: [String: PlanForm] = [:],
-        leastSeconds: Double = 0.5
+        leastSeconds: Double = 0.5, context: CompileContext = CompileContext()
     ) throws {
-        let gradients = withGradients ? try GradientModel(model) : nil
+        let gradients = withGradients ? try GradientModel(model, times: context.times) : nil
         let graph = gradients?.graph ?? model.graph
         let extents = graph.axes.map { $0.length ?? length }
         try model.checkMemory(batch: batch, extents: extents)
@@ -43,8 +43,8 @@ public struct Benchmark: Sendable {
         let bound = try BoundData(data, for: graph)
         let clock = ContinuousClock()
         let runner =
-            try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms) }
-            ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms)
+            try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms, context: context) }
+            ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
         let scans = try runner.choice.choose(work)
         let start = clock.now
@@ -64,7 +64,7 @@ public struct Benchmark: Sendable {
                 _ = model.run(resident, on: compiled, pool: pool)
             }
         }
-        run()
+        context.times.measure("first run") { run() }
         var times: [Double] = []
         var total = 0.0
         while times.count < 3 || (total < leastSeconds && times.count < 2000) {
@@ -105,7 +105,7 @@ public struct Benchmark: Sendable {
         self.scans = scans.sorted().flatMap { runner.choice.forms.recurrences[$0].facts.states }
         // Steps one at a time are never composed.
         streamSeconds = Self.streamSeconds(
-            scans.isEmpty ? compiled : CompiledModel(try model.compile(precision), parameters: bound.parameters), bound)
+            scans.isEmpty ? compiled : CompiledModel(try model.compile(precision, context: CompileContext(cache: context.cache)), parameters: bound.parameters), bound)
     }
 }
 

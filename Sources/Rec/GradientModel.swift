@@ -19,24 +19,27 @@ public struct GradientModel: Sendable {
 
     /// - Parameter request: nil for the losses, or all outputs where there are none, with respect to everything.
     /// - Throws: where the request names what the model does not have.
-    public init(_ model: Model, _ request: GradientRequest? = nil) throws(DiagnosticList) {
+    public init(_ model: Model, _ request: GradientRequest? = nil, times: PassTimes? = nil) throws(DiagnosticList) {
         self.model = model
-        self.request = request ?? GradientRequest(of: model.graph)
-        graph = try gradient(of: model.graph, self.request)
+        let request = request ?? GradientRequest(of: model.graph)
+        self.request = request
+        graph = try times.measure("differentiate") { () throws(DiagnosticList) in try gradient(of: model.graph, request) }
     }
 
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
     ///
     /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
-    public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
-        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph) }
-        let choices = PlanForms(self)
+    public func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
+        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph, times: times) }
+        let choices = PlanForms(self, times: times)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
 
     /// Machine code for this machine.
-    public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
-        try CompiledPlan(plan(forcing: forms), precision: precision)
+    public func compile(
+        _ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
+    ) throws -> CompiledPlan {
+        try CompiledPlan(plan(forcing: forms, times: context.times), precision: precision, context: context)
     }
 
     /// Runs whole sequences and differentiates them.
@@ -45,16 +48,17 @@ public struct GradientModel: Sendable {
     /// - Throws: `DiagnosticList` where data are missing or misshapen.
     public func run(
         _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1,
-        forcing forms: [String: PlanForm] = [:]
+        forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
     ) throws -> GradientResults {
-        let bound = try bind(data, cotangents: cotangents)
+        let bound = try context.times.measure("check data") { () throws in try bind(data, cotangents: cotangents) }
         switch engine {
         case .interpreter:
-            return split(Interpreter(graph).run(bound))
+            return context.times.measure("run") { split(Interpreter(graph).run(bound)) }
         case .compiled(let precision):
-            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms)
+            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
             let work = Workload(batch: bound.batch, extents: bound.extents, threads: threads, bytesPerReal: precision.byteCount)
-            return run(bound, on: try runner.compiled(for: work), pool: ThreadPool(count: threads))
+            let compiled = try runner.compiled(for: work)
+            return context.times.measure("run") { run(bound, on: compiled, pool: ThreadPool(count: threads)) }
         }
     }
 

@@ -9,7 +9,7 @@ extension MachineProfile {
     public static func measured() -> MachineProfile {
         guard let target = try? HostTarget() else { return .typical }
         let threads = ProcessInfo.processInfo.activeProcessorCount
-        let file = cacheFolder.appendingPathComponent("machine-\(version)-\(target.cpu)-\(threads).json")
+        let file = URL(fileURLWithPath: CacheFolder.path()).appendingPathComponent("machine-\(version)-\(target.cpu)-\(threads).json")
         if let data = try? Data(contentsOf: file), let known = try? JSONDecoder().decode(MachineProfile.self, from: data), known.isSound {
             return known
         }
@@ -21,12 +21,6 @@ extension MachineProfile {
 
     /// Changes whenever what is measured does.
     private static let version = 1
-
-    static var cacheFolder: URL {
-        let environment = ProcessInfo.processInfo.environment
-        if let folder = environment["XDG_CACHE_HOME"], !folder.isEmpty { return URL(fileURLWithPath: folder).appendingPathComponent("recc") }
-        return URL(fileURLWithPath: environment["HOME"] ?? NSTemporaryDirectory()).appendingPathComponent(".cache/recc")
-    }
 
     /// A file may hold anything.
     private var isSound: Bool {

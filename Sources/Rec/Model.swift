@@ -22,7 +22,9 @@ public struct Model: Sendable {
 
     /// - Parameter name: the model of the program; nil for its main model.
     /// - Throws: `DiagnosticList` where the program has errors or a dim is missing.
-    public init(_ program: Program, named name: String? = nil, dims: [String: Int] = [:]) throws(DiagnosticList) {
+    public init(
+        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], times: PassTimes? = nil
+    ) throws(DiagnosticList) {
         self.program = program
         let typed = try program.model(named: name)
         self.typed = typed
@@ -36,12 +38,12 @@ public struct Model: Sendable {
                         ?? (typed.dims.isEmpty ? "it has none" : "its dims are \(typed.dims.joined(separator: ", "))"))
             ])
         }
-        graph = try program.graph(of: typed, dims: dims)
+        graph = try program.graph(of: typed, dims: dims, times: times)
     }
 
     /// A model whose dims are read off data, as far as they are not given.
     public init(
-        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData
+        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData, times: PassTimes? = nil
     ) throws(DiagnosticList) {
         let typed = try program.model(named: name)
         let evidence =
@@ -52,7 +54,7 @@ public struct Model: Sendable {
             let misfits = typed.misfits(data)
             if !misfits.isEmpty { throw DiagnosticList(misfits) }
         }
-        try self.init(program, named: name, dims: solved.merging(dims) { _, given in given })
+        try self.init(program, named: name, dims: solved.merging(dims) { _, given in given }, times: times)
     }
 
     /// The plan by which compiled code runs.
@@ -60,17 +62,19 @@ public struct Model: Sendable {
     /// - Parameter forms: how recurrences are to run, by state; where nothing is said, one step after another, unless the
     ///   source requires another form. (`PlanChoice` chooses by cost.)
     /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
-    public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
+    public func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
         try checkSweeps(of: graph)
-        if forms.isEmpty, graph.requirements.isEmpty { return onDeepStack { Pipeline.plan(graph) } }
-        let choices = PlanForms(self)
+        if forms.isEmpty, graph.requirements.isEmpty { return onDeepStack { Pipeline.plan(graph, times: times) } }
+        let choices = PlanForms(self, times: times)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
 
     /// Machine code for this machine.
-    public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
-        let plan = try plan(forcing: forms)
-        return try onDeepStack { try CompiledPlan(plan, precision: precision) }
+    public func compile(
+        _ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
+    ) throws -> CompiledPlan {
+        let plan = try plan(forcing: forms, times: context.times)
+        return try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
     }
 
     /// Parameters and constants that start from their initialisers.
@@ -88,15 +92,16 @@ public struct Model: Sendable {
     ///
     /// - Throws: `DiagnosticList` where data are missing or misshapen.
     public func run(
-        _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:]
+        _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:],
+        context: CompileContext = CompileContext()
     ) throws -> ModelResults {
-        let bound = try BoundData(data, for: graph)
+        let bound = try context.times.measure("check data") { () throws in try BoundData(data, for: graph) }
         try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
         switch engine {
         case .interpreter:
-            return Interpreter(graph).run(bound)
+            return context.times.measure("run") { Interpreter(graph).run(bound) }
         case .compiled(let precision):
-            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms)
+            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
             return try runner.run(bound, pool: ThreadPool(count: threads))
         }
     }

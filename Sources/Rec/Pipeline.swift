@@ -1,4 +1,5 @@
 import RecScheduling
+import RecSource
 import RecStream
 
 /// The compiler in order. In front of this stand reading and typing (`Program`) and lowering (`Program.graph`); behind it
@@ -18,7 +19,12 @@ public enum Pipeline {
     ]
 
     /// The graph as scheduling gets it.
-    public static func prepare(_ graph: StreamGraph) -> StreamGraph { passes.reduce(graph) { $1.run($0) } }
+    public static func prepare(_ graph: StreamGraph, times: PassTimes? = nil) -> StreamGraph {
+        passes.reduce(graph) { graph, pass in times.measure(pass.name) { pass.run(graph) } }
+    }
 
-    public static func plan(_ graph: StreamGraph) -> Plan { schedule(prepare(graph)) }
+    public static func plan(_ graph: StreamGraph, times: PassTimes? = nil) -> Plan {
+        let prepared = prepare(graph, times: times)
+        return times.measure("schedule") { schedule(prepared) }
+    }
 }

@@ -16,26 +16,31 @@ public final class PlanChoice: Sendable {
 
     public let forms: PlanForms
     private let profile: Mutex<MachineProfile?>
+    private let times: PassTimes?
     private let forced: (scans: Set<Int>, sequential: Set<Int>)
     private let known = Mutex<[Set<Int>: Plan]>([:])
 
     public convenience init(
-        _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil
+        _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil, times: PassTimes? = nil
     ) throws(DiagnosticList) {
         try checkSweeps(of: model.graph)
-        try self.init(PlanForms(model), forced, machine)
+        try self.init(PlanForms(model, times: times), forced, machine, times)
     }
 
     /// The recurrences of the backward pass are chosen for with those of the model.
     public convenience init(
-        _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil
+        _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil,
+        times: PassTimes? = nil
     ) throws(DiagnosticList) {
         try checkSweeps(of: gradients.graph)
-        try self.init(PlanForms(gradients), forced, machine)
+        try self.init(PlanForms(gradients, times: times), forced, machine, times)
     }
 
-    private init(_ forms: PlanForms, _ forced: [String: PlanForm], _ machine: MachineProfile?) throws(DiagnosticList) {
+    private init(
+        _ forms: PlanForms, _ forced: [String: PlanForm], _ machine: MachineProfile?, _ times: PassTimes?
+    ) throws(DiagnosticList) {
         self.forms = forms
+        self.times = times
         profile = Mutex(machine)
         self.forced = try forms.resolve(forced)
     }
@@ -44,7 +49,7 @@ public final class PlanChoice: Sendable {
     public var machine: MachineProfile {
         profile.withLock { known in
             if let known { return known }
-            let measured = MachineProfile.measured()
+            let measured = times.measure("look at the machine") { MachineProfile.measured() }
             known = measured
             return measured
         }
@@ -53,7 +58,7 @@ public final class PlanChoice: Sendable {
     /// The plan in which these recurrences are scans.
     public func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
         if let plan = known.withLock({ $0[scanning] }) { return plan }
-        let plan = try forms.plan(scanning: scanning)
+        let plan = try times.measure("schedule") { () throws(DiagnosticList) in try forms.plan(scanning: scanning) }
         known.withLock { $0[scanning] = plan }
         return plan
     }
@@ -61,21 +66,28 @@ public final class PlanChoice: Sendable {
     /// Which recurrences should be scans.
     public func choose(_ work: Workload) throws(DiagnosticList) -> Set<Int> {
         var chosen = forced.scans
+        // Analysis takes longer than all else of a start from kept code; where nothing can gain it is not needed.
+        guard mayGain(work) else { return chosen }
         let free = forms.recurrences.indices.filter { k in
             forms.recurrences[k].refusal == nil && !forced.scans.contains(k) && !forced.sequential.contains(k)
                 && mayGain(k, work)
         }
         guard !free.isEmpty else { return chosen }
         let machine = machine
-        var best = try plan(scanning: chosen).estimatedSeconds(work, on: machine)
+        var best = try estimate(chosen, work, machine)
         for k in free {
-            let seconds = try plan(scanning: chosen.union([k])).estimatedSeconds(work, on: machine)
+            let seconds = try estimate(chosen.union([k]), work, machine)
             // A scan must promise something to be preferred to the simplest form.
             guard seconds < 0.9 * best else { continue }
             best = seconds
             chosen.insert(k)
         }
         return chosen
+    }
+
+    private func estimate(_ scans: Set<Int>, _ work: Workload, _ machine: MachineProfile) throws(DiagnosticList) -> Double {
+        let plan = try plan(scanning: scans)
+        return times.measure("estimate") { plan.estimatedSeconds(work, on: machine) }
     }
 
     /// What the whole run should take with one recurrence in each of its legal forms, all others as chosen.
@@ -95,8 +107,18 @@ public final class PlanChoice: Sendable {
     /// Where the elements of a step fill the vectors of all threads anyway, composing steps is more work for nothing.
     private func mayGain(_ recurrence: Int, _ work: Workload) -> Bool {
         let elements = forms.recurrences[recurrence].facts.delayed.map { forms.elementCount(of: $0) }.min() ?? 0
-        // A vector of the widest machines there are.
-        if work.extents.count > 1 { return work.threads > 1 && work.batch < work.threads }
-        return elements * work.batch < 8 * 16 * work.threads && work.extents.first ?? 0 >= 2 * Scan.blockSteps
+        if work.extents.count > 1 { return mayGainAsWavefront(work) }
+        return elements < Self.widest(work) && work.extents.first ?? 0 >= 2 * Scan.blockSteps
     }
+
+    private func mayGainAsWavefront(_ work: Workload) -> Bool { work.threads > 1 && work.batch < work.threads }
+
+    /// Whether any recurrence may gain, so far as the graph shows it without analysis.
+    private func mayGain(_ work: Workload) -> Bool {
+        if work.extents.count > 1 { return mayGainAsWavefront(work) }
+        return work.extents.first ?? 0 >= 2 * Scan.blockSteps && forms.hasDelay(below: Self.widest(work))
+    }
+
+    /// So many elements a step of one sequence fill the vectors of the widest machines there are.
+    private static func widest(_ work: Workload) -> Int { (8 * 16 * work.threads + work.batch - 1) / max(1, work.batch) }
 }

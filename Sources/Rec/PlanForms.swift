@@ -20,18 +20,25 @@ public struct PlanForms: Sendable {
     }
 
     /// Each part of a fold by itself.
-    public let recurrences: [Recurrence]
+    public var recurrences: [Recurrence] { analysis.value }
     let prepared: StreamGraph
+    private let analysis: Deferred<[Recurrence]>
 
-    init(_ model: Model) { self.init(model.graph, of: model) }
+    init(_ model: Model, times: PassTimes? = nil) { self.init(model.graph, of: model, times) }
 
-    init(_ gradients: GradientModel) { self.init(gradients.graph, of: gradients.model) }
+    init(_ gradients: GradientModel, times: PassTimes? = nil) { self.init(gradients.graph, of: gradients.model, times) }
 
-    private init(_ graph: StreamGraph, of model: Model) {
-        (prepared, recurrences) = onDeepStack {
-            let prepared = Pipeline.prepare(graph)
-            let facts = elementaryRecurrences(of: prepared, text: model.program.sources.text(of:))
-            return (prepared, zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) })
+    private init(_ graph: StreamGraph, of model: Model, _ times: PassTimes?) {
+        let prepared = onDeepStack { Pipeline.prepare(graph, times: times) }
+        self.prepared = prepared
+        let sources = model.program.sources
+        analysis = Deferred {
+            onDeepStack {
+                times.measure("analyse") {
+                    let facts = elementaryRecurrences(of: prepared, text: sources.text(of:))
+                    return zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
+                }
+            }
         }
     }
 
@@ -103,6 +110,14 @@ public struct PlanForms: Sendable {
     }
 
     func elementCount(of value: ValueID) -> Int { prepared[value].shape.elementCount }
+
+    /// Whether a value with fewer elements than these is read at other steps.
+    func hasDelay(below elements: Int) -> Bool {
+        prepared.values.contains { value in
+            guard case .delay(let operand, _, _) = value.operation else { return false }
+            return elementCount(of: operand) < elements
+        }
+    }
 
     /// The plan in which these recurrences are scans.
     func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {

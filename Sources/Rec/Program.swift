@@ -12,26 +12,32 @@ public struct Program: Sendable {
     public let diagnostics: [Diagnostic]
 
     /// Reads a `.rec` file.
-    public init(path: String) throws(DiagnosticList) {
-        do { self.init(text: try ProgramText.read(path), path: path) } catch { throw DiagnosticList([error]) }
+    public init(path: String, times: PassTimes? = nil) throws(DiagnosticList) {
+        let text: String
+        do throws(Diagnostic) {
+            text = try times.measure("read") { () throws(Diagnostic) in try ProgramText.read(path) }
+        } catch { throw DiagnosticList([error]) }
+        self.init(text: text, path: path, times: times)
     }
 
     /// A program from text; `path` is what messages call it, and where imports are looked for.
-    public init(text: String, path: String = "program.rec") {
+    public init(text: String, path: String = "program.rec", times: PassTimes? = nil) {
         // A file may be named in several ways; it is the first of them to everyone.
         var names = [Program.place(of: path): path]
-        let loader = ProgramLoader(path: path, text: text) { imported, importing in
-            let folder = (importing as NSString).deletingLastPathComponent
-            var full = ((folder as NSString).appendingPathComponent(imported) as NSString).standardizingPath
-            guard !imported.isEmpty, FileManager.default.fileExists(atPath: full) else { return nil }
-            let place = Program.place(of: full)
-            if let known = names[place] { full = known }
-            names[place] = full
-            return (full, try ProgramText.read(full))
+        let loader = times.measure("parse") {
+            ProgramLoader(path: path, text: text) { imported, importing in
+                let folder = (importing as NSString).deletingLastPathComponent
+                var full = ((folder as NSString).appendingPathComponent(imported) as NSString).standardizingPath
+                guard !imported.isEmpty, FileManager.default.fileExists(atPath: full) else { return nil }
+                let place = Program.place(of: full)
+                if let known = names[place] { full = known }
+                names[place] = full
+                return (full, try ProgramText.read(full))
+            }
         }
         sources = loader.sources
         var problems = loader.diagnostics
-        let (typed, more) = typeProgram(loader.program, sources: loader.sources)
+        let (typed, more) = times.measure("type") { typeProgram(loader.program, sources: loader.sources) }
         // A construct that could not be parsed is missing; what would be said about names in it is not worth saying.
         if problems.isEmpty { problems += more }
         self.typed = typed
@@ -64,9 +70,9 @@ public struct Program: Sendable {
     }
 
     /// The stream graph of a model with its dims fixed.
-    public func graph(of model: TypedModel, dims: [String: Int]) throws(DiagnosticList) -> StreamGraph {
-        let graph = try lower(typed, model: model.name, dims: dims)
-        try checkMonoids(of: graph)
+    public func graph(of model: TypedModel, dims: [String: Int], times: PassTimes? = nil) throws(DiagnosticList) -> StreamGraph {
+        let graph = try times.measure("lower") { () throws(DiagnosticList) in try lower(typed, model: model.name, dims: dims) }
+        try times.measure("check folds") { () throws(DiagnosticList) in try checkMonoids(of: graph) }
         return graph
     }
 }

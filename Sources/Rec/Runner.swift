@@ -17,30 +17,35 @@ public final class Runner: Sendable {
     public let precision: Precision
     public let choice: PlanChoice
     private let parameters: [String: Tensor]
+    private let context: CompileContext
     private let compiled = Mutex<[Set<Int>: CompiledModel]>([:])
 
     /// - Parameters:
     ///   - parameters: by path, in the shapes of the graph.
     ///   - forced: forms in which recurrences are to run, by state.
+    ///   - context: where code is kept, if anywhere, and who asks where time goes.
     /// - Throws: `DiagnosticList` where a form is not legal.
     public init(
-        _ model: Model, precision: Precision = .f32, parameters: [String: Tensor], forcing forced: [String: PlanForm] = [:]
+        _ model: Model, precision: Precision = .f32, parameters: [String: Tensor], forcing forced: [String: PlanForm] = [:],
+        context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
         self.model = model
         self.precision = precision
         self.parameters = parameters
-        choice = try PlanChoice(model, forcing: forced)
+        self.context = context
+        choice = try PlanChoice(model, forcing: forced, times: context.times)
     }
 
     /// Runs a model with its gradients; see `GradientModel.run(_:on:pool:)`.
     public init(
         _ gradients: GradientModel, precision: Precision = .f32, parameters: [String: Tensor],
-        forcing forced: [String: PlanForm] = [:]
+        forcing forced: [String: PlanForm] = [:], context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
         model = gradients.model
         self.precision = precision
         self.parameters = parameters
-        choice = try PlanChoice(gradients, forcing: forced)
+        self.context = context
+        choice = try PlanChoice(gradients, forcing: forced, times: context.times)
     }
 
     /// The code that such a run takes.
@@ -48,8 +53,8 @@ public final class Runner: Sendable {
         let scans = try choice.choose(work)
         if let known = compiled.withLock({ $0[scans] }) { return known }
         let plan = try choice.plan(scanning: scans)
-        let code = try onDeepStack { try CompiledPlan(plan, precision: precision) }
-        let fresh = CompiledModel(code, parameters: parameters)
+        let code = try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
+        let fresh = context.times.measure("pack") { CompiledModel(code, parameters: parameters) }
         return compiled.withLock { known in
             // Another thread may have been first.
             if let present = known[scans] { return present }
@@ -61,6 +66,7 @@ public final class Runner: Sendable {
     /// Runs whole sequences.
     public func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
-        return model.run(data, on: try compiled(for: work), pool: pool)
+        let compiled = try compiled(for: work)
+        return context.times.measure("run") { model.run(data, on: compiled, pool: pool) }
     }
 }

@@ -6,7 +6,8 @@ import RecTensors
 public enum StreamRun {
     /// A session for a model with its parameters and once inputs in place.
     public static func session(
-        _ model: Model, _ data: ModelData, precision: Precision, batch: Int = 1, capacity: Int = 1
+        _ model: Model, _ data: ModelData, precision: Precision, batch: Int = 1, capacity: Int = 1,
+        context: CompileContext = CompileContext()
     ) throws -> StreamSession {
         // Streams are not there yet: they count as empty.
         var known = data
@@ -21,12 +22,15 @@ public enum StreamRun {
             known.inputs[input.name] = Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
         }
         let bound = try BoundData(known, for: model.graph)
-        let compiled = CompiledModel(try model.compile(precision), parameters: bound.parameters)
+        let code = try model.compile(precision, context: context)
+        let compiled = context.times.measure("pack") { CompiledModel(code, parameters: bound.parameters) }
         return try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs)
     }
 
     /// Results of a run in pieces of `piece` steps. Losses and final states are not given.
-    public static func run(_ model: Model, _ data: ModelData, precision: Precision, piece: Int = 1) throws -> ModelResults {
+    public static func run(
+        _ model: Model, _ data: ModelData, precision: Precision, piece: Int = 1, context: CompileContext = CompileContext()
+    ) throws -> ModelResults {
         let bound = try BoundData(data, for: model.graph)
         guard bound.lengths == nil else {
             throw Diagnostic(.unsupported, "sequences of different length cannot be streamed together", at: nil, help: "stream each by itself")
@@ -35,7 +39,8 @@ public enum StreamRun {
             throw Diagnostic(.unsupported, "models over two axes are not run from files step by step", at: nil)
         }
         try model.checkMemory(batch: bound.batch, extents: bound.extents)
-        let compiled = CompiledModel(try model.compile(precision), parameters: bound.parameters)
+        let code = try model.compile(precision, context: context)
+        let compiled = context.times.measure("pack") { CompiledModel(code, parameters: bound.parameters) }
         let session = try StreamSession(compiled, batch: bound.batch, capacity: piece, once: bound.inputs)
         let total = bound.extents[0]
         var streams: [String: [Double]] = [:]

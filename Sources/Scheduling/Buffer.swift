@@ -1,6 +1,6 @@
 import RecStream
 
-public struct BufferID: Hashable, Sendable {
+public struct BufferID: Hashable, Encodable, Sendable {
     public var index: Int
     public init(_ index: Int) { self.index = index }
 }
@@ -9,8 +9,8 @@ public struct BufferID: Hashable, Sendable {
 ///
 /// Where row `(b, i, j)` lies is decided at run time by a descriptor (base and three strides), so that a whole stream,
 /// a block of it and a single step are addressed alike.
-public struct Buffer: Equatable, Sendable {
-    public enum Kind: Equatable, Sendable {
+public struct Buffer: Equatable, Encodable, Sendable {
+    public enum Kind: Equatable, Encodable, Sendable {
         case input(name: String)
         case parameter(path: String)
         /// Index into `graph.outputs`.
@@ -44,7 +44,7 @@ public struct Buffer: Equatable, Sendable {
 }
 
 /// How far back a ring is read, and what stands in it before the first step.
-public struct Ring: Equatable, Sendable {
+public struct Ring: Equatable, Encodable, Sendable {
     /// The offsets of every delay that reads it.
     public var delays: [[Int]]
     /// A buffer that holds the initial value; nil for zero.

@@ -3,7 +3,7 @@ import RecStream
 
 /// A nest that touches each element of whole streams once, in the order of memory: its loops over steps and over elements
 /// are one long loop.
-public struct FlatNest: Equatable, Sendable {
+public struct FlatNest: Equatable, Encodable, Sendable {
     public var nest: Nest
     /// Elements of a step.
     public var rowCount: Int

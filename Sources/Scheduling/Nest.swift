@@ -5,16 +5,16 @@ import RecStream
 ///
 /// Variables `0 ..< domain.count` are the loops themselves; reductions bring in further ones. Nodes are in an order in
 /// which operands come first.
-public struct Nest: Equatable, Sendable {
+public struct Nest: Equatable, Encodable, Sendable {
     public typealias NodeID = Int
 
-    public struct Node: Hashable, Sendable {
+    public struct Node: Hashable, Encodable, Sendable {
         public var operation: NodeOperation
         public var element: ElementType
     }
 
-    public struct Store: Equatable, Sendable {
-        public enum Mode: Equatable, Sendable {
+    public struct Store: Equatable, Encodable, Sendable {
+        public enum Mode: Equatable, Encodable, Sendable {
             case assign
             /// Combines with what is there.
             case accumulate(TimeReduceKind, axis: Int)
@@ -57,7 +57,7 @@ public struct Nest: Equatable, Sendable {
 }
 
 /// A place in memory: a row of a buffer, and a position in it.
-public struct Access: Hashable, Sendable {
+public struct Access: Hashable, Encodable, Sendable {
     public var buffer: BufferID
     public var position: Affine
     /// Offsets along the graph's axes of the row read, all zero for the present step.
@@ -67,7 +67,7 @@ public struct Access: Hashable, Sendable {
     public var fallback: BufferID?
 }
 
-public indirect enum NodeOperation: Hashable, Sendable {
+public indirect enum NodeOperation: Hashable, Encodable, Sendable {
     case constant(Scalar)
     case load(Access)
     /// `access` moved by `stride` elements for each unit of the index, which is clamped to `0 ..< count`.

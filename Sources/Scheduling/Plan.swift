@@ -24,8 +24,8 @@ public struct Plan: Equatable, Sendable {
     public subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
 }
 
-public struct Segment: Equatable, Sendable {
-    public enum Kind: Equatable, Sendable {
+public struct Segment: Equatable, Encodable, Sendable {
+    public enum Kind: Equatable, Encodable, Sendable {
         /// Computed once for a set of parameters.
         case `static`
         /// Once for each sequence.
@@ -40,8 +40,8 @@ public struct Segment: Equatable, Sendable {
 }
 
 /// Work between two barriers.
-public struct Stage: Equatable, Sendable {
-    public enum Form: Equatable, Sendable {
+public struct Stage: Equatable, Encodable, Sendable {
+    public enum Form: Equatable, Encodable, Sendable {
         /// Steps are independent: each item runs over all the steps of the block.
         case map
         /// One step after another, all items within a step.
@@ -55,7 +55,7 @@ public struct Stage: Equatable, Sendable {
     }
 
     /// A value that a lane loop carries from step to step.
-    public struct Carry: Equatable, Sendable {
+    public struct Carry: Equatable, Encodable, Sendable {
         public var node: Nest.NodeID
         /// How many steps back it is read.
         public var depth: Int
@@ -83,7 +83,7 @@ public struct Stage: Equatable, Sendable {
     }
 }
 
-public enum Item: Equatable, Sendable {
+public enum Item: Equatable, Encodable, Sendable {
     case nest(Nest)
     case product(Product)
     case total(Total)

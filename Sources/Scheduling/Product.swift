@@ -2,9 +2,9 @@ import RecStream
 
 /// A product of a stream with static weights: `out[row, m] = bias[m] + Σ_k in[row, k] · weight[k, m]`, once for each
 /// element of `batches` (labels that both operands share and the result keeps).
-public struct Product: Equatable, Sendable {
+public struct Product: Equatable, Encodable, Sendable {
     /// One dimension of the iteration: its extent, and how far apart its elements lie in an operand's row.
-    public struct Dimension: Hashable, Sendable {
+    public struct Dimension: Hashable, Encodable, Sendable {
         public var extent: Int
         public var inputStride: Int
         public var weightStride: Int

@@ -3,7 +3,7 @@ import RecStream
 
 /// The sum over all steps of the outer product of two streams, as in the gradient of a weight:
 /// `total[k, m] = Σ_t left[t, k] · right[t, m]`, summed over a shared label too where there is one.
-public struct Total: Equatable, Sendable {
+public struct Total: Equatable, Encodable, Sendable {
     public var value: ValueID
     public var left: Access
     public var right: Access
@@ -13,12 +13,13 @@ public struct Total: Equatable, Sendable {
     public var columns: Int
     /// How far apart the elements of `left` lie along `k`; those of `right` along `m` are neighbours.
     public var leftStride: Int
-    /// The shared label: its extent, and how far apart its elements lie in either operand.
-    public var shared: (extent: Int, left: Int, right: Int)
+    public var shared: Shared
 
-    public static func == (a: Total, b: Total) -> Bool {
-        a.value == b.value && a.left == b.left && a.right == b.right && a.output == b.output && a.rows == b.rows
-            && a.columns == b.columns && a.leftStride == b.leftStride && a.shared == b.shared
+    /// The shared label: its extent, and how far apart its elements lie in either operand.
+    public struct Shared: Equatable, Encodable, Sendable {
+        public var extent: Int
+        public var left: Int
+        public var right: Int
     }
 
     /// Multiplications and additions in one step of one sequence.
@@ -77,9 +78,11 @@ extension Total {
             right.position.coefficient(of: shape.column) == 1
         else { return nil }
         leftStride = left.position.coefficient(of: shape.row)
-        shared = (1, 0, 0)
+        shared = Shared(extent: 1, left: 0, right: 0)
         if let label = shape.shared, let axis = shape.leftLabels.firstIndex(of: label) {
-            shared = (graph[shape.left].shape[axis].size, left.position.coefficient(of: label), right.position.coefficient(of: label))
+            shared = Shared(
+                extent: graph[shape.left].shape[axis].size, left: left.position.coefficient(of: label),
+                right: right.position.coefficient(of: label))
         }
         left.position = Affine(offset: left.position.offset)
         right.position = Affine(offset: right.position.offset)

@@ -1,8 +1,8 @@
 
 /// An order in which the steps of a recurrence may be taken: axes from the outermost loop to the innermost, each
 /// forwards or backwards.
-public struct LoopOrder: Hashable, Sendable {
-    public struct Loop: Hashable, Sendable {
+public struct LoopOrder: Hashable, Encodable, Sendable {
+    public struct Loop: Hashable, Encodable, Sendable {
         public var axis: Int
         public var isReversed: Bool
         public init(axis: Int, isReversed: Bool) {

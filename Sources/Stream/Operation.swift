@@ -1,19 +1,19 @@
 /// Index of a value in its graph.
-public struct ValueID: Hashable, Sendable, Comparable, CustomStringConvertible {
+public struct ValueID: Hashable, Encodable, Sendable, Comparable, CustomStringConvertible {
     public var index: Int
     public init(_ index: Int) { self.index = index }
     public static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
     public var description: String { "%\(index)" }
 }
 
-public enum Scalar: Hashable, Sendable {
+public enum Scalar: Hashable, Encodable, Sendable {
     case real(Double)
     case int(Int)
     case bool(Bool)
     case complex(Double, Double)
 }
 
-public enum UnaryOperator: String, Hashable, Sendable, CaseIterable {
+public enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
     case negate, abs, sign, floor, not
     case exp, log, log1p, expm1, sqrt, rsqrt, sin, cos
     case tanh, sigmoid, logsigmoid, relu, gelu, silu, softplus, step
@@ -25,7 +25,7 @@ public enum UnaryOperator: String, Hashable, Sendable, CaseIterable {
 }
 
 /// Operands have one shape and one element type; so has the result, but for comparisons, which give `bool`.
-public enum BinaryOperator: String, Hashable, Sendable, CaseIterable {
+public enum BinaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
     case add, subtract, multiply, divide, power, min, max, logaddexp
     case less, lessOrEqual, equal, notEqual, greaterOrEqual, greater
     case and, or
@@ -33,13 +33,13 @@ public enum BinaryOperator: String, Hashable, Sendable, CaseIterable {
     case complex
 }
 
-public enum ReduceKind: String, Hashable, Sendable, CaseIterable {
+public enum ReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {
     case sum, product, min, max, logsumexp
     /// The index of the first largest element; an int. Over one axis only.
     case argmax
 }
 
-public enum TimeReduceKind: String, Hashable, Sendable, CaseIterable {
+public enum TimeReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {
     case sum, mean, max, min, last, first
 }
 

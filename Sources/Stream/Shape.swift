@@ -22,7 +22,7 @@ extension Array where Element == Dim {
     }
 }
 
-public enum ElementType: String, Hashable, Sendable, CaseIterable {
+public enum ElementType: String, Hashable, Encodable, Sendable, CaseIterable {
     case real, int, bool, complex
 }
 
@@ -40,7 +40,7 @@ public struct StreamAxis: Hashable, Sendable {
 ///
 /// Parameters and what follows from them alone vary over nothing; `once` values over the batch; streams over the
 /// batch and some of the graph's axes.
-public struct Variance: Hashable, Sendable {
+public struct Variance: Hashable, Encodable, Sendable {
     public var batch: Bool
     /// Bit `k` is set where the value varies over `graph.axes[k]`.
     public var axes: UInt8

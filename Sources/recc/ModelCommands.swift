@@ -10,6 +10,8 @@ struct Compile: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
 
+    @OptionGroup var compilation: CompileOptions
+
     @Option(help: "What to show: \(EmittedStage.allCases.map(\.rawValue).joined(separator: ", ")).")
     var emit: EmittedStage = .plan
 
@@ -23,7 +25,8 @@ struct Compile: ParsableCommand {
     var output: String?
 
     func run() throws {
-        let program = try options.program()
+        let context = compilation.context()
+        let program = try options.program(times: context.times)
         let dims = try options.dimValues()
         let forms = try options.planForms()
         let bytes = try options.reporting(program) { () throws -> [UInt8] in
@@ -31,17 +34,28 @@ struct Compile: ParsableCommand {
             case .tree: return Array(program.treeText.utf8)
             case .typed: return Array(try program.model(named: options.model).text.utf8)
             case .graph, .facts, .plan, .llvm, .asm, .object:
-                let model = try Model(program, named: options.model, dims: dims)
-                return grad
-                    ? try GradientModel(model).emitted(emit, precision: precision, forcing: forms)
-                    : try model.emitted(emit, precision: precision, forcing: forms)
+                let model = try Model(program, named: options.model, dims: dims, times: context.times)
+                let gradients = grad ? try GradientModel(model, times: context.times) : nil
+                if context.times != nil {
+                    _ = try gradients?.compile(precision, forcing: forms, context: context)
+                        ?? model.compile(precision, forcing: forms, context: context)
+                }
+                return try gradients?.emitted(emit, precision: precision, forcing: forms)
+                    ?? model.emitted(emit, precision: precision, forcing: forms)
             }
         }
+        CompileOptions.report(context)
         guard let output else { return Terminal.write(bytes) }
-        do { try Data(bytes).write(to: URL(fileURLWithPath: output), options: .atomic) } catch {
+        do { try Data(bytes).write(to: URL(fileURLWithPath: output), options: isFile(output) ? .atomic : []) } catch {
             Terminal.error("\(output): the file cannot be written\n")
             throw ExitCode(1)
         }
+    }
+
+    /// Whether a path is a file, or nothing yet. What is no file, as a device or a pipe, is written to and not replaced.
+    private func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG
     }
 }
 
@@ -158,6 +172,8 @@ struct Bench: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
 
+    @OptionGroup var compilation: CompileOptions
+
     @Option(help: "Sequences.")
     var batch = 1
 
@@ -184,15 +200,17 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
-        let program = try options.program()
+        let context = compilation.context()
+        let program = try options.program(times: context.times)
         let dims = try options.dimValues()
         let ranges = try rangeValues()
         let forms = try options.planForms()
         let result = try options.reporting(program) {
             try Benchmark(
-                Model(program, named: options.model, dims: dims), batch: batch, length: length, threads: threads,
-                precision: precision, ranges: ranges, withGradients: grad, forcing: forms)
+                Model(program, named: options.model, dims: dims, times: context.times), batch: batch, length: length, threads: threads,
+                precision: precision, ranges: ranges, withGradients: grad, forcing: forms, context: context)
         }
+        CompileOptions.report(context)
         let rate = result.operations / result.seconds.median
         let traffic = result.bytes / result.seconds.median
         if json {

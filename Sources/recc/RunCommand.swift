@@ -17,6 +17,8 @@ struct Run: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
 
+    @OptionGroup var compilation: CompileOptions
+
     @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive: x=data.npz:frames.")
     var input: [String] = []
 
@@ -64,33 +66,36 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
-        let program = try options.program()
+        let context = compilation.context()
+        let program = try options.program(times: context.times)
         let dims = try options.dimValues()
         try options.reporting(program) {
             let typed = try program.model(named: options.model)
-            var data = try gather(for: typed.name, inputs: typed.inputs.map(\.name))
-            let model = try Model(program, named: options.model, dims: dims, fitting: data)
+            var data = try context.times.measure("read data") { () throws in try gather(for: typed.name, inputs: typed.inputs.map(\.name)) }
+            let model = try Model(program, named: options.model, dims: dims, fitting: data, times: context.times)
             if let seed {
                 try model.checkMemory()
-                for (path, tensor) in model.initialParameters(seed: seed) where data.parameters[path] == nil { data.parameters[path] = tensor }
+                let initial = context.times.measure("initialise") { model.initialParameters(seed: seed) }
+                data.parameters.merge(initial) { given, _ in given }
             }
-            if stream == "-" { return try streamStandardInput(model, data) }
+            if stream == "-" { return try streamStandardInput(model, data, context) }
             let results: ModelResults
             if let grad {
-                results = try writeGradients(of: model, data, to: grad)
+                results = try writeGradients(of: model, data, to: grad, context)
             } else if stream == "steps" {
-                results = try StreamRun.run(model, data, precision: precision)
+                results = try StreamRun.run(model, data, precision: precision, context: context)
             } else {
                 let progress = Progress("running")
                 defer { progress.end() }
-                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms())
+                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), context: context)
             }
-            try give(results)
+            try context.times.measure("give results") { () throws in try give(results) }
         }
+        CompileOptions.report(context)
     }
 
     /// Writes gradients; gives the results of the same run.
-    private func writeGradients(of model: Model, _ data: ModelData, to path: String) throws -> ModelResults {
+    private func writeGradients(of model: Model, _ data: ModelData, to path: String, _ context: CompileContext) throws -> ModelResults {
         var request = GradientRequest(of: model.graph, truncation: truncate)
         let cotangents = data.inputs.keys.filter { $0.hasPrefix("cotangent.") }.map { String($0.dropFirst("cotangent.".count)) }
         if !cotangents.isEmpty { request.seeds = cotangents.sorted().map(GradientRequest.Seed.init(cotangent:)) }
@@ -101,8 +106,8 @@ struct Run: ParsableCommand {
         }
         let progress = Progress("running")
         defer { progress.end() }
-        let all = try GradientModel(model, request).run(
-            data, on: interpret ? .interpreter : .compiled(precision), threads: threads)
+        let all = try GradientModel(model, request, times: context.times).run(
+            data, on: interpret ? .interpreter : .compiled(precision), threads: threads, context: context)
         let named = all.gradients.map { NamedTensor(name: "grad.\($0.name)", tensor: $0.tensor) }
         try TensorFile.write(TensorArchive(tensors: named), to: path)
         return all.results
@@ -184,8 +189,8 @@ struct Run: ParsableCommand {
     }
 
     /// Raw f32 steps from standard input to standard output.
-    private func streamStandardInput(_ model: Model, _ data: ModelData) throws {
-        let session = try StreamRun.session(model, data, precision: .f32)
+    private func streamStandardInput(_ model: Model, _ data: ModelData, _ context: CompileContext) throws {
+        let session = try StreamRun.session(model, data, precision: .f32, context: context)
         guard session.inputNames.count == 1, let name = session.inputNames.first, let count = session.stepByteCount(name),
             let result = session.outputNames.first, let size = session.stepByteCount(result), count > 0
         else {

@@ -120,9 +120,9 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// Reads the program; problems are shown, and end the command.
-    func program() throws -> Program {
+    func program(times: PassTimes? = nil) throws -> Program {
         let program: Program
-        do { program = try Program(path: file) } catch { throw Terminal.fail(error, SourceMap(), diagnostics) }
+        do { program = try Program(path: file, times: times) } catch { throw Terminal.fail(error, SourceMap(), diagnostics) }
         if program.hasErrors { throw Terminal.fail(DiagnosticList(program.diagnostics), program.sources, diagnostics) }
         return program
     }

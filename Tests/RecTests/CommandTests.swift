@@ -18,10 +18,14 @@ struct CommandTests {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
 
+    /// Commands of these tests keep nothing among the user's files.
+    private var environment: [String: String] { ["XDG_CACHE_HOME": folder.appendingPathComponent("cache").path] }
+
     private func recc(_ arguments: String..., input: Data? = nil) throws -> Outcome {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Project.path(".build/debug/recc"))
         process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let (out, err, pipe) = (Pipe(), Pipe(), Pipe())
         process.standardOutput = out
         process.standardError = err
@@ -196,6 +200,56 @@ struct CommandTests {
         }
         let unknown = try recc("bench", program, "-D", "D=2", "--range", "aa=0,1")
         #expect(unknown.status == 1 && unknown.errors.contains("did you mean 'a'?"), "\(unknown.errors)")
+    }
+
+    /// The plan of a program, and so the key of its code, does not change from process to process.
+    @Test func theSecondStartFindsItsCode() throws {
+        let scan = try file("scan.rec", "model M(D) {\n  input x, a: [D]\n  state h, g: [D]\n  h = a * h[t-1] + x\n  g = 0.5 * g[t-1] + h\n  output h\n  output g\n}\n")
+        let silero = Project.path("examples/silero_vad.rec")
+        let lines = [[gru, "-D", "D=3", "-D", "H=5"], [silero, "--precision", "f32", "--emit", "plan"], [scan, "-D", "D=3", "--plan", "h=scan"]]
+        for line in lines {
+            func compile() throws -> Outcome { try recc("compile", line[0], line[1], line[2], line[3], line[4], "--time-passes") }
+            let first = try compile()
+            #expect(first.status == 0 && first.errors.contains("kernel cache: miss") && first.errors.contains("generate code"), "\(first.errors)")
+            let second = try compile()
+            #expect(second.status == 0 && second.errors.contains("kernel cache: hit") && !second.errors.contains("generate code"), "\(second.errors)")
+            #expect(first.output == second.output)
+        }
+        let off = try recc("compile", gru, "-D", "D=3", "-D", "H=5", "--no-cache", "--time-passes")
+        #expect(off.status == 0 && off.errors.contains("kernel cache: off"))
+    }
+
+    @Test func processesShareTheCache() throws {
+        let x = try tensor("x.npy", [2, 7, 3])
+        let arguments = ["run", gru, "--input", "x=\(x)", "-D", "H=5", "--seed", "1"]
+        let processes = (0..<4).map { _ in (Process(), Pipe()) }
+        for (process, pipe) in processes {
+            process.executableURL = URL(fileURLWithPath: Project.path(".build/debug/recc"))
+            process.arguments = arguments
+            process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+            process.standardOutput = pipe
+            try process.run()
+        }
+        var outputs: Set<Data> = []
+        for (process, pipe) in processes {
+            outputs.insert(pipe.fileHandleForReading.readDataToEndOfFile())
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+        }
+        #expect(outputs.count == 1 && outputs.first?.isEmpty == false)
+        let kept = try FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent("cache/recc/kernels").path)
+        #expect(kept.count == 1 && kept.allSatisfy { $0.hasSuffix(".kernel") }, "\(kept)")
+    }
+
+    @Test func timesArePrintedForCommandsThatCompile() throws {
+        let x = try tensor("x.npy", [2, 7, 3])
+        let ran = try recc("run", gru, "--input", "x=\(x)", "-D", "H=5", "--seed", "1", "--time-passes")
+        for pass in ["read", "parse", "type", "lower", "share-common-values", "schedule", "emit", "optimise", "generate code", "pack", "run", "total"] {
+            #expect(ran.errors.split(separator: "\n").contains { $0.hasPrefix(pass + " ") }, "\(pass): \(ran.errors)")
+        }
+        #expect(ran.output == (try recc("run", gru, "--input", "x=\(x)", "-D", "H=5", "--seed", "1").output))
+        let timed = try recc("bench", gru, "-D", "D=2", "-D", "H=3", "--length", "8", "--json", "--time-passes")
+        #expect(timed.status == 0 && timed.errors.contains("first run"))
     }
 
     @Test func failingExamplesAreShown() throws {

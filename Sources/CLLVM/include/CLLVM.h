@@ -15,4 +15,7 @@
 /// Prepares code generation for this machine; returns 0 on success. May be called again.
 int recc_initialize_native_target(void);
 
+/// The file that holds this code: the program, or a library of it; null where that is not known.
+const char *recc_image_path(void);
+
 #endif

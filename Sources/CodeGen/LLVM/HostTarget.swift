@@ -25,9 +25,10 @@ public final class HostTarget {
         var target: LLVMTargetRef?
         var message: UnsafeMutablePointer<CChar>?
         guard LLVMGetTargetFromTriple(triple, &target, &message) == 0 else { throw LLVMError(take(message)) }
+        // Addresses relative to the code, as the JIT's linker wants them.
         guard
             let machine = LLVMCreateTargetMachine(
-                target, triple, cpu, features, LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelJITDefault)
+                target, triple, cpu, features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelSmall)
         else { throw LLVMError("no target machine for \(triple)") }
         self.machine = machine
         dataLayout = LLVMCreateTargetDataLayout(machine)

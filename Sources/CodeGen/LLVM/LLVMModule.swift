@@ -14,22 +14,17 @@ public struct LLVMError: Error, CustomStringConvertible {
     }
 }
 
-/// An LLVM module and its context while code is emitted into it. Ownership goes to the JIT with `release`.
+/// An LLVM module and its context while code is emitted into it.
 final class LLVMModule {
     let context: LLVMContextRef
     let module: LLVMModuleRef
-    private let threadSafe: LLVMOrcThreadSafeContextRef
-    private var isReleased = false
 
     init(name: String, target: HostTarget) throws {
-        guard let threadSafe = LLVMOrcCreateNewThreadSafeContext() else { throw LLVMError("no context") }
-        guard let context = LLVMOrcThreadSafeContextGetContext(threadSafe),
-            let module = LLVMModuleCreateWithNameInContext(name, context)
-        else {
-            LLVMOrcDisposeThreadSafeContext(threadSafe)
+        guard let context = LLVMContextCreate() else { throw LLVMError("no context") }
+        guard let module = LLVMModuleCreateWithNameInContext(name, context) else {
+            LLVMContextDispose(context)
             throw LLVMError("no module")
         }
-        self.threadSafe = threadSafe
         self.context = context
         self.module = module
         LLVMSetTarget(module, target.triple)
@@ -37,8 +32,8 @@ final class LLVMModule {
     }
 
     deinit {
-        if !isReleased { LLVMDisposeModule(module) }
-        LLVMOrcDisposeThreadSafeContext(threadSafe)
+        LLVMDisposeModule(module)
+        LLVMContextDispose(context)
     }
 
     /// The module as text.
@@ -53,11 +48,5 @@ final class LLVMModule {
         let isBroken = LLVMVerifyModule(module, LLVMReturnStatusAction, &message) != 0
         defer { LLVMDisposeMessage(message) }
         if isBroken { throw LLVMError(message.map { String(cString: $0) } ?? "broken module") }
-    }
-
-    /// Hands the module over; it may not be used afterwards.
-    func release() -> LLVMOrcThreadSafeModuleRef? {
-        isReleased = true
-        return LLVMOrcCreateNewThreadSafeModule(module, threadSafe)
     }
 }

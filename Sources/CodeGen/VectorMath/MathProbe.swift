@@ -33,7 +33,7 @@ public final class MathProbe {
         try module.verify()
         try module.optimize(for: target)
         session = try JITSession()
-        try session.add(module)
+        try session.add(module, for: target)
         guard let pointer = UnsafeRawPointer(bitPattern: UInt(try session.address(of: "probe"))) else {
             throw LLVMError("no code for \(unary)")
         }

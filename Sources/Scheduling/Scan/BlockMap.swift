@@ -6,13 +6,13 @@ import RecStream
 ///
 /// `state = ⊕ factor ⊗ (state before) ⊕ constant`, where a state before is one of `slots`: a state so many steps before
 /// the block. A fractional step has one state and the four entries of a matrix as factors.
-public struct BlockMap: Equatable, Sendable {
-    public enum Form: Equatable, Sendable {
+public struct BlockMap: Equatable, Encodable, Sendable {
+    public enum Form: Equatable, Encodable, Sendable {
         case linear(Semiring)
         case fraction
     }
 
-    public struct Slot: Equatable, Sendable {
+    public struct Slot: Equatable, Encodable, Sendable {
         /// Index into `states`.
         public var state: Int
         public var lag: Int
@@ -46,6 +46,8 @@ public struct BlockMap: Equatable, Sendable {
     public var zero: Double { form.zero }
 }
 
+extension BlockMap.Factor: Encodable where Place: Encodable {}
+
 extension BlockMap.Form {
     public var zero: Double {
         switch self {
@@ -57,7 +59,7 @@ extension BlockMap.Form {
 }
 
 /// How one recurrence runs as a scan, in a plan.
-public struct Scan: Equatable, Sendable {
+public struct Scan: Equatable, Encodable, Sendable {
     /// Computes the maps of a block, from the identity on, over the same steps.
     public var form: Stage.Form
     public var items: [Item]

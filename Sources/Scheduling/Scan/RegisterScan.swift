@@ -6,9 +6,9 @@ import RecStream
 ///
 /// Kogge and Stone, "A parallel algorithm for the efficient solution of a general class of recurrence equations", IEEE
 /// Trans. Computers C-22 (1973); Hillis and Steele, "Data parallel algorithms", CACM 29 (1986).
-public struct RegisterScan: Equatable, Sendable {
+public struct RegisterScan: Equatable, Encodable, Sendable {
     /// One recurrence of the stage, by the nodes of its nest.
-    public struct Map: Equatable, Sendable {
+    public struct Map: Equatable, Encodable, Sendable {
         public var form: BlockMap.Form
         /// Where each state lies between calls, and how many steps back it is read.
         public var rings: [BufferID]

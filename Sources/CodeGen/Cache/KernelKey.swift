@@ -1,0 +1,51 @@
+import CLLVM
+import Foundation
+import RecScheduling
+
+/// Names machine code by everything that it depends on: the plan, the precision, the machine, LLVM and recc itself.
+struct KernelKey: Equatable, Sendable {
+    /// A SHA-256 hash: two keys that collide by chance are not to be expected while there are computers.
+    let bytes: [UInt8]
+
+    /// The name of the file that keeps the code.
+    var fileName: String {
+        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() + KernelCache.suffix
+    }
+}
+
+extension KernelKey {
+    /// What of a plan its code depends on.
+    private struct Subject: Encodable {
+        var format: UInt32
+        var compiler: String
+        var llvm: [UInt32]
+        var triple: String
+        var cpu: String
+        var features: String
+        var precision: String
+        var axes: Int
+        var buffers: [Buffer]
+        var segments: [Segment]
+    }
+
+    /// Nil where this program cannot tell which version of it is running.
+    init?(_ plan: Plan, precision: Precision, target: HostTarget) {
+        guard let compiler = Self.compiler() else { return nil }
+        var (major, minor, patch): (UInt32, UInt32, UInt32) = (0, 0, 0)
+        LLVMGetVersion(&major, &minor, &patch)
+        let subject = Subject(
+            format: KernelFile.format, compiler: compiler, llvm: [major, minor, patch], triple: target.triple, cpu: target.cpu,
+            features: target.features, precision: precision.rawValue, axes: plan.graph.axes.count, buffers: plan.buffers,
+            segments: plan.segments)
+        guard let bytes = try? CanonicalBytes.of(subject) else { return nil }
+        self.bytes = SHA256.hash(bytes)
+    }
+
+    /// The build of recc: size and time of the file that this code was loaded from. A number of a version would let code
+    /// outlive a change to the code generator that nobody counted.
+    private static func compiler() -> String? {
+        var status = stat()
+        guard let path = recc_image_path(), stat(path, &status) == 0 || stat("/proc/self/exe", &status) == 0 else { return nil }
+        return "\(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+    }
+}
