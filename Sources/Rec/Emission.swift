@@ -16,9 +16,11 @@ public enum EmittedStage: String, CaseIterable, Sendable {
 extension Program {
     /// The syntax tree of the main file.
     public var treeText: String {
-        var text = ""
-        dump(parse(FileID(0), in: sources).tree.items, to: &text)
-        return text
+        onDeepStack {
+            var text = ""
+            dump(parse(FileID(0), in: sources).tree.items, to: &text)
+            return text
+        }
     }
 }
 

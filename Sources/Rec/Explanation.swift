@@ -66,7 +66,7 @@ public struct Explanation: Sendable {
                     facts: facts, states: Self.merged(facts.states),
                     axis: facts.order.loops.filter { facts.axes.contains($0.axis) }.map { graph.axes[$0.axis].name }.joined(separator: ", "),
                     direction: facts.order.loops.contains { $0.isReversed } ? "backward" : "forward",
-                    span: facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start },
+                    span: Self.place(of: facts.members, in: graph),
                     forms: try Self.forms(parts, scans, choice, work),
                     chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(facts, in: plan)))
         }
@@ -137,5 +137,12 @@ public struct Explanation: Sendable {
             }
         }
         return "one step after another"
+    }
+
+    /// Where the equation of the first state stands; what it calls may stand anywhere.
+    private static func place(of members: [ValueID], in graph: StreamGraph) -> SourceSpan? {
+        let states = Set(graph.states.map(\.value))
+        let named = members.filter(states.contains).compactMap { graph[$0].span }
+        return (named.isEmpty ? members.compactMap { graph[$0].span } : named).min { $0.start < $1.start }
     }
 }

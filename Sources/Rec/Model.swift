@@ -62,14 +62,15 @@ public struct Model: Sendable {
     /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
     public func plan(forcing forms: [String: PlanForm] = [:]) throws(DiagnosticList) -> Plan {
         try checkSweeps(of: graph)
-        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph) }
+        if forms.isEmpty, graph.requirements.isEmpty { return onDeepStack { Pipeline.plan(graph) } }
         let choices = PlanForms(self)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
 
     /// Machine code for this machine.
     public func compile(_ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> CompiledPlan {
-        try CompiledPlan(plan(forcing: forms), precision: precision)
+        let plan = try plan(forcing: forms)
+        return try onDeepStack { try CompiledPlan(plan, precision: precision) }
     }
 
     /// Parameters and constants that start from their initialisers.

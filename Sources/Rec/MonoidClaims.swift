@@ -19,7 +19,7 @@ func checkMonoids(of graph: StreamGraph) throws(DiagnosticList) {
                 at: fold.combine.outputs.first.flatMap { fold.combine[$0.value].span } ?? fold.span,
                 caption: "for \(operands) the left is \(found.left.joined(separator: ", ")), the right \(found.right.joined(separator: ", "))",
                 labels: fold.span.map { [Diagnostic.Label(span: $0, text: "folded here")] } ?? [],
-                help: isIdentity ? "the identity must leave every value as it is, on both sides" : "an operator that is not associative is a state: h = f(h[t-1], x)"))
+                help: isIdentity ? "the identity must leave every value as it is, on both sides; numbers of either sign are tried" : "an operator that is not associative is a state: h = f(h[t-1], x)"))
     }
     if !problems.isEmpty { throw DiagnosticList(problems) }
 }

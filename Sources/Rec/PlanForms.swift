@@ -28,9 +28,11 @@ public struct PlanForms: Sendable {
     init(_ gradients: GradientModel) { self.init(gradients.graph, of: gradients.model) }
 
     private init(_ graph: StreamGraph, of model: Model) {
-        prepared = Pipeline.prepare(graph)
-        let facts = elementaryRecurrences(of: prepared, text: model.program.sources.text(of:))
-        recurrences = zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
+        (prepared, recurrences) = onDeepStack {
+            let prepared = Pipeline.prepare(graph)
+            let facts = elementaryRecurrences(of: prepared, text: model.program.sources.text(of:))
+            return (prepared, zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) })
+        }
     }
 
     /// The names by which a user's state may stand in the graph.
@@ -104,10 +106,10 @@ public struct PlanForms: Sendable {
 
     /// The plan in which these recurrences are scans.
     func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
-        guard !scanning.isEmpty else { return schedule(prepared) }
+        guard !scanning.isEmpty else { return onDeepStack { schedule(prepared) } }
         let states = Set(scanning.flatMap { recurrences[$0].facts.states })
         do throws(ScanRefusal) {
-            return try schedule(prepared, scanning: states)
+            return try onDeepStack { () throws(ScanRefusal) in try schedule(prepared, scanning: states) }
         } catch {
             throw DiagnosticList([Diagnostic(.planRefused, "no scan: \(error.reason)", at: error.span)])
         }

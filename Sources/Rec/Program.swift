@@ -18,11 +18,16 @@ public struct Program: Sendable {
 
     /// A program from text; `path` is what messages call it, and where imports are looked for.
     public init(text: String, path: String = "program.rec") {
+        // A file may be named in several ways; it is the first of them to everyone.
+        var names = [Program.place(of: path): path]
         let loader = ProgramLoader(path: path, text: text) { imported, importing in
             let folder = (importing as NSString).deletingLastPathComponent
-            let full = ((folder as NSString).appendingPathComponent(imported) as NSString).standardizingPath
-            guard let text = try? ProgramText.read(full) else { return nil }
-            return (full, text)
+            var full = ((folder as NSString).appendingPathComponent(imported) as NSString).standardizingPath
+            guard !imported.isEmpty, FileManager.default.fileExists(atPath: full) else { return nil }
+            let place = Program.place(of: full)
+            if let known = names[place] { full = known }
+            names[place] = full
+            return (full, try ProgramText.read(full))
         }
         sources = loader.sources
         var problems = loader.diagnostics
@@ -32,6 +37,8 @@ public struct Program: Sendable {
         self.typed = typed
         diagnostics = problems
     }
+
+    private static func place(of path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
 
     public var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 

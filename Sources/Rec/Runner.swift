@@ -48,7 +48,8 @@ public final class Runner: Sendable {
         let scans = try choice.choose(work)
         if let known = compiled.withLock({ $0[scans] }) { return known }
         let plan = try choice.plan(scanning: scans)
-        let fresh = CompiledModel(try CompiledPlan(plan, precision: precision), parameters: parameters)
+        let code = try onDeepStack { try CompiledPlan(plan, precision: precision) }
+        let fresh = CompiledModel(code, parameters: parameters)
         return compiled.withLock { known in
             // Another thread may have been first.
             if let present = known[scans] { return present }

@@ -43,7 +43,6 @@ extension Parser {
         try expect("(", "after the function's name")
         let parameters = try list(until: ")", "in the parameters") { try $0.identifier("a parameter's name") }
         try expect("=", "before the function's body")
-        skipNewlines()
         let body = try expression()
         let result = FunctionDeclaration(
             documentation: documentation, name: name, parameters: parameters, body: body, span: span(from: start))
@@ -58,10 +57,13 @@ extension Parser {
         let groups = try fieldGroups()
         try expect("{", "before the monoid's body")
         skipNewlines()
+        let identityStart = next.span.start
         guard acceptWord("identity") else { throw unexpected("'identity' and its values") }
         try expect("(", "after 'identity'")
         let identity = try list(until: ")", "in the identity") { try $0.expression() }
+        let identitySpan = span(from: identityStart)
         skipNewlines()
+        let combineStart = next.span.start
         guard acceptWord("combine") else { throw unexpected("'combine (a, b) { … }'") }
         try expect("(", "after 'combine'")
         let names = try list(until: ")", "in the two elements") { try $0.identifier("a name for an element") }
@@ -78,11 +80,12 @@ extension Parser {
             skipNewlines()
         }
         advance()
+        let combineSpan = span(from: combineStart)
         skipNewlines()
         try expect("}", "at the end of the monoid")
         return MonoidDeclaration(
-            documentation: documentation, name: name, fields: groups, identity: identity, left: names[0], right: names[1],
-            equations: equations, span: span(from: start))
+            documentation: documentation, name: name, fields: groups, identity: identity, identitySpan: identitySpan, left: names[0], right: names[1],
+            equations: equations, combineSpan: combineSpan, span: span(from: start))
     }
 
     /// `m, u: [], w: [V]`: a type belongs to all the names before it.
@@ -146,6 +149,7 @@ extension Parser {
             return ModelDeclaration.AxisDeclaration(name: name, length: length)
         }
         guard accept("(") else { return [try axis(&self)] }
+        if isNext(")") { throw unexpected("the name of an axis") }
         return try list(until: ")", "in the axes of the model", axis)
     }
 }

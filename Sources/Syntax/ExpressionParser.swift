@@ -83,9 +83,12 @@ extension Parser {
     }
 
     private mutating func prefix(above strength: Int) throws -> Expression {
+        // A line goes on in front of an operator, whichever it is.
+        if nextOnAnyLine.kind == .symbol("-") { skipNewlines() }
         let start = next.span
         if isNext("-") {
             advance()
+            skipNewlines()
             let operand = try nested { try $0.binary(above: OperatorTable.sign - 1) }
             try grow(above: height, at: start)
             return Expression(.unary(.negate, operand), start.joined(with: operand.span))

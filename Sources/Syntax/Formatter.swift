@@ -99,14 +99,13 @@ private struct Formatter {
         emit("monoid \(monoid.name.text)(\(groups.joined(separator: ", "))) {", from: monoid.span.start, to: monoid.span.start)
         indent += 1
         let identity = monoid.identity.map { ExpressionPrinter.text($0) }.joined(separator: ", ")
-        let first = monoid.identity.first?.span ?? monoid.name.span
-        writeComments(before: first.start)
-        emit("identity (\(identity))", from: first.start, to: first.end)
-        writeComments(before: monoid.left.span.start)
-        emit("combine (\(monoid.left.text), \(monoid.right.text)) {", from: monoid.left.span.start, to: monoid.right.span.end)
+        writeComments(before: monoid.identitySpan.start)
+        emit("identity (\(identity))", from: monoid.identitySpan.start, to: monoid.identitySpan.end)
+        writeComments(before: monoid.combineSpan.start)
+        emit("combine (\(monoid.left.text), \(monoid.right.text)) {", from: monoid.combineSpan.start, to: monoid.right.span.end)
         indent += 1
         for equation in monoid.equations { write(equation) }
-        close(at: monoid.equations.last?.span.end ?? monoid.right.span.end)
+        close(at: monoid.combineSpan.end)
         close(at: monoid.span.end)
     }
 

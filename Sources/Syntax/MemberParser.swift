@@ -35,7 +35,6 @@ extension Parser {
         var names = [try identifier("a name")]
         while accept(",") { names.append(try identifier("a name")) }
         try expect("=", names.count == 1 ? "after '\(names[0].text)'" : "after the names", help: Habits.equation(names[0].text, next.kind))
-        skipNewlines()
         let value = try expression()
         let result = Equation(names: names, value: value, span: span(from: start))
         try endOfStatement("the equation")
@@ -136,10 +135,7 @@ extension Parser {
         let start = advance().span.start
         let name = try identifier("a name for the output")
         var value: Expression?
-        if accept("=") {
-            skipNewlines()
-            value = try expression()
-        }
+        if accept("=") { value = try expression() }
         return OutputDeclaration(name: name, value: value, span: span(from: start))
     }
 
@@ -147,7 +143,6 @@ extension Parser {
         let start = advance().span.start
         let name = try identifier("a name for the loss")
         try expect("=", "after the loss's name")
-        skipNewlines()
         return LossDeclaration(name: name, value: try expression(), span: span(from: start))
     }
 
@@ -155,8 +150,11 @@ extension Parser {
         let start = advance().span.start
         let property = try identifier("'affine', 'diagonal' or 'plan' after 'require'")
         try expect("(", "after '\(property.text)'")
+        brackets += 1
         let state = try identifier("the name of a state")
-        try expect(")", "after the state's name")
+        guard isNext(")") else { throw unexpected("')' after the state's name") }
+        advance()
+        brackets -= 1
         var choices: [Identifier] = []
         if acceptWord("in") {
             try expect("(", "after 'in'")

@@ -50,9 +50,12 @@ struct Parser {
 
     /// The token after the next one.
     var second: Token {
-        var at = index
-        if brackets > 0 { while tokens[at].kind == .newline { at += 1 } }
-        return tokens[min(at + 1, tokens.count - 1)]
+        func place(from start: Int) -> Int {
+            var at = min(start, tokens.count - 1)
+            if brackets > 0 { while tokens[at].kind == .newline { at += 1 } }
+            return at
+        }
+        return tokens[place(from: place(from: index) + 1)]
     }
 
     /// The first token that is not a line end.
@@ -83,6 +86,7 @@ struct Parser {
     mutating func accept(_ symbol: String) -> Bool {
         guard isNext(symbol) else { return false }
         advance()
+        if symbol == "=" { skipNewlines() }
         return true
     }
 
@@ -102,7 +106,10 @@ struct Parser {
     @discardableResult
     mutating func expect(_ symbol: String, _ place: String, help: String? = nil) throws -> Token {
         guard isNext(symbol) else { throw unexpected("'\(symbol)' \(place)", help: help) }
-        return advance()
+        let token = advance()
+        // A line never ends behind '='.
+        if symbol == "=" { skipNewlines() }
+        return token
     }
 
     mutating func expect(_ keyword: Keyword, _ place: String, help: String? = nil) throws {

@@ -52,9 +52,13 @@ public struct MonoidDeclaration: Equatable, Sendable {
     public var name: Identifier
     public var fields: [FieldGroup]
     public var identity: [Expression]
+    /// From the word 'identity' to the end of its values.
+    public var identitySpan: SourceSpan
     public var left: Identifier
     public var right: Identifier
     public var equations: [Equation]
+    /// From the word 'combine' to the end of its equations.
+    public var combineSpan: SourceSpan
     public var span: SourceSpan
 
     /// Names that share one type; without a type they are scalars.

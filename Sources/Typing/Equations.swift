@@ -6,8 +6,9 @@ import RecSyntax
 extension ModelTyper {
     // MARK: Names
 
-    func value(named name: Identifier) throws -> ValueID {
-        try single(meaning(of: name.text, at: name.span), at: name.span)
+    /// `span` is where the value is written, if that is not the name itself.
+    func value(named name: Identifier, at span: SourceSpan? = nil) throws -> ValueID {
+        try single(meaning(of: name.text, at: name.span), at: span ?? name.span)
     }
 
     /// What a name stands for at the present step.
@@ -223,7 +224,12 @@ extension ModelTyper {
             // A state is a stream even where its equation is constant.
             if !model[value].variance.isStream { value = steady(value, span) }
         }
-        if model[value].name == nil { model.values[value.index].name = name.text }
+        if model[value].name == nil {
+            model.values[value.index].name = name.text
+            // What a function gives stands in the function; it is this equation's all the same.
+            let place = model.values[value.index].span
+            if place.file != span.file || place.start < span.start || place.end > span.end { model.values[value.index].span = span }
+        }
         return value
     }
 

@@ -12,8 +12,9 @@ public struct ProgramSyntax: Sendable {
 
 /// Reads a file and those it imports.
 public struct ProgramLoader {
-    /// Gives the text and the full path of an import, as seen from the importing file; nil where there is none.
-    public typealias Reader = (_ path: String, _ importingPath: String) -> (path: String, text: String)?
+    /// Gives the text and the full path of an import, as seen from the importing file, one path for each file; nil where
+    /// there is none. Throws a `Diagnostic` where there is one that cannot be read.
+    public typealias Reader = (_ path: String, _ importingPath: String) throws -> (path: String, text: String)?
 
     public private(set) var sources = SourceMap()
     public private(set) var program = ProgramSyntax()
@@ -61,11 +62,15 @@ public struct ProgramLoader {
     }
 
     private mutating func follow(_ declaration: ImportDeclaration, from path: String) {
-        guard let (full, text) = reader(declaration.path, path) else {
-            diagnostics.append(
-                Diagnostic(
-                    .importNotFound, "there is no file '\(declaration.path)'", at: declaration.pathSpan,
-                    help: "paths are relative to the file that imports"))
+        var problem = Diagnostic(
+            .importNotFound, "there is no file '\(declaration.path)'", at: declaration.pathSpan,
+            help: "paths are relative to the file that imports")
+        var found: (path: String, text: String)?
+        do { found = try reader(declaration.path, path) } catch {
+            if let reason = error as? Diagnostic { (problem.message, problem.help) = (reason.message, reason.help) }
+        }
+        guard let (full, text) = found else {
+            if diagnostics.count < Diagnostic.most { diagnostics.append(problem) }
             return
         }
         if open.contains(full) {

@@ -54,14 +54,14 @@ extension ModelTyper {
     func finish(_ member: Member) {
         switch member {
         case .output(let declaration):
-            guard let value = try? value(named: declaration.name) else { return }
+            guard let value = try? value(named: declaration.name, at: declaration.value?.span) else { return }
             if model.outputs.contains(where: { $0.name == declaration.name.text }) {
                 report(.duplicateDefinition, "'\(declaration.name.text)' is an output already", at: declaration.name.span)
                 return
             }
             model.outputs.append(TypedOutput(name: declaration.name.text, value: value, span: declaration.span))
         case .loss(let declaration):
-            guard let value = try? value(named: declaration.name) else { return }
+            guard let value = try? value(named: declaration.name, at: declaration.value.span) else { return }
             let typed = model[value]
             guard typed.shape.isEmpty, !typed.variance.isStream, typed.element == .real else {
                 let isSteps = typed.shape.isEmpty && typed.variance.isStream && typed.element == .real

@@ -52,7 +52,7 @@ enum Programs {
         ("if a > 0 then b else c + d", "if a > 0 then b else c + d"), ("(if a then b else c) + d", "(if a then b else c) + d"),
         ("x |> f |> g", "x |> f |> g"), ("sum[K, V](q * S)", "sum[K, V](q * S)"), ("x[0:H, 1:]", "x[0:H, 1:]"),
         ("conv[L](x, W, stride: 2)", "conv[L](x, W, stride: 2)"), ("fold M(a, 1, b)", "fold M(a, 1, b)"),
-        ("1e-6 + .5 + 2.", "1e-6 + 0.5 + 2.0"), ("W.T @ y.h", "W.T @ y.h"), ("a\n  + b", "a + b"), ("a +\n b", "a + b"),
+        ("-\n x", "-x"), ("if\n - a > 0 then b else c", "if -a > 0 then b else c"), ("f(\n n\n :\n 1)", "f(n: 1)"), ("1e-6 + .5 + 2.", "1e-6 + 0.5 + 2.0"), ("W.T @ y.h", "W.T @ y.h"), ("a\n  + b", "a + b"), ("a +\n b", "a + b"),
     ])
     func bindsAsDocumented(source: String, printed: String) { #expect(Programs.expression(source) == printed) }
 
@@ -76,6 +76,12 @@ enum Programs {
         #expect(Programs.ids("model M {\n \(member)\n}\n") == [.unexpectedToken])
         #expect(Programs.ids("model M {\n \(member)\n w = 1\n u = )\n}\n") == [.unexpectedToken, .unexpectedToken])
     }
+
+    /// A line goes on behind '=', and inside brackets of any kind.
+    @Test(arguments: ["dim a =\n 2", "state h: real =\n 1", "param p: real =\n ones", "layer l =\n A", "require affine(\n h\n )"])
+    func linesGoOn(member: String) { #expect(Programs.ids("model M {\n \(member)\n}\n") == []) }
+
+    @Test func modelsRunOverSomething() { #expect(Programs.ids("model M over () {\n}\n") == [.unexpectedToken]) }
 
     @Test func severalMistakesGiveSeveralErrors() {
         #expect(Programs.ids("model M {\n y = x +\n}\nmodel N {\n z = )\n}\n").count == 2)

@@ -35,7 +35,7 @@ import Testing
         var request = GradientRequest(of: model.graph)
         request.seeds = model.graph.losses.map { .loss($0.name) } + cases[0].cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:))
         let gradients = try GradientModel(model, request)
-        let forms = PlanForms(gradients).everyScan
+        let forms = PlanForms(gradients).all(as: .scan)
         guard !forms.isEmpty else { return }
         let code = try gradients.compile(.f64, forcing: forms)
         for (number, item) in cases.enumerated() {

@@ -123,6 +123,22 @@ struct HostileCommands {
         #expect(try shell("mkfifo f; cat gru.rec > f & recc check f").status == 0)
     }
 
+    /// A file is one file, by whatever name; what is there and cannot be read is said to be so.
+    @Test func imports() throws {
+        try file("lib.rec", "func twice(x) = x + x\n")
+        let folderName = folder.lastPathComponent
+        try file("twice.rec", "import \"lib.rec\"\nimport \"./lib.rec\"\nimport \"../\(folderName)/lib.rec\"\nmodel M {\n  input x: real\n  output y = twice(x)\n}\n")
+        #expect(try shell("recc check twice.rec ./twice.rec ../\(folderName)/twice.rec").status == 0)
+        try file("self.rec", "import \"../\(folderName)/self.rec\"\nmodel M {\n  input x: real\n  output x\n}\n")
+        let circle = try shell("recc check self.rec")
+        #expect(circle.status == 1 && circle.text.contains("self.rec → self.rec") && circle.text.split(separator: "error:").count == 2, "\(circle)")
+        for (name, words) in [("", "no file"), (".", "folder"), ("none.rec", "no file"), ("/dev/zero", "too large"), ("x.npy", "UTF-8")] {
+            try file("bad.rec", "import \"\(name)\"\nmodel M {\n  input x: real\n  output x\n}\n")
+            let outcome = try shell("recc check bad.rec")
+            #expect(outcome.status == 1 && outcome.text.contains(words) && outcome.text.contains("bad.rec:1:8"), "\(outcome)")
+        }
+    }
+
     @Test func encodings() throws {
         let text = "model M {\n  // caf\u{E9}\n  input x: real\n  output x\n}\n"
         try Data([0xEF, 0xBB, 0xBF] + Array(text.utf8)).write(to: folder.appendingPathComponent("mark.rec"))
