@@ -45,9 +45,10 @@ let package = Package(
             name: "Rec", dependencies: ["RecLowering", "RecDifferentiation", "RecInterpreter", "RecRuntime"],
             path: "Sources/Rec", swiftSettings: settings),
         stage("Training", ["Rec"]),
+        .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
         .executableTarget(
             name: "recc",
-            dependencies: ["Rec", "RecTraining", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Rec", "RecTraining", "CMalloc", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/recc", swiftSettings: settings),
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),

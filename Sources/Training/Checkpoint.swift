@@ -28,9 +28,13 @@ public struct Checkpoint: Sendable {
     /// Where a folder has its checkpoint.
     public static func path(in folder: String) -> String { URL(fileURLWithPath: folder).appendingPathComponent("checkpoint.safetensors").path }
 
-    /// The checkpoint of a folder; nil where there is none yet.
+    /// The checkpoint of a folder; nil where there is none yet. What a run that was killed left half written is removed.
     public static func read(from folder: String) throws(Diagnostic) -> Checkpoint? {
         let path = path(in: folder)
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        where name.hasPrefix("checkpoint.safetensors.") && name.hasSuffix(".tmp") {
+            try? FileManager.default.removeItem(atPath: URL(fileURLWithPath: folder).appendingPathComponent(name).path)
+        }
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         return try Checkpoint(TensorFile.read(path), path: path)
     }

@@ -55,23 +55,26 @@ struct TrainCommandTests {
         let whole = try recc(training(steps + ["-o", path("whole.safetensors")]))
         #expect(whole.status == 0, "\(whole.text)")
         let again = training(steps + ["--checkpoint", path("c"), "--log", path("log.csv"), "-o", path("killed.safetensors")])
-        var kills = 0
         var generator = SystemRandomNumberGenerator()
-        while kills < 6 {
+        for _ in 0..<5 {
             let (process, pipe) = process(again)
             try process.run()
-            // Not before there is a checkpoint of this run, nor at a fixed distance from one.
-            Thread.sleep(forTimeInterval: Double.random(in: 0.3...2.5, using: &generator))
-            guard process.isRunning else { break }
+            // After some rows, and then at any moment: between steps, or amid a checkpoint.
+            var rows = Int.random(in: 1...60, using: &generator)
+            while rows > 0 {
+                let some = pipe.fileHandleForReading.availableData
+                if some.isEmpty { break }
+                rows -= some.count { $0 == UInt8(ascii: "\n") }
+            }
+            usleep(UInt32.random(in: 0..<30_000, using: &generator))
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
-            _ = pipe.fileHandleForReading.readDataToEndOfFile()
-            kills += 1
+            #expect(process.terminationReason == .uncaughtSignal)
         }
-        #expect(kills > 0)
         let last = try recc(again)
-        #expect(last.status == 0, "\(last.text)")
+        #expect(last.status == 0 && last.text.contains("going on after step"), "\(last.text)")
         #expect(try Data(contentsOf: folder.appendingPathComponent("killed.safetensors")) == Data(contentsOf: folder.appendingPathComponent("whole.safetensors")))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path("c")) == ["checkpoint.safetensors"])
         let rows = try String(contentsOfFile: path("log.csv"), encoding: .utf8).split(separator: "\n").dropFirst()
         #expect(rows.compactMap { $0.split(separator: ",").first.flatMap { Int($0) } } == Array(1...400))
     }
