@@ -68,9 +68,7 @@ public struct LossChart: Sendable {
 
     /// Writes the drawing whole or not at all.
     public func write(to path: String) throws(Diagnostic) {
-        do { try Data(svg.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-            throw Diagnostic(.fileProblem, "\(path): the drawing cannot be written", at: nil, help: "is the folder there, and may it be written to?")
-        }
+        try TextFile.write(svg, to: path, what: "the drawing")
     }
 
     private func short(_ pixels: Double) -> String {

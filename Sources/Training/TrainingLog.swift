@@ -65,18 +65,18 @@ public struct TrainingLog: Sendable {
 
     /// Writes the table whole or not at all.
     public func write(to path: String) throws(Diagnostic) {
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-            throw Diagnostic(.fileProblem, "\(path): the log cannot be written", at: nil)
-        }
+        try TextFile.write(text, to: path, what: "the log")
     }
 
-    /// Adds a row at the end of a file.
+    /// Adds a row at the end of a file, on the disk before this returns.
     static func append(_ row: Row, to path: String) throws(Diagnostic) {
         do {
             let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
             defer { try? file.close() }
             try file.seekToEnd()
             try file.write(contentsOf: Data((row.text + "\n").utf8))
+            // A log may be no file, such as /dev/null, and that is no fault.
+            try? file.synchronize()
         } catch { throw Diagnostic(.fileProblem, "\(path): the log cannot be written", at: nil) }
     }
 }

@@ -44,9 +44,9 @@ public struct TrainingRun {
                 step: trainer.step, loss: losses.reduce(0, +) / Double(losses.count),
                 validation: try validation.map { try trainer.loss(on: $0) }, rate: result.rate,
                 gradientNorm: result.gradientNorm, speed: Double(counted) / seconds)
-            // The checkpoint first: rows behind it are dropped by the run that goes on, steps before it are not seen again.
-            if let checkpoints { try trainer.checkpoint.write(to: checkpoints) }
+            // The row first: a run that goes on drops rows behind its checkpoint, but never sees the steps before it again.
             if let log { try TrainingLog.append(row, to: log) }
+            if let checkpoints { try trainer.checkpoint.write(to: checkpoints) }
             report(row)
             if let goal, row.validation ?? row.loss <= goal { return }
             losses = []
