@@ -51,7 +51,6 @@ def rate(o, step):
 
 def train(o, step, loss):
     """Trains with step(tokens, targets, rate) -> loss; loss(tokens, targets) validates. Both take [batch, window]."""
-    start = time.perf_counter()
     text = np.concatenate([np.frombuffer(Path(path).read_bytes(), np.uint8) for path in o.texts]).astype(np.int64)
     border = len(text) - round(len(text) * o.hold_out)
     training, held_out = text[:border], text[border:]
@@ -75,4 +74,3 @@ def train(o, step, loss):
             losses, since = [], time.perf_counter()
             if valid <= o.until:
                 break
-    print(f"{time.perf_counter() - start:.1f} s, compiling included")

@@ -9,14 +9,19 @@ goal=1.9
 given=()
 for text in "${texts[@]}"; do given+=(--text "$text"); done
 
+timed() {
+  local start
+  start=$(date +%s.%N)
+  "$@" | tail -n 1
+  awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "  %.1f s from start to end\n", b - a }'
+}
+
 echo "recc, up to a validation loss of $goal"
-start=$(date +%s.%N)
-"$recc" train examples/stack_lm.rec -D V=256 -D D=64 -D H=128 -D L=2 "${given[@]}" --window 128 --hold-out 0.1 --batch 8 \
-  --steps 600 --every 25 --lr 5e-3 --schedule cosine --warmup 20 --clip 1 --threads 2 --until $goal | tail -n 1
-awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f s, compiling included\n", b - a }'
+timed "$recc" train examples/stack_lm.rec -D V=256 -D D=64 -D H=128 -D L=2 "${given[@]}" --window 128 --hold-out 0.1 --batch 8 \
+  --steps 600 --every 25 --lr 5e-3 --schedule cosine --warmup 20 --clip 1 --threads 2 --until $goal
 for peer in jax torch; do
   if .build/peers/bin/python -c "import $peer" 2>/dev/null; then
     echo "$peer"
-    .build/peers/bin/python "Benchmarks/training/${peer}_lm.py" "${texts[@]}" --until $goal | tail -n 2
+    timed .build/peers/bin/python "Benchmarks/training/${peer}_lm.py" "${texts[@]}" --until $goal
   fi
 done

@@ -15,25 +15,38 @@ struct FiniteCheck {
 
     /// What to tell: the first tensor that is not finite, in the order in which a step comes by them: data, parameters,
     /// the values of the model, gradients.
-    func diagnostic(loss: Double, norm: Double, in model: Model) -> Diagnostic {
+    ///
+    /// - Parameter sequences: the minibatch once more, each sequence by itself.
+    func diagnostic(loss: Double, norm: Double, in model: Model, sequences: some Sequence<BoundData>) -> Diagnostic {
         let what = loss.isFinite ? "the gradient's norm is \(norm)" : "the loss is \(loss)"
-        return Diagnostic(
-            .notFinite, "at step \(step) \(what): \(cause(loss: loss, in: model))", at: nil,
-            help: "a smaller --lr, a longer --warmup or --clip 1 often helps; nothing of this step has been kept")
+        func told(_ cause: String, at span: SourceSpan? = nil) -> Diagnostic {
+            Diagnostic(
+                .notFinite, "at step \(step) \(what): \(cause)", at: span,
+                help: "a smaller --lr, a longer --warmup or --clip 1 often helps; nothing of this step has been kept")
+        }
+        if let cause = given { return told(cause) }
+        if !loss.isFinite {
+            for sequence in sequences {
+                guard let origin = ValueOrigin(in: model.graph, sequence) else { continue }
+                return told(origin.text, at: origin.span)
+            }
+        }
+        return told(computed(loss: loss))
     }
 
-    private func cause(loss: Double, in model: Model) -> String {
-        if let place = data.inputs.sorted(by: { $0.key < $1.key }).lazy.compactMap({ describe("input '\($0.key)'", $0.value) }).first {
-            return place
-        }
-        if let place = data.parameters.sorted(by: { $0.key < $1.key }).lazy.compactMap({ describe("parameter '\($0.key)'", $0.value) }).first {
-            return place
-        }
+    /// Inputs and parameters.
+    private var given: String? {
+        data.inputs.sorted { $0.key < $1.key }.lazy.compactMap { describe("input '\($0.key)'", $0.value) }.first
+            ?? data.parameters.sorted { $0.key < $1.key }.lazy.compactMap { describe("parameter '\($0.key)'", $0.value) }.first
+    }
+
+    /// Outputs and gradients.
+    private func computed(loss: Double) -> String {
         if !loss.isFinite, let place = results.results.outputs.lazy.compactMap({ describe("output '\($0.name)'", $0.tensor) }).first {
             return place
         }
-        if let place = results.gradients.lazy.compactMap({ describe("gradient of '\($0.name)'", $0.tensor) }).first { return place }
-        return "data, parameters and gradients are finite by themselves"
+        return results.gradients.lazy.compactMap { describe("gradient of '\($0.name)'", $0.tensor) }.first
+            ?? "data, parameters and gradients are finite by themselves"
     }
 
     private func describe(_ name: String, _ tensor: Tensor) -> String? {

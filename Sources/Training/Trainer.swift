@@ -23,7 +23,7 @@ public final class Trainer {
         /// Of all gradients together, before clipping.
         public var gradientNorm: Double
         public var rate: Double
-        /// Sequences times steps of the minibatch.
+        /// The steps of all sequences of the minibatch together.
         public var stepCount: Int
     }
 
@@ -110,13 +110,15 @@ public final class Trainer {
     /// - Throws: `Diagnostic` with the id `not-finite` where the loss or a gradient is NaN or infinite; nothing is updated then.
     public func advance() throws -> StepReport {
         let number = step + 1
-        let bound = try bind(data, order.positions(of: number), gradients.graph)
+        let positions = order.positions(of: number)
+        let bound = try bind(data, positions, gradients.graph)
         let results = gradients.run(bound, on: CompiledModel(code, parameters: bound.parameters), pool: pool)
         let loss = Self.sum(results.results.losses)
         let slopes = results.gradients.map { $0.tensor.doubles() }
         let norm = GradientNorm.of(slopes)
         guard loss.isFinite, norm.isFinite else {
-            throw FiniteCheck(step: number, bound, results).diagnostic(loss: loss, norm: norm, in: model)
+            let sequences = positions.lazy.compactMap { try? self.bind(self.data, [$0], self.model.graph) }
+            throw FiniteCheck(step: number, bound, results).diagnostic(loss: loss, norm: norm, in: model, sequences: sequences)
         }
         let rate = options.schedule.rate(at: number)
         let scale = GradientNorm.scale(norm: norm, most: options.clip)
@@ -124,8 +126,9 @@ public final class Trainer {
             options.optimizer.update(&parameters[k], gradient: slope, scale: scale, rate: rate, step: number)
         }
         step = number
-        return StepReport(
-            step: number, loss: loss, gradientNorm: norm, rate: rate, stepCount: bound.batch * bound.extents.reduce(1, *))
+        let inner = bound.extents.dropFirst().reduce(1, *)
+        let stepCount = (bound.lengths?.reduce(0, +) ?? bound.batch * (bound.extents.first ?? 1)) * inner
+        return StepReport(step: number, loss: loss, gradientNorm: norm, rate: rate, stepCount: stepCount)
     }
 
     /// The loss over all sequences of other data, or over windows side by side, with the parameters as they are now.
