@@ -20,7 +20,7 @@ func tests(_ module: String, _ dependencies: [Target.Dependency] = []) -> Target
 let package = Package(
     name: "recc",
     products: [
-        .library(name: "Rec", targets: ["Rec"]),
+        .library(name: "Rec", targets: ["Rec", "RecTraining"]),
         .executable(name: "recc", targets: ["recc"]),
     ],
     dependencies: [
@@ -44,9 +44,11 @@ let package = Package(
         .target(
             name: "Rec", dependencies: ["RecLowering", "RecDifferentiation", "RecInterpreter", "RecRuntime"],
             path: "Sources/Rec", swiftSettings: settings),
+        stage("Training", ["Rec"]),
+        .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
         .executableTarget(
             name: "recc",
-            dependencies: ["Rec", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Rec", "RecTraining", "CMalloc", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/recc", swiftSettings: settings),
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
@@ -57,6 +59,7 @@ let package = Package(
         tests("RecDifferentiation", ["Rec"]),
         tests("RecInterpreter", ["RecLowering"]),
         tests("RecCodeGen", ["MathAccuracy"]),
+        tests("RecTraining"),
         .testTarget(
             name: "RecTests", dependencies: ["Rec"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),
     ]

@@ -41,11 +41,13 @@ extension TensorStorage {
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, which then takes its name.
-func writeAtomically(_ bytes: [[UInt8]], to path: String) throws(Diagnostic) {
-    try writeAtomically(to: path) { write in for part in bytes { try part.withUnsafeBytes { try write($0) } } }
+///
+/// - Parameter isDurable: whether bytes and name are to have reached the disk, so that a loss of power leaves one file or the other.
+func writeAtomically(_ bytes: [[UInt8]], to path: String, isDurable: Bool = false) throws(Diagnostic) {
+    try writeAtomically(to: path, isDurable: isDurable) { write in for part in bytes { try part.withUnsafeBytes { try write($0) } } }
 }
 
-func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws(Diagnostic) {
+func writeAtomically(to path: String, isDurable: Bool = false, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws(Diagnostic) {
     let temporary = "\(path).\(getpid()).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw fileProblem(path, "cannot be written: \(String(cString: strerror(errno)))") }
@@ -60,6 +62,7 @@ func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) throws -
     }
     do {
         try body(write)
+        if isDurable, fsync(descriptor) != 0 { throw fileProblem(path, "cannot be written: \(String(cString: strerror(errno)))") }
         close(descriptor)
         guard rename(temporary, path) == 0 else { throw fileProblem(path, "cannot be written: \(String(cString: strerror(errno)))") }
     } catch {
@@ -67,6 +70,16 @@ func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) throws -
         unlink(temporary)
         throw error as? Diagnostic ?? fileProblem(path, "cannot be written")
     }
+    if isDurable { synchronizeFolder(of: path) }
+}
+
+/// Has the names of a folder reach the disk. Some file systems cannot; the file itself is whole all the same.
+private func synchronizeFolder(of path: String) {
+    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    fsync(descriptor)
+    close(descriptor)
 }
 
 extension UnsafeRawBufferPointer {

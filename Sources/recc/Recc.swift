@@ -13,7 +13,8 @@ struct Recc: ParsableCommand {
             """,
         version: "recc 0.1.0",
         subcommands: [
-            Check.self, Format.self, Compile.self, Explain.self, Run.self, Verify.self, GradCheck.self, Bench.self, Test.self,
+            Check.self, Format.self, Compile.self, Explain.self, Run.self, Verify.self, GradCheck.self, Train.self, Plot.self, Bench.self,
+            Test.self,
         ])
 
     static func main() {

@@ -110,7 +110,7 @@ struct CommandTests {
         #expect(try recc("run", plain, "--truncate", "3").status == 2)
     }
 
-    @Test(arguments: ["check", "fmt", "compile", "explain", "run", "verify", "gradcheck", "bench", "test"])
+    @Test(arguments: ["check", "fmt", "compile", "explain", "run", "verify", "gradcheck", "train", "plot", "bench", "test"])
     func everyCommandShowsAnExample(command: String) throws {
         let help = try recc(command, "--help")
         #expect(help.status == 0 && help.output.contains("EXAMPLE"))

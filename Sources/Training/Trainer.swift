@@ -1,0 +1,178 @@
+import Rec
+import RecSource
+import RecStream
+
+/// Trains a model step by step.
+///
+/// The gradients are compiled once; each step puts the new parameters in place. For a seed and a number of threads every
+/// bit of every step is always the same.
+///
+/// ```swift
+/// let data = try TrainingData(ModelData(inputs: ["token": try TextTokens.read(["notes.md"])]), for: model, window: 128)
+/// let trainer = try Trainer(model, data, TrainingOptions(schedule: Schedule(rate: 3e-3), clip: 1))
+/// while trainer.step < 500 { print(try trainer.advance().loss) }
+/// trainer.weights  // by path
+/// ```
+public final class Trainer {
+    /// What a step gives.
+    public struct StepReport: Sendable {
+        /// The number of the step; the first is 1.
+        public var step: Int
+        /// The sum of the model's losses over the minibatch, before the update.
+        public var loss: Double
+        /// Of all gradients together, before clipping.
+        public var gradientNorm: Double
+        public var rate: Double
+        /// The steps of all sequences of the minibatch together.
+        public var stepCount: Int
+    }
+
+    public let model: Model
+    public let options: TrainingOptions
+    /// How many steps have been taken.
+    public private(set) var step = 0
+    /// In the order of the model.
+    public private(set) var parameters: [TrainedParameter]
+
+    private let data: TrainingData
+    private let gradients: GradientModel
+    private var order: MinibatchOrder
+    /// Parameters that are not trained.
+    private let constants: [String: Tensor]
+    private let code: CompiledPlan
+    private let forward: CompiledPlan
+    private let pool: ThreadPool
+    private let plan: [String: PlanForm]
+    private let signature: [String: String]
+
+    /// - Parameters:
+    ///   - weights: parameters by path that start from these numbers; others start from their initialisers.
+    ///   - checkpoint: where to go on from; the weights are those of the checkpoint then.
+    /// - Throws: where the model has no loss or nothing to train, data do not fit, or the checkpoint is one of another run.
+    public init(
+        _ model: Model, _ data: TrainingData, _ options: TrainingOptions, weights: [String: Tensor] = [:],
+        resuming checkpoint: Checkpoint? = nil
+    ) throws {
+        self.model = model
+        self.data = data
+        self.options = options
+        order = MinibatchOrder(data, seed: options.seed, batch: options.batch)
+        guard !model.graph.losses.isEmpty else {
+            throw Diagnostic(
+                .missingTensor, "'\(model.graph.name)' has no loss to train for", at: nil, help: "write one: loss error = mean[t](…)")
+        }
+        var request = GradientRequest(of: model.graph, truncation: options.truncation)
+        request.targets.removeAll { if case .parameter = $0 { false } else { true } }
+        guard !request.targets.isEmpty else {
+            throw Diagnostic(.missingTensor, "'\(model.graph.name)' has no parameter to train", at: nil)
+        }
+        gradients = try GradientModel(model, request)
+
+        var all = model.initialParameters(seed: options.seed)
+        for (path, tensor) in weights where all[path] != nil { all[path] = tensor }
+        // Names, shapes and numbers are checked by the rules for every run.
+        let first = data.minibatch(at: order.positions(of: 1))
+        let bound = try BoundData(ModelData(inputs: first.inputs, parameters: all, lengths: first.lengths), for: gradients.graph)
+        let paths = request.targets.compactMap { if case .parameter(let path) = $0 { path } else { nil } }
+        parameters = paths.compactMap { path in
+            bound.parameters[path].map {
+                TrainedParameter(path: path, shape: $0.shape, values: $0.doubles(), momentCount: options.optimizer.momentCount)
+            }
+        }
+        constants = bound.parameters.filter { !paths.contains($0.key) }
+
+        var identity = Fingerprint()
+        identity.add(model.graph.text)
+        signature = options.signature.merging(["model": "\(identity.value)", "data": "\(data.fingerprint)"]) { $1 }
+        if let checkpoint { try checkpoint.check(against: signature, parameters) }
+
+        // Another machine, or another measurement of this one, may choose other plans; a run that goes on keeps its own.
+        let choice = try PlanChoice(gradients, forcing: checkpoint?.plan ?? options.forms)
+        let work = Workload(
+            batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
+        let scans = try choice.choose(work)
+        var plan: [String: PlanForm] = [:]
+        for (k, recurrence) in choice.forms.recurrences.enumerated() {
+            for state in recurrence.facts.states { plan[state] = scans.contains(k) ? .scan : .sequential }
+        }
+        self.plan = plan
+        code = try CompiledPlan(choice.plan(scanning: scans), precision: options.precision)
+        forward = try model.compile(options.precision)
+        pool = ThreadPool(count: options.threads)
+        if let checkpoint {
+            parameters = checkpoint.parameters
+            step = checkpoint.step
+        }
+    }
+
+    /// Takes a step.
+    ///
+    /// - Throws: `Diagnostic` with the id `not-finite` where the loss or a gradient is NaN or infinite; nothing is updated then.
+    public func advance() throws -> StepReport {
+        let number = step + 1
+        let positions = order.positions(of: number)
+        let bound = try bind(data, positions, gradients.graph)
+        let results = gradients.run(bound, on: CompiledModel(code, parameters: bound.parameters), pool: pool)
+        let loss = Self.sum(results.results.losses)
+        let slopes = results.gradients.map { $0.tensor.doubles() }
+        let norm = GradientNorm.of(slopes)
+        guard loss.isFinite, norm.isFinite else {
+            let sequences = positions.lazy.compactMap { try? self.bind(self.data, [$0], self.model.graph) }
+            throw FiniteCheck(step: number, bound, results).diagnostic(loss: loss, norm: norm, in: model, sequences: sequences)
+        }
+        let rate = options.schedule.rate(at: number)
+        let scale = GradientNorm.scale(norm: norm, most: options.clip)
+        for (k, slope) in slopes.enumerated() {
+            options.optimizer.update(&parameters[k], gradient: slope, scale: scale, rate: rate, step: number)
+        }
+        step = number
+        let inner = bound.extents.dropFirst().reduce(1, *)
+        let stepCount = (bound.lengths?.reduce(0, +) ?? bound.batch * (bound.extents.first ?? 1)) * inner
+        return StepReport(step: number, loss: loss, gradientNorm: norm, rate: rate, stepCount: stepCount)
+    }
+
+    /// The loss over all sequences of other data, or over windows side by side, with the parameters as they are now.
+    public func loss(on other: TrainingData) throws -> Double {
+        let positions = other.coveringPositions
+        var total = 0.0
+        for start in stride(from: 0, to: positions.count, by: options.batch) {
+            let some = Array(positions[start..<min(start + options.batch, positions.count)])
+            let bound = try bind(other, some, model.graph)
+            let results = model.run(bound, on: CompiledModel(forward, parameters: bound.parameters), pool: pool)
+            total += Self.sum(results.losses) * Double(some.count)
+        }
+        return total / Double(positions.count)
+    }
+
+    /// Every parameter and constant by path, in the precision of the run.
+    public var weights: [String: Tensor] {
+        var result = constants
+        for parameter in parameters { result[parameter.path] = parameter.tensor(options.precision) }
+        return result
+    }
+
+    /// All that is needed to go on from here.
+    public var checkpoint: Checkpoint {
+        Checkpoint(step: step, parameters: parameters, constants: constants, plan: plan, signature: signature)
+    }
+
+    private func bind(_ data: TrainingData, _ positions: [Int], _ graph: StreamGraph) throws -> BoundData {
+        var some = data.minibatch(at: positions)
+        some.parameters = weights
+        return try BoundData(some, for: graph)
+    }
+
+    private static func sum(_ losses: [NamedTensor]) -> Double {
+        losses.reduce(0) { $0 + ($1.tensor.doubles().first ?? .nan) }
+    }
+}
+
+extension TrainedParameter {
+    /// The numbers as compiled code reads them.
+    func tensor(_ precision: Precision) -> Tensor {
+        switch precision {
+        case .f32: Tensor(values.map { Float($0) }, shape: shape)
+        case .f64: Tensor(values, shape: shape)
+        }
+    }
+}

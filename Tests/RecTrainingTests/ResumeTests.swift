@@ -1,0 +1,103 @@
+import Foundation
+import Rec
+import RecTraining
+import Testing
+
+/// A run that was stopped goes on as if it had not been.
+@Suite struct ResumeTests {
+    private func trainer(
+        _ data: TrainingData, _ optimizer: Optimizer, threads: Int = 1, seed: UInt64 = 4, resuming: Checkpoint? = nil
+    ) throws -> Trainer {
+        let options = TrainingOptions(
+            optimizer: optimizer, schedule: Schedule(rate: 0.01, decay: .cosine, warmup: 3, steps: 20), clip: 1, batch: 3, seed: seed,
+            threads: threads)
+        return try Trainer(smallModel(), data, options, resuming: resuming)
+    }
+
+    @Test(arguments: [Optimizer.adamW(), .sgd()], [1, 2])
+    func tenAndTenStepsAreTwenty(optimizer: Optimizer, threads: Int) throws {
+        let data = try smallText()
+        let whole = try trainer(data, optimizer, threads: threads)
+        let losses = try (0..<20).map { _ in try whole.advance().loss }
+        let first = try trainer(data, optimizer, threads: threads)
+        for _ in 0..<10 { _ = try first.advance() }
+        let folder = try temporaryFolder().path
+        try first.checkpoint.write(to: folder)
+        let second = try trainer(data, optimizer, threads: threads, resuming: Checkpoint.read(from: folder))
+        #expect(second.step == 10)
+        let rest = try (0..<10).map { _ in try second.advance().loss }
+        #expect(rest == Array(losses[10...]))
+        #expect(bits(second.weights) == bits(whole.weights))
+        #expect(bits(whole.weights) != bits(first.weights) && (losses.last ?? 0) < losses[0])
+    }
+
+    @Test func otherRunsAreRefused() throws {
+        let data = try smallText()
+        let checkpoint = try trainer(data, .adamW()).checkpoint
+        #expect(throws: Diagnostic.self) { try trainer(data, .sgd(), resuming: checkpoint) }
+        #expect(throws: Diagnostic.self) { try trainer(data, .adamW(), seed: 5, resuming: checkpoint) }
+        #expect(throws: Diagnostic.self) { try trainer(data.holdingOut(0.1).training, .adamW(), resuming: checkpoint) }
+        #expect(try Checkpoint.read(from: temporaryFolder().path) == nil)
+        do { _ = try trainer(data, .sgd(), resuming: checkpoint) } catch let error as Diagnostic {
+            #expect(error.id == .checkpointMismatch && error.message.contains("optimizer"))
+        }
+    }
+
+    @Test func logsGoOnToo() throws {
+        let data = try smallText()
+        let folder = try temporaryFolder()
+        let log = folder.appendingPathComponent("log.csv").path
+        var run = TrainingRun(steps: 6, every: 2, checkpoints: folder.path, log: log)
+        try run.run(trainer(data, .adamW()))
+        // A row that the next run does not know of, and half of one.
+        try (String(contentsOfFile: log, encoding: .utf8) + "8,1.0,,0.1,1.0,7\n9,2").write(toFile: log, atomically: true, encoding: .utf8)
+        run.steps = 10
+        try run.run(trainer(data, .adamW(), resuming: Checkpoint.read(from: folder.path)))
+        let rows = try TrainingLog(path: log).rows
+        #expect(rows.map(\.step) == [2, 4, 6, 8, 10] && rows[3].loss != 1)
+        let svg = try LossChart(TrainingLog(path: log)).svg
+        #expect(svg.hasPrefix("<svg") && svg.contains("<polyline") && XMLText.isBalanced(svg))
+    }
+
+    @Test func badNumbersAreTracedToTheirTensor() throws {
+        let program = Program(text: "model M {\n input x: real\n param a, b: real\n loss l = mean[t](log(a * x) + b)\n}\n")
+        let model = try Model(program)
+        func message(_ x: Double, _ a: Double, _ b: Double = 0) throws -> String {
+            let data = try TrainingData(ModelData(inputs: ["x": Tensor([1.0, x], shape: [1, 2])]), for: model)
+            let trainer = try Trainer(
+                model, data, TrainingOptions(batch: 1), weights: ["a": Tensor([a], shape: []), "b": Tensor([b], shape: [])])
+            do { _ = try trainer.advance() } catch let error as Diagnostic {
+                // Where the model's equations are at fault the place in the source is shown.
+                #expect((error.span != nil) == error.message.contains("first value"))
+                #expect(error.id == .notFinite && error.message.contains("at step 1") && trainer.step == 0)
+                return error.message
+            }
+            return ""
+        }
+        #expect(try message(2, 1) == "")
+        #expect(try message(.nan, 1).contains("input 'x'"))
+        #expect(try message(2, .infinity).contains("parameter 'a'"))
+        #expect(try message(2, 1, .nan).contains("parameter 'b'"))
+        #expect(try message(-1, 1).contains("the first value that is not finite is nan at step 1"))
+        // In f32 alone, and in no tensor that the run gives.
+        #expect(try message(3e38, 1e30).contains("finite by themselves"))
+    }
+}
+
+enum XMLText {
+    /// Whether every tag is closed, in a text without comments.
+    static func isBalanced(_ text: String) -> Bool {
+        var open: [Substring] = []
+        for piece in text.split(separator: "<") {
+            guard let end = piece.firstIndex(of: ">") else { return false }
+            let tag = piece[..<end]
+            if tag.hasSuffix("/") { continue }
+            if tag.hasPrefix("/") {
+                guard open.popLast() == tag.dropFirst() else { return false }
+            } else {
+                open.append(tag.prefix { $0 != " " })
+            }
+        }
+        return open.isEmpty
+    }
+}

@@ -1,0 +1,27 @@
+import Foundation
+import Rec
+import RecTraining
+
+enum Project {
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static func path(_ relative: String) -> String { root.appendingPathComponent(relative).standardizedFileURL.path }
+}
+
+/// A folder of its own for a test.
+func temporaryFolder() throws -> URL {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-train-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    return folder
+}
+
+/// A language model small enough for tests.
+func smallModel() throws -> Model {
+    try Model(Program(path: Project.path("examples/stack_lm.rec")), dims: ["V": 256, "D": 6, "H": 8, "L": 2])
+}
+
+func smallText() throws -> TrainingData {
+    let tokens = try TextTokens.read([Project.path("docs/gradients.md")])
+    return try TrainingData(ModelData(inputs: ["token": tokens]), for: smallModel(), window: 12)
+}
+
+func bits(_ weights: [String: Tensor]) -> [String: [UInt64]] { weights.mapValues { $0.doubles().map(\.bitPattern) } }
