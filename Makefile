@@ -2,13 +2,14 @@
 # make test   build and run every test
 # make bench  time recc beside the limits of this machine (docs/benchmarks.md)
 # make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
-#   both take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
+# make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
+#   the first two take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
 # make test-math   every f32 input of every elementary function (some minutes)
 
 RECC = .build/release/recc
 BENCH =
 
-.PHONY: all setup build demo test test-math bench bench-peers clean
+.PHONY: all setup build demo test test-math bench bench-peers bench-training clean
 
 all: build
 
@@ -45,6 +46,9 @@ bench: build
 
 bench-peers: build
 	@Benchmarks/peers.sh $(RECC) $(BENCH)
+
+bench-training: build
+	@Benchmarks/training/run.sh $(RECC)
 
 clean:
 	@rm -rf .build
