@@ -2,8 +2,9 @@
 # make test   build and run every test
 # make bench  time recc beside the limits of this machine (docs/benchmarks.md)
 # make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
+#   bench and bench-peers take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
 # make bench-choice  hold the choice of plans against forced ones over a grid of shapes (some minutes)
-#   both take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
+# make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
 # make test-math   every f32 input of every elementary function (some minutes)
 
 RECC = .build/release/recc
@@ -12,7 +13,7 @@ STATIC := $(shell test -d "$$(dirname "$$(readlink -f "$$(command -v swift)")")/
 RELEASE = -c release $(STATIC)
 BENCH =
 
-.PHONY: all setup build demo test test-math bench bench-peers bench-choice clean
+.PHONY: all setup build demo test test-math bench bench-peers bench-choice bench-training clean
 
 all: build
 
@@ -52,6 +53,9 @@ bench-choice: build
 
 bench-peers: build
 	@Benchmarks/peers.sh $(RECC) $(BENCH)
+
+bench-training: build
+	@Benchmarks/training/run.sh $(RECC)
 
 clean:
 	@rm -rf .build
