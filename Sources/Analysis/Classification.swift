@@ -23,6 +23,7 @@ struct Classification {
     func complete(_ facts: inout RecurrenceFacts) {
         for semiring in Semiring.allCases where linear(semiring, &facts) { return }
         if fractional(&facts) { return }
+        if logarithmic(&facts) { return }
         facts.kind = .nonlinear
         let relation = IndexRelation(
             graph: graph, extents: scalars.extents,
@@ -49,6 +50,37 @@ struct Classification {
         let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, text: text), semiring: semiring)
         facts.step = rows.map { writer.write($0) }
         return true
+    }
+
+    /// Products of powers of states that begin positive, and so stay positive.
+    private func logarithmic(_ facts: inout RecurrenceFacts) -> Bool {
+        var forms = LogarithmicForms(scalars)
+        var rows: [TransitionStructure.Row] = []
+        for (state, next) in nexts {
+            guard beginsPositive(state), let form = try? forms.form(of: next.scalar) else { return false }
+            rows.append(TransitionStructure.Row(state: state, index: next.index, form: form))
+        }
+        facts.kind = .affineInLogarithm
+        facts.transition = TransitionStructure(graph: graph, scalars: forms.scalars, rows: rows, one: 1).transition
+        if facts.transition.isElementwise { facts.notDiagonal = nil }
+        return true
+    }
+
+    /// Whether every value that stands before the first step is a positive constant.
+    private func beginsPositive(_ state: ValueID) -> Bool {
+        graph.values.allSatisfy { value in
+            guard case .delay(state, _, let initial) = value.operation else { return true }
+            guard var at = initial else { return false }
+            while true {
+                switch graph[at].operation {
+                case .constant(.real(let number)): return number > 0
+                case .broadcast(let a, _), .rename(let a): at = a
+                case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad,
+                    .window, .gather, .scatter, .delay, .overTime, .overBatch:
+                    return false
+                }
+            }
+        }
     }
 
     /// A single state whose elements follow from themselves by a fraction.

@@ -9,6 +9,8 @@ public enum RecurrenceKind: Equatable, Sendable {
     case semiring(Semiring)
     /// `(a·s + b) / (c·s + d)`, element by element.
     case fractionalLinear
+    /// A product of powers of positive states: affine in their logarithms.
+    case affineInLogarithm
     /// A fold over an operator that the user declared as associative, and that was checked.
     case associative(monoid: String)
     case nonlinear
@@ -17,7 +19,7 @@ public enum RecurrenceKind: Equatable, Sendable {
     public var isComposable: Bool {
         switch self {
         case .affine, .semiring, .fractionalLinear, .associative: true
-        case .nonlinear: false
+        case .affineInLogarithm, .nonlinear: false
         }
     }
 }
@@ -28,6 +30,7 @@ extension RecurrenceKind: CustomStringConvertible {
         case .affine: "affine"
         case .semiring(let semiring): "semiring \(semiring.rawValue)"
         case .fractionalLinear: "fractional-linear"
+        case .affineInLogarithm: "affine in the logarithm"
         case .associative: "associative"
         case .nonlinear: "nonlinear"
         }
@@ -57,7 +60,7 @@ public struct RecurrenceFacts: Equatable, Sendable {
     /// The transition as `explain` names it.
     public var transitionDescription: String {
         switch kind {
-        case .affine, .semiring, .fractionalLinear: transition.description
+        case .affine, .semiring, .fractionalLinear, .affineInLogarithm: transition.description
         case .associative: "declared and checked"
         case .nonlinear: transition.jacobianDescription
         }

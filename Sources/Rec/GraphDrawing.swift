@@ -97,7 +97,7 @@ public struct GraphDrawing {
         switch kind {
         case .affine: "#dcefdc"
         case .semiring: "#dce9f5"
-        case .fractionalLinear: "#e8e0f3"
+        case .fractionalLinear, .affineInLogarithm: "#e8e0f3"
         case .associative: "#e2f2f0"
         case .nonlinear: "#f8e3d6"
         }

@@ -249,6 +249,16 @@ struct RecurrenceKind: Sendable, CustomTestStringConvertible {
                 }
                 """, dims: ["C": 3], facts: [(["a", "b"], "nonlinear", "Jacobian block-diagonal(2): 2×2 blocks")]),
         RecurrenceKind(
+            name: "running geometric mean", source: """
+                model M(C) {
+                  input a, x: [C]
+                  state g: [C] = 1
+                  w = sigmoid(a)
+                  g = g[t-1] ^ (1 - w) * exp(x) ^ w
+                  output g
+                }
+                """, dims: ["C": 3], facts: [(["g"], "affine in the logarithm", "diagonal[C]")]),
+        RecurrenceKind(
             name: "grid with a diagonal", source: """
                 model M(C) over (i, j) {
                   input x, g: [C]

@@ -24,7 +24,8 @@ extension Scalars {
             switch function {
             case .add, .multiply, .min: isPositive(a) && isPositive(b)
             case .max: isPositive(a) || isPositive(b)
-            case .subtract, .divide, .power, .logaddexp, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater,
+            case .power: isPositive(a)
+            case .subtract, .divide, .logaddexp, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater,
                 .and, .or, .complex: false
             }
         case .known, .state, .index, .opaque: false

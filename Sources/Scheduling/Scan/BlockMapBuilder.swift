@@ -39,6 +39,9 @@ struct BlockMapBuilder {
     /// - Throws: the reason where there is no scan.
     static func build(_ facts: RecurrenceFacts, in graph: inout StreamGraph) throws(ScanRefusal) -> BlockMapValues {
         let span = facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }
+        guard facts.kind != .affineInLogarithm else {
+            throw ScanRefusal("it is affine in the logarithm, for which no scan is built", at: span)
+        }
         guard facts.kind.isComposable else {
             let reason = facts.notAffine ?? facts.notDiagonal
             throw ScanRefusal("a nonlinear step does not compose", at: reason?.span ?? span)
