@@ -62,10 +62,25 @@ struct Sweep: @unchecked Sendable {
         return bytes == 0 ? Int.max : max(1, Self.laneBytes / bytes)
     }
 
+    /// Scalar operations, roughly.
+    private var workSize: Double {
+        var work = 0
+        for item in segment.stages.flatMap(\.items) {
+            switch item {
+            case .nest(let nest): work += nest.domain.reduce(1, *) * nest.nodes.count
+            case .product(let product): work += product.operationCount / 8
+            case .total(let total): work += total.operationCount / 8
+            }
+        }
+        return Double(work) * Double(memory.batch) * Double(firstExtent) * Double(axes.contains(1) ? second : 1)
+    }
+
     func run(on pool: ThreadPool) {
         memory.start(segment)
         guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }) else { return }
-        if memory.batch >= pool.count {
+        if workSize < pool.leastWork {
+            runAlone()
+        } else if memory.batch >= pool.count {
             runBatchParallel(on: pool)
         } else {
             runTogether(on: pool)
@@ -93,30 +108,36 @@ struct Sweep: @unchecked Sendable {
         let workers = min(pool.count, batch)
         pool.run { worker in
             guard worker < workers else { return }
-            let range = batch * worker / workers..<batch * (worker + 1) / workers
-            // Groups small enough that even the shortest blocks fit.
-            let most = max(1, Self.blockBytes / max(1, stepBytes * Self.blockSteps.lowerBound))
-            let groups = (range.count + most - 1) / most
-            for group in 0..<groups {
-                let start = range.lowerBound + range.count * group / groups
-                let end = range.lowerBound + range.count * (group + 1) / groups
-                let length = blockLength(sequences: end - start)
-                let window = BlockWindow(memory, blocks: blocks, sequences: start..<end, steps: length, isReversed: isReversed)
-                let scans = timeBlocks(start..<end)
-                forEachBlock(length) { steps in
-                    window.move(to: steps)
-                    for stage in segment.stages.indices {
-                        if let blocks = scans[stage] {
-                            let count = blocks.prepare(steps, window.frame)
-                            for k in 0..<count { blocks.summarize(k) }
-                            blocks.join()
-                            for k in 0..<count { blocks.apply(k) }
-                            blocks.finish()
-                            continue
-                        }
-                        model.code.stages[index][stage](
-                            window.frame.pointer, start, end, steps.lowerBound, steps.upperBound, 0, Int.max)
+            runSequences(batch * worker / workers..<batch * (worker + 1) / workers)
+        }
+    }
+
+    private func runAlone() { runSequences(0..<memory.batch) }
+
+    /// Some sequences through all blocks and stages.
+    private func runSequences(_ range: Range<Int>) {
+        // Groups small enough that even the shortest blocks fit.
+        let most = max(1, Self.blockBytes / max(1, stepBytes * Self.blockSteps.lowerBound))
+        let groups = (range.count + most - 1) / most
+        for group in 0..<groups {
+            let start = range.lowerBound + range.count * group / groups
+            let end = range.lowerBound + range.count * (group + 1) / groups
+            let length = blockLength(sequences: end - start)
+            let window = BlockWindow(memory, blocks: blocks, sequences: start..<end, steps: length, isReversed: isReversed)
+            let scans = timeBlocks(start..<end)
+            forEachBlock(length) { steps in
+                window.move(to: steps)
+                for stage in segment.stages.indices {
+                    if let blocks = scans[stage] {
+                        let count = blocks.prepare(steps, window.frame)
+                        for k in 0..<count { blocks.summarize(k) }
+                        blocks.join()
+                        for k in 0..<count { blocks.apply(k) }
+                        blocks.finish()
+                        continue
                     }
+                    model.code.stages[index][stage](
+                        window.frame.pointer, start, end, steps.lowerBound, steps.upperBound, 0, Int.max)
                 }
             }
         }

@@ -35,8 +35,12 @@ public final class ThreadPool: Sendable {
         }
     }
 
+    /// Sweeps of fewer scalar operations are run by the calling thread alone: waking others would take longer.
+    public let leastWork: Double
+
     /// A pool of `count` workers, the calling thread among them.
-    public init(count: Int) {
+    public init(count: Int, leastWork: Double = 1e5) {
+        self.leastWork = leastWork
         let shared = Shared(count: max(1, count))
         self.shared = shared
         // Where the system gives fewer threads, the pool is smaller.

@@ -38,8 +38,11 @@ func expectAgreement(
 ) throws {
     let reference = try model.run(data, on: .interpreter)
     for (precision, tolerance) in [(Precision.f64, double), (.f32, single)] {
+        let bound = try BoundData(data, for: model.graph)
+        let runner = try Runner(model, precision: precision, parameters: bound.parameters)
         for threads in [1, 2] {
-            let got = try model.run(data, on: .compiled(precision), threads: threads)
+            // However little there is to do, threads share it.
+            let got = try runner.run(bound, pool: ThreadPool(count: threads, leastWork: 0))
             for (a, b) in zip(got.outputs + got.losses + got.finalStates, reference.outputs + reference.losses + reference.finalStates) {
                 let error = relativeError(a.tensor, b.tensor)
                 #expect(

@@ -41,6 +41,8 @@ extension Plan {
         return total
     }
 
+    private static let cachedBytes = 1.6e7
+
     private func seconds(of segment: Segment, _ work: Workload, _ machine: MachineProfile) -> Double {
         guard segment.kind != .static else { return 0 }
         let busy = segment.stages.reduce(0) { $0 + StageCost(self, segment, $1, work, machine).seconds }
@@ -53,7 +55,8 @@ extension Plan {
             case .parameter, .static, .once, .accumulator, .block, .step, .ring, .zero: total
             }
         }
-        return max(busy, bytes / machine.bandwidth)
+        // What fits a last-level cache is likely to be there.
+        return max(busy, bytes > Self.cachedBytes ? bytes / machine.bandwidth : 0)
     }
 }
 
