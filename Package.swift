@@ -59,6 +59,7 @@ let package = Package(
         tests("RecDifferentiation", ["Rec"]),
         tests("RecInterpreter", ["RecLowering"]),
         tests("RecCodeGen", ["MathAccuracy"]),
+        tests("RecScheduling"),
         tests("RecTraining"),
         .testTarget(
             name: "RecTests", dependencies: ["Rec"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),

@@ -24,12 +24,13 @@ struct Placement {
         var delay: [Int]?
     }
 
-    init(_ graph: StreamGraph, components: [Component]) {
+    /// - Parameter later: values that are computed in the first segment that uses them.
+    init(_ graph: StreamGraph, components: [Component], later: Set<ValueID> = []) {
         self.graph = graph
         isOfRun = graph.isOfRun
         segment = [Int?](repeating: nil, count: graph.values.count)
         for component in components { place(component) }
-        sinkInputMaps(components)
+        sinkInputMaps(components, later)
     }
 
     /// The axes of the loops in which a value is computed.
@@ -107,9 +108,9 @@ struct Placement {
         }
     }
 
-    /// Moves values that follow from inputs alone into the sweep that uses them first, so that they need not be kept
-    /// for the whole length of the stream.
-    private mutating func sinkInputMaps(_ components: [Component]) {
+    /// Moves values that follow from inputs alone, and those that are to be computed later, into the sweep that uses them
+    /// first, so that they need not be kept for the whole length of the stream.
+    private mutating func sinkInputMaps(_ components: [Component], _ later: Set<ValueID>) {
         var fromInputs = [Bool](repeating: true, count: graph.values.count)
         var users = [[ValueID]](repeating: [], count: graph.values.count)
         for component in components {
@@ -124,12 +125,12 @@ struct Placement {
         }
         let kept = Set((graph.outputs + graph.losses).map(\.value) + graph.states.map(\.value))
         for component in components.reversed() {
-            guard let value = component.members.first, fromInputs[value.index], let at = segment[value.index],
+            guard let value = component.members.first, fromInputs[value.index] || later.contains(value), let at = segment[value.index],
                 !kept.contains(value), case .sweep(let axes, _) = kinds[at],
                 let target = users[value.index].compactMap({ segment[$0.index] }).min(), target > at,
                 case .sweep(let targetAxes, _) = kinds[target], targetAxes == axes
             else { continue }
-            if case .delay(let operand, _, _) = graph[value].operation, segment[operand.index] != nil { continue }
+            if case .delay(let operand, _, _) = graph[value].operation, segment[operand.index] != nil, !later.contains(value) { continue }
             let isDelayed = users[value.index].contains { user in
                 if case .delay(let operand, _, _) = graph[user].operation { return operand == value }
                 return false

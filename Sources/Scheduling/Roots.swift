@@ -6,7 +6,7 @@ struct Roots {
 
     init(_ graph: StreamGraph, placement: Placement, staging: Staging) {
         var isRoot = [Bool](repeating: false, count: graph.values.count)
-        let costs = InlineCost(graph)
+        let costs = InlineCost(graph, placement)
         func mark(_ id: ValueID) { isRoot[id.index] = true }
 
         for output in graph.outputs + graph.losses { mark(output.value) }

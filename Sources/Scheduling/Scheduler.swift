@@ -3,14 +3,16 @@ import RecStream
 
 /// Decides how a graph is computed, every recurrence one step after another. The graph has no complex values any more.
 public func schedule(_ graph: StreamGraph) -> Plan {
-    plan(prepared(graph), scans: [])
+    let recomputed = Recomputation(prepared(graph))
+    return plan(recomputed.graph, later: recomputed.later, scans: [])
 }
 
 /// Decides how a graph is computed, the recurrences of these states as scans over time blocks.
 ///
 /// - Throws: the reason where one of them is no scan.
 public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
-    var graph = prepared(graph)
+    let recomputed = Recomputation(prepared(graph))
+    var graph = recomputed.graph
     var scans: [BlockMapValues] = []
     var wavefronts: [Wavefront] = []
     for facts in elementaryRecurrences(of: graph) where !states.isDisjoint(with: facts.states) {
@@ -20,12 +22,12 @@ public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(
             scans.append(try BlockMapBuilder.build(facts, in: &graph))
         }
     }
-    return plan(graph, scans: scans, wavefronts: wavefronts)
+    return plan(graph, later: recomputed.later, scans: scans, wavefronts: wavefronts)
 }
 
 /// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
 public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
-    let graph = prepared(graph)
+    let graph = Recomputation(prepared(graph)).graph
     return elementaryRecurrences(of: graph).map { facts -> ScanRefusal? in
         var trial = graph
         do throws(ScanRefusal) {
@@ -41,9 +43,9 @@ public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     }
 }
 
-private func plan(_ graph: StreamGraph, scans: [BlockMapValues], wavefronts: [Wavefront] = []) -> Plan {
+private func plan(_ graph: StreamGraph, later: Set<ValueID>, scans: [BlockMapValues], wavefronts: [Wavefront] = []) -> Plan {
     let components = components(of: graph)
-    let placement = Placement(graph, components: components)
+    let placement = Placement(graph, components: components, later: later)
     let staging = Staging(graph, components: components, placement: placement, scans: scans)
     let roots = Roots(graph, placement: placement, staging: staging)
     let homes = Homes(graph, placement: placement, staging: staging, roots: roots)

@@ -47,12 +47,18 @@ struct StageBuilder {
         switch graph[root].operation {
         case .concat(let parts, let axis):
             var start = 0
+            var waiting: [(value: ValueID, start: Int)] = []
             for part in parts {
-                append(.part(placed(part, in: root, axis: axis, start: start)), computing: root)
+                if let first = waiting.first, graph[first.value].shape.sizes != graph[part].shape.sizes || waiting.count == Self.mostRoots {
+                    appendPlaced(waiting, in: root, axis: axis)
+                    waiting = []
+                }
+                waiting.append((part, start))
                 start += graph[part].shape[axis].size
             }
+            if !waiting.isEmpty { appendPlaced(waiting, in: root, axis: axis) }
         case .pad(let operand, let axis, let before, let after, let mode):
-            append(.part(placed(operand, in: root, axis: axis, start: before)), computing: root)
+            append(.part(placed([(operand, before)], in: root, axis: axis)), computing: root)
             let edges = [
                 (start: 0, count: before, isFront: true),
                 (start: before + graph[operand].shape[axis].size, count: after, isFront: false),
@@ -150,15 +156,28 @@ struct StageBuilder {
         }
     }
 
-    /// `part` written into `root`, from `start` along `axis`.
-    private func placed(_ part: ValueID, in root: ValueID, axis: Int, start: Int) -> Nest {
-        var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: graph[part].shape.sizes)
-        let index = graph[part].shape.indices.map(Affine.variable)
-        let node = builder.evaluate(part, at: index)
-        var target = index
-        target[axis] = index[axis] + start
+    /// Parts of the same shape as one nest, which computes what they share once, unless too many reductions meet in it.
+    private mutating func appendPlaced(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) {
+        let joined = placed(parts, in: root, axis: axis)
+        if parts.count == 1 || joined.extents.count < Self.mostVariables {
+            append(.part(joined), computing: root)
+        } else {
+            for part in parts { append(.part(placed([part], in: root, axis: axis)), computing: root) }
+        }
+    }
+
+    /// Values of one shape written into `root`, each from its `start` along `axis`.
+    private func placed(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) -> Nest {
+        let shape = graph[parts[0].value].shape
+        var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: shape.sizes)
+        let index = shape.indices.map(Affine.variable)
         builder.note(root)
-        for home in homes.written[root] ?? [] { builder.store(node, to: home.buffer, at: .linear(target, strides: home.strides)) }
+        for part in parts {
+            let node = builder.evaluate(part.value, at: index)
+            var target = index
+            target[axis] = index[axis] + part.start
+            for home in homes.written[root] ?? [] { builder.store(node, to: home.buffer, at: .linear(target, strides: home.strides)) }
+        }
         return builder.nest
     }
 

@@ -112,7 +112,7 @@ struct Staging {
     private mutating func sinkLightValues(_ graph: StreamGraph, components: [Component], placement: Placement) {
         let users = graph.users
         let kept = Set((graph.outputs + graph.losses).map(\.value))
-        let costs = InlineCost(graph)
+        let costs = InlineCost(graph, placement)
         for component in components.reversed() where !component.isRecurrence {
             let value = component.members[0]
             guard stage[value.index] % 2 == 0, !isSequential[value.index], products[value] == nil,
@@ -122,7 +122,9 @@ struct Staging {
                     placement.segment[user.index] == placement.segment[value.index] && stage[user.index] == target
                 })
             else { continue }
-            if case .delay(let operand, _, _) = graph[value].operation, placement.segment[operand.index] != nil { continue }
+            if case .delay(let operand, _, _) = graph[value].operation,
+                placement.segment[operand.index] == placement.segment[value.index]
+            { continue }
             let isWidening = users[value.index].contains { user in
                 if case .broadcast = graph[user].operation {
                     return graph[user].shape.elementCount > graph[value].shape.elementCount
@@ -169,12 +171,17 @@ struct InlineCost {
     /// True where the value, with what would be computed along with it, calls a function or divides.
     let isDear: [Bool]
 
-    init(_ graph: StreamGraph) {
+    init(_ graph: StreamGraph, _ placement: Placement) {
         var isDear = [Bool](repeating: false, count: graph.values.count)
         for id in graph.ids {
             let operation = graph[id].operation
             var dear = Self.isDear(operation)
-            if operation.isPointwise { dear = dear || operation.instantOperands.contains { isDear[$0.index] } }
+            if operation.isPointwise {
+                // What another segment has computed lies in memory.
+                dear = dear || operation.instantOperands.contains { operand in
+                    isDear[operand.index] && placement.segment[operand.index] == placement.segment[id.index]
+                }
+            }
             isDear[id.index] = dear
         }
         self.isDear = isDear

@@ -4,11 +4,8 @@ extension StreamGraph {
     public func ordered() -> StreamGraph {
         var order: [ValueID] = []
         var mark = [UInt8](repeating: 0, count: values.count)
-        let carried = states.flatMap { [$0.value, $0.initial].compactMap { $0 } }
-        let roots = outputs.map(\.value) + losses.map(\.value) + carried + folds.flatMap { $0.states + $0.elements }
-            + inputsAndParameters
         // Delayed operands are needed too, but need not come first: they are visited as further roots.
-        var waiting = roots
+        var waiting = kept
         var next = 0
         while next < waiting.count {
             var stack = [(waiting[next], false)]
@@ -29,6 +26,12 @@ extension StreamGraph {
         return renumbered(order)
     }
 
+    /// What stays in a graph for its own sake: results, what is carried, and inputs and parameters.
+    package var kept: [ValueID] {
+        let carried = states.flatMap { [$0.value, $0.initial].compactMap { $0 } }
+        return outputs.map(\.value) + losses.map(\.value) + carried + folds.flatMap { $0.states + $0.elements } + inputsAndParameters
+    }
+
     /// Inputs and parameters stay even where nothing reads them: data are checked against them.
     private var inputsAndParameters: [ValueID] {
         ids.filter { id in
@@ -42,7 +45,7 @@ extension StreamGraph {
     }
 
     /// The graph of these values alone, in this order.
-    private func renumbered(_ order: [ValueID]) -> StreamGraph {
+    package func renumbered(_ order: [ValueID]) -> StreamGraph {
         var number = [ValueID](repeating: ValueID(0), count: values.count)
         for (new, old) in order.enumerated() { number[old.index] = ValueID(new) }
         func rename(_ id: ValueID) -> ValueID { number[id.index] }

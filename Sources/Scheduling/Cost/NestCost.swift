@@ -31,20 +31,26 @@ struct NestCost {
         case .load: 0.5
         case .gather: 12
         case .reduce, .select: 1
-        case .unary(let function, _):
-            switch function {
-            case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex: 1
-            case .sqrt, .rsqrt: 8
-            case .exp, .log, .log1p, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis: 30
-            }
-        case .binary(let function, _, _):
-            switch function {
-            case .add, .subtract, .multiply, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
-                .or, .complex: 1
-            case .divide: 6
-            case .logaddexp: 60
-            case .power: 120
-            }
+        case .unary(let function, _): weight(of: function)
+        case .binary(let function, _, _): weight(of: function)
+        }
+    }
+
+    static func weight(of function: UnaryOperator) -> Double {
+        switch function {
+        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex: 1
+        case .sqrt, .rsqrt: 8
+        case .exp, .log, .log1p, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis: 30
+        }
+    }
+
+    static func weight(of function: BinaryOperator) -> Double {
+        switch function {
+        case .add, .subtract, .multiply, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or,
+            .complex: 1
+        case .divide: 6
+        case .logaddexp: 60
+        case .power: 120
         }
     }
 }
