@@ -6,8 +6,8 @@ import Synchronization
     import Musl
 #endif
 
-/// Memory for results, kept for the next run when the last tensor over it goes: fresh pages cost more than a recurrence
-/// takes to fill them.
+/// Memory for results and whole streams, kept for the next run when nobody holds it any more: fresh pages cost more than a
+/// recurrence takes to fill them.
 final class ResultMemory: Sendable {
     private struct Kept {
         var start: UnsafeMutableRawPointer
@@ -22,8 +22,8 @@ final class ResultMemory: Sendable {
 
     private let shelf = Mutex(Shelf())
 
-    /// What is kept of all results together.
-    private static let mostKept = 256 << 20
+    /// What is kept of all together.
+    private static let mostKept = 512 << 20
     private static let hugePage = 2 << 20
 
     /// Memory of at least this size, and how large it is; nothing is known of what it holds.
@@ -61,7 +61,7 @@ final class ResultMemory: Sendable {
     }
 }
 
-/// The memory of one result; given back when nobody holds it any more.
+/// The memory of one result or stream; given back when nobody holds it any more.
 final class ResultBytes: @unchecked Sendable {
     let start: UnsafeMutableRawPointer
     private let byteCount: Int

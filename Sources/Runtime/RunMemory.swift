@@ -12,6 +12,8 @@ final class RunMemory {
     private let lengths: AlignedMemory
     private let workers: Int
     private var owned: [AlignedMemory] = []
+    /// Whole streams, whose memory is kept for the next run like that of results.
+    private var streams: [ResultBytes] = []
 
     /// `lengths` of the sequences along the first axis; nil for the full extent. `workers` take part in the run.
     init(_ model: CompiledModel, batch: Int, extents: [Int], lengths given: [Int]?, workers: Int = 1) {
@@ -68,10 +70,19 @@ final class RunMemory {
         let buffer = model.plan[id]
         var rows = rowTotal(buffer)
         if case .step = buffer.kind { rows = batch }
-        let memory = AlignedMemory(byteCount: rows * model.rowBytes(buffer), zeroed: false)
-        owned.append(memory)
+        let byteCount = rows * model.rowBytes(buffer)
+        let start: UnsafeMutableRawPointer
+        if case .full = buffer.kind {
+            let memory = ResultBytes(from: model.resultMemory, byteCount: byteCount)
+            streams.append(memory)
+            start = memory.start
+        } else {
+            let memory = AlignedMemory(byteCount: byteCount, zeroed: false)
+            owned.append(memory)
+            start = memory.start
+        }
         let strides = denseStrides(buffer, firstExtent: extents.first ?? 1)
-        frame.describe(id, base: memory.start, batch: strides.batch, first: strides.first, second: strides.second)
+        frame.describe(id, base: start, batch: strides.batch, first: strides.first, second: strides.second)
     }
 
     private func allocateRing(_ id: BufferID, _ ring: Ring) {
