@@ -96,11 +96,19 @@ final class NestEmitter {
         return alongReduction > alongDomain
     }
 
+    /// Whether neighbouring elements go to places of their own, which may be the same: they are taken one by one.
+    private var scattersAcrossLanes: Bool {
+        guard let last = nest.domain.indices.last else { return false }
+        return nest.stores.contains { store in
+            store.scatter.map { dependencies[$0.index] & (1 << UInt64(last)) != 0 } ?? false
+        }
+    }
+
     // MARK: Loops
 
     func emit(at row: StageEmitter.Row) {
         self.row = row
-        if reducesInLanes || nest.domain.isEmpty {
+        if reducesInLanes || scattersAcrossLanes || nest.domain.isEmpty {
             emitScalarLoops(0)
         } else {
             emitLoops(0) { loop in self.emitVectorLoop(loop) { self.emitStores() } }
@@ -332,7 +340,7 @@ final class NestEmitter {
         }
     }
 
-    private func clamp(_ index: IRValue, _ count: Int) -> IRValue {
+    func clamp(_ index: IRValue, _ count: Int) -> IRValue {
         let type = builder.type(of: index)
         let low = builder.maximum(index, builder.constant(0, like: type))
         return builder.minimum(low, builder.constant(max(count - 1, 0), like: type))

@@ -95,7 +95,11 @@ extension NestEmitter {
     func emitStores() {
         for item in nest.stores {
             let element = nest.nodes[item.node].element
-            let base = stage.address(item.buffer, at: row)
+            var base = stage.address(item.buffer, at: row)
+            if let scatter = item.scatter {
+                let index = clamp(value(scatter.index), scatter.count)
+                base = builder.element(base, builder.multiply(index, builder.int(scatter.stride)), of: stage.memoryType(of: element))
+            }
             var isVector = false
             if let vectorVariable { isVector = item.position.coefficient(of: vectorVariable) != 0 }
             var result = value(item.node)

@@ -33,10 +33,14 @@ struct Differentiation {
         self.primal = primal
         truncation = request.truncation
         var problems: [Diagnostic] = []
-        func found(_ values: [ValueID], _ what: String) -> [ValueID] {
-            if values.isEmpty { problems.append(Diagnostic(.unknownName, "there is no \(what)", at: nil)) }
+        func found(_ values: [ValueID], _ what: String, _ name: String, among known: [String]) -> [ValueID] {
+            if values.isEmpty {
+                let list = known.isEmpty ? "the model has none" : "the model has \(known.joined(separator: ", "))"
+                let help = nearest(name, among: known).map { "did you mean '\($0)'?" } ?? list
+                problems.append(Diagnostic(.unknownName, "there is no \(what) '\(name)'", at: nil, help: help))
+            }
             for id in values where primal[id].element != .real {
-                problems.append(Diagnostic(.wrongElementType, "\(what) is \(primal[id].element.rawValue) and has no derivative", at: primal[id].span))
+                problems.append(Diagnostic(.wrongElementType, "\(what) '\(name)' is \(primal[id].element.rawValue) and has no derivative", at: primal[id].span))
             }
             return values
         }
@@ -45,32 +49,35 @@ struct Differentiation {
             let parts = ["\(name).re", "\(name).im"].flatMap { part in primal.states.filter { $0.name == part } }
             return whole.isEmpty ? (parts.map(\.value), true) : (whole.map(\.value), false)
         }
+        let states = graph.states.map(\.name)
+        let parameters = primal.values.compactMap { if case .parameter(let info) = $0.operation { info.path } else { nil } }
+        let inputs = primal.values.compactMap { if case .input(let name, _) = $0.operation { name } else { nil } }
         func named(_ test: (Operation) -> Bool) -> [ValueID] { primal.ids.filter { test(primal[$0].operation) } }
         targets = request.targets.map { target in
             switch target {
             case .parameter(let path):
                 let values = named { if case .parameter(let info) = $0 { info.path == path } else { false } }
-                return (target, found(values, "parameter '\(path)'"), false)
+                return (target, found(values, "parameter", path, among: parameters), false)
             case .input(let name):
                 let values = named { if case .input(name, _) = $0 { true } else { false } }
-                return (target, found(values, "input '\(name)'"), false)
+                return (target, found(values, "input", name, among: inputs), false)
             case .initialState(let name):
                 let (values, isPair) = stateValues(name)
-                return (target, found(values, "state '\(name)'"), isPair)
+                return (target, found(values, "state", name, among: states), isPair)
             }
         }
         seeds = request.seeds.map { seed in
             switch seed {
             case .loss(let name):
-                return (seed, found(primal.losses.filter { $0.name == name }.map(\.value), "loss '\(name)'"), false)
+                return (seed, found(primal.losses.filter { $0.name == name }.map(\.value), "loss", name, among: primal.losses.map(\.name)), false)
             case .output(let name):
-                return (seed, found(primal.outputs.filter { $0.name == name }.map(\.value), "output '\(name)'"), false)
+                return (seed, found(primal.outputs.filter { $0.name == name }.map(\.value), "output", name, among: primal.outputs.map(\.name)), false)
             case .finalState(let name):
                 if primal.axes.count != 1 {
                     problems.append(Diagnostic(.unsupported, "over several axes the state '\(name)' has no last step", at: nil))
                 }
                 let (values, isPair) = stateValues(name)
-                return (seed, found(values, "state '\(name)'"), isPair)
+                return (seed, found(values, "state", name, among: states), isPair)
             }
         }
         if let truncation, truncation < 1 {

@@ -9,7 +9,7 @@ enum LaneLoop {
         guard graph.axes.count == 1, let first = roots.first else { return nil }
         let domain = graph[first].shape.sizes
         for root in roots {
-            guard graph[root].shape.sizes == domain, staging.products[root] == nil, isElementwise(graph[root].operation)
+            guard graph[root].shape.sizes == domain, staging.products[root] == nil, staging.scattered[root] == nil, isElementwise(graph[root].operation)
             else { return nil }
         }
         var builder = NestBuilder(graph: graph, homes: homes, own: Set(roots), domain: domain)

@@ -19,11 +19,19 @@ public struct Nest: Equatable, Encodable, Sendable {
             /// Combines with what is there.
             case accumulate(TimeReduceKind, axis: Int)
         }
+        /// Where along its first axis a scattered value goes: the index is clamped to `0 ..< count`.
+        public struct Scatter: Equatable, Encodable, Sendable {
+            public var index: NodeID
+            public var stride: Int
+            public var count: Int
+        }
         public var node: NodeID
         public var buffer: BufferID
         /// The position in the row.
         public var position: Affine
         public var mode: Mode
+        /// Moves the position; nil where it is known beforehand.
+        public var scatter: Scatter?
     }
 
     /// Extents of the loops, outermost first.

@@ -46,8 +46,10 @@ struct NestBuilder {
         return nest.nodes.count - 1
     }
 
-    mutating func store(_ node: Nest.NodeID, to buffer: BufferID, at position: Affine, mode: Nest.Store.Mode = .assign) {
-        nest.stores.append(Nest.Store(node: node, buffer: buffer, position: position, mode: mode))
+    mutating func store(
+        _ node: Nest.NodeID, to buffer: BufferID, at position: Affine, mode: Nest.Store.Mode = .assign, scatter: Nest.Store.Scatter? = nil
+    ) {
+        nest.stores.append(Nest.Store(node: node, buffer: buffer, position: position, mode: mode, scatter: scatter))
     }
 
     mutating func note(_ value: ValueID) { nest.values.append(value) }

@@ -74,6 +74,7 @@ struct Roots {
             }
         }
         for (_, shape) in staging.totals { isRoot[shape.product.index] = false }
+        for (_, scatter) in staging.scattered { isRoot[scatter.index] = false }
         self.isRoot = isRoot
     }
 

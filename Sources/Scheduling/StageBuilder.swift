@@ -82,9 +82,10 @@ struct StageBuilder {
 
     /// Adds a root to the first nest over the same elements that comes after all it needs, or to a new one.
     private mutating func join(_ root: ValueID) {
-        let domain = Self.domain(of: root, graph: graph, homes: homes)
+        let scattered = staging.scattered[root]
+        let domain = scattered.map { updates(of: $0).sizes } ?? Self.domain(of: root, graph: graph, homes: homes)
         var probe = NestBuilder(graph: graph, homes: homes, own: [root], domain: domain)
-        Self.emit(root, into: &probe)
+        emit(root, into: &probe)
         let reduces = probe.nest.extents.count > domain.count
         let variables = probe.nest.extents.count - domain.count
         var earliest = 0
@@ -115,9 +116,38 @@ struct StageBuilder {
             case .part(let nest): return .nest(nest.collapsed())
             case .roots(let roots, let domain, _, _):
                 var builder = NestBuilder(graph: graph, homes: homes, own: Set(roots), domain: domain)
-                for root in roots { Self.emit(root, into: &builder) }
+                for root in roots { emit(root, into: &builder) }
                 return .nest(builder.nest.collapsed())
             }
+        }
+    }
+
+    private func emit(_ root: ValueID, into builder: inout NestBuilder) {
+        if let scattered = staging.scattered[root] {
+            scatter(scattered, to: root, into: &builder)
+        } else {
+            Self.emit(root, into: &builder)
+        }
+    }
+
+    /// The shape of what a scatter moves.
+    private func updates(of scatter: ValueID) -> Shape {
+        guard case .scatter(let updates, _, _) = graph[scatter].operation else { return graph[scatter].shape }
+        return graph[updates].shape
+    }
+
+    /// Adds what is scattered to the places of a sum over time that it goes to.
+    private func scatter(_ scatter: ValueID, to root: ValueID, into builder: inout NestBuilder) {
+        guard case .scatter(let updates, let at, let count) = graph[scatter].operation else { return }
+        let index = graph[updates].shape.indices.map(Affine.variable)
+        let rank = graph[at].shape.count
+        let row = builder.evaluate(at, at: Array(index.prefix(rank)))
+        let update = builder.evaluate(updates, at: index)
+        builder.note(root)
+        for home in homes.written[root] ?? [] {
+            builder.store(
+                update, to: home.buffer, at: .linear(Array(index.dropFirst(rank)), strides: Array(home.strides.dropFirst())),
+                mode: .accumulate(.sum, axis: 0), scatter: Nest.Store.Scatter(index: row, stride: home.strides[0], count: count))
         }
     }
 

@@ -12,6 +12,9 @@ struct Staging {
     let isSequential: [Bool]
     let products: [ValueID: ProductShape]
     let totals: [ValueID: TotalShape]
+    /// Sums over time of scattered values: each step adds to the places it has, rather than to all. The scattered values
+    /// themselves are never written.
+    let scattered: [ValueID: ValueID]
     /// Values that compute the maps of time blocks.
     let isOfMap: [Bool]
     /// For what a map carries, the state that it is a part of the map of.
@@ -37,12 +40,17 @@ struct Staging {
         let states = Set(graph.states.map(\.value))
         var products: [ValueID: ProductShape] = [:]
         var totals: [ValueID: TotalShape] = [:]
+        var scattered: [ValueID: ValueID] = [:]
         let users = graph.users
+        let kept = Set((graph.outputs + graph.losses).map(\.value)).union(states)
         for component in components {
             for member in component.members {
                 var sequential = component.isRecurrence
-                if case .overTime = graph[member].operation {
+                if case .overTime(let kind, let operand, _) = graph[member].operation {
                     totals[member] = TotalShape(member, in: graph, users: users)
+                    if kind == .sum, case .scatter = graph[operand].operation, users[operand.index] == [member], !kept.contains(operand) {
+                        scattered[member] = operand
+                    }
                     sequential = totals[member] == nil
                 }
                 if states.contains(member), graph[member].variance.isStream { sequential = true }
@@ -90,9 +98,11 @@ struct Staging {
                 stage[member.index] = level
                 // What is summed up is never written: it belongs to the sum.
                 if let total = totals[member] { stage[total.product.index] = level }
+                if let scatter = scattered[member] { stage[scatter.index] = level }
             }
         }
         self.totals = totals
+        self.scattered = scattered
         for scan in scans {
             guard let level = scan.states.first.map({ stage[$0.index] }) else { continue }
             let carried = Set(scan.carried)

@@ -50,6 +50,10 @@ struct Run: ParsableCommand {
         help: "Where gradients go, .npz or .safetensors: of the losses, or of sum(output * cotangent) with inputs or tensors cotangent.NAME.")
     var grad: String?
 
+    @Option(
+        help: "With --grad: what gradients are taken with respect to, a parameter, an input, or initial.STATE; may be given several times. By default all parameters and inputs.")
+    var wrt: [String] = []
+
     @Option(help: "With --grad: gradients do not pass between blocks of so many steps.")
     var truncate: Int?
 
@@ -61,6 +65,7 @@ struct Run: ParsableCommand {
         if let stream, stream != "-", stream != "steps" { throw ValidationError("--stream is 'steps' or '-'") }
         if stream != nil, grad != nil { throw ValidationError("--stream gives no gradients") }
         if truncate ?? 1 < 1 { throw ValidationError("--truncate is 1 or more") }
+        if !wrt.isEmpty, grad == nil { throw ValidationError("--wrt belongs to --grad") }
         if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
     }
@@ -97,6 +102,7 @@ struct Run: ParsableCommand {
     /// Writes gradients; gives the results of the same run.
     private func writeGradients(of model: Model, _ data: ModelData, to path: String, _ context: CompileContext) throws -> ModelResults {
         var request = GradientRequest(of: model.graph, truncation: truncate)
+        if !wrt.isEmpty { request.targets = try wrt.map { try target($0, of: model.graph) } }
         let cotangents = data.inputs.keys.filter { $0.hasPrefix("cotangent.") }.map { String($0.dropFirst("cotangent.".count)) }
         if !cotangents.isEmpty { request.seeds = cotangents.sorted().map(GradientRequest.Seed.init(cotangent:)) }
         if cotangents.isEmpty, model.graph.losses.isEmpty {
@@ -107,10 +113,17 @@ struct Run: ParsableCommand {
         let progress = Progress("running")
         defer { progress.end() }
         let all = try GradientModel(model, request, times: context.times).run(
-            data, on: interpret ? .interpreter : .compiled(precision), threads: threads, context: context)
+            data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), context: context)
         let named = all.gradients.map { NamedTensor(name: "grad.\($0.name)", tensor: $0.tensor) }
         try TensorFile.write(TensorArchive(tensors: named), to: path)
         return all.results
+    }
+
+    /// What a name of `--wrt` stands for.
+    private func target(_ name: String, of graph: StreamGraph) throws -> GradientRequest.Target {
+        let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+        if parts.count == 2, parts[0] == "initial" { return .initialState(parts[1]) }
+        return graph.ids.contains { if case .input(name, _) = graph[$0].operation { true } else { false } } ? .input(name) : .parameter(name)
     }
 
     /// All data of the command line.
@@ -127,7 +140,7 @@ struct Run: ParsableCommand {
             guard sides.count == 2 else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }
             let name = String(sides[0])
             guard given.insert(name).inserted else { throw ValidationError("the input '\(name)' is given twice") }
-            guard known.contains(name) else {
+            guard known.contains(name) || (grad != nil && name.hasPrefix("cotangent.")) else {
                 throw Diagnostic(
                     .unknownName, "'\(model)' has no input '\(name)'", at: nil,
                     help: nearest(name, among: known).map { "did you mean '\($0)'?" }

@@ -108,6 +108,22 @@ struct CommandTests {
         let missing = try recc("run", plain, given[0], given[1], given[2], given[3], "--grad", out)
         #expect(missing.status == 1 && missing.errors.contains("cotangent.y"))
         #expect(try recc("run", plain, "--truncate", "3").status == 2)
+        #expect(try recc("run", plain, "--wrt", "a").status == 2)
+    }
+
+    @Test func gradientsAreTakenByWhatIsAskedFor() throws {
+        let program = try file("decay.rec", "model M {\n input x: real\n param a: real\n state h: real\n h = a * h[t-1] + x\n output h\n}\n")
+        let case_ = folder.appendingPathComponent("decay.safetensors").path
+        let out = folder.appendingPathComponent("decay-g.npz").path
+        let tensors = [("input.x", [1.0, 2, 3], [1, 3]), ("param.a", [2.0], []), ("cotangent.h", [0.0, 0, 1], [1, 3])]
+        try TensorFile.write(
+            TensorArchive(tensors: tensors.map { NamedTensor(name: $0.0, tensor: Tensor($0.1, shape: $0.2)) }), to: case_)
+        #expect(try recc("run", program, "--data", case_, "--grad", out, "--wrt", "initial.h", "--wrt", "x").status == 0)
+        let gradients = try TensorFile.read(out)
+        #expect(gradients.tensors.map(\.name) == ["grad.initial.h", "grad.x"])
+        #expect(gradients["grad.initial.h"]?.doubles() == [8] && gradients["grad.x"]?.doubles() == [4, 2, 1])
+        let unknown = try recc("run", program, "--data", case_, "--grad", out, "--wrt", "initial.k")
+        #expect(unknown.status == 1 && unknown.errors.contains("there is no state 'k'") && unknown.errors.contains("the model has h"))
     }
 
     @Test(arguments: ["check", "fmt", "compile", "explain", "run", "verify", "gradcheck", "train", "plot", "bench", "test"])
