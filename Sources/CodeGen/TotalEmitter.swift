@@ -14,7 +14,8 @@ extension StageEmitter {
     }
 
     private func emit(_ total: Total, _ lists: [IRValue], _ kernels: TotalKernels) {
-        let kernel = kernels.kernel(TotalKernels.Kernel(leftStride: total.leftStride, columns: total.columns))
+        let kernel = kernels.kernel(
+            TotalKernels.Kernel(leftStride: total.leftStride, rightStride: total.rightStride, columns: total.columns))
         let zero = builder.int(0)
         let firstRow = builder.minimum(firstLane, builder.int(total.rows))
         let lastRow = builder.minimum(lastLane, builder.int(total.rows))

@@ -12,9 +12,10 @@ final class TotalKernels {
     private let tiles: TileKernels
     private var kernels: [Kernel: LLVMValueRef] = [:]
 
-    /// What a kernel is made for; the distance between the elements of a left row, and the columns of the total.
+    /// What a kernel is made for: the distances between the elements of a row, and the columns of the total.
     struct Kernel: Hashable {
         var leftStride: Int
+        var rightStride: Int
         var columns: Int
     }
 
@@ -54,7 +55,8 @@ final class TotalKernels {
                     let column = builder.add(builder.int(firstVector * shape.lanes), builder.multiply(index, builder.int(most)))
                     let columns = builder.minimum(builder.subtract(builder.int(key.columns), column), builder.int(most))
                     self.copy(
-                        builder.parameter(1), count, from: column, stride: 1, width: columns, most: most, to: panel, in: builder)
+                        builder.parameter(1), count, from: builder.multiply(column, builder.int(key.rightStride)),
+                        stride: key.rightStride, width: columns, most: most, to: panel, in: builder)
                     let valid = builder.subtract(columns, builder.int(most - shape.lanes))
                     self.tiles.forEachTile(of: rows, in: builder) { height, row in
                         let place = builder.add(

@@ -12,6 +12,7 @@ struct Placement {
     var segment: [Int?]
 
     private let graph: StreamGraph
+    private let totals: [ValueID: TotalShape]
     /// Values that vary over nothing, and yet are not known before a run.
     private let isOfRun: [Bool]
 
@@ -24,8 +25,9 @@ struct Placement {
         var delay: [Int]?
     }
 
-    init(_ graph: StreamGraph, components: [Component]) {
+    init(_ graph: StreamGraph, components: [Component], totals: [ValueID: TotalShape]) {
         self.graph = graph
+        self.totals = totals
         isOfRun = graph.isOfRun
         segment = [Int?](repeating: nil, count: graph.values.count)
         for component in components { place(component) }
@@ -45,6 +47,11 @@ struct Placement {
         case .input, .parameter, .constant: return
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
             .gather, .scatter, .delay, .overTime, .overBatch: break
+        }
+        if case .overBatch(let sum) = graph[first].operation, totals[first] != nil {
+            // A total is taken by the pass that computes what it sums, over all sequences at once.
+            segment[first.index] = segment[sum.index]
+            return
         }
         let needs = needs(of: component)
         let axes = Self.loopAxes(first, in: graph)

@@ -17,7 +17,10 @@ struct Staging {
     /// For what a map carries, the state that it is a part of the map of.
     let mapped: [ValueID: ValueID]
 
-    init(_ graph: StreamGraph, components: [Component], placement: Placement, scans: [BlockMapValues] = []) {
+    init(
+        _ graph: StreamGraph, components: [Component], placement: Placement, totals: [ValueID: TotalShape],
+        scans: [BlockMapValues] = []
+    ) {
         let scanned = Set(scans.flatMap(\.states))
         var mapped: [ValueID: ValueID] = [:]
         for scan in scans {
@@ -36,15 +39,11 @@ struct Staging {
         }
         let states = Set(graph.states.map(\.value))
         var products: [ValueID: ProductShape] = [:]
-        var totals: [ValueID: TotalShape] = [:]
-        let users = graph.users
+        let unwritten = Set(totals.values.flatMap(\.unwritten))
         for component in components {
             for member in component.members {
                 var sequential = component.isRecurrence
-                if case .overTime = graph[member].operation {
-                    totals[member] = TotalShape(member, in: graph, users: users)
-                    sequential = totals[member] == nil
-                }
+                if case .overTime = graph[member].operation { sequential = totals[member] == nil && !unwritten.contains(member) }
                 if states.contains(member), graph[member].variance.isStream { sequential = true }
                 isSequential[member.index] = sequential
                 products[member] = ProductShape(member, in: graph)
@@ -89,7 +88,7 @@ struct Staging {
             for member in component.members {
                 stage[member.index] = level
                 // What is summed up is never written: it belongs to the sum.
-                if let total = totals[member] { stage[total.product.index] = level }
+                for part in totals[member]?.unwritten ?? [] { stage[part.index] = level }
             }
         }
         self.totals = totals
