@@ -10,7 +10,7 @@ public struct LaneGrain: Equatable, Sendable {
     init(_ stage: Stage, target: HostTarget, precision: Precision) {
         if case .totals = stage.form {
             self.extent = stage.totals.map(\.rows).max() ?? 1
-            width = TotalKernels.tileRows
+            width = TileShape(target: target, precision: precision).rows
             return
         }
         guard case .lanes = stage.form, case .nest(let nest)? = stage.items.first, let extent = nest.domain.last else {

@@ -9,8 +9,9 @@ struct PlanModule {
 
     init(_ plan: Plan, precision: Precision, target: HostTarget) throws {
         module = try LLVMModule(name: plan.graph.name, target: target)
-        let products = ProductKernels(module: module, precision: precision, target: target)
-        let totals = TotalKernels(module: module, precision: precision, target: target)
+        let tiles = TileKernels(module: module, precision: precision, target: target)
+        let products = ProductKernels(module: module, precision: precision, target: target, tiles: tiles)
+        let totals = TotalKernels(module: module, precision: precision, target: target, tiles: tiles)
         var product = 0
         for (s, segment) in plan.segments.enumerated() {
             for (k, stage) in segment.stages.enumerated() {

@@ -4,52 +4,52 @@ import RecStream
 
 extension StageEmitter {
     /// Adds the steps of the call to totals, for rows of the total between the lane bounds.
+    ///
+    /// The rows of both operands are put on a list, sequence after sequence and step after step; a kernel takes whole
+    /// lists. A total over the batch fills its lists through all sequences, so that few steps a sequence are enough.
     func emitTotals(_ totals: [Total], kernels: TotalKernels) {
-        for total in totals {
-            builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
-                self.emit(total, sequence, kernels)
-                return []
-            }
-        }
+        guard !totals.isEmpty else { return }
+        let lists = [builder.scratch(ofPointers: kernels.depth), builder.scratch(ofPointers: kernels.depth)]
+        for total in totals { emit(total, lists, kernels) }
     }
 
-    private func emit(_ total: Total, _ sequence: IRValue, _ kernels: TotalKernels) {
-        let length = length(of: sequence)
-        let end = builder.maximum(builder.minimum(lastStep, length), firstStep)
-        // Steps at which either operand lies outside the sequence are taken one by one.
-        var inside = (first: firstStep, last: end)
-        for access in [total.left, total.right] where access.fallback != nil {
-            let offset = access.offsets.first ?? 0
-            inside.first = builder.maximum(inside.first, builder.int(max(0, -offset)))
-            inside.last = builder.minimum(inside.last, builder.subtract(length, builder.int(max(0, offset))))
+    private func emit(_ total: Total, _ lists: [IRValue], _ kernels: TotalKernels) {
+        let kernel = kernels.kernel(
+            TotalKernels.Kernel(leftStride: total.leftStride, rightStride: total.rightStride, columns: total.columns))
+        let zero = builder.int(0)
+        let firstRow = builder.minimum(firstLane, builder.int(total.rows))
+        let lastRow = builder.minimum(lastLane, builder.int(total.rows))
+        func flush(_ count: IRValue, into output: IRValue) {
+            _ = builder.call(kernel, [lists[0], lists[1], count, output, firstRow, lastRow])
         }
-        let first = builder.minimum(inside.first, end)
-        let last = builder.maximum(builder.minimum(inside.last, end), first)
-        func run(at step: IRValue, count: IRValue) {
-            let row = Row(sequence: sequence, first: step, second: builder.int(0))
-            func start(_ access: Access) -> IRValue {
-                builder.element(address(access, at: row), builder.int(access.position.offset), of: builder.real)
+        let left = builder.loop(from: firstSequence, to: lastSequence, carrying: [zero]) { sequence, listed in
+            let start = Row(sequence: sequence, first: zero, second: zero)
+            let output = self.address(total.output, at: start)
+            let end = self.builder.minimum(self.lastStep, self.length(of: sequence))
+            let counts = self.builder.loop(from: self.firstStep, to: end, carrying: listed) { step, listed in
+                let row = Row(sequence: sequence, first: step, second: zero)
+                let rows = [total.left, total.right].map { access in
+                    self.builder.element(
+                        self.address(access, at: row), self.builder.int(access.position.offset), of: self.builder.real)
+                }
+                return self.builder.loop(from: zero, to: self.builder.int(total.shared.extent), carrying: listed) { shared, listed in
+                    for (k, stride) in [total.shared.left, total.shared.right].enumerated() {
+                        let moved = self.builder.element(
+                            rows[k], self.builder.multiply(shared, self.builder.int(stride)), of: self.builder.real)
+                        self.builder.store(
+                            moved, self.builder.element(lists[k], listed[0], of: self.builder.pointer), alignment: 8)
+                    }
+                    let count = self.builder.add(listed[0], self.builder.int(1))
+                    let isFull = self.builder.compare(LLVMIntEQ, count, self.builder.int(kernels.depth))
+                    self.builder.ifThen(isFull) { flush(count, into: output) }
+                    return [self.builder.select(isFull, zero, count)]
+                }
             }
-            kernels.emit(
-                total,
-                TotalKernels.Run(
-                    left: start(total.left), leftStep: stepStride(total.left.buffer), right: start(total.right),
-                    rightStep: stepStride(total.right.buffer), output: address(total.output, at: row), count: count,
-                    firstRow: builder.minimum(firstLane, builder.int(total.rows)),
-                    lastRow: builder.minimum(lastLane, builder.int(total.rows))),
-                in: builder)
+            guard self.plan[total.output].variance.batch else { return counts }
+            flush(counts[0], into: output)
+            return [zero]
         }
-        func single(from start: IRValue, to end: IRValue) {
-            builder.loop(from: start, to: end) { step, _ in
-                run(at: step, count: self.builder.int(1))
-                return []
-            }
-        }
-        single(from: firstStep, to: first)
-        builder.loop(from: first, to: last, by: TotalKernels.runSteps) { step, _ in
-            run(at: step, count: self.builder.minimum(self.builder.subtract(last, step), self.builder.int(TotalKernels.runSteps)))
-            return []
-        }
-        single(from: last, to: end)
+        guard !plan[total.output].variance.batch else { return }
+        flush(left[0], into: address(total.output, at: Row(sequence: zero, first: zero, second: zero)))
     }
 }

@@ -7,16 +7,13 @@ public struct WeightPacking: Equatable, Sendable {
     public let lanes: Int
     /// Vectors of a full panel.
     public let panelVectors: Int
-    /// Rows of a full tile.
-    public let tileRows: Int
     public let precision: Precision
 
     init(target: HostTarget, precision: Precision) {
         self.precision = precision
-        lanes = target.vectorBytes / precision.byteCount
-        // Accumulators, one row of weights and a spread input fill the registers: 6·4 + 4 + 1 of 32, 6·2 + 2 + 1 of 16.
-        panelVectors = target.vectorBytes == 64 ? 4 : 2
-        tileRows = 6
+        let shape = TileShape(target: target, precision: precision)
+        lanes = shape.lanes
+        panelVectors = shape.vectors
     }
 
     func vectorCount(columns: Int) -> Int { (columns + lanes - 1) / lanes }

@@ -9,15 +9,15 @@ struct Sweep: @unchecked Sendable {
     let memory: RunMemory
     let segment: Segment
     let index: Int
-    private let axes: [Int]
-    private let isReversed: Bool
+    let axes: [Int]
+    let isReversed: Bool
     /// Whether the outermost loop runs over the first axis, so that the sweep can be cut into blocks along it.
     private let isBlocked: Bool
 
     /// What the blocks of one worker may take of the cache.
     private static let blockBytes = 384 << 10
     private static let laneBytes = 192 << 10
-    private static let blockSteps = 16...1024
+    static let blockSteps = 16...1024
     /// Time blocks are all in memory at once.
     private static let mostScanSteps = 64 * Scan.blockSteps
 
@@ -32,19 +32,19 @@ struct Sweep: @unchecked Sendable {
         isBlocked = order.loops[0].axis == 0
     }
 
-    private var model: CompiledModel { memory.model }
-    private var firstExtent: Int { axes.contains(0) ? memory.extents[0] : 1 }
+    var model: CompiledModel { memory.model }
+    var firstExtent: Int { axes.contains(0) ? memory.extents[0] : 1 }
     private var second: Int { memory.extents.count > 1 ? memory.extents[1] : 1 }
 
     /// Buffers of blocks, and how many steps before the block they keep.
-    private var blocks: [(id: BufferID, halo: Int)] {
+    var blocks: [(id: BufferID, halo: Int)] {
         segment.written.compactMap { id in
             if case .block(let halo) = model.plan[id].kind { (id, halo) } else { nil }
         }
     }
 
     /// Bytes of all blocks for one step of one sequence.
-    private var stepBytes: Int {
+    var stepBytes: Int {
         blocks.reduce(0) { $0 + model.rowBytes(model.plan[$1.id]) * (model.plan[$1.id].variance.varies(over: 1) ? second : 1) }
     }
 
@@ -79,7 +79,9 @@ struct Sweep: @unchecked Sendable {
         memory.start(segment)
         guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }) else { return }
         if workSize < pool.leastWork {
-            runAlone()
+            if sumsOverBatch { runInStep(workers: 1, on: pool) } else { runAlone() }
+        } else if memory.batch >= pool.count, sumsOverBatch {
+            runInStep(workers: pool.count, on: pool)
         } else if memory.batch >= pool.count {
             runBatchParallel(on: pool)
         } else {
@@ -88,7 +90,7 @@ struct Sweep: @unchecked Sendable {
     }
 
     /// Steps of a block for so many sequences at a time.
-    private func blockLength(sequences: Int) -> Int {
+    func blockLength(sequences: Int) -> Int {
         guard isBlocked else { return firstExtent }
         let fitting = stepBytes == 0 ? Int.max / 2 : Self.blockBytes / max(1, stepBytes * sequences)
         // Without block buffers nothing is gained by turning back, unless lanes do.
@@ -129,11 +131,7 @@ struct Sweep: @unchecked Sendable {
                 window.move(to: steps)
                 for stage in segment.stages.indices {
                     if let blocks = scans[stage] {
-                        let count = blocks.prepare(steps, window.frame)
-                        for k in 0..<count { blocks.summarize(k) }
-                        blocks.join()
-                        for k in 0..<count { blocks.apply(k) }
-                        blocks.finish()
+                        blocks.run(steps, window.frame)
                         continue
                     }
                     model.code.stages[index][stage](
@@ -144,7 +142,7 @@ struct Sweep: @unchecked Sendable {
     }
 
     /// For each stage that is a scan, its time blocks.
-    private func timeBlocks(_ sequences: Range<Int>) -> [TimeBlocks?] {
+    func timeBlocks(_ sequences: Range<Int>) -> [TimeBlocks?] {
         segment.stages.enumerated().map { k, stage in
             guard let scan = stage.scan, let summary = model.code.summaries[index][k] else { return nil }
             return TimeBlocks(
@@ -216,7 +214,7 @@ struct Sweep: @unchecked Sendable {
     }
 
     /// A worker's share of a stage over a block.
-    private func share(_ stage: Stage, _ number: Int, _ steps: Range<Int>, _ frame: Frame, worker: Int, of workers: Int) {
+    func share(_ stage: Stage, _ number: Int, _ steps: Range<Int>, _ frame: Frame, worker: Int, of workers: Int) {
         let function = model.code.stages[index][number]
         let batch = memory.batch
         switch stage.form {
@@ -238,7 +236,7 @@ struct Sweep: @unchecked Sendable {
         }
     }
 
-    private func forEachBlock(_ length: Int, _ body: (Range<Int>) -> Void) {
+    func forEachBlock(_ length: Int, _ body: (Range<Int>) -> Void) {
         let count = (firstExtent + length - 1) / length
         for k in 0..<count {
             let block = isReversed ? count - 1 - k : k
@@ -248,7 +246,7 @@ struct Sweep: @unchecked Sendable {
 }
 
 /// Lets workers see one window; worker 0 moves it while the others wait at a barrier.
-private final class SharedWindow: @unchecked Sendable {
+final class SharedWindow: @unchecked Sendable {
     let window: BlockWindow
     init(window: BlockWindow) { self.window = window }
 }
@@ -258,7 +256,7 @@ final class BlockWindow {
     let frame: Frame
     private let memory: RunMemory
     private let sequences: Range<Int>
-    private let isReversed: Bool
+    let isReversed: Bool
     private var buffers: [(id: BufferID, halo: Int, memory: AlignedMemory, stepBytes: Int, sequenceBytes: Int)] = []
     private var present: Range<Int>?
 

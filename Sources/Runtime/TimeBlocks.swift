@@ -53,6 +53,15 @@ final class TimeBlocks: @unchecked Sendable {
     /// How many blocks the present steps have.
     var count: Int { present.count }
 
+    /// Runs some steps by the calling thread alone.
+    func run(_ steps: Range<Int>, _ frame: Frame) {
+        let count = prepare(steps, frame)
+        for k in 0..<count { summarize(k) }
+        join()
+        for k in 0..<count { apply(k) }
+        finish()
+    }
+
     // MARK: Phases
 
     /// Cuts steps into blocks, of which each has its own memory from now on.

@@ -12,6 +12,7 @@ struct Placement {
     var segment: [Int?]
 
     private let graph: StreamGraph
+    private let totals: [ValueID: TotalShape]
     /// Values that vary over nothing, and yet are not known before a run.
     private let isOfRun: [Bool]
 
@@ -25,8 +26,9 @@ struct Placement {
     }
 
     /// - Parameter later: values that are computed in the first segment that uses them.
-    init(_ graph: StreamGraph, components: [Component], later: Set<ValueID> = []) {
+    init(_ graph: StreamGraph, components: [Component], totals: [ValueID: TotalShape], later: Set<ValueID> = []) {
         self.graph = graph
+        self.totals = totals
         isOfRun = graph.isOfRun
         segment = [Int?](repeating: nil, count: graph.values.count)
         for component in components { place(component) }
@@ -46,6 +48,11 @@ struct Placement {
         case .input, .parameter, .constant: return
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
             .gather, .scatter, .delay, .overTime, .overBatch: break
+        }
+        if case .overBatch(let sum) = graph[first].operation, totals[first] != nil {
+            // A total is taken by the pass that computes what it sums, over all sequences at once.
+            segment[first.index] = segment[sum.index]
+            return
         }
         let needs = needs(of: component)
         let axes = Self.loopAxes(first, in: graph)

@@ -73,7 +73,7 @@ struct Roots {
                 break
             }
         }
-        for (_, shape) in staging.totals { isRoot[shape.product.index] = false }
+        for part in staging.totals.values.flatMap(\.unwritten) { isRoot[part.index] = false }
         for (_, scatter) in staging.scattered { isRoot[scatter.index] = false }
         self.isRoot = isRoot
     }

@@ -45,8 +45,9 @@ public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
 
 private func plan(_ graph: StreamGraph, later: Set<ValueID>, scans: [BlockMapValues], wavefronts: [Wavefront] = []) -> Plan {
     let components = components(of: graph)
-    let placement = Placement(graph, components: components, later: later)
-    let staging = Staging(graph, components: components, placement: placement, scans: scans)
+    let totals = TotalShape.all(in: graph)
+    let placement = Placement(graph, components: components, totals: totals, later: later)
+    let staging = Staging(graph, components: components, placement: placement, totals: totals, scans: scans)
     let roots = Roots(graph, placement: placement, staging: staging)
     let homes = Homes(graph, placement: placement, staging: staging, roots: roots)
 
@@ -59,14 +60,9 @@ private func plan(_ graph: StreamGraph, later: Set<ValueID>, scans: [BlockMapVal
                 StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
             }
             let totals = roots.compactMap { root in
-                staging.totals[root].flatMap { Total(root, $0, graph: graph, homes: homes) }
+                staging.totals[root].map { Item.total(Total(root, $0, graph: graph, homes: homes)) }
             }
-            let summed = Set(totals.map(\.value))
-            // A total that no kernel can read is summed step by step.
-            let stepwise = roots.filter { staging.totals[$0] != nil && !summed.contains($0) }
-            let after =
-                (totals.isEmpty ? [] : [Stage(form: .totals, items: totals.map(Item.total))])
-                + (stepwise.isEmpty ? [] : [StageBuilder.build(stepwise, isSequential: true, graph: graph, homes: homes, staging: staging)])
+            let after = totals.isEmpty ? [] : [Stage(form: .totals, items: totals)]
             let own = roots.filter { !staging.isOfMap[$0.index] && staging.totals[$0] == nil }
             if own.isEmpty { return after }
             let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }

@@ -20,7 +20,10 @@ struct Staging {
     /// For what a map carries, the state that it is a part of the map of.
     let mapped: [ValueID: ValueID]
 
-    init(_ graph: StreamGraph, components: [Component], placement: Placement, scans: [BlockMapValues] = []) {
+    init(
+        _ graph: StreamGraph, components: [Component], placement: Placement, totals: [ValueID: TotalShape],
+        scans: [BlockMapValues] = []
+    ) {
         let scanned = Set(scans.flatMap(\.states))
         var mapped: [ValueID: ValueID] = [:]
         for scan in scans {
@@ -39,19 +42,18 @@ struct Staging {
         }
         let states = Set(graph.states.map(\.value))
         var products: [ValueID: ProductShape] = [:]
-        var totals: [ValueID: TotalShape] = [:]
         var scattered: [ValueID: ValueID] = [:]
         let users = graph.users
         let kept = Set((graph.outputs + graph.losses).map(\.value)).union(states)
+        let unwritten = Set(totals.values.flatMap(\.unwritten))
         for component in components {
             for member in component.members {
                 var sequential = component.isRecurrence
                 if case .overTime(let kind, let operand, _) = graph[member].operation {
-                    totals[member] = TotalShape(member, in: graph, users: users)
+                    sequential = totals[member] == nil && !unwritten.contains(member)
                     if kind == .sum, case .scatter = graph[operand].operation, users[operand.index] == [member], !kept.contains(operand) {
                         scattered[member] = operand
                     }
-                    sequential = totals[member] == nil
                 }
                 if states.contains(member), graph[member].variance.isStream { sequential = true }
                 isSequential[member.index] = sequential
@@ -97,7 +99,7 @@ struct Staging {
             for member in component.members {
                 stage[member.index] = level
                 // What is summed up is never written: it belongs to the sum.
-                if let total = totals[member] { stage[total.product.index] = level }
+                for part in totals[member]?.unwritten ?? [] { stage[part.index] = level }
                 if let scatter = scattered[member] { stage[scatter.index] = level }
             }
         }

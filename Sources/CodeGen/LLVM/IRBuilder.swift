@@ -178,6 +178,18 @@ final class IRBuilder {
         return memory
     }
 
+    /// Memory for so many reals while the function runs, aligned to cache lines.
+    func scratch(of count: Int) -> IRValue { scratch(arrayOf: real, count) }
+
+    /// Memory for so many addresses while the function runs.
+    func scratch(ofPointers count: Int) -> IRValue { scratch(arrayOf: pointer, count) }
+
+    private func scratch(arrayOf type: LLVMTypeRef, _ count: Int) -> IRValue {
+        let memory = scratch(LLVMArrayType2(type, UInt64(count)))
+        LLVMSetAlignment(memory, 64)
+        return memory
+    }
+
     func extract(_ vector: IRValue, _ lane: Int) -> IRValue {
         LLVMBuildExtractElement(builder, vector, LLVMConstInt(i32, UInt64(lane), 0), "")
     }
@@ -203,6 +215,14 @@ final class IRBuilder {
         intrinsic(
             "llvm.masked.load", overloads: [type, pointer],
             [address, LLVMConstInt(i32, UInt64(alignment), 0), mask, LLVMConstNull(type)])
+    }
+
+    /// Loads the lanes whose mask bit is set from `address` moved by so many elements each; the others are zero.
+    func maskedGather(_ type: LLVMTypeRef, _ address: IRValue, offsets: [Int], mask: IRValue, alignment: Int) -> IRValue {
+        let pointers = element(address, vectorConstant(offsets, of: i64), of: LLVMGetElementType(type))
+        return intrinsic(
+            "llvm.masked.gather", overloads: [type, self.type(of: pointers)],
+            [pointers, LLVMConstInt(i32, UInt64(alignment), 0), mask, LLVMConstNull(type)])
     }
 
     func maskedStore(_ value: IRValue, _ address: IRValue, mask: IRValue, alignment: Int) {

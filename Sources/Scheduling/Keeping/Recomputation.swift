@@ -17,7 +17,7 @@ struct Recomputation {
 
     init(_ graph: StreamGraph) {
         self.graph = graph
-        placement = Placement(graph, components: components(of: graph))
+        placement = Placement(graph, components: components(of: graph), totals: TotalShape.all(in: graph))
         isWhole = Set(graph.outputs.map(\.value))
         let sweeps = placement.kinds.indices.filter { axes(of: $0) != nil }
         for sweep in sweeps.dropFirst() { decide(sweep) }

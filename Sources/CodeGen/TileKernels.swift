@@ -1,0 +1,199 @@
+import CLLVM
+
+/// The matrix kernels of a module: tiles of `rows × vectors`, kept in registers over a whole sum. Products and totals
+/// are made of them.
+///
+/// The right operand is packed: a panel as wide as the tile, a row for each summed element, read in one stream. Elements
+/// of the left operand are spread over a vector as they are needed. The shape of the tiles follows Goto and van de
+/// Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34 (2008), §6.
+final class TileKernels {
+    private let module: LLVMModule
+    private let precision: Precision
+    private let target: HostTarget
+    private var kernels: [Tile: LLVMValueRef] = [:]
+
+    /// What the sums of a tile begin with.
+    enum Start: Hashable {
+        /// The panel's first row, which comes before those of the summed elements.
+        case panel
+        /// What the output holds.
+        case output
+    }
+
+    struct Tile: Hashable {
+        var rows: Int
+        var vectors: Int
+        var start: Start
+        /// Whether few rows may sum in several chains, which are added up at the end.
+        var hasChains = false
+    }
+
+    /// What a tile is computed from; distances in elements. The summed elements are `outerCount × innerCount`.
+    struct Operands {
+        var left: IRValue
+        var rowStride: IRValue
+        var outerCount: IRValue
+        var outerStride: IRValue
+        var innerCount: IRValue
+        var innerStride: IRValue
+        var panel: IRValue
+        var output: IRValue
+        var outputStride: IRValue
+        /// Lanes of the last vector that are there.
+        var valid: IRValue
+    }
+
+    init(module: LLVMModule, precision: Precision, target: HostTarget) {
+        self.module = module
+        self.precision = precision
+        self.target = target
+    }
+
+    var shape: TileShape { TileShape(target: target, precision: precision) }
+    private var lanes: Int { shape.lanes }
+
+    func emit(_ tile: Tile, _ operands: Operands, in builder: IRBuilder) {
+        // Taller and wider tiles have chains enough.
+        var tile = tile
+        tile.hasChains = tile.hasChains && 2 * tile.rows * tile.vectors <= 8
+        _ = builder.call(
+            kernel(tile),
+            [
+                operands.left, operands.rowStride, operands.outerCount, operands.outerStride, operands.innerCount,
+                operands.innerStride, operands.panel, operands.output, operands.outputStride, operands.valid,
+            ])
+    }
+
+    /// Covers `count` rows with tiles of nearly the same height, so that none is left that would keep the units idle.
+    /// `body` gets the height of a tile and its first row.
+    func forEachTile(of count: IRValue, in builder: IRBuilder, _ body: (Int, IRValue) -> Void) {
+        let tallest = shape.rows
+        let tiles = builder.quotient(builder.add(count, builder.int(tallest - 1)), builder.int(tallest))
+        let divisor = builder.maximum(tiles, builder.int(1))
+        let height = builder.quotient(count, divisor)
+        // So many tiles are one row taller than the others.
+        let taller = builder.subtract(count, builder.multiply(height, divisor))
+        let others = builder.subtract(tiles, taller)
+        var row = builder.int(0)
+        for rows in stride(from: tallest, through: 1, by: -1) {
+            let isTaller = builder.compare(LLVMIntEQ, height, builder.int(rows - 1))
+            let isHeight = builder.compare(LLVMIntEQ, height, builder.int(rows))
+            let number = builder.select(isTaller, taller, builder.select(isHeight, others, builder.int(0)))
+            row = builder.loop(from: builder.int(0), to: number, carrying: [row]) { _, carried in
+                body(rows, carried[0])
+                return [builder.add(carried[0], builder.int(rows))]
+            }[0]
+        }
+    }
+
+    // MARK: Kernels
+
+    /// `void (left, rowStride, outerCount, outerStride, innerCount, innerStride, panel, output, outputStride, valid)`
+    private func kernel(_ tile: Tile) -> LLVMValueRef {
+        if let existing = kernels[tile] { return existing }
+        let word = LLVMInt64TypeInContext(module.context)
+        let address = LLVMPointerTypeInContext(module.context, 0)
+        let start = tile.start == .output ? ".added" : ""
+        let builder = IRBuilder(
+            module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(start)\(tile.hasChains ? ".chains" : "")",
+            parameters: [address, word, word, word, word, word, address, address, word, word].compactMap { $0 },
+            result: nil, precision: precision, target: target, isInternal: true)
+        let operands = Operands(
+            left: builder.parameter(0), rowStride: builder.parameter(1), outerCount: builder.parameter(2),
+            outerStride: builder.parameter(3), innerCount: builder.parameter(4), innerStride: builder.parameter(5),
+            panel: builder.parameter(6), output: builder.parameter(7), outputStride: builder.parameter(8),
+            valid: builder.parameter(9))
+        emitBody(of: tile, operands, in: builder)
+        builder.returnVoid()
+        kernels[tile] = builder.function
+        return builder.function
+    }
+
+    private func emitBody(of tile: Tile, _ operands: Operands, in builder: IRBuilder) {
+        let vector = builder.vector(builder.real, lanes)
+        let width = tile.vectors * lanes
+        // One row alone has too few chains to keep the units busy: it takes several summands at a time.
+        let chains = tile.hasChains ? 4 : 1
+        let size = precision.byteCount
+        let numbers = builder.vectorConstant(Array(0..<lanes), of: builder.i64)
+        let mask = builder.compare(LLVMIntULT, numbers, builder.splat(operands.valid, lanes))
+        func place(_ row: Int, _ v: Int) -> IRValue {
+            let start = builder.element(
+                operands.output, builder.multiply(operands.outputStride, builder.int(row)), of: builder.real)
+            return builder.element(start, builder.int(v * lanes), of: builder.real)
+        }
+        func panelRow(_ row: IRValue) -> [IRValue] {
+            (0..<tile.vectors).map { v in
+                builder.load(vector, builder.element(row, builder.int(v * lanes), of: builder.real), alignment: size)
+            }
+        }
+        var sums: [IRValue] = []
+        var first = operands.panel
+        switch tile.start {
+        case .panel:
+            let row = panelRow(operands.panel)
+            for _ in 0..<tile.rows { sums += row }
+            first = builder.element(operands.panel, builder.int(width), of: builder.real)
+        case .output:
+            for r in 0..<tile.rows {
+                for v in 0..<tile.vectors {
+                    sums.append(
+                        v == tile.vectors - 1
+                            ? builder.maskedLoad(vector, place(r, v), mask: mask, alignment: size)
+                            : builder.load(vector, place(r, v), alignment: size))
+                }
+            }
+        }
+        let zero = builder.constant(0.0, like: vector)
+        sums += [IRValue](repeating: zero, count: (chains - 1) * tile.rows * tile.vectors)
+        let rowStarts = (0..<tile.rows).map { builder.multiply(operands.rowStride, builder.int($0)) }
+
+        /// Adds one summand, at an address of the left operand and of the panel, into a chain.
+        func accumulate(_ sums: [IRValue], chain: Int, left: IRValue, panel: IRValue) -> [IRValue] {
+            var result = sums
+            let right = panelRow(panel)
+            for r in 0..<tile.rows {
+                let scalar = builder.load(builder.real, builder.element(left, rowStarts[r], of: builder.real), alignment: size)
+                let spread = builder.splat(scalar, lanes)
+                for v in 0..<tile.vectors {
+                    let at = (chain * tile.rows + r) * tile.vectors + v
+                    result[at] = builder.fma(spread, right[v], result[at])
+                }
+            }
+            return result
+        }
+
+        let result = builder.loop(from: builder.int(0), to: operands.outerCount, carrying: sums) { outer, carried in
+            let base = builder.element(operands.left, builder.multiply(outer, operands.outerStride), of: builder.real)
+            let row = builder.multiply(builder.multiply(outer, operands.innerCount), builder.int(width))
+            let panel = builder.element(first, row, of: builder.real)
+            func add(_ inner: IRValue, to sums: [IRValue], chain: Int) -> [IRValue] {
+                accumulate(
+                    sums, chain: chain,
+                    left: builder.element(base, builder.multiply(inner, operands.innerStride), of: builder.real),
+                    panel: builder.element(panel, builder.multiply(inner, builder.int(width)), of: builder.real))
+            }
+            let whole = chains > 1 ? builder.and(operands.innerCount, builder.int(-chains)) : builder.int(0)
+            var most = carried
+            if chains > 1 {
+                most = builder.loop(from: builder.int(0), to: whole, by: chains, carrying: carried) { inner, carried in
+                    (0..<chains).reduce(carried) { add(builder.add(inner, builder.int($1)), to: $0, chain: $1) }
+                }
+            }
+            return builder.loop(from: whole, to: operands.innerCount, carrying: most) { add($0, to: $1, chain: 0) }
+        }
+        for r in 0..<tile.rows {
+            for v in 0..<tile.vectors {
+                var sum = result[r * tile.vectors + v]
+                for chain in 1..<max(chains, 2) where chains > 1 {
+                    sum = builder.fadd(sum, result[(chain * tile.rows + r) * tile.vectors + v])
+                }
+                if v == tile.vectors - 1 {
+                    builder.maskedStore(sum, place(r, v), mask: mask, alignment: size)
+                } else {
+                    builder.store(sum, place(r, v), alignment: size)
+                }
+            }
+        }
+    }
+}

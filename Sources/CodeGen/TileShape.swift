@@ -1,0 +1,33 @@
+/// The shape of the tiles that matrix kernels keep in registers, and of the blocks that they keep in caches.
+struct TileShape: Equatable {
+    /// Reals of a vector.
+    let lanes: Int
+    /// Vectors across a full tile, and across a full panel.
+    let vectors: Int
+    /// Rows of a full tile.
+    let rows: Int
+    /// Summed elements of a packed block: a panel of them stays in the first-level cache or streams from the second.
+    let depth = 256
+    /// Rows of a packed block: with its panel it takes less than half of the second-level cache.
+    let blockRows = 96
+
+    init(target: HostTarget, precision: Precision) {
+        lanes = target.vectorBytes / precision.byteCount
+        // Accumulators, one row of the panel and a spread element fill the registers: 6·4 + 4 + 1 of 32, 6·2 + 2 + 1 of 16.
+        vectors = target.vectorBytes == 64 ? 4 : 2
+        rows = 6
+    }
+
+    /// Vectors that hold so many columns.
+    func vectorCount(columns: Int) -> Int { (columns + lanes - 1) / lanes }
+
+    /// The panels that so many columns are cut into: full ones, and then perhaps one of fewer vectors.
+    func panels(columns: Int) -> [(firstVector: Int, vectors: Int, count: Int)] {
+        let all = vectorCount(columns: columns)
+        let full = all / vectors
+        var result: [(firstVector: Int, vectors: Int, count: Int)] = []
+        if full > 0 { result.append((0, vectors, full)) }
+        if all % vectors > 0 { result.append((full * vectors, all % vectors, 1)) }
+        return result
+    }
+}

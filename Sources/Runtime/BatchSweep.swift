@@ -1,0 +1,63 @@
+import RecCodeGen
+import RecScheduling
+
+/// Sweeps that sum over the sequences of a batch: workers take sequences of their own through the other stages of a block,
+/// then share its sums by rows.
+extension Sweep {
+    /// What the blocks of all sequences that go through the steps together may take of the caches.
+    private static let groupBytes = 2 << 20
+
+    var sumsOverBatch: Bool { segment.stages.contains { model.plan.sumsOverBatch($0) } }
+
+    /// Runs the sweep by some of the pool's workers. Groups and blocks are the same for any number of them, and so is the
+    /// order in which sequences and steps are summed.
+    func runInStep(workers: Int, on pool: ThreadPool) {
+        let most = max(1, Self.groupBytes / max(1, stepBytes * Self.blockSteps.lowerBound))
+        let groups = (memory.batch + most - 1) / most
+        for group in 0..<groups {
+            let sequences = memory.batch * group / groups..<memory.batch * (group + 1) / groups
+            let length = blockLength(sequences: sequences.count)
+            let window = BlockWindow(memory, blocks: blocks, sequences: sequences, steps: length, isReversed: isReversed)
+            let shared = SharedWindow(window: window)
+            if workers == 1 {
+                runInStep(sequences, length, shared, worker: 0, of: 1) {}
+            } else {
+                pool.run { worker in runInStep(sequences, length, shared, worker: worker, of: pool.count) { pool.barrier() } }
+            }
+        }
+    }
+
+    private func runInStep(
+        _ sequences: Range<Int>, _ length: Int, _ shared: SharedWindow, worker: Int, of workers: Int, barrier: () -> Void
+    ) {
+        let start = sequences.lowerBound + sequences.count * worker / workers
+        let end = sequences.lowerBound + sequences.count * (worker + 1) / workers
+        let frame = shared.window.frame
+        let scans = timeBlocks(start..<end)
+        forEachBlock(length) { steps in
+            if worker == 0 { shared.window.move(to: steps) }
+            barrier()
+            for (stage, description) in segment.stages.enumerated() {
+                let function = model.code.stages[index][stage]
+                if model.plan.sumsOverBatch(description) {
+                    barrier()
+                    let rows = model.code.grains[index][stage].share(worker, of: workers)
+                    if !rows.isEmpty {
+                        function(
+                            frame.pointer, sequences.lowerBound, sequences.upperBound, steps.lowerBound, steps.upperBound,
+                            rows.lowerBound, rows.upperBound)
+                    }
+                    barrier()
+                } else if start < end {
+                    if let blocks = scans[stage] {
+                        blocks.run(steps, frame)
+                    } else {
+                        function(frame.pointer, start, end, steps.lowerBound, steps.upperBound, 0, Int.max)
+                    }
+                }
+            }
+            // No worker moves the window while another looks at it.
+            barrier()
+        }
+    }
+}
