@@ -12,11 +12,13 @@ final class TotalKernels {
     private let tiles: TileKernels
     private var kernels: [Kernel: LLVMValueRef] = [:]
 
-    /// What a kernel is made for: the distances between the elements of a row, and the columns of the total.
+    /// What a kernel is made for: the distances between the elements of a row, the columns of the total, and the distance
+    /// between its rows.
     struct Kernel: Hashable {
         var leftStride: Int
         var rightStride: Int
         var columns: Int
+        var rowStride: Int
     }
 
     init(module: LLVMModule, precision: Precision, target: HostTarget, tiles: TileKernels) {
@@ -60,7 +62,7 @@ final class TotalKernels {
                     let valid = builder.subtract(columns, builder.int(most - shape.lanes))
                     self.tiles.forEachTile(of: rows, in: builder) { height, row in
                         let place = builder.add(
-                            builder.multiply(builder.add(firstRow, row), builder.int(key.columns)), column)
+                            builder.multiply(builder.add(firstRow, row), builder.int(key.rowStride)), column)
                         self.tiles.emit(
                             TileKernels.Tile(rows: height, vectors: width, start: .output),
                             TileKernels.Operands(
@@ -68,7 +70,7 @@ final class TotalKernels {
                                 outerCount: builder.int(1), outerStride: builder.int(0), innerCount: count,
                                 innerStride: builder.int(shape.blockRows), panel: panel,
                                 output: builder.element(builder.parameter(3), place, of: builder.real),
-                                outputStride: builder.int(key.columns), valid: valid),
+                                outputStride: builder.int(key.rowStride), valid: valid),
                             in: builder)
                     }
                     return []

@@ -43,7 +43,8 @@ extension Plan {
     private func describe(_ item: Item) -> [String] {
         switch item {
         case .total(let total):
-            return ["total \(name(total.value)): \(total.rows) × \(total.columns)"]
+            let places = total.groups.reduce(1) { $0 * $1.extent }
+            return ["total \(name(total.value)): \(total.rows) × \(total.columns)" + (places > 1 ? " for each of \(places)" : "")]
         case .product(let product):
             return [
                 "product \(name(product.value)): \(product.sumCount) → \(product.columnCount)"

@@ -3,7 +3,8 @@ import RecStream
 
 /// The sum over all steps of the outer product of two streams, as in the gradient of a weight:
 /// `total[k, m] = Σ_t left[t, k] · right[t, m]`, summed over a shared label too where there is one, and over the sequences
-/// of the batch where the output does not vary over it.
+/// of the batch where the output does not vary over it. Of further labels, such as the heads of a weight, each place has a
+/// sum of its own.
 public struct Total: Equatable, Encodable, Sendable {
     public var value: ValueID
     public var left: Access
@@ -15,7 +16,10 @@ public struct Total: Equatable, Encodable, Sendable {
     /// How far apart the elements of `left` lie along `k`, and those of `right` along `m`.
     public var leftStride: Int
     public var rightStride: Int
+    /// How far apart the rows of the output lie.
+    public var rowStride: Int
     public var shared: Shared
+    public var groups: [Group]
 
     /// The shared label: its extent, and how far apart its elements lie in either operand.
     public struct Shared: Equatable, Encodable, Sendable {
@@ -24,8 +28,17 @@ public struct Total: Equatable, Encodable, Sendable {
         public var right: Int
     }
 
+    /// A label of the output beside rows and columns: how far apart its elements lie in the operands, 0 where one does not
+    /// have it, and in the output.
+    public struct Group: Equatable, Encodable, Sendable {
+        public var extent: Int
+        public var left: Int
+        public var right: Int
+        public var output: Int
+    }
+
     /// Multiplications and additions in one step of one sequence.
-    public var operationCount: Int { 2 * rows * columns * shared.extent }
+    public var operationCount: Int { 2 * rows * columns * shared.extent * groups.reduce(1) { $0 * $1.extent } }
 }
 
 extension Total {
@@ -33,7 +46,8 @@ extension Total {
         let builder = NestBuilder(graph: graph, homes: homes, own: [], domain: [])
         guard var left = builder.view(shape.left, at: shape.leftLabels.map { .variable($0) }),
             var right = builder.view(shape.right, at: shape.rightLabels.map { .variable($0) }),
-            let home = homes.current[value], home.strides == graph[value].shape.strides
+            let home = homes.current[value], home.strides == graph[value].shape.strides,
+            let row = shape.resultLabels.firstIndex(of: shape.row), let column = shape.resultLabels.firstIndex(of: shape.column)
         else { preconditionFailure("roots hold what a total reads and writes") }
         leftStride = left.position.coefficient(of: shape.row)
         rightStride = right.position.coefficient(of: shape.column)
@@ -43,14 +57,21 @@ extension Total {
                 extent: graph[shape.left].shape[axis].size, left: left.position.coefficient(of: label),
                 right: right.position.coefficient(of: label))
         }
+        groups = shape.resultLabels.indices.filter { $0 != row && $0 != column }.map { axis in
+            let label = shape.resultLabels[axis]
+            return Group(
+                extent: graph[value].shape[axis].size, left: left.position.coefficient(of: label),
+                right: right.position.coefficient(of: label), output: home.strides[axis])
+        }
+        rowStride = home.strides[row]
+        rows = graph[value].shape[row].size
+        columns = graph[value].shape[column].size
         left.position = Affine(offset: left.position.offset)
         right.position = Affine(offset: right.position.offset)
         self.left = left
         self.right = right
         self.value = value
         output = home.buffer
-        rows = graph[value].shape[0].size
-        columns = graph[value].shape[1].size
     }
 }
 

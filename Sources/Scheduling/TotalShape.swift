@@ -8,6 +8,8 @@ struct TotalShape: Equatable {
     var right: ValueID
     var leftLabels: [Int]
     var rightLabels: [Int]
+    var resultLabels: [Int]
+    /// The largest label of the left operand alone, and the last label of the result, which is the right operand's alone.
     var row: Int
     var column: Int
     var shared: Int?
@@ -40,21 +42,29 @@ struct TotalShape: Equatable {
         guard case .overTime(.sum, let product, _) = graph[value].operation, graph.axes.count == 1,
             graph[value].element == .real, users[product.index] == [value],
             case .contract(let contraction) = graph[product].operation,
-            contraction.resultLabels.count == 2, graph[contraction.left].variance.isStream,
+            let last = contraction.resultLabels.last, graph[contraction.left].variance.isStream,
             graph[contraction.right].variance.isStream, !graph.isKept(product)
         else { return nil }
         unwritten = [product]
-        row = contraction.resultLabels[0]
-        column = contraction.resultLabels[1]
-        let isSwapped = !contraction.leftLabels.contains(row)
+        resultLabels = contraction.resultLabels
+        column = last
+        let isSwapped = contraction.leftLabels.contains(column)
         left = isSwapped ? contraction.right : contraction.left
         right = isSwapped ? contraction.left : contraction.right
-        leftLabels = isSwapped ? contraction.rightLabels : contraction.leftLabels
-        rightLabels = isSwapped ? contraction.leftLabels : contraction.rightLabels
-        guard leftLabels.contains(row), !leftLabels.contains(column), rightLabels.contains(column), !rightLabels.contains(row)
+        let (leftLabels, rightLabels) = isSwapped
+            ? (contraction.rightLabels, contraction.leftLabels) : (contraction.leftLabels, contraction.rightLabels)
+        self.leftLabels = leftLabels
+        self.rightLabels = rightLabels
+        let operand = left
+        func extent(_ label: Int) -> Int { leftLabels.firstIndex(of: label).map { graph[operand].shape[$0].size } ?? 1 }
+        let result = resultLabels
+        let own = leftLabels.filter { result.contains($0) && !rightLabels.contains($0) }
+        guard !leftLabels.contains(last), rightLabels.contains(last), let widest = own.max(by: { extent($0) < extent($1) })
         else { return nil }
-        let sums = leftLabels.filter { $0 != row }
-        guard sums.count <= 1, Set(rightLabels.filter { $0 != column }) == Set(sums), graph[value].shape[1].size >= Self.fewestColumns
+        row = widest
+        let sums = leftLabels.filter { !result.contains($0) }
+        guard sums.count <= 1, Set(rightLabels.filter { !result.contains($0) }) == Set(sums),
+            graph[value].shape[result.count - 1].size >= Self.fewestColumns
         else { return nil }
         shared = sums.first
     }
