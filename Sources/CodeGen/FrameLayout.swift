@@ -15,6 +15,8 @@ public enum FrameLayout {
     /// The steps of the second axis that sequential stages take.
     public static let secondFirst = 3
     public static let secondLast = 4
+    /// Address of the counts of workers that share the steps of a stage, see `StepBarrier`.
+    public static let barriers = 5
     public static let headerWords = 8
     public static let descriptorWords = 4
 
@@ -31,6 +33,9 @@ public enum FrameLayout {
     public static func descriptor(ofProduct index: Int, in plan: Plan) -> Int {
         headerWords + descriptorWords * (plan.buffers.count + index)
     }
+
+    /// Words of the counts of so many workers.
+    public static func barrierWords(workers: Int) -> Int { StepBarrier.slotWords * workers }
 
     public static func wordCount(of plan: Plan) -> Int {
         headerWords + descriptorWords * (plan.buffers.count + plan.products.count)

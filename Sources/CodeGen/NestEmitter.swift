@@ -22,6 +22,8 @@ final class NestEmitter {
     var mask: IRValue?
     var row: StageEmitter.Row
     var rowAddresses: [RowKey: IRValue] = [:]
+    /// The loop of which only some turns are taken, and which.
+    var share: (variable: Int, range: RowShares.Range)?
     /// Values of carries, set by a lane loop.
     private var carried: [[IRValue]] = []
     /// In a lane loop, the nodes that change from step to step.
@@ -175,7 +177,8 @@ final class NestEmitter {
     private func emitLoops(_ variable: Int, _ inner: (Int) -> Void) {
         if variable == 0 { compute(upTo: 0) }
         guard variable < nest.domain.count - 1 else { return inner(variable) }
-        builder.loop(from: builder.int(0), to: builder.int(nest.domain[variable])) { index, _ in
+        let turns = turns(of: variable)
+        builder.loop(from: turns.start, to: turns.end) { index, _ in
             self.open(variable, at: index) { self.emitLoops(variable + 1, inner) }
             return []
         }
@@ -184,14 +187,43 @@ final class NestEmitter {
     private func emitScalarLoops(_ variable: Int) {
         if variable == 0 { compute(upTo: 0) }
         guard variable < nest.domain.count else { return emitStores() }
-        builder.loop(from: builder.int(0), to: builder.int(nest.domain[variable])) { index, _ in
+        let turns = turns(of: variable)
+        builder.loop(from: turns.start, to: turns.end) { index, _ in
             self.open(variable, at: index) { self.emitScalarLoops(variable + 1) }
             return []
         }
     }
 
+    /// The turns of a loop that are taken.
+    private func turns(of variable: Int) -> RowShares.Range {
+        if let share, share.variable == variable { return share.range }
+        return RowShares.Range(start: builder.int(0), end: builder.int(nest.extents[variable]))
+    }
+
+    /// Runs the shared variable in lanes: whole vectors, then what is left of the share.
+    private func emitVectorLoop(_ variable: Int, over turns: RowShares.Range, _ body: () -> Void) {
+        let lanes = Self.lanes(for: nest.extents[variable], native: nativeLanes, vectors: Self.vectors(for: nest))
+        let count = builder.subtract(turns.end, turns.start)
+        let whole = builder.add(turns.start, builder.and(count, builder.int(-lanes)))
+        vectorVariable = variable
+        self.lanes = lanes
+        builder.loop(from: turns.start, to: whole, by: lanes) { index, _ in
+            self.open(variable, at: index, body)
+            return []
+        }
+        let rest = builder.subtract(turns.end, whole)
+        builder.ifThen(builder.compare(LLVMIntSGT, rest, builder.int(0))) {
+            self.mask = self.laneMask(rest, lanes)
+            self.open(variable, at: whole, body)
+            self.mask = nil
+        }
+        vectorVariable = nil
+        self.lanes = 1
+    }
+
     /// Runs a variable of known extent in lanes: whole vectors, then what is left.
     private func emitVectorLoop(_ variable: Int, _ body: () -> Void) {
+        if let share, share.variable == variable { return emitVectorLoop(variable, over: share.range, body) }
         let extent = nest.extents[variable]
         let lanes = Self.lanes(for: extent, native: nativeLanes, vectors: Self.vectors(for: nest))
         let whole = extent / lanes * lanes

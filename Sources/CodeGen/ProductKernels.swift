@@ -15,7 +15,6 @@ final class ProductKernels {
     private struct Driver: Hashable {
         var columns: Int
         var sums: [Product.Dimension]
-        var isOfStep: Bool
     }
 
     /// A dimension of the rows: how many there are, and how far apart in elements they lie.
@@ -23,6 +22,13 @@ final class ProductKernels {
         var count: IRValue
         var inputStride: IRValue
         var outputStride: IRValue
+    }
+
+    /// A worker's part of a product.
+    struct Share {
+        /// Columns of each group, or matrices of the first shared label.
+        var range: RowShares.Range
+        var isOfColumns: Bool
     }
 
     init(module: LLVMModule, precision: Precision, target: HostTarget, tiles: TileKernels) {
@@ -35,24 +41,23 @@ final class ProductKernels {
     /// How weights are packed for this machine.
     var packing: WeightPacking { WeightPacking(target: target, precision: precision) }
 
-    /// Emits a product over all its rows.
-    ///
-    /// - Parameter isOfStep: within one step there are few rows, and a row alone may sum in several chains; over a block
-    ///   all rows sum alike, so that results do not depend on how the block is shared out.
+    /// Emits a product, or a worker's share of it, over all its rows.
     func emit(
-        _ product: Product, input: IRValue, output: IRValue, weights: IRValue, rows: [RowDimension], isOfStep: Bool,
+        _ product: Product, input: IRValue, output: IRValue, weights: IRValue, rows: [RowDimension], share: Share? = nil,
         in builder: IRBuilder
     ) {
-        let driver = driver(for: product, isOfStep: isOfStep)
+        let driver = driver(for: product)
         let panelElements = packing.elementCount(of: product) / max(product.batchCount, 1)
         func overBatches(_ dimensions: ArraySlice<Product.Dimension>, _ input: IRValue, _ output: IRValue, _ number: IRValue) {
             guard let dimension = dimensions.first else {
                 let packed = builder.element(
                     weights, builder.multiply(number, builder.int(panelElements)), of: builder.real)
-                emitRows(rows, input, output, packed, driver, in: builder)
+                emitGroups(product, rows, input, output, packed, driver, share, in: builder)
                 return
             }
-            builder.loop(from: builder.int(0), to: builder.int(dimension.extent)) { index, _ in
+            var turns = RowShares.Range(start: builder.int(0), end: builder.int(dimension.extent))
+            if let share, !share.isOfColumns, dimensions.count == product.batches.count { turns = share.range }
+            builder.loop(from: turns.start, to: turns.end) { index, _ in
                 overBatches(
                     dimensions.dropFirst(),
                     builder.element(input, builder.multiply(index, builder.int(dimension.inputStride)), of: builder.real),
@@ -64,10 +69,32 @@ final class ProductKernels {
         overBatches(product.batches[...], input, output, builder.int(0))
     }
 
+    /// The groups of columns one after another, or a share of each; shares begin at whole panels.
+    private func emitGroups(
+        _ product: Product, _ rows: [RowDimension], _ input: IRValue, _ output: IRValue, _ packed: IRValue,
+        _ driver: LLVMValueRef, _ share: Share?, in builder: IRBuilder
+    ) {
+        let columns = product.columnCount / product.groups
+        let panel = packing.panelVectors * packing.lanes
+        let elements = packing.elementCount(of: product) / max(product.batchCount * product.groups, 1)
+        func count(_ columns: IRValue) -> IRValue {
+            builder.quotient(builder.add(columns, builder.int(panel - 1)), builder.int(panel))
+        }
+        var panels = RowShares.Range(start: builder.int(0), end: count(builder.int(columns)))
+        if let share, share.isOfColumns {
+            panels = RowShares.Range(start: count(share.range.start), end: count(share.range.end))
+        }
+        for group in 0..<product.groups {
+            emitRows(
+                rows, input, builder.element(output, builder.int(group * columns), of: builder.real),
+                builder.element(packed, builder.int(group * elements), of: builder.real), driver, panels, in: builder)
+        }
+    }
+
     /// Runs the driver over the longest dimension and loops over the others around it.
     private func emitRows(
         _ rows: [RowDimension], _ input: IRValue, _ output: IRValue, _ packed: IRValue, _ driver: LLVMValueRef,
-        in builder: IRBuilder
+        _ panels: RowShares.Range, in builder: IRBuilder
     ) {
         var longest = rows[0]
         var chosen = builder.int(0)
@@ -78,12 +105,13 @@ final class ProductKernels {
             longest.outputStride = builder.select(isLonger, row.outputStride, longest.outputStride)
             chosen = builder.select(isLonger, builder.int(k), chosen)
         }
+        func call(_ input: IRValue, _ output: IRValue) {
+            _ = builder.call(
+                driver,
+                [input, output, packed, longest.count, longest.inputStride, longest.outputStride, panels.start, panels.end])
+        }
         func around(_ k: Int, _ input: IRValue, _ output: IRValue) {
-            guard k < rows.count else {
-                _ = builder.call(
-                    driver, [input, output, packed, longest.count, longest.inputStride, longest.outputStride])
-                return
-            }
+            guard k < rows.count else { return call(input, output) }
             let isChosen = builder.compare(LLVMIntEQ, chosen, builder.int(k))
             let count = builder.select(isChosen, builder.minimum(rows[k].count, builder.int(1)), rows[k].count)
             builder.loop(from: builder.int(0), to: count) { index, _ in
@@ -94,7 +122,7 @@ final class ProductKernels {
             }
         }
         if rows.count == 1 {
-            _ = builder.call(driver, [input, output, packed, longest.count, longest.inputStride, longest.outputStride])
+            call(input, output)
         } else {
             around(0, input, output)
         }
@@ -102,15 +130,16 @@ final class ProductKernels {
 
     // MARK: Drivers
 
-    /// `void (input, output, packed, rows, inputStride, outputStride)`: all panels, and in each all tiles of rows.
-    private func driver(for product: Product, isOfStep: Bool) -> LLVMValueRef {
-        let key = Driver(columns: product.columnCount, sums: product.sums, isOfStep: isOfStep)
+    /// `void (input, output, packed, rows, inputStride, outputStride, firstPanel, lastPanel)`: some panels of a group of
+    /// columns, and in each all tiles of rows.
+    private func driver(for product: Product) -> LLVMValueRef {
+        let key = Driver(columns: product.columnCount / product.groups, sums: product.sums)
         if let existing = drivers[key] { return existing }
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
         let builder = IRBuilder(
             module: module, function: "product.\(drivers.count)",
-            parameters: [address, address, address, word, word, word].compactMap { $0 }, result: nil, precision: precision,
+            parameters: [address, address, address, word, word, word, word, word].compactMap { $0 }, result: nil, precision: precision,
             target: target, isInternal: true)
         let shape = tiles.shape
         let lanes = shape.lanes
@@ -119,13 +148,17 @@ final class ProductKernels {
             // The last panel of a width may end in an incomplete vector.
             let panelElements = (depth + 1) * width * lanes
             let start = builder.element(builder.parameter(2), builder.int(first * lanes * (depth + 1)), of: builder.real)
-            builder.loop(from: builder.int(0), to: builder.int(count)) { index, _ in
+            // Panels are numbered through; all but a last one are equally wide.
+            let number = builder.int(first / shape.vectors)
+            let from = builder.maximum(builder.subtract(builder.parameter(6), number), builder.int(0))
+            let to = builder.minimum(builder.subtract(builder.parameter(7), number), builder.int(count))
+            builder.loop(from: from, to: to) { index, _ in
                 let packed = builder.element(start, builder.multiply(index, builder.int(panelElements)), of: builder.real)
                 let column = builder.add(builder.int(first * lanes), builder.multiply(index, builder.int(width * lanes)))
                 let output = builder.element(builder.parameter(1), column, of: builder.real)
                 let lastVector = builder.add(column, builder.int((width - 1) * lanes))
                 let valid = builder.minimum(builder.subtract(builder.int(key.columns), lastVector), builder.int(lanes))
-                self.emitTiles(width, packed, output, valid, product, isOfStep: isOfStep, in: builder)
+                self.emitTiles(width, packed, output, valid, product, in: builder)
                 return []
             }
         }
@@ -135,13 +168,13 @@ final class ProductKernels {
     }
 
     private func emitTiles(
-        _ width: Int, _ packed: IRValue, _ output: IRValue, _ valid: IRValue, _ product: Product, isOfStep: Bool,
+        _ width: Int, _ packed: IRValue, _ output: IRValue, _ valid: IRValue, _ product: Product,
         in builder: IRBuilder
     ) {
         let sums = [Product.Dimension](repeating: .single, count: 2 - product.sums.count) + product.sums
         tiles.forEachTile(of: builder.parameter(3), in: builder) { rows, row in
             self.tiles.emit(
-                TileKernels.Tile(rows: rows, vectors: width, start: .panel, hasChains: isOfStep),
+                TileKernels.Tile(rows: rows, vectors: width, start: .panel),
                 TileKernels.Operands(
                     left: builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
                     rowStride: builder.parameter(4), outerCount: builder.int(sums[0].extent),

@@ -5,7 +5,7 @@ import RecStream
 
 /// Emits the function of one stage: `void stage(frame, b0, b1, i0, i1, l0, l1)`, which does the stage's work for
 /// sequences `b0 ..< b1`, steps `i0 ..< i1` of the first axis (all of the second), and in a lane loop for elements
-/// `l0 ..< l1`.
+/// `l0 ..< l1`. Where workers share the rows of each step, `l0` is the number of the worker and `l1` how many there are.
 final class StageEmitter {
     let builder: IRBuilder
     let plan: Plan
@@ -24,6 +24,8 @@ final class StageEmitter {
     private let secondLast: IRValue
     private let firstExtent: IRValue
     private let lengths: IRValue
+    /// How the steps of the stage are shared by workers, if they are.
+    private var shares: RowShares?
 
     /// The axes that the steps of the segment run over, and in which order.
     private let axes: [Int]
@@ -61,6 +63,11 @@ final class StageEmitter {
         secondLast = header(FrameLayout.secondLast)
         lengths = LLVMBuildIntToPtr(b.builder, header(FrameLayout.lengths), b.pointer, "lengths")
         for buffer in Self.buffers(of: stage) { loadDescriptor(FrameLayout.descriptor(of: buffer)) }
+        if let rows = stage.rows {
+            let slots: IRValue = LLVMBuildIntToPtr(b.builder, header(FrameLayout.barriers), b.pointer, "barriers")
+            shares = RowShares(
+                rows, b, target: target, worker: firstLane, workers: lastLane, slots: slots, name: "\(name).barrier")
+        }
         var product = firstProduct
         for item in stage.items {
             guard case .product = item else { continue }
@@ -278,29 +285,43 @@ final class StageEmitter {
     }
 
     private func emitSequential(_ stage: Stage, products: ProductKernels, firstProduct: Int) {
-        let hasLengths = axes == [0]
         overSteps { first, second in
             var product = firstProduct
-            for item in stage.items {
-                switch item {
-                case .product(let operation):
-                    emitProduct(operation, index: product, products: products, steps: (first, second))
-                    product += 1
-                case .total: preconditionFailure("totals have a stage of their own")
-                case .nest(let nest):
-                    builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
-                        let row = Row(sequence: sequence, first: first, second: second)
-                        if hasLengths {
-                            // A sequence that has ended keeps its state.
-                            let isActive = self.builder.compare(LLVMIntSLT, first, self.length(of: sequence))
-                            self.builder.ifThen(isActive) { NestEmitter(nest, self).emit(at: row) }
-                        } else {
-                            NestEmitter(nest, self).emit(at: row)
-                        }
-                        return []
+            for (k, item) in stage.items.enumerated() {
+                inShare(of: k) { range in
+                    switch item {
+                    case .product(let operation):
+                        let share = range.map { ProductKernels.Share(range: $0, isOfColumns: self.shares?.dividesColumns(of: k) ?? false) }
+                        self.emitProduct(operation, index: product, products: products, steps: (first, second), share: share)
+                        product += 1
+                    case .total: preconditionFailure("totals have a stage of their own")
+                    case .nest(let nest):
+                        self.emitStep(of: nest, first: first, second: second, share: range, variable: self.shares?.variable(of: k))
                     }
                 }
             }
+        }
+    }
+
+    /// Emits an item, or the worker's share of it.
+    private func inShare(of item: Int, _ body: (RowShares.Range?) -> Void) {
+        if let shares { shares.emit(item, body) } else { body(nil) }
+    }
+
+    /// A nest at one step of all sequences, or the turns `share` of its loop over `variable`.
+    private func emitStep(of nest: Nest, first: IRValue, second: IRValue, share: RowShares.Range?, variable: Int?) {
+        builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
+            let row = Row(sequence: sequence, first: first, second: second)
+            let emitter = NestEmitter(nest, self)
+            if let share, let variable { emitter.share = (variable, share) }
+            if self.axes == [0] {
+                // A sequence that has ended keeps its state.
+                let isActive = self.builder.compare(LLVMIntSLT, first, self.length(of: sequence))
+                self.builder.ifThen(isActive) { emitter.emit(at: row) }
+            } else {
+                emitter.emit(at: row)
+            }
+            return []
         }
     }
 
@@ -346,7 +367,9 @@ final class StageEmitter {
     // MARK: Products
 
     /// `steps` is the present step of a sequential stage; nil in a map, where the product runs over all steps of the call.
-    private func emitProduct(_ product: Product, index: Int, products: ProductKernels, steps: (IRValue, IRValue)?) {
+    private func emitProduct(
+        _ product: Product, index: Int, products: ProductKernels, steps: (IRValue, IRValue)?, share: ProductKernels.Share? = nil
+    ) {
         let zero = builder.int(0)
         let row = Row(
             sequence: firstSequence, first: steps?.0 ?? (axes.contains(0) ? firstStep : zero), second: steps?.1 ?? zero)
@@ -394,6 +417,6 @@ final class StageEmitter {
                     count: builder.int(dimension.extent), inputStride: builder.int(dimension.inputStride),
                     outputStride: builder.int(dimension.outputStride)))
         }
-        products.emit(product, input: input, output: output, weights: weights, rows: dimensions, isOfStep: steps != nil, in: builder)
+        products.emit(product, input: input, output: output, weights: weights, rows: dimensions, share: share, in: builder)
     }
 }

@@ -1,7 +1,8 @@
 import CLLVM
 
 /// The matrix kernels of a module: tiles of `rows × vectors`, kept in registers over a whole sum. Products and totals
-/// are made of them.
+/// are made of them. Every element is summed in the same order, whatever tile it falls into, so that results do not depend on
+/// how rows and columns are shared out.
 ///
 /// The right operand is packed: a panel as wide as the tile, a row for each summed element, read in one stream. Elements
 /// of the left operand are spread over a vector as they are needed. The shape of the tiles follows Goto and van de
@@ -24,8 +25,6 @@ final class TileKernels {
         var rows: Int
         var vectors: Int
         var start: Start
-        /// Whether few rows may sum in several chains, which are added up at the end.
-        var hasChains = false
     }
 
     /// What a tile is computed from; distances in elements. The summed elements are `outerCount × innerCount`.
@@ -53,9 +52,6 @@ final class TileKernels {
     private var lanes: Int { shape.lanes }
 
     func emit(_ tile: Tile, _ operands: Operands, in builder: IRBuilder) {
-        // Taller and wider tiles have chains enough.
-        var tile = tile
-        tile.hasChains = tile.hasChains && 2 * tile.rows * tile.vectors <= 8
         _ = builder.call(
             kernel(tile),
             [
@@ -95,7 +91,7 @@ final class TileKernels {
         let address = LLVMPointerTypeInContext(module.context, 0)
         let start = tile.start == .output ? ".added" : ""
         let builder = IRBuilder(
-            module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(start)\(tile.hasChains ? ".chains" : "")",
+            module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(start)",
             parameters: [address, word, word, word, word, word, address, address, word, word].compactMap { $0 },
             result: nil, precision: precision, target: target, isInternal: true)
         let operands = Operands(
@@ -112,8 +108,6 @@ final class TileKernels {
     private func emitBody(of tile: Tile, _ operands: Operands, in builder: IRBuilder) {
         let vector = builder.vector(builder.real, lanes)
         let width = tile.vectors * lanes
-        // One row alone has too few chains to keep the units busy: it takes several summands at a time.
-        let chains = tile.hasChains ? 4 : 1
         let size = precision.byteCount
         let numbers = builder.vectorConstant(Array(0..<lanes), of: builder.i64)
         let mask = builder.compare(LLVMIntULT, numbers, builder.splat(operands.valid, lanes))
@@ -144,19 +138,17 @@ final class TileKernels {
                 }
             }
         }
-        let zero = builder.constant(0.0, like: vector)
-        sums += [IRValue](repeating: zero, count: (chains - 1) * tile.rows * tile.vectors)
         let rowStarts = (0..<tile.rows).map { builder.multiply(operands.rowStride, builder.int($0)) }
 
-        /// Adds one summand, at an address of the left operand and of the panel, into a chain.
-        func accumulate(_ sums: [IRValue], chain: Int, left: IRValue, panel: IRValue) -> [IRValue] {
+        /// Adds one summand, at an address of the left operand and of the panel.
+        func accumulate(_ sums: [IRValue], left: IRValue, panel: IRValue) -> [IRValue] {
             var result = sums
             let right = panelRow(panel)
             for r in 0..<tile.rows {
                 let scalar = builder.load(builder.real, builder.element(left, rowStarts[r], of: builder.real), alignment: size)
                 let spread = builder.splat(scalar, lanes)
                 for v in 0..<tile.vectors {
-                    let at = (chain * tile.rows + r) * tile.vectors + v
+                    let at = r * tile.vectors + v
                     result[at] = builder.fma(spread, right[v], result[at])
                 }
             }
@@ -167,27 +159,16 @@ final class TileKernels {
             let base = builder.element(operands.left, builder.multiply(outer, operands.outerStride), of: builder.real)
             let row = builder.multiply(builder.multiply(outer, operands.innerCount), builder.int(width))
             let panel = builder.element(first, row, of: builder.real)
-            func add(_ inner: IRValue, to sums: [IRValue], chain: Int) -> [IRValue] {
+            return builder.loop(from: builder.int(0), to: operands.innerCount, carrying: carried) { inner, carried in
                 accumulate(
-                    sums, chain: chain,
+                    carried,
                     left: builder.element(base, builder.multiply(inner, operands.innerStride), of: builder.real),
                     panel: builder.element(panel, builder.multiply(inner, builder.int(width)), of: builder.real))
             }
-            let whole = chains > 1 ? builder.and(operands.innerCount, builder.int(-chains)) : builder.int(0)
-            var most = carried
-            if chains > 1 {
-                most = builder.loop(from: builder.int(0), to: whole, by: chains, carrying: carried) { inner, carried in
-                    (0..<chains).reduce(carried) { add(builder.add(inner, builder.int($1)), to: $0, chain: $1) }
-                }
-            }
-            return builder.loop(from: whole, to: operands.innerCount, carrying: most) { add($0, to: $1, chain: 0) }
         }
         for r in 0..<tile.rows {
             for v in 0..<tile.vectors {
-                var sum = result[r * tile.vectors + v]
-                for chain in 1..<max(chains, 2) where chains > 1 {
-                    sum = builder.fadd(sum, result[(chain * tile.rows + r) * tile.vectors + v])
-                }
+                let sum = result[r * tile.vectors + v]
                 if v == tile.vectors - 1 {
                     builder.maskedStore(sum, place(r, v), mask: mask, alignment: size)
                 } else {

@@ -1,7 +1,7 @@
 import RecScheduling
 
 /// The form in which product kernels read weights: panels of a few vectors of columns; in a panel first the bias, then
-/// for each summed element its row. Columns are filled up with zeros to whole vectors.
+/// for each summed element its row. Columns, those of each group by themselves, are filled up with zeros to whole vectors.
 public struct WeightPacking: Equatable, Sendable {
     /// Reals of a vector.
     public let lanes: Int
@@ -20,7 +20,7 @@ public struct WeightPacking: Equatable, Sendable {
 
     /// Elements of the packed weights of a product.
     public func elementCount(of product: Product) -> Int {
-        product.batchCount * (product.sumCount + 1) * vectorCount(columns: product.columnCount) * lanes
+        product.batchCount * product.groups * (product.sumCount + 1) * vectorCount(columns: product.columnCount / product.groups) * lanes
     }
 
     /// Packs weights that lie at `weight`, and a bias at `bias`, into `packed`.
@@ -32,23 +32,26 @@ public struct WeightPacking: Equatable, Sendable {
         var out = packed
         for batch in Self.offsets(of: product.batches, \.weightStride) {
             let base = weight + product.weightOffset + batch
-            var vector = 0
-            let vectors = vectorCount(columns: columns.count)
-            while vector < vectors {
-                let width = min(panelVectors, vectors - vector) * lanes
-                let first = vector * lanes
-                for column in first..<first + width {
-                    let isThere = column < columns.count
-                    out[column - first] = isThere ? bias.map { $0[product.biasOffset + column * product.biasStride] } ?? 0 : 0
-                }
-                out += width
-                for sum in sums {
+            let count = columns.count / product.groups
+            let vectors = vectorCount(columns: count)
+            for start in stride(from: 0, to: columns.count, by: max(count, 1)) {
+                var vector = 0
+                while vector < vectors {
+                    let width = min(panelVectors, vectors - vector) * lanes
+                    let first = vector * lanes
                     for column in first..<first + width {
-                        out[column - first] = column < columns.count ? base[sum + columns[column]] : 0
+                        let isThere = column < count
+                        out[column - first] = isThere ? bias.map { $0[product.biasOffset + (start + column) * product.biasStride] } ?? 0 : 0
                     }
                     out += width
+                    for sum in sums {
+                        for column in first..<first + width {
+                            out[column - first] = column < count ? base[sum + columns[start + column]] : 0
+                        }
+                        out += width
+                    }
+                    vector += width / lanes
                 }
-                vector += width / lanes
             }
         }
     }

@@ -53,14 +53,15 @@ public struct Explanation: Sendable {
     public init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:]) throws {
         let choice = try PlanChoice(gradients, forcing: forced)
         try self.init(gradients.model, choice, work)
-        kept = Self.kept(in: try choice.plan(scanning: choice.choose(work)), work)
+        kept = Self.kept(in: try choice.plan(for: work), work)
     }
 
-    private init(_ model: Model, _ choice: PlanChoice, _ work: Workload) throws {
+    /// What a choice makes of a model.
+    public init(_ model: Model, _ choice: PlanChoice, _ work: Workload) throws {
         self.model = model.graph.name
         self.work = work
         let scans = try choice.choose(work)
-        let plan = try choice.plan(scanning: scans)
+        let plan = try choice.plan(scanning: scans, for: work)
         dims = model.typed.dims.compactMap { name in model.dims[name].map { (name, $0) } }
         segmentCount = plan.segments.filter { segment in
             if case .sweep = segment.kind { return !segment.stages.isEmpty }
@@ -80,7 +81,7 @@ public struct Explanation: Sendable {
                     direction: facts.order.loops.contains { $0.isReversed } ? "backward" : "forward",
                     span: Self.place(of: facts.members, in: graph),
                     forms: try Self.forms(parts, scans, choice, work),
-                    chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(facts, in: plan)))
+                    chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(Set(facts.delayed.compactMap { graph[$0].name }), in: plan, work)))
         }
         products = Self.products(of: plan)
     }
@@ -89,7 +90,7 @@ public struct Explanation: Sendable {
         _ parts: [Int], _ scans: Set<Int>, _ choice: PlanChoice, _ work: Workload
     ) throws(DiagnosticList) -> [Form] {
         func seconds(_ scanning: Set<Int>) throws(DiagnosticList) -> Double {
-            try choice.plan(scanning: scanning).estimatedSeconds(work, on: choice.machine)
+            try choice.plan(scanning: scanning, for: work).estimatedSeconds(work, on: choice.machine)
         }
         var result = [Form(name: PlanForm.sequential.rawValue, refusal: nil, seconds: try seconds(scans.subtracting(parts)))]
         if let refusal = parts.lazy.compactMap({ choice.forms.recurrences[$0].refusal }).first {
@@ -146,8 +147,7 @@ public struct Explanation: Sendable {
     }
 
     /// What the code does that computes a recurrence.
-    private static func note(_ facts: RecurrenceFacts, in plan: Plan) -> String {
-        let names = Set(facts.delayed.compactMap { plan.graph[$0].name })
+    private static func note(_ names: Set<String>, in plan: Plan, _ work: Workload) -> String {
         for segment in plan.segments {
             for stage in segment.stages {
                 let values = stage.items.flatMap { item -> [ValueID] in
@@ -164,11 +164,16 @@ public struct Explanation: Sendable {
                 case .registers(let scan): return "as many steps at a time as fill a vector (\(scan.flat.rowCount) elements each), composed in registers"
                 case .lanes: return "\(blocks)one vector of elements at a time through all steps, state in registers"
                 case .sequential, .map, .totals:
-                    return "\(blocks)one step after another, \(stage.items.count) loop\(stage.items.count == 1 ? "" : "s") and products a step"
+                    return "\(blocks)one step after another, \(stage.items.count) loop\(stage.items.count == 1 ? "" : "s") and products a step\(stage.rows.map { note($0, work) } ?? "")"
                 }
             }
         }
         return "one step after another"
+    }
+
+    private static func note(_ rows: RowSharing, _ work: Workload) -> String {
+        let count = rows.barriers.count
+        return ", rows shared by \(work.threads) threads, \(count == 0 ? "no" : String(count)) barrier\(count == 1 ? "" : "s") a step"
     }
 
     /// Where the equation of the first state stands; what it calls may stand anywhere.

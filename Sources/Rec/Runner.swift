@@ -18,7 +18,13 @@ public final class Runner: Sendable {
     public let choice: PlanChoice
     private let parameters: [String: Tensor]
     private let context: CompileContext
-    private let compiled = Mutex<[Set<Int>: CompiledModel]>([:])
+    private let compiled = Mutex<[Form: CompiledModel]>([:])
+
+    /// What tells one plan from another: recurrences that are scans, and segments whose rows are shared.
+    private struct Form: Hashable {
+        var scans: Set<Int>
+        var shared: Set<Int>
+    }
 
     /// - Parameters:
     ///   - parameters: by path, in the shapes of the graph.
@@ -51,14 +57,15 @@ public final class Runner: Sendable {
     /// The code that such a run takes.
     public func compiled(for work: Workload) throws -> CompiledModel {
         let scans = try choice.choose(work)
-        if let known = compiled.withLock({ $0[scans] }) { return known }
-        let plan = try choice.plan(scanning: scans)
+        let form = try Form(scans: scans, shared: choice.sharedSegments(scanning: scans, work))
+        if let known = compiled.withLock({ $0[form] }) { return known }
+        let plan = try choice.plan(scanning: scans, sharing: form.shared)
         let code = try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
         let fresh = context.times.measure("pack") { CompiledModel(code, parameters: parameters) }
         return compiled.withLock { known in
             // Another thread may have been first.
-            if let present = known[scans] { return present }
-            known[scans] = fresh
+            if let present = known[form] { return present }
+            known[form] = fresh
             return fresh
         }
     }

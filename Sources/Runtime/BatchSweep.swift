@@ -2,7 +2,7 @@ import RecCodeGen
 import RecScheduling
 
 /// Sweeps that sum over the sequences of a batch: workers take sequences of their own through the other stages of a block,
-/// then share its sums by rows.
+/// or share the rows of their steps, then share its sums by rows.
 extension Sweep {
     /// What the blocks of all sequences that go through the steps together may take of the caches.
     private static let groupBytes = 2 << 20
@@ -19,16 +19,20 @@ extension Sweep {
             let length = blockLength(sequences: sequences.count)
             let window = BlockWindow(memory, blocks: blocks, sequences: sequences, steps: length, isReversed: isReversed)
             let shared = SharedWindow(window: window)
+            let rows = rowWorkers(workers)
             if workers == 1 {
-                runInStep(sequences, length, shared, worker: 0, of: 1) {}
+                runInStep(sequences, length, shared, rows, worker: 0, of: 1) {}
             } else {
-                pool.run { worker in runInStep(sequences, length, shared, worker: worker, of: pool.count) { pool.barrier() } }
+                pool.run { worker in
+                    runInStep(sequences, length, shared, rows, worker: worker, of: pool.count) { pool.barrier() }
+                }
             }
         }
     }
 
     private func runInStep(
-        _ sequences: Range<Int>, _ length: Int, _ shared: SharedWindow, worker: Int, of workers: Int, barrier: () -> Void
+        _ sequences: Range<Int>, _ length: Int, _ shared: SharedWindow, _ rows: [RowWorkers?], worker: Int, of workers: Int,
+        barrier: () -> Void
     ) {
         let start = sequences.lowerBound + sequences.count * worker / workers
         let end = sequences.lowerBound + sequences.count * (worker + 1) / workers
@@ -47,6 +51,12 @@ extension Sweep {
                             frame.pointer, sequences.lowerBound, sequences.upperBound, steps.lowerBound, steps.upperBound,
                             rows.lowerBound, rows.upperBound)
                     }
+                    barrier()
+                } else if let rows = rows[stage] {
+                    barrier()
+                    function(
+                        rows.frame(of: worker, like: frame).pointer, sequences.lowerBound, sequences.upperBound,
+                        steps.lowerBound, steps.upperBound, worker, workers)
                     barrier()
                 } else if start < end {
                     if let blocks = scans[stage] {

@@ -30,6 +30,9 @@ final class RunMemory {
         frame.words[FrameLayout.secondFirst] = 0
         frame.words[FrameLayout.secondLast] = second
         frame.words[FrameLayout.lengths] = Int(bitPattern: lengths.start)
+        let barriers = AlignedMemory(byteCount: 8 * FrameLayout.barrierWords(workers: max(workers, 1)))
+        owned.append(barriers)
+        frame.words[FrameLayout.barriers] = Int(bitPattern: barriers.start)
         for index in model.plan.buffers.indices {
             switch model.plan.buffers[index].kind {
             case .once, .accumulator, .full, .step: allocateRows(BufferID(index))

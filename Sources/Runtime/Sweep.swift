@@ -82,7 +82,7 @@ struct Sweep: @unchecked Sendable {
             if sumsOverBatch { runInStep(workers: 1, on: pool) } else { runAlone() }
         } else if memory.batch >= pool.count, sumsOverBatch {
             runInStep(workers: pool.count, on: pool)
-        } else if memory.batch >= pool.count {
+        } else if memory.batch >= pool.count, !segment.sharesRows {
             runBatchParallel(on: pool)
         } else {
             runTogether(on: pool)
@@ -175,16 +175,19 @@ struct Sweep: @unchecked Sendable {
         pool.barrier()
     }
 
-    /// All workers share each stage: by steps where they are independent, by lanes in lane loops.
+    /// All workers share each stage: by steps where they are independent, by lanes in lane loops, by rows where the plan says so.
     private func runTogether(on pool: ThreadPool) {
         let batch = memory.batch
         let length = blockLength(sequences: batch)
         let window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: length, isReversed: isReversed)
         let shared = SharedWindow(window: window)
+        let rows = rowWorkers(pool.count)
         if let only = segment.stages.first, segment.stages.count == 1, blocks.isEmpty, only.scan == nil, only.wavefront == nil {
             // Nothing passes between workers: nobody waits.
             pool.run { worker in
-                forEachBlock(length) { steps in share(only, 0, steps, shared.window.frame, worker: worker, of: pool.count) }
+                forEachBlock(length) { steps in
+                    share(only, 0, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[0])
+                }
             }
             return
         }
@@ -206,7 +209,8 @@ struct Sweep: @unchecked Sendable {
                         pool.barrier()
                         continue
                     }
-                    share(description, stage, steps, shared.window.frame, worker: worker, of: pool.count)
+                    share(
+                        description, stage, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[stage])
                     pool.barrier()
                 }
             }
@@ -214,7 +218,9 @@ struct Sweep: @unchecked Sendable {
     }
 
     /// A worker's share of a stage over a block.
-    func share(_ stage: Stage, _ number: Int, _ steps: Range<Int>, _ frame: Frame, worker: Int, of workers: Int) {
+    func share(
+        _ stage: Stage, _ number: Int, _ steps: Range<Int>, _ frame: Frame, worker: Int, of workers: Int, rows: RowWorkers?
+    ) {
         let function = model.code.stages[index][number]
         let batch = memory.batch
         switch stage.form {
@@ -231,6 +237,9 @@ struct Sweep: @unchecked Sendable {
             if !share.isEmpty {
                 function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)
             }
+        case .sequential where rows != nil:
+            let frame = rows?.frame(of: worker, like: frame) ?? frame
+            function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, worker, workers)
         case .sequential, .registers:
             if worker == 0 { function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, 0, Int.max) }
         }

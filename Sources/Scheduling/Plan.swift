@@ -75,6 +75,8 @@ public struct Stage: Equatable, Encodable, Sendable {
     /// Over two axes: how many steps of the inner axis a row must stay behind the row before it, so that threads can take
     /// rows at the same time; nil where one step follows another.
     public var wavefront: Int?
+    /// How workers share each step; nil where each takes sequences of its own.
+    public var rows: RowSharing?
 
     public init(form: Form, items: [Item], scan: Scan? = nil) {
         self.form = form

@@ -7,8 +7,12 @@ extension Plan {
         for segment in segments where !segment.stages.isEmpty {
             lines.append("  \(describe(segment.kind))")
             for stage in segment.stages {
-                lines.append("    \(describe(stage.form))")
-                for item in stage.items { lines += describe(item).map { "      \($0)" } }
+                lines.append("    \(describe(stage.form))\(stage.rows == nil ? "" : ", rows shared by workers")")
+                for (k, item) in stage.items.enumerated() {
+                    if let rows = stage.rows, rows.barriers.contains(k) { lines.append("      barrier") }
+                    let part = stage.rows.map { ", \(describe($0.parts[k]))" } ?? ""
+                    lines += describe(item).map { "      \($0)\(part)" }
+                }
             }
         }
         return lines.joined(separator: "\n") + "\n"
@@ -35,6 +39,15 @@ extension Plan {
             "lanes: each vector of elements through all steps, \(carries.count) carried"
         case .registers(let scan):
             "registers: several steps to a vector, \(scan.flat.rowCount) elements each, \(scan.maps.count) recurrences"
+        }
+    }
+
+    private func describe(_ part: RowSharing.Part) -> String {
+        switch part {
+        case .loop(_, let stride, let period), .batches(let stride, let period): "shares of \(period)\(stride == 1 ? "" : " by \(stride)")"
+        case .columns(let period): "shares of \(period)"
+        case .repeated: "by every worker"
+        case .alone: "by one worker"
         }
     }
 

@@ -37,6 +37,8 @@ public struct Product: Equatable, Encodable, Sendable {
     public var sums: [Dimension]
     /// Labels of the weights alone; together they are contiguous in the output's row.
     public var columns: [Dimension]
+    /// Parts of the columns, equally many each, that are packed by themselves: whoever shares a step takes some of each.
+    public var groups = 1
 
     public var columnCount: Int { columns.reduce(1) { $0 * $1.extent } }
     public var sumCount: Int { sums.reduce(1) { $0 * $1.extent } }

@@ -96,7 +96,7 @@ public final class Trainer {
             for state in recurrence.facts.states { plan[state] = scans.contains(k) ? .scan : .sequential }
         }
         self.plan = plan
-        code = try CompiledPlan(choice.plan(scanning: scans), precision: options.precision)
+        code = try CompiledPlan(choice.plan(for: work), precision: options.precision)
         forward = try model.compile(options.precision)
         pool = ThreadPool(count: options.threads)
         if let checkpoint {

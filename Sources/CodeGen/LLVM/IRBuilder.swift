@@ -210,6 +210,20 @@ final class IRBuilder {
         LLVMSetAlignment(LLVMBuildStore(builder, value, address), UInt32(alignment))
     }
 
+    /// Loads what other threads write.
+    func load(_ type: LLVMTypeRef, _ address: IRValue, alignment: Int, ordering: LLVMAtomicOrdering) -> IRValue {
+        let value = load(type, address, alignment: alignment)
+        LLVMSetOrdering(value, ordering)
+        return value
+    }
+
+    /// Stores what other threads read.
+    func store(_ value: IRValue, _ address: IRValue, alignment: Int, ordering: LLVMAtomicOrdering) {
+        let made: LLVMValueRef = LLVMBuildStore(builder, value, address)
+        LLVMSetAlignment(made, UInt32(alignment))
+        LLVMSetOrdering(made, ordering)
+    }
+
     /// Loads the lanes whose mask bit is set; the others are zero.
     func maskedLoad(_ type: LLVMTypeRef, _ address: IRValue, mask: IRValue, alignment: Int) -> IRValue {
         intrinsic(
@@ -291,5 +305,12 @@ final class IRBuilder {
     func call(_ callee: LLVMValueRef, _ arguments: [IRValue]) -> IRValue {
         var values: [LLVMValueRef?] = arguments
         return LLVMBuildCall2(builder, LLVMGlobalGetValueType(callee), callee, &values, UInt32(values.count), "")
+    }
+
+    /// Calls a function without parameters of the C library.
+    func callExternal(_ name: String, result: LLVMTypeRef) -> IRValue {
+        let type = LLVMFunctionType(result, nil, 0, 0)
+        let function = LLVMGetNamedFunction(module.module, name) ?? LLVMAddFunction(module.module, name, type)
+        return LLVMBuildCall2(builder, type, function, nil, 0, "")
     }
 }

@@ -48,7 +48,7 @@ struct StageCost {
                 // A thread looks at the row before its own every few steps.
                 return shared(total * itemSeconds(stage.items), over: threads) + total / 16 * machine.latency * 20
             }
-            guard let scan = stage.scan else { return shared(total * itemSeconds(stage.items), over: overSequences) }
+            guard let scan = stage.scan else { return stepwiseSeconds }
             return blocked(itemSeconds(stage.items) + itemSeconds(scan.items), 0, scan)
         case .lanes(let carries):
             let step = laneSeconds(stage.items, carries)
@@ -63,6 +63,19 @@ struct StageCost {
             return blocked(step.throughput + summary.throughput, step.waiting + summary.waiting, scan)
         case .registers(let scan): return registerSeconds(scan)
         }
+    }
+
+    /// One step after another, by workers that take sequences of their own or share the rows of each step.
+    private var stepwiseSeconds: Double {
+        let step = StepCost(plan, stage, machine, bytesPerReal: work.bytesPerReal)
+        func contended(_ seconds: Double, _ workers: Double) -> Double { seconds * workers / max(1, min(workers, machine.units)) }
+        if let rows = stage.rows {
+            let busy = step.seconds(sequences: sequences, shares: step.shares(rows, workers: work.threads))
+            return steps * (contended(busy, threads) + Double(rows.barriers.count) * machine.barrier)
+        }
+        // With fewer sequences than threads one thread takes them all.
+        let workers = sequences >= threads ? threads : 1
+        return steps * contended(step.seconds(sequences: (sequences / workers).rounded(.up)), workers)
     }
 
     /// Seconds of one step of one sequence, instruction after instruction.
