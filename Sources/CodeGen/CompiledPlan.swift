@@ -7,15 +7,16 @@ public final class CompiledPlan {
     /// The work of one stage: frame, sequences `b0 ..< b1`, steps `i0 ..< i1`, elements `l0 ..< l1`.
     public typealias StageFunction = @convention(c) (UnsafeMutableRawPointer, Int, Int, Int, Int, Int, Int) -> Void
 
-    public let plan: Plan
-    public let precision: Precision
-    public let packing: WeightPacking
+    public let facts: KernelFacts
+    public var plan: Plan { facts.plan }
+    public var precision: Precision { facts.precision }
+    public var packing: WeightPacking { facts.packing }
     /// By segment and stage.
     public let stages: [[StageFunction]]
     /// By segment and stage, what computes the maps of time blocks; nil where a stage is no scan.
     public let summaries: [[StageFunction?]]
     /// By segment and stage; meaningless where a stage is no lane loop.
-    public let grains: [[LaneGrain]]
+    public var grains: [[LaneGrain]] { facts.grains }
     private let session: JITSession
 
     /// - Parameter context: where code is kept, if anywhere, and who asks where time goes.
@@ -23,12 +24,7 @@ public final class CompiledPlan {
         let times = context.times
         let target = try times.measure("target") { () throws in try HostTarget() }
         let linked = try Linked(plan, precision, target, context)
-        self.plan = plan
-        self.precision = precision
-        packing = WeightPacking(target: target, precision: precision)
-        grains = plan.segments.map { segment in
-            segment.stages.map { LaneGrain($0, target: target, precision: precision) }
-        }
+        facts = KernelFacts(plan, precision: precision, target: target)
         session = linked.session
         stages = linked.stages
         summaries = linked.summaries

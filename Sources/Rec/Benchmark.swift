@@ -16,6 +16,10 @@ public struct Benchmark: Sendable {
     public var operations: Double
     /// Bytes of inputs and outputs, each counted once.
     public var bytes: Double
+    /// What a run keeps in memory by its plan, in chunks or whole.
+    public var memory: MemoryPlan
+    /// The most that was resident of this process until the last run had ended; nil where the system does not say.
+    public var residentBytes: Int?
     public var limits: MachineLimits
     /// States whose recurrences ran as scans, and what the cost model expected of the run.
     public var scans: [String]
@@ -30,7 +34,7 @@ public struct Benchmark: Sendable {
     public init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
         ranges: [String: ClosedRange<Double>] = [:], withGradients: Bool = false, forcing forms: [String: PlanForm] = [:],
-        leastSeconds: Double = 0.5, context: CompileContext = CompileContext()
+        within limit: Int? = nil, leastSeconds: Double = 0.5, context: CompileContext = CompileContext()
     ) throws {
         let gradients = withGradients ? try GradientModel(model, times: context.times) : nil
         let graph = gradients?.graph ?? model.graph
@@ -57,22 +61,24 @@ public struct Benchmark: Sendable {
         for (name, tensor) in bound.inputs where precision == .f64 && tensor.type == .f32 {
             resident.inputs[name] = Tensor(tensor.doubles(), shape: tensor.shape)
         }
-        func run() {
+        func run() throws(DiagnosticList) {
             if let gradients {
-                _ = gradients.run(resident, on: compiled, pool: pool)
+                _ = try gradients.run(resident, on: compiled, pool: pool, within: limit)
             } else {
-                _ = model.run(resident, on: compiled, pool: pool)
+                _ = try model.run(resident, on: compiled, pool: pool, within: limit)
             }
         }
-        context.times.measure("first run") { run() }
+        try context.times.measure("first run") { () throws(DiagnosticList) in try run() }
         var times: [Double] = []
         var total = 0.0
         while times.count < 3 || (total < leastSeconds && times.count < 2000) {
-            let elapsed = clock.measure(run)
+            let elapsed = try clock.measure { try run() }
             let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
             times.append(seconds)
             total += seconds
         }
+        residentBytes = PeakMemory.residentBytes
+        memory = try MemoryPlan.fitting(limit, code.facts, batch: batch, extents: extents, workers: pool.count, leastWork: pool.leastWork)
         times.sort()
         for output in graph.outputs {
             let value = graph[output.value]

@@ -35,8 +35,10 @@ public struct Explanation: Sendable {
     /// One line for each product with weights: where it is computed.
     public var products: [String] = []
     public var segmentCount: Int
-    /// Of a run with gradients: the streams that one pass keeps whole for another, by name, and their bytes.
-    public var kept: [(name: String, bytes: Int)] = []
+    /// What the run keeps in memory; nil where neither gradients nor a bound were asked for.
+    public var memory: MemoryPlan?
+    /// The passes that run again for each chunk, as `forward over t`.
+    public var repeatedPasses: [String] = []
 
     /// Forms that the design knows and this version has not built.
     private static let unbuilt = ["chunkwise", "shooting", "newton"]
@@ -44,16 +46,19 @@ public struct Explanation: Sendable {
     /// - Parameters:
     ///   - work: what the run would be; an open axis has `work.extents` steps.
     ///   - forced: forms by state, as for a run.
-    /// - Throws: `DiagnosticList` where a form is not legal.
-    public init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:]) throws {
-        try self.init(model, PlanChoice(model, forcing: forced), work)
+    ///   - bound: bytes that the run may have in memory.
+    /// - Throws: `DiagnosticList` where a form is not legal, or the run does not fit its bound.
+    public init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
+        let choice = try PlanChoice(model, forcing: forced)
+        try self.init(model, choice, work)
+        if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
     }
 
     /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
-    public init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:]) throws {
+    public init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
         let choice = try PlanChoice(gradients, forcing: forced)
         try self.init(gradients.model, choice, work)
-        kept = Self.kept(in: try choice.plan(for: work), work)
+        try explainMemory(of: choice.plan(for: work), within: bound)
     }
 
     /// What a choice makes of a model.
@@ -99,24 +104,6 @@ public struct Explanation: Sendable {
             result.append(Form(name: PlanForm.scan.rawValue, refusal: nil, seconds: try seconds(scans.union(parts))))
         }
         return result + unbuilt.map { Form(name: $0, refusal: ScanRefusal("not built in this version"), seconds: nil) }
-    }
-
-    /// Streams that lie in memory for all steps beside inputs and outputs, the largest first.
-    private static func kept(in plan: Plan, _ work: Workload) -> [(name: String, bytes: Int)] {
-        let streams = plan.buffers.compactMap { buffer -> (name: String, bytes: Int)? in
-            guard case .full = buffer.kind else { return nil }
-            let rows = work.extents.enumerated().reduce(work.batch) { count, axis in
-                buffer.variance.varies(over: axis.offset) ? count * axis.element : count
-            }
-            let width: Int =
-                switch buffer.element {
-                case .real, .complex: work.bytesPerReal
-                case .int: 8
-                case .bool: 1
-                }
-            return (buffer.name, rows * buffer.rowCount * width)
-        }
-        return streams.sorted { $0.bytes > $1.bytes }
     }
 
     /// Parts of a complex state are one state to the user.

@@ -9,6 +9,18 @@ extension Explanation {
         var recurrences: [Entry]
         var products: [String]
         var passes: Int
+        var memory: Memory?
+    }
+
+    private struct Memory: Encodable {
+        var peak: Int
+        var data: Int
+        var results: Int
+        var rest: Int
+        var streams: [String: Int]
+        var boundaries: Int
+        var chunkSteps: Int?
+        var repeated: [String]
     }
 
     private struct Work: Encodable {
@@ -64,7 +76,13 @@ extension Explanation {
         let document = Document(
             model: model, dims: Dictionary(dims.map { ($0.name, $0.size) }) { $1 },
             work: Work(batch: work.batch, extents: work.extents, threads: work.threads), recurrences: entries,
-            products: products, passes: segmentCount)
+            products: products, passes: segmentCount,
+            memory: memory.map { memory in
+                Memory(
+                    peak: memory.peakBytes, data: memory.dataBytes, results: memory.resultBytes, rest: memory.workBytes,
+                    streams: Dictionary(memory.streams.map { ($0.name, $0.bytes) }) { $0 + $1 }, boundaries: memory.boundaryBytes,
+                    chunkSteps: memory.chunkSteps, repeated: repeatedPasses)
+            })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(document) else { return "{}\n" }

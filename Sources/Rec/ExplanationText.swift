@@ -14,25 +14,10 @@ extension Explanation {
             lines.append("  products with weights")
             lines += products.map { "    \($0)" }
         }
-        if !kept.isEmpty {
-            lines.append("")
-            lines.append("  streams kept from one pass for another: \(Self.size(kept.reduce(0) { $0 + $1.bytes })) in all")
-            lines += kept.prefix(Self.mostKept).map { "    \($0.name.padding(to: 12)) \(Self.size($0.bytes))" }
-            if kept.count > Self.mostKept { lines.append("    and \(kept.count - Self.mostKept) more") }
-        }
+        if let memory { lines += [""] + memoryLines(memory) }
         lines.append("")
         lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence")
         return lines.joined(separator: "\n") + "\n"
-    }
-
-    /// More streams than this are not listed one by one.
-    private static let mostKept = 12
-
-    private static func size(_ bytes: Int) -> String {
-        let units: [(name: String, bytes: Int)] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)]
-        guard let unit = units.first(where: { bytes >= $0.bytes }) else { return "\(bytes) bytes" }
-        let tenths = bytes * 10 / unit.bytes
-        return "\(tenths / 10).\(tenths % 10) \(unit.name)"
     }
 
     private func page(of recurrence: Recurrence, _ sources: SourceMap) -> [String] {
@@ -92,7 +77,7 @@ extension Explanation {
 }
 
 extension String {
-    fileprivate func padding(to width: Int) -> String {
+    func padding(to width: Int) -> String {
         count >= width ? self : self + String(repeating: " ", count: width - count)
     }
 }

@@ -33,9 +33,9 @@ struct GeneratedInputs {
         let count = shape.reduce(1, *)
         switch (element, ranges[name]) {
         case (.real, nil), (.complex, nil):
-            return Tensor((0..<count).map { _ in Float(0.5 * generator.normal()) }, shape: shape)
+            return reals(shape) { Float(0.5 * generator.normal()) }
         case (.real, let range?), (.complex, let range?):
-            return Tensor((0..<count).map { _ in Float(generator.uniform(in: range)) }, shape: shape)
+            return reals(shape) { Float(generator.uniform(in: range)) }
         case (.int, nil), (.bool, nil):
             return Tensor([Int](repeating: 0, count: count), shape: shape)
         case (.int, let range?), (.bool, let range?):
@@ -43,6 +43,13 @@ struct GeneratedInputs {
             return Tensor(
                 (0..<count).map { _ in Int(generator.uniform(in: range.lowerBound...range.upperBound + 1).rounded(.down)) }, shape: shape)
         }
+    }
+}
+
+/// A tensor that is filled where it lies: those of a benchmark may be as large as the memory has room for.
+private func reals(_ shape: [Int], _ next: () -> Float) -> Tensor {
+    Tensor(type: .f32, shape: shape) { bytes in
+        for k in 0..<bytes.count / 4 { bytes.storeBytes(of: next(), toByteOffset: 4 * k, as: Float.self) }
     }
 }
 

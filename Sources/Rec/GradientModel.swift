@@ -44,27 +44,41 @@ public struct GradientModel: Sendable {
 
     /// Runs whole sequences and differentiates them.
     ///
-    /// - Parameter cotangents: by output, for last values of states by `final.STATE`, in their shapes.
-    /// - Throws: `DiagnosticList` where data are missing or misshapen.
+    /// - Parameters:
+    ///   - cotangents: by output, for last values of states by `final.STATE`, in their shapes.
+    ///   - bound: the bytes that a run of compiled code may have in memory: its data, results and all that it works with. Streams
+    ///     that do not fit are computed again, chunk by chunk. Nil for what is usual; see `docs/gradients.md`.
+    /// - Throws: `DiagnosticList` where data are missing or misshapen, or the run does not fit its bound.
     public func run(
         _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1,
-        forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
+        forcing forms: [String: PlanForm] = [:], within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws -> GradientResults {
-        let bound = try context.times.measure("check data") { () throws in try bind(data, cotangents: cotangents) }
+        let data = try context.times.measure("check data") { () throws in try bind(data, cotangents: cotangents) }
         switch engine {
         case .interpreter:
-            return context.times.measure("run") { split(Interpreter(graph).run(bound)) }
+            return context.times.measure("run") { split(Interpreter(graph).run(data)) }
         case .compiled(let precision):
-            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
-            let work = Workload(batch: bound.batch, extents: bound.extents, threads: threads, bytesPerReal: precision.byteCount)
+            let runner = try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)
+            let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
             let compiled = try runner.compiled(for: work)
-            return context.times.measure("run") { run(bound, on: compiled, pool: ThreadPool(count: threads)) }
+            return try context.times.measure("run") { () throws(DiagnosticList) in
+                try run(data, on: compiled, pool: ThreadPool(count: threads), within: bound)
+            }
         }
     }
 
     /// Runs whole sequences on code that is compiled already.
     public func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> GradientResults {
         split(compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool))
+    }
+
+    /// The same with so many bytes of memory at most; nil for what is usual.
+    ///
+    /// - Throws: `DiagnosticList` where the run does not fit its bound.
+    public func run(
+        _ data: BoundData, on compiled: CompiledModel, pool: ThreadPool, within bound: Int?
+    ) throws(DiagnosticList) -> GradientResults {
+        split(try compiled.run(data, pool: pool, within: bound))
     }
 
     /// Data and cotangents, checked.

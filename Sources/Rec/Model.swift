@@ -90,10 +90,11 @@ public struct Model: Sendable {
 
     /// Runs whole sequences.
     ///
-    /// - Throws: `DiagnosticList` where data are missing or misshapen.
+    /// - Parameter limit: the bytes that a run of compiled code may have in memory; see `GradientModel.run`.
+    /// - Throws: `DiagnosticList` where data are missing or misshapen, or the run does not fit its bound.
     public func run(
         _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:],
-        context: CompileContext = CompileContext()
+        within limit: Int? = nil, context: CompileContext = CompileContext()
     ) throws -> ModelResults {
         let bound = try context.times.measure("check data") { () throws in try BoundData(data, for: graph) }
         try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
@@ -101,7 +102,7 @@ public struct Model: Sendable {
         case .interpreter:
             return context.times.measure("run") { Interpreter(graph).run(bound) }
         case .compiled(let precision):
-            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
+            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, within: limit, context: context)
             return try runner.run(bound, pool: ThreadPool(count: threads))
         }
     }
@@ -111,6 +112,15 @@ public struct Model: Sendable {
         let results = compiled.run(
             inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
         return joiningComplexStates(results)
+    }
+
+    /// The same with so many bytes of memory at most; nil for what is usual.
+    ///
+    /// - Throws: `DiagnosticList` where the run does not fit its bound.
+    public func run(
+        _ data: BoundData, on compiled: CompiledModel, pool: ThreadPool, within bound: Int?
+    ) throws(DiagnosticList) -> ModelResults {
+        joiningComplexStates(try compiled.run(data, pool: pool, within: bound))
     }
 
     /// Compiled code keeps the parts of complex states apart.

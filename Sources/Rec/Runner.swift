@@ -16,6 +16,7 @@ public final class Runner: Sendable {
     public let model: Model
     public let precision: Precision
     public let choice: PlanChoice
+    private let bound: Int?
     private let parameters: [String: Tensor]
     private let context: CompileContext
     private let compiled = Mutex<[Form: CompiledModel]>([:])
@@ -29,13 +30,15 @@ public final class Runner: Sendable {
     /// - Parameters:
     ///   - parameters: by path, in the shapes of the graph.
     ///   - forced: forms in which recurrences are to run, by state.
+    ///   - bound: bytes that a run may have in memory; nil for what is usual.
     ///   - context: where code is kept, if anywhere, and who asks where time goes.
     /// - Throws: `DiagnosticList` where a form is not legal.
     public init(
         _ model: Model, precision: Precision = .f32, parameters: [String: Tensor], forcing forced: [String: PlanForm] = [:],
-        context: CompileContext = CompileContext()
+        within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
         self.model = model
+        self.bound = bound
         self.precision = precision
         self.parameters = parameters
         self.context = context
@@ -45,9 +48,10 @@ public final class Runner: Sendable {
     /// Runs a model with its gradients; see `GradientModel.run(_:on:pool:)`.
     public init(
         _ gradients: GradientModel, precision: Precision = .f32, parameters: [String: Tensor],
-        forcing forced: [String: PlanForm] = [:], context: CompileContext = CompileContext()
+        forcing forced: [String: PlanForm] = [:], within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
         model = gradients.model
+        self.bound = bound
         self.precision = precision
         self.parameters = parameters
         self.context = context
@@ -74,6 +78,8 @@ public final class Runner: Sendable {
     public func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         let compiled = try compiled(for: work)
-        return context.times.measure("run") { model.run(data, on: compiled, pool: pool) }
+        return try context.times.measure("run") { () throws(DiagnosticList) in
+            try model.run(data, on: compiled, pool: pool, within: bound)
+        }
     }
 }

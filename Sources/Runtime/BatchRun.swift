@@ -8,7 +8,21 @@ extension CompiledModel {
     public func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool
     ) -> ModelResults {
-        let memory = RunMemory(self, batch: batch, extents: extents, lengths: lengths, workers: pool.count)
+        let needs = MemoryPlan(code.facts, batch: batch, extents: extents, workers: pool.count, leastWork: pool.leastWork)
+        return run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, memory: needs)
+    }
+
+    /// Runs whole sequences, with in memory what a plan says that was made for such data.
+    public func run(
+        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool, memory needs: MemoryPlan
+    ) -> ModelResults {
+        let chunking = needs.chunkSteps == nil ? nil : try? Chunking(plan)
+        let memory = RunMemory(
+            self, batch: batch, extents: extents, lengths: lengths, workers: pool.count,
+            chunked: chunking.flatMap { chunks in needs.chunkSteps.map { (chunks.streams, $0) } })
+        let passes = chunking.flatMap { chunks in
+            memory.chunk.map { ChunkedPasses(memory, chunks, $0, pool: pool) }
+        }
         var held: [Tensor] = []
         var outputs: [Int: ResultBytes] = [:]
         for (index, buffer) in plan.buffers.enumerated() {
@@ -44,7 +58,7 @@ extension CompiledModel {
                 case .joined:
                     for stage in code.stages[index] { stage(memory.frame.pointer, 0, 1, 0, 1, 0, Int.max) }
                 case .sweep:
-                    Sweep(memory, segment: index)?.run(on: pool)
+                    if let passes { passes.run(index) } else { Sweep(memory, segment: index)?.run(on: pool) }
                 }
             }
         }

@@ -4,44 +4,39 @@ import RecScheduling
 /// Sweeps that sum over the sequences of a batch: workers take sequences of their own through the other stages of a block,
 /// or share the rows of their steps, then share its sums by rows.
 extension Sweep {
-    /// What the blocks of all sequences that go through the steps together may take of the caches.
-    private static let groupBytes = 2 << 20
-
-    var sumsOverBatch: Bool { segment.stages.contains { model.plan.sumsOverBatch($0) } }
-
     /// Runs the sweep by some of the pool's workers. Groups and blocks are the same for any number of them, and so is the
     /// order in which sequences and steps are summed.
-    func runInStep(workers: Int, on pool: ThreadPool) {
-        let most = max(1, Self.groupBytes / max(1, stepBytes * Self.blockSteps.lowerBound))
-        let groups = (memory.batch + most - 1) / most
-        for group in 0..<groups {
-            let sequences = memory.batch * group / groups..<memory.batch * (group + 1) / groups
+    func runInStep(workers: Int, _ all: Range<Int>, on pool: ThreadPool) {
+        for sequences in division.lengths.groups(of: 0..<memory.batch, inStep: true) {
             let length = blockLength(sequences: sequences.count)
             let window = BlockWindow(memory, blocks: blocks, sequences: sequences, steps: length, isReversed: isReversed)
+            edges?.restore(window, before: all)
+            defer { edges?.save(window) }
             let shared = SharedWindow(window: window)
             let rows = rowWorkers(workers)
             if workers == 1 {
-                runInStep(sequences, length, shared, rows, worker: 0, of: 1) {}
+                runInStep(sequences, length, all, shared, rows, worker: 0, of: 1) {}
             } else {
                 pool.run { worker in
-                    runInStep(sequences, length, shared, rows, worker: worker, of: pool.count) { pool.barrier() }
+                    runInStep(sequences, length, all, shared, rows, worker: worker, of: pool.count) { pool.barrier() }
                 }
             }
         }
     }
 
     private func runInStep(
-        _ sequences: Range<Int>, _ length: Int, _ shared: SharedWindow, _ rows: [RowWorkers?], worker: Int, of workers: Int,
-        barrier: () -> Void
+        _ sequences: Range<Int>, _ length: Int, _ all: Range<Int>, _ shared: SharedWindow, _ rows: [RowWorkers?], worker: Int,
+        of workers: Int, barrier: () -> Void
     ) {
         let start = sequences.lowerBound + sequences.count * worker / workers
         let end = sequences.lowerBound + sequences.count * (worker + 1) / workers
         let frame = shared.window.frame
         let scans = timeBlocks(start..<end)
-        forEachBlock(length) { steps in
+        forEachBlock(length, of: all) { steps in
             if worker == 0 { shared.window.move(to: steps) }
             barrier()
-            for (stage, description) in segment.stages.enumerated() {
+            for stage in stages {
+                let description = segment.stages[stage]
                 let function = model.code.stages[index][stage]
                 if model.plan.sumsOverBatch(description) {
                     barrier()

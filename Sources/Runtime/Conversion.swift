@@ -26,13 +26,12 @@ extension ElementType {
 func resident(_ tensor: Tensor, as element: ElementType, _ precision: Precision) -> Tensor {
     let wanted = element.tensorType(precision)
     guard tensor.type != wanted else { return tensor }
-    let values = tensor.doubles()
     return Tensor(type: wanted, shape: tensor.shape) { bytes in
         switch wanted {
-        case .f32: for (k, value) in values.enumerated() { bytes.storeBytes(of: Float(value), toByteOffset: 4 * k, as: Float.self) }
-        case .f64: for (k, value) in values.enumerated() { bytes.storeBytes(of: value, toByteOffset: 8 * k, as: Double.self) }
-        case .i64: for (k, value) in values.enumerated() { bytes.storeBytes(of: Int64(value), toByteOffset: 8 * k, as: Int64.self) }
-        case .bool: for (k, value) in values.enumerated() { bytes[k] = value == 0 ? 0 : 1 }
+        case .f32: tensor.forEach { k, value in bytes.storeBytes(of: Float(value), toByteOffset: 4 * k, as: Float.self) }
+        case .f64: tensor.forEach { k, value in bytes.storeBytes(of: value, toByteOffset: 8 * k, as: Double.self) }
+        case .i64: tensor.forEach { k, value in bytes.storeBytes(of: Int64(value), toByteOffset: 8 * k, as: Int64.self) }
+        case .bool: tensor.forEach { k, value in bytes[k] = value == 0 ? 0 : 1 }
         case .f16, .bf16, .i32, .u8: break
         }
     }

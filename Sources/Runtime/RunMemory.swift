@@ -14,9 +14,15 @@ final class RunMemory {
     private var owned: [AlignedMemory] = []
     /// Whole streams, whose memory is kept for the next run like that of results.
     private var streams: [ResultBytes] = []
+    /// Streams of which a chunk is in memory at a time; nil where streams are kept whole.
+    let chunk: StreamChunk?
 
-    /// `lengths` of the sequences along the first axis; nil for the full extent. `workers` take part in the run.
-    init(_ model: CompiledModel, batch: Int, extents: [Int], lengths given: [Int]?, workers: Int = 1) {
+    /// `lengths` of the sequences along the first axis; nil for the full extent. `workers` take part in the run. Of `chunked`
+    /// streams so many steps are in memory at a time.
+    init(
+        _ model: CompiledModel, batch: Int, extents: [Int], lengths given: [Int]?, workers: Int = 1,
+        chunked: (streams: [KeptStream], steps: Int)? = nil
+    ) {
         self.workers = workers
         self.model = model
         self.batch = batch
@@ -25,6 +31,9 @@ final class RunMemory {
         lengths = AlignedMemory(byteCount: 8 * max(batch, 1))
         let whole = extents.first ?? 0
         for k in 0..<batch { lengths.start.storeBytes(of: given?[k] ?? whole, toByteOffset: 8 * k, as: Int.self) }
+        let second = extents.count > 1 ? extents[1] : 1
+        chunk = chunked.map { StreamChunk($0.streams, steps: $0.steps, model, batch: batch, second: second) }
+        chunk?.describe(in: frame)
         frame.words[FrameLayout.firstExtent] = whole
         frame.words[FrameLayout.secondExtent] = second
         frame.words[FrameLayout.secondFirst] = 0
@@ -33,11 +42,33 @@ final class RunMemory {
         let barriers = AlignedMemory(byteCount: 8 * FrameLayout.barrierWords(workers: max(workers, 1)))
         owned.append(barriers)
         frame.words[FrameLayout.barriers] = Int(bitPattern: barriers.start)
-        for index in model.plan.buffers.indices {
+        let inChunks = Set(chunked?.streams.map(\.buffer) ?? [])
+        for index in model.plan.buffers.indices where !inChunks.contains(BufferID(index)) {
             switch model.plan.buffers[index].kind {
             case .once, .accumulator, .full, .step: allocateRows(BufferID(index))
             case .ring(let ring): allocateRing(BufferID(index), ring)
             case .input, .parameter, .output, .static, .zero, .block: break
+            }
+        }
+    }
+
+    /// The same run, but with rings and sums of its own for what some stages of a segment write: there they can run again.
+    init(repeating stages: [Int], of segment: Segment, in other: RunMemory) {
+        model = other.model
+        batch = other.batch
+        extents = other.extents
+        lengths = other.lengths
+        workers = other.workers
+        chunk = other.chunk
+        frame = Frame(copying: other.frame)
+        owned = other.owned
+        for id in Set(stages.flatMap { segment.stages[$0].writtenBuffers }) {
+            switch model.plan[id].kind {
+            case .ring(let ring): allocateRing(id, ring)
+            case .accumulator(let initial):
+                allocateRows(id)
+                fill(id, initial)
+            case .input, .parameter, .output, .static, .once, .full, .block, .step, .zero: break
             }
         }
     }
@@ -147,6 +178,11 @@ final class RunMemory {
         }
     }
 
+    /// The bytes of a ring.
+    func bytes(ofRing id: BufferID) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: frame.base(of: id), count: batch * frame.period(of: id) * model.rowBytes(model.plan[id]))
+    }
+
     /// The row of a ring that holds a sequence's last step.
     func finalRow(of ring: BufferID, sequence: Int, isReversed: Bool) -> UnsafeMutableRawPointer? {
         let buffer = model.plan[ring]
@@ -154,14 +190,5 @@ final class RunMemory {
         let last = isReversed || length == 0 ? 0 : length - 1
         let slot = last % max(frame.period(of: ring), 1)
         return frame.base(of: ring).map { $0 + (sequence * frame.period(of: ring) + slot) * model.rowBytes(buffer) }
-    }
-}
-
-extension Segment {
-    /// Every buffer that the segment's stages write.
-    var written: [BufferID] {
-        let result = stages.flatMap(\.writtenBuffers)
-        var seen: Set<BufferID> = []
-        return result.filter { seen.insert($0).inserted }
     }
 }

@@ -14,17 +14,22 @@ struct Sweep: @unchecked Sendable {
     /// Whether the outermost loop runs over the first axis, so that the sweep can be cut into blocks along it.
     private let isBlocked: Bool
 
-    /// What the blocks of one worker may take of the cache.
-    private static let blockBytes = 384 << 10
-    private static let laneBytes = 192 << 10
-    static let blockSteps = 16...1024
-    /// Time blocks are all in memory at once.
-    private static let mostScanSteps = 64 * Scan.blockSteps
+    let division: SweepDivision
+    /// The stages to run.
+    let stages: [Int]
+    /// Where the edges of blocks stay between two calls of `run(on:over:)`; nil where all steps are run at once.
+    let edges: BlockEdges?
 
-    init?(_ memory: RunMemory, segment index: Int) {
+    /// - Parameter stages: some of the stages; nil for all.
+    init?(_ memory: RunMemory, segment index: Int, stages: [Int]? = nil, edges: BlockEdges? = nil) {
         let segment = memory.model.plan.segments[index]
-        guard case .sweep(let axes, let order) = segment.kind else { return nil }
+        guard case .sweep(let axes, let order) = segment.kind,
+            let division = SweepDivision(memory.model.code.facts, segment: index, batch: memory.batch, extents: memory.extents)
+        else { return nil }
         self.memory = memory
+        self.division = division
+        self.stages = stages ?? Array(segment.stages.indices)
+        self.edges = edges
         self.segment = segment
         self.index = index
         self.axes = axes
@@ -43,93 +48,50 @@ struct Sweep: @unchecked Sendable {
         }
     }
 
-    /// Bytes of all blocks for one step of one sequence.
-    var stepBytes: Int {
-        blocks.reduce(0) { $0 + model.rowBytes(model.plan[$1.id]) * (model.plan[$1.id].variance.varies(over: 1) ? second : 1) }
-    }
-
-    /// Steps after which a lane loop that takes several passes over its elements turns back to the first of them, while
-    /// what it touched is still in the cache.
-    private var laneSteps: Int {
-        var bytes = 0
-        for (k, stage) in segment.stages.enumerated() {
-            guard case .lanes = stage.form else { continue }
-            let grain = model.code.grains[index][k]
-            guard grain.extent > grain.width else { continue }
-            let streams = stage.touchedBuffers.filter { model.plan[$0].variance.varies(over: 0) && !model.plan[$0].isRing }
-            bytes = max(bytes, streams.reduce(0) { $0 + model.rowBytes(model.plan[$1]) })
-        }
-        return bytes == 0 ? Int.max : max(1, Self.laneBytes / bytes)
-    }
-
-    /// Scalar operations, roughly.
-    private var workSize: Double {
-        var work = 0
-        for item in segment.stages.flatMap(\.items) {
-            switch item {
-            case .nest(let nest): work += nest.domain.reduce(1, *) * nest.nodes.count
-            case .product(let product): work += product.operationCount / 8
-            case .total(let total): work += total.operationCount / 8
-            }
-        }
-        return Double(work) * Double(memory.batch) * Double(firstExtent) * Double(axes.contains(1) ? second : 1)
-    }
-
     func run(on pool: ThreadPool) {
         memory.start(segment)
-        guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }) else { return }
-        if workSize < pool.leastWork {
-            if sumsOverBatch { runInStep(workers: 1, on: pool) } else { runAlone() }
-        } else if memory.batch >= pool.count, sumsOverBatch {
-            runInStep(workers: pool.count, on: pool)
-        } else if memory.batch >= pool.count, !segment.sharesRows {
-            runBatchParallel(on: pool)
-        } else {
-            runTogether(on: pool)
+        run(on: pool, over: 0..<firstExtent)
+    }
+
+    /// Runs some steps, which begin where those of the last call ended. Ends that are not those of the sequence are multiples
+    /// of every block's length.
+    func run(on pool: ThreadPool, over steps: Range<Int>) {
+        guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }), !stages.isEmpty else { return }
+        switch division.mode(pool.size) {
+        case .alone: runSequences(0..<memory.batch, steps)
+        case .bySequence: runBatchParallel(steps, on: pool)
+        case .inStep(let workers): runInStep(workers: workers, steps, on: pool)
+        case .together: runTogether(steps, on: pool)
         }
     }
 
     /// Steps of a block for so many sequences at a time.
     func blockLength(sequences: Int) -> Int {
         guard isBlocked else { return firstExtent }
-        let fitting = stepBytes == 0 ? Int.max / 2 : Self.blockBytes / max(1, stepBytes * sequences)
-        // Without block buffers nothing is gained by turning back, unless lanes do.
-        let most = stepBytes == 0 ? Int.max / 2 : Self.blockSteps.upperBound
-        let wanted = max(Self.blockSteps.lowerBound, min(fitting, laneSteps, most))
-        // Time blocks of scans begin at multiples of their length.
-        let hasBlocks = segment.stages.contains { $0.scan != nil }
-        let isScan = segment.stages.contains { $0.isScan }
-        let kept = hasBlocks ? min(wanted, Self.mostScanSteps) : wanted
-        let whole = isScan ? max(Scan.blockSteps, kept / Scan.blockSteps * Scan.blockSteps) : wanted
-        return max(1, min(firstExtent, whole))
+        return max(1, min(firstExtent, division.lengths.steps(sequences: sequences) ?? firstExtent))
     }
 
     /// Each worker takes sequences of its own through all blocks and stages; nobody waits for anybody.
-    private func runBatchParallel(on pool: ThreadPool) {
-        let batch = memory.batch
-        let workers = min(pool.count, batch)
+    private func runBatchParallel(_ steps: Range<Int>, on pool: ThreadPool) {
+        let workers = min(pool.count, memory.batch)
         pool.run { worker in
             guard worker < workers else { return }
-            runSequences(batch * worker / workers..<batch * (worker + 1) / workers)
+            runSequences(division.share(worker, of: workers), steps)
         }
     }
 
-    private func runAlone() { runSequences(0..<memory.batch) }
-
     /// Some sequences through all blocks and stages.
-    private func runSequences(_ range: Range<Int>) {
-        // Groups small enough that even the shortest blocks fit.
-        let most = max(1, Self.blockBytes / max(1, stepBytes * Self.blockSteps.lowerBound))
-        let groups = (range.count + most - 1) / most
-        for group in 0..<groups {
-            let start = range.lowerBound + range.count * group / groups
-            let end = range.lowerBound + range.count * (group + 1) / groups
+    private func runSequences(_ range: Range<Int>, _ all: Range<Int>) {
+        for group in division.lengths.groups(of: range) {
+            let (start, end) = (group.lowerBound, group.upperBound)
             let length = blockLength(sequences: end - start)
             let window = BlockWindow(memory, blocks: blocks, sequences: start..<end, steps: length, isReversed: isReversed)
+            edges?.restore(window, before: all)
+            defer { edges?.save(window) }
             let scans = timeBlocks(start..<end)
-            forEachBlock(length) { steps in
+            forEachBlock(length, of: all) { steps in
                 window.move(to: steps)
-                for stage in segment.stages.indices {
+                for stage in stages {
                     if let blocks = scans[stage] {
                         blocks.run(steps, window.frame)
                         continue
@@ -176,17 +138,22 @@ struct Sweep: @unchecked Sendable {
     }
 
     /// All workers share each stage: by steps where they are independent, by lanes in lane loops, by rows where the plan says so.
-    private func runTogether(on pool: ThreadPool) {
+    private func runTogether(_ all: Range<Int>, on pool: ThreadPool) {
         let batch = memory.batch
         let length = blockLength(sequences: batch)
         let window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: length, isReversed: isReversed)
+        edges?.restore(window, before: all)
+        defer { edges?.save(window) }
         let shared = SharedWindow(window: window)
         let rows = rowWorkers(pool.count)
-        if let only = segment.stages.first, segment.stages.count == 1, blocks.isEmpty, only.scan == nil, only.wavefront == nil {
+        if let number = stages.first, stages.count == 1, blocks.isEmpty, segment.stages[number].scan == nil,
+            segment.stages[number].wavefront == nil
+        {
             // Nothing passes between workers: nobody waits.
             pool.run { worker in
-                forEachBlock(length) { steps in
-                    share(only, 0, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[0])
+                forEachBlock(length, of: all) { steps in
+                    share(
+                        segment.stages[number], number, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[number])
                 }
             }
             return
@@ -194,10 +161,11 @@ struct Sweep: @unchecked Sendable {
         let scans = timeBlocks(0..<batch)
         let wavefronts = wavefronts(workers: pool.count)
         pool.run { worker in
-            forEachBlock(length) { steps in
+            forEachBlock(length, of: all) { steps in
                 if worker == 0 { shared.window.move(to: steps) }
                 pool.barrier()
-                for (stage, description) in segment.stages.enumerated() {
+                for stage in stages {
+                    let description = segment.stages[stage]
                     if let blocks = scans[stage] {
                         runShared(blocks, steps, shared.window.frame, worker: worker, on: pool)
                         continue
@@ -245,11 +213,13 @@ struct Sweep: @unchecked Sendable {
         }
     }
 
-    func forEachBlock(_ length: Int, _ body: (Range<Int>) -> Void) {
-        let count = (firstExtent + length - 1) / length
+    func forEachBlock(_ length: Int, of steps: Range<Int>, _ body: (Range<Int>) -> Void) {
+        let first = steps.lowerBound / length
+        let count = (steps.upperBound + length - 1) / length - first
         for k in 0..<count {
-            let block = isReversed ? count - 1 - k : k
-            body(block * length..<min(firstExtent, (block + 1) * length))
+            let block = first + (isReversed ? count - 1 - k : k)
+            // A block may be longer than what is to be run.
+            body(max(steps.lowerBound, block * length)..<min(steps.upperBound, (block + 1) * length))
         }
     }
 }
@@ -264,7 +234,8 @@ final class SharedWindow: @unchecked Sendable {
 final class BlockWindow {
     let frame: Frame
     private let memory: RunMemory
-    private let sequences: Range<Int>
+    /// Whose steps the buffers hold.
+    let sequences: Range<Int>
     let isReversed: Bool
     private var buffers: [(id: BufferID, halo: Int, memory: AlignedMemory, stepBytes: Int, sequenceBytes: Int)] = []
     private var present: Range<Int>?
@@ -299,6 +270,16 @@ final class BlockWindow {
         }
     }
 
+    /// For each buffer of which the next block reads an edge, that edge's rows, one sequence after another.
+    var edges: [(id: BufferID, byteCount: Int, start: (Int) -> UnsafeMutableRawPointer)] {
+        buffers.filter { $0.halo > 0 }.map { buffer in
+            // Forwards the end of the block, backwards its beginning.
+            let first = isReversed ? 0 : (present?.count ?? 0) * buffer.stepBytes
+            let (start, stride, base) = (buffer.memory.start + first, buffer.sequenceBytes, sequences.lowerBound)
+            return (buffer.id, buffer.halo * buffer.stepBytes, { start + ($0 - base) * stride })
+        }
+    }
+
     /// Buffers of which the next block reads the end.
     var lasting: [(id: BufferID, start: UnsafeMutableRawPointer, count: Int)] {
         buffers.filter { $0.halo > 0 }.map { ($0.id, $0.memory.start, $0.sequenceBytes * sequences.count) }
@@ -306,6 +287,9 @@ final class BlockWindow {
 
     /// How many steps the present block has; none before the first.
     var presentCount: Int { present?.count ?? 0 }
+
+    /// Makes the first rows of each sequence the edge of a block that ends, or backwards begins, here.
+    func resume(beside step: Int) { present = step..<step }
 
     /// Goes on as if the `count` steps before `step` had just been taken.
     func resume(at step: Int, count: Int) { present = count > 0 ? step - count..<step : nil }

@@ -38,8 +38,12 @@ public final class ThreadPool: Sendable {
     /// Sweeps of fewer scalar operations are run by the calling thread alone: waking others would take longer.
     public let leastWork: Double
 
+    public static let usualLeastWork = 1e5
+
+    var size: PoolSize { PoolSize(count: count, leastWork: leastWork) }
+
     /// A pool of `count` workers, the calling thread among them.
-    public init(count: Int, leastWork: Double = 1e5) {
+    public init(count: Int, leastWork: Double = ThreadPool.usualLeastWork) {
         self.leastWork = leastWork
         let shared = Shared(count: max(1, count))
         self.shared = shared

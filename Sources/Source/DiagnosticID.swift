@@ -42,6 +42,7 @@ public enum DiagnosticID: String, CaseIterable, Sendable {
     case misshapenTensor = "misshapen-tensor"
     case badData = "bad-data"
     case planRefused = "plan-refused"
+    case memoryBound = "memory-bound"
     // Training
     case notFinite = "not-finite"
     case checkpointMismatch = "checkpoint-mismatch"

@@ -43,8 +43,8 @@ extension TensorStorage {
 /// Writes a file whole or not at all: into a temporary file beside it, which then takes its name.
 ///
 /// - Parameter isDurable: whether bytes and name are to have reached the disk, so that a loss of power leaves one file or the other.
-func writeAtomically(_ bytes: [[UInt8]], to path: String, isDurable: Bool = false) throws(Diagnostic) {
-    try writeAtomically(to: path, isDurable: isDurable) { write in for part in bytes { try part.withUnsafeBytes { try write($0) } } }
+func writeAtomically(_ parts: [FilePart], to path: String, isDurable: Bool = false) throws(Diagnostic) {
+    try writeAtomically(to: path, isDurable: isDurable) { write in for part in parts { try part.withUnsafeBytes { try write($0) } } }
 }
 
 func writeAtomically(to path: String, isDurable: Bool = false, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws(Diagnostic) {

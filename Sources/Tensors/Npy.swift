@@ -97,7 +97,7 @@ enum Npy {
         return String(rest.prefix { $0 != "," && $0 != "}" })
     }
 
-    static func encoded(_ tensor: Tensor) -> [UInt8] {
+    static func encoded(_ tensor: Tensor) -> [FilePart] {
         let code: String
         var tensor = tensor
         switch tensor.type {
@@ -120,8 +120,7 @@ enum Npy {
         var bytes = magic + [1, 0]
         withUnsafeBytes(of: UInt16(header.utf8.count).littleEndian) { bytes += $0 }
         bytes += Array(header.utf8)
-        tensor.withUnsafeBytes { bytes += $0 }
-        return bytes
+        return [.bytes(bytes), .tensor(tensor)]
     }
 }
 

@@ -116,8 +116,13 @@ enum Npz {
 
     // MARK: Writing
 
-    static func encoded(_ archive: TensorArchive) -> [UInt8] {
-        var bytes: [UInt8] = []
+    static func encoded(_ archive: TensorArchive) -> [FilePart] {
+        var parts: [FilePart] = []
+        var written = 0
+        func add(_ some: [FilePart]) {
+            parts += some
+            written += some.reduce(0) { $0 + $1.count }
+        }
         var directory: [UInt8] = []
         func put<T: FixedWidthInteger>(_ value: T, into target: inout [UInt8]) {
             withUnsafeBytes(of: value.littleEndian) { target += $0 }
@@ -125,8 +130,10 @@ enum Npz {
         for item in archive.tensors {
             let name = Array("\(item.name).npy".utf8)
             let content = Npy.encoded(item.tensor)
+            let byteCount = UInt64(content.reduce(0) { $0 + $1.count })
             let checksum = CRC32.of(content)
-            let offset = UInt64(bytes.count)
+            let offset = UInt64(written)
+            var bytes: [UInt8] = []
             // Version 4.5: sizes stand in a zip64 field, whatever they are.
             func common(_ target: inout [UInt8]) {
                 put(UInt16(45), into: &target)
@@ -144,9 +151,9 @@ enum Npz {
             bytes += name
             put(UInt16(1), into: &bytes)
             put(UInt16(16), into: &bytes)
-            put(UInt64(content.count), into: &bytes)
-            put(UInt64(content.count), into: &bytes)
-            bytes += content
+            put(byteCount, into: &bytes)
+            put(byteCount, into: &bytes)
+            add([.bytes(bytes)] + content)
 
             put(UInt32(0x0201_4B50), into: &directory)
             put(UInt16(45), into: &directory)
@@ -160,13 +167,13 @@ enum Npz {
             directory += name
             put(UInt16(1), into: &directory)
             put(UInt16(24), into: &directory)
-            put(UInt64(content.count), into: &directory)
-            put(UInt64(content.count), into: &directory)
+            put(byteCount, into: &directory)
+            put(byteCount, into: &directory)
             put(offset, into: &directory)
         }
-        let start = UInt64(bytes.count)
-        bytes += directory
-        let record = UInt64(bytes.count)
+        let start = UInt64(written)
+        let record = start + UInt64(directory.count)
+        var bytes = directory
         let count = UInt64(archive.tensors.count)
         put(UInt32(0x0606_4B50), into: &bytes)
         put(UInt64(44), into: &bytes)
@@ -190,7 +197,8 @@ enum Npz {
         put(UInt32(truncatingIfNeeded: min(UInt64(directory.count), 0xFFFF_FFFF)), into: &bytes)
         put(UInt32(truncatingIfNeeded: min(start, 0xFFFF_FFFF)), into: &bytes)
         put(UInt16(0), into: &bytes)
-        return bytes
+        add([.bytes(bytes)])
+        return parts
     }
 }
 
@@ -200,7 +208,12 @@ enum CRC32 {
         (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? 0xEDB8_8320 ^ (value >> 1) : value >> 1 }
     }
 
-    static func of(_ bytes: [UInt8]) -> UInt32 {
-        ~bytes.reduce(~UInt32(0)) { table[Int(($0 ^ UInt32($1)) & 0xFF)] ^ ($0 >> 8) }
+    static func of(_ bytes: [UInt8]) -> UInt32 { of([.bytes(bytes)]) }
+
+    static func of(_ parts: [FilePart]) -> UInt32 {
+        let table = table
+        return ~parts.reduce(~UInt32(0)) { sum, part in
+            part.withUnsafeBytes { bytes in bytes.reduce(sum) { table[Int(($0 ^ UInt32($1)) & 0xFF)] ^ ($0 >> 8) } }
+        }
     }
 }

@@ -60,7 +60,7 @@ enum Safetensors {
         return (ends[0]..<ends[1], NamedTensor(name: name, tensor: tensor))
     }
 
-    static func encoded(_ archive: TensorArchive) -> [UInt8] {
+    static func encoded(_ archive: TensorArchive) -> [FilePart] {
         var entries: [String] = []
         if !archive.metadata.isEmpty {
             let fields = archive.metadata.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }
@@ -77,11 +77,9 @@ enum Safetensors {
         var header = Array("{\(entries.joined(separator: ","))}".utf8)
         while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(8 + header.count + offset)
         withUnsafeBytes(of: UInt64(header.count).littleEndian) { bytes += $0 }
         bytes += header
-        for item in archive.tensors { item.tensor.withUnsafeBytes { bytes += $0 } }
-        return bytes
+        return [.bytes(bytes)] + archive.tensors.map { .tensor($0.tensor) }
     }
 
     private static func quoted(_ text: String) -> String {

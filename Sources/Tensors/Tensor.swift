@@ -107,26 +107,30 @@ extension Tensor {
 
     /// Every element as f64 in row-major order (bool as 0 and 1).
     public func doubles() -> [Double] {
+        [Double](unsafeUninitializedCapacity: count) { out, initialized in
+            forEach { k, value in out[k] = value }
+            initialized = count
+        }
+    }
+
+    /// Calls `body` with the number of each element in row-major order and its value as f64; makes no copy of the tensor.
+    public func forEach(_ body: (Int, Double) -> Void) {
         withUnsafeBytes { bytes in
-            let count = self.count
-            return [Double](unsafeUninitializedCapacity: count) { out, initialized in
-                for k in 0..<count {
-                    let value: Double
-                    switch type {
-                    case .f64: value = bytes.loadUnaligned(fromByteOffset: 8 * k, as: Double.self)
-                    case .f32: value = Double(bytes.loadUnaligned(fromByteOffset: 4 * k, as: Float.self))
-                    case .f16: value = Double(Tensor.half(bytes.loadUnaligned(fromByteOffset: 2 * k, as: UInt16.self)))
-                    case .bf16:
-                        let half = bytes.loadUnaligned(fromByteOffset: 2 * k, as: UInt16.self)
-                        value = Double(Float(bitPattern: UInt32(half) << 16))
-                    case .i64: value = Double(bytes.loadUnaligned(fromByteOffset: 8 * k, as: Int64.self))
-                    case .i32: value = Double(bytes.loadUnaligned(fromByteOffset: 4 * k, as: Int32.self))
-                    case .u8: value = Double(bytes[k])
-                    case .bool: value = bytes[k] == 0 ? 0 : 1
-                    }
-                    out[k] = value
+            for k in 0..<count {
+                let value: Double
+                switch type {
+                case .f64: value = bytes.loadUnaligned(fromByteOffset: 8 * k, as: Double.self)
+                case .f32: value = Double(bytes.loadUnaligned(fromByteOffset: 4 * k, as: Float.self))
+                case .f16: value = Double(Tensor.half(bytes.loadUnaligned(fromByteOffset: 2 * k, as: UInt16.self)))
+                case .bf16:
+                    let half = bytes.loadUnaligned(fromByteOffset: 2 * k, as: UInt16.self)
+                    value = Double(Float(bitPattern: UInt32(half) << 16))
+                case .i64: value = Double(bytes.loadUnaligned(fromByteOffset: 8 * k, as: Int64.self))
+                case .i32: value = Double(bytes.loadUnaligned(fromByteOffset: 4 * k, as: Int32.self))
+                case .u8: value = Double(bytes[k])
+                case .bool: value = bytes[k] == 0 ? 0 : 1
                 }
-                initialized = count
+                body(k, value)
             }
         }
     }

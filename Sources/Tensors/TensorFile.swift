@@ -42,10 +42,10 @@ public enum TensorFile {
     /// - Parameter isDurable: whether it is to be on the disk, with its name, before this returns.
     public static func write(_ archive: TensorArchive, to path: String, isDurable: Bool = false) throws(Diagnostic) {
         switch try format(of: path) {
-        case .npy: try writeAtomically([Npy.encoded(try single(archive, path))], to: path, isDurable: isDurable)
-        case .npz: try writeAtomically([Npz.encoded(archive)], to: path, isDurable: isDurable)
-        case .safetensors: try writeAtomically([Safetensors.encoded(archive)], to: path, isDurable: isDurable)
-        case .csv: try writeAtomically([try Csv.encoded(try single(archive, path), path: path)], to: path, isDurable: isDurable)
+        case .npy: try writeAtomically(Npy.encoded(try single(archive, path)), to: path, isDurable: isDurable)
+        case .npz: try writeAtomically(Npz.encoded(archive), to: path, isDurable: isDurable)
+        case .safetensors: try writeAtomically(Safetensors.encoded(archive), to: path, isDurable: isDurable)
+        case .csv: try writeAtomically([.bytes(try Csv.encoded(try single(archive, path), path: path))], to: path, isDurable: isDurable)
         }
     }
 

@@ -76,7 +76,9 @@ struct Explain: ParsableCommand {
     @Option(help: "Threads of that run.")
     var threads = 1
 
-    @Flag(help: "Of a run with the model's gradients, and which streams it keeps.")
+    @OptionGroup var memory: MemoryOptions
+
+    @Flag(help: "Of a run with the model's gradients, and what it keeps in memory.")
     var grad = false
 
     @Flag(help: "For tools.")
@@ -98,7 +100,8 @@ struct Explain: ParsableCommand {
             if let svg { try Drawing.write(GraphDrawing(model).dot, to: svg) }
             let work = Workload(batch: batch, extents: model.graph.axes.map { $0.length ?? length }, threads: threads)
             let explanation = grad
-                ? try Explanation(GradientModel(model), work: work, forcing: forms) : try Explanation(model, work: work, forcing: forms)
+                ? try Explanation(GradientModel(model), work: work, forcing: forms, within: memory.bound)
+                : try Explanation(model, work: work, forcing: forms, within: memory.bound)
             return json ? explanation.json(program.sources) : explanation.text(program.sources)
         }
         Terminal.print(text, terminator: "")
@@ -183,6 +186,8 @@ struct Bench: ParsableCommand {
     @Option(help: "Threads.")
     var threads = 1
 
+    @OptionGroup var memory: MemoryOptions
+
     @Option(help: "An input that is uniform in a range, as in --range a=0.9,1; other inputs are normal with a deviation of 0.5.")
     var range: [String] = []
 
@@ -208,20 +213,21 @@ struct Bench: ParsableCommand {
         let result = try options.reporting(program) {
             try Benchmark(
                 Model(program, named: options.model, dims: dims, times: context.times), batch: batch, length: length, threads: threads,
-                precision: precision, ranges: ranges, withGradients: grad, forcing: forms, context: context)
+                precision: precision, ranges: ranges, withGradients: grad, forcing: forms, within: memory.bound, context: context)
         }
         CompileOptions.report(context)
         let rate = result.operations / result.seconds.median
         let traffic = result.bytes / result.seconds.median
         if json {
             Terminal.print(
-                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"estimate_ms\": \(result.estimatedSeconds * 1e3), \"scans\": [\(result.scans.map { "\"\($0)\"" }.joined(separator: ", "))], \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
+                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"estimate_ms\": \(result.estimatedSeconds * 1e3), \"scans\": [\(result.scans.map { "\"\($0)\"" }.joined(separator: ", "))], \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"memory\": \(result.memory.peakBytes), \"resident\": \(result.residentBytes.map(String.init) ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
             return
         }
         Terminal.print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
         Terminal.print(String(format: "a step   %.2f µs", result.seconds.median * 1e6 / Double(length)))
         Terminal.print(String(format: "estimate %.3f ms", result.estimatedSeconds * 1e3) + (result.scans.isEmpty ? "" : ", scans: \(result.scans.joined(separator: ", "))"))
         if let stream = result.streamSeconds { Terminal.print(String(format: "stream   %.2f µs a step, one sequence, one thread", stream * 1e6)) }
+        Terminal.print("memory   \(ByteCount.text(result.memory.peakBytes)): \(result.memory.summary)" + (result.residentBytes.map { "; resident at most \(ByteCount.text($0))" } ?? ""))
         Terminal.print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
         Terminal.print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
         Terminal.print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))

@@ -19,6 +19,8 @@ struct Run: ParsableCommand {
 
     @OptionGroup var compilation: CompileOptions
 
+    @OptionGroup var memory: MemoryOptions
+
     @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive: x=data.npz:frames.")
     var input: [String] = []
 
@@ -68,6 +70,7 @@ struct Run: ParsableCommand {
         if !wrt.isEmpty, grad == nil { throw ValidationError("--wrt belongs to --grad") }
         if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
+        if memory.bound != nil, interpret || stream != nil { throw ValidationError("--memory bounds whole runs of compiled code") }
     }
 
     func run() throws {
@@ -92,7 +95,7 @@ struct Run: ParsableCommand {
             } else {
                 let progress = Progress("running")
                 defer { progress.end() }
-                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), context: context)
+                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), within: memory.bound, context: context)
             }
             try context.times.measure("give results") { () throws in try give(results) }
         }
@@ -113,7 +116,8 @@ struct Run: ParsableCommand {
         let progress = Progress("running")
         defer { progress.end() }
         let all = try GradientModel(model, request, times: context.times).run(
-            data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), context: context)
+            data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), within: memory.bound,
+            context: context)
         let named = all.gradients.map { NamedTensor(name: "grad.\($0.name)", tensor: $0.tensor) }
         try TensorFile.write(TensorArchive(tensors: named), to: path)
         return all.results
@@ -234,13 +238,17 @@ struct Run: ParsableCommand {
 /// One line about a tensor.
 enum Summary {
     static func line(_ item: NamedTensor) -> String {
-        let numbers = item.tensor.doubles()
+        let count = item.tensor.count
         let shape = "[\(item.tensor.shape.map(String.init).joined(separator: ", "))]"
-        guard !numbers.isEmpty else { return "\(item.name) \(shape) is empty" }
-        let finite = numbers.filter(\.isFinite)
-        let mean = finite.reduce(0, +) / Double(max(1, finite.count))
-        let shown = numbers.suffix(6).map { String(format: "%.5g", $0) }.joined(separator: " ")
-        let bad = numbers.count - finite.count
+        guard count > 0 else { return "\(item.name) \(shape) is empty" }
+        var (sum, bad) = (0.0, 0)
+        var last: [Double] = []
+        item.tensor.forEach { k, number in
+            if number.isFinite { sum += number } else { bad += 1 }
+            if k >= count - 6 { last.append(number) }
+        }
+        let mean = sum / Double(max(1, count - bad))
+        let shown = last.map { String(format: "%.5g", $0) }.joined(separator: " ")
         return "\(item.name) \(shape) mean \(String(format: "%.5g", mean)), last \(shown)\(bad > 0 ? ", \(bad) not finite" : "")"
     }
 }

@@ -1,0 +1,91 @@
+import RecCodeGen
+import RecScheduling
+
+/// What a run keeps in memory, and in chunks of how many steps it runs so that this fits a bound.
+public struct MemoryPlan: Equatable, Sendable {
+    /// Steps of the first axis of which kept streams are in memory at a time; nil where all are.
+    public var chunkSteps: Int?
+    /// How many chunks the steps make.
+    public var chunkCount = 1
+    /// Inputs, parameters and packed weights.
+    public var dataBytes: Int
+    /// Outputs and gradients.
+    public var resultBytes: Int
+    /// What a step needs, sums over time, and the blocks of workers.
+    public var workBytes: Int
+    /// Streams that one pass keeps for another, or a chunk of them.
+    public var streams: [Stream]
+    /// What is kept at the boundaries of chunks.
+    public var boundaryBytes = 0
+    /// Segments that run again.
+    public var repeated: Set<Int> = []
+
+    /// A stream that one pass keeps for another.
+    public struct Stream: Equatable, Sendable {
+        public var name: String
+        /// Of all steps.
+        public var wholeBytes: Int
+        /// Of what is in memory at a time.
+        public var bytes: Int
+    }
+
+    public var streamBytes: Int { streams.reduce(0) { $0 + $1.bytes } }
+    /// Of kept streams with all their steps.
+    public var wholeStreamBytes: Int { streams.reduce(0) { $0 + $1.wholeBytes } }
+    /// The most that a run has in memory: the data, the results and all that it works with, but not the program itself.
+    public var peakBytes: Int { dataBytes + resultBytes + workBytes + streamBytes + boundaryBytes }
+}
+
+/// Why a run does not fit its bound.
+public struct MemoryShortage: Error, Equatable, Sendable {
+    /// What the run needs at least.
+    public var least: MemoryPlan
+    /// Why it cannot run in chunks; nil where it can, and needs more all the same.
+    public var refusal: ChunkRefusal?
+}
+
+extension MemoryPlan {
+    /// Where no bound is given, kept streams are whole where they take no more than this, or than `usualShare` of data and
+    /// results.
+    public static let usualBytes = 128 << 20
+    public static let usualShare = 0.25
+
+    /// What is usual where no bound is given.
+    public init(_ facts: KernelFacts, batch: Int, extents: [Int], workers: Int, leastWork: Double = ThreadPool.usualLeastWork) {
+        let size = RunSize(facts, batch: batch, extents: extents, pool: PoolSize(count: workers, leastWork: leastWork))
+        self = size.whole
+        let tensors = dataBytes + resultBytes
+        let most = max(Self.usualBytes, Int(Self.usualShare * Double(tensors)))
+        guard wholeStreamBytes > most, let chunking = try? Chunking(facts.plan) else { return }
+        let chunks = ChunkChoice(size, chunking)
+        self = chunks.longest(within: tensors + workBytes + most) ?? chunks.least
+    }
+
+    /// A run in chunks of so many of the shortest chunks that there are, whatever it takes.
+    ///
+    /// - Throws: where the plan cannot run in chunks.
+    init(_ facts: KernelFacts, batch: Int, extents: [Int], pool: ThreadPool, units: Int) throws(ChunkRefusal) {
+        let size = RunSize(facts, batch: batch, extents: extents, pool: pool.size)
+        self = ChunkChoice(size, try Chunking(facts.plan)).plan(units: units)
+    }
+
+    /// The plan that fits a bound in bytes with the fewest boundaries.
+    ///
+    /// - Throws: where not even the most frugal chunks fit.
+    public init(
+        _ facts: KernelFacts, batch: Int, extents: [Int], workers: Int, leastWork: Double = ThreadPool.usualLeastWork, bound: Int
+    ) throws(MemoryShortage) {
+        let size = RunSize(facts, batch: batch, extents: extents, pool: PoolSize(count: workers, leastWork: leastWork))
+        self = size.whole
+        guard peakBytes > bound else { return }
+        let chunking: Chunking
+        do throws(ChunkRefusal) { chunking = try Chunking(facts.plan) } catch {
+            throw MemoryShortage(least: self, refusal: error)
+        }
+        let chunks = ChunkChoice(size, chunking)
+        guard let fitting = chunks.longest(within: bound) else {
+            throw MemoryShortage(least: chunks.least.peakBytes < peakBytes ? chunks.least : self)
+        }
+        self = fitting
+    }
+}
