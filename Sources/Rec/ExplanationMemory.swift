@@ -21,7 +21,7 @@ extension Explanation {
     /// What is kept, what is computed again, and the peak.
     func memoryLines(_ memory: MemoryPlan) -> [String] {
         func row(_ label: String, _ text: String) -> String { "    \(label.padding(to: 12)) \(text)" }
-        var lines = ["  memory: \(ByteCount.text(memory.peakBytes)) at most, the program itself apart"]
+        var lines = ["  memory: \(ByteCount.text(memory.peakBytes)) at most"]
         lines.append(row("data", ByteCount.text(memory.dataBytes)))
         lines.append(row("results", ByteCount.text(memory.resultBytes)))
         let count = "\(memory.streams.count) stream\(memory.streams.count == 1 ? "" : "s")"
@@ -38,6 +38,7 @@ extension Explanation {
             lines.append(row("recomputed", "nothing"))
         }
         lines.append(row("the rest", ByteCount.text(memory.workBytes)))
+        lines.append(row("the program", ByteCount.text(MemoryPlan.programBytes)))
         return lines
     }
 

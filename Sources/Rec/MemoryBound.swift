@@ -49,7 +49,7 @@ extension MemoryPlan {
         let streams =
             chunkSteps.map { "kept streams \(ByteCount.text(streamBytes + boundaryBytes)) in chunks of \($0) steps" }
             ?? "kept streams \(ByteCount.text(streamBytes))"
-        return "data \(ByteCount.text(dataBytes)), results \(ByteCount.text(resultBytes)), \(streams), the rest \(ByteCount.text(workBytes))"
+        return "data \(ByteCount.text(dataBytes)), results \(ByteCount.text(resultBytes)), \(streams), the rest \(ByteCount.text(workBytes)), the program \(ByteCount.text(Self.programBytes))"
     }
 
     /// The plan for a bound, or what is usual where there is none.

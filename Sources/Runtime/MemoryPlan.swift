@@ -32,8 +32,10 @@ public struct MemoryPlan: Equatable, Sendable {
     public var streamBytes: Int { streams.reduce(0) { $0 + $1.bytes } }
     /// Of kept streams with all their steps.
     public var wholeStreamBytes: Int { streams.reduce(0) { $0 + $1.wholeBytes } }
-    /// The most that a run has in memory: the data, the results and all that it works with, but not the program itself.
-    public var peakBytes: Int { dataBytes + resultBytes + workBytes + streamBytes + boundaryBytes }
+    /// The program itself: what a process has in memory that has compiled a small model and not run it, mostly LLVM.
+    public static let programBytes = 100_000_000
+    /// The most that a run has in memory: the program, the data, the results and all that it works with.
+    public var peakBytes: Int { Self.programBytes + dataBytes + resultBytes + workBytes + streamBytes + boundaryBytes }
 }
 
 /// Why a run does not fit its bound.
@@ -46,7 +48,7 @@ public struct MemoryShortage: Error, Equatable, Sendable {
 
 extension MemoryPlan {
     /// Where no bound is given, kept streams are whole where they take no more than this, or than `usualShare` of data and
-    /// results.
+    /// results. Beyond that, what is computed again costs about what the memory would: see `docs/gradients.md`.
     public static let usualBytes = 128 << 20
     public static let usualShare = 0.25
 
@@ -54,11 +56,10 @@ extension MemoryPlan {
     public init(_ facts: KernelFacts, batch: Int, extents: [Int], workers: Int, leastWork: Double = ThreadPool.usualLeastWork) {
         let size = RunSize(facts, batch: batch, extents: extents, pool: PoolSize(count: workers, leastWork: leastWork))
         self = size.whole
-        let tensors = dataBytes + resultBytes
-        let most = max(Self.usualBytes, Int(Self.usualShare * Double(tensors)))
+        let most = max(Self.usualBytes, Int(Self.usualShare * Double(dataBytes + resultBytes)))
         guard wholeStreamBytes > most, let chunking = try? Chunking(facts.plan) else { return }
         let chunks = ChunkChoice(size, chunking)
-        self = chunks.longest(within: tensors + workBytes + most) ?? chunks.least
+        self = chunks.longest(within: peakBytes - wholeStreamBytes + most) ?? chunks.least
     }
 
     /// A run in chunks of so many of the shortest chunks that there are, whatever it takes.

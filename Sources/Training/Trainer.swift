@@ -107,12 +107,14 @@ public final class Trainer {
 
     /// Takes a step.
     ///
-    /// - Throws: `Diagnostic` with the id `not-finite` where the loss or a gradient is NaN or infinite; nothing is updated then.
+    /// - Throws: `Diagnostic` with the id `not-finite` where the loss or a gradient is NaN or infinite; `DiagnosticList` where the
+    ///   step does not fit the memory that it may have. Nothing is updated then.
     public func advance() throws -> StepReport {
         let number = step + 1
         let positions = order.positions(of: number)
         let bound = try bind(data, positions, gradients.graph)
-        let results = gradients.run(bound, on: CompiledModel(code, parameters: bound.parameters), pool: pool)
+        let results = try gradients.run(
+            bound, on: CompiledModel(code, parameters: bound.parameters), pool: pool, within: options.memory)
         let loss = Self.sum(results.results.losses)
         let slopes = results.gradients.map { $0.tensor.doubles() }
         let norm = GradientNorm.of(slopes)
@@ -138,7 +140,8 @@ public final class Trainer {
         for start in stride(from: 0, to: positions.count, by: options.batch) {
             let some = Array(positions[start..<min(start + options.batch, positions.count)])
             let bound = try bind(other, some, model.graph)
-            let results = model.run(bound, on: CompiledModel(forward, parameters: bound.parameters), pool: pool)
+            let results = try model.run(
+                bound, on: CompiledModel(forward, parameters: bound.parameters), pool: pool, within: options.memory)
             total += Self.sum(results.losses) * Double(some.count)
         }
         return total / Double(positions.count)

@@ -16,10 +16,13 @@ public struct TrainingOptions: Hashable, Sendable {
     public var truncation: Int?
     /// Forms in which recurrences are to run, by state.
     public var forms: [String: PlanForm]
+    /// Bytes that a step may have in memory; nil for what is usual. No number depends on it.
+    public var memory: Int?
 
     public init(
         optimizer: Optimizer = .adamW(), schedule: Schedule = Schedule(rate: 1e-3), clip: Double? = nil, batch: Int = 16,
-        seed: UInt64 = 1, threads: Int = 1, precision: Precision = .f32, truncation: Int? = nil, forms: [String: PlanForm] = [:]
+        seed: UInt64 = 1, threads: Int = 1, precision: Precision = .f32, truncation: Int? = nil, forms: [String: PlanForm] = [:],
+        memory: Int? = nil
     ) {
         self.optimizer = optimizer
         self.schedule = schedule
@@ -30,6 +33,7 @@ public struct TrainingOptions: Hashable, Sendable {
         self.precision = precision
         self.truncation = truncation
         self.forms = forms
+        self.memory = memory
     }
 
     /// What the numbers of a run follow from. Threads are not among it: they may add in another order, no more.

@@ -15,7 +15,7 @@ struct MemorySize: ExpressibleByArgument {
 struct MemoryOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "What a run may have in memory, as in 512MB: data, results and what it keeps. Streams that do not fit are computed again, chunk by chunk.",
+            "The most that a run may have in memory, as in 512MB. Streams that do not fit are computed again, chunk by chunk.",
             valueName: "size"))
     var memory: MemorySize?
 

@@ -81,6 +81,8 @@ struct Train: ParsableCommand {
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
 
+    @OptionGroup var memory: MemoryOptions
+
     @Option(help: "A folder for checkpoints; where it has one, the run goes on from it.", completion: .directory)
     var checkpoint: String?
 
@@ -157,7 +159,8 @@ struct Train: ParsableCommand {
             }
         return TrainingOptions(
             optimizer: chosen, schedule: Schedule(rate: lr, decay: schedule, warmup: warmup, steps: steps), clip: clip, batch: batch,
-            seed: seed, threads: threads, precision: precision, truncation: truncate, forms: forms)
+            seed: seed, threads: threads, precision: precision, truncation: truncate, forms: forms,
+            memory: memory.bound)
     }
 
     /// The tensors of a file; or text as the model's one stream of tokens that is not named like a target.

@@ -6,10 +6,11 @@ import Testing
 
 /// A run in chunks gives the bits of one that keeps everything.
 @Suite struct ChunkedRunTests {
-    /// Runs the model with all gradients, whole and in chunks of one and of two units.
+    /// Runs the model with all gradients, whole and in chunks of so many units.
     private func expectSameBits(
         _ model: Model, _ what: String, forcing form: PlanForm = .sequential, batch: Int, length: Int, lengths: [Int]? = nil,
-        precision: Precision = .f32, threads: [Int] = [1, 2], truncation: Int? = nil, sourceLocation: SourceLocation = #_sourceLocation
+        precision: Precision = .f32, threads: [Int] = [1, 2], units: [Int] = [1], truncation: Int? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         let generated = RandomCase(for: model, batch: batch, length: length, lengths: lengths, seed: 7)
         var request = GradientRequest(of: model.graph, truncation: truncation)
@@ -20,17 +21,16 @@ import Testing
         let data = try gradients.bind(generated.data, cotangents: generated.cotangents)
         let compiled = CompiledModel(code, parameters: data.parameters)
         for threads in threads {
-            for leastWork in [0, ThreadPool.usualLeastWork] {
+            for leastWork in threads == 1 ? [0, ThreadPool.usualLeastWork] : [0] {
                 let pool = ThreadPool(count: threads, leastWork: leastWork)
                 func run(_ needs: MemoryPlan) -> [String: [Double]] {
                     let results = compiled.run(
                         inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool, memory: needs)
-                    // Bits, so that NaN is equal to itself.
                     let all = results.outputs + results.losses + results.finalStates
                     return Dictionary(all.map { ($0.name, $0.tensor.doubles()) }) { $0 + $1 }
                 }
                 let whole = run(MemoryPlan(code.facts, batch: data.batch, extents: data.extents, workers: threads, leastWork: leastWork))
-                for units in [1, 2] {
+                for units in units {
                     let needs = try MemoryPlan(code.facts, batch: data.batch, extents: data.extents, pool: pool, units: units)
                     let chunked = run(needs)
                     for (name, numbers) in whole {
@@ -62,6 +62,25 @@ import Testing
         guard isOneAxis else { return try expectSameBits(model, name, batch: 2, length: 40) }
         let length = 2 * unit + 5
         try expectSameBits(model, name, batch: 3, length: length, lengths: [length, unit - 3, unit + 1])
+    }
+
+    /// As many steps as make no chunk, one, one and a little, several.
+    @Test(arguments: ["gru", "mingru", "stack_lm", "bidirectional"])
+    func lengths(name: String) throws {
+        let model = try Model(Program(path: Project.path("examples/\(name).rec")), dims: try #require(ExampleTests.dims[name]))
+        for batch in [1, 3] {
+            let unit = try unit(model, batch: batch)
+            for length in [0, 1, unit - 1, unit, unit + 1, 3 * unit + 5] {
+                try expectSameBits(
+                    model, name, batch: batch, length: length, lengths: batch == 1 ? nil : [length / 2, length, 0], threads: [2],
+                    units: [1, 2])
+            }
+        }
+    }
+
+    @Test func truncatedGradients() throws {
+        let model = try Model(Program(path: Project.path("examples/gru.rec")), dims: try #require(ExampleTests.dims["gru"]))
+        try expectSameBits(model, "gru, truncated", batch: 2, length: unit(model, batch: 2) + 100, truncation: 70)
     }
 
     @Test(arguments: RecurrenceKind.all, [PlanForm.sequential, .scan])
