@@ -13,11 +13,11 @@ final class TileKernels {
     private let target: HostTarget
     private var kernels: [Tile: LLVMValueRef] = [:]
 
-    /// What the sums of a tile begin with.
+    /// What is added to the sums of a tile.
     enum Start: Hashable {
-        /// The panel's first row, which comes before those of the summed elements.
+        /// The panel's first row, which comes before those of the summed elements: sums begin with it.
         case panel
-        /// What the output holds.
+        /// What the output holds, at the end: it is fetched while the sum goes on.
         case output
     }
 
@@ -60,25 +60,28 @@ final class TileKernels {
             ])
     }
 
-    /// Covers `count` rows with tiles of nearly the same height, so that none is left that would keep the units idle.
+    /// Covers `count` rows with full tiles and, for the rest, tiles of 4, 2 and 1 rows: few heights, so that there is little to
+    /// compile. Two tiles of 4 stand for a full one and one of 2, which would wait for its panel.
     /// `body` gets the height of a tile and its first row.
     func forEachTile(of count: IRValue, in builder: IRBuilder, _ body: (Int, IRValue) -> Void) {
         let tallest = shape.rows
-        let tiles = builder.quotient(builder.add(count, builder.int(tallest - 1)), builder.int(tallest))
-        let divisor = builder.maximum(tiles, builder.int(1))
-        let height = builder.quotient(count, divisor)
-        // So many tiles are one row taller than the others.
-        let taller = builder.subtract(count, builder.multiply(height, divisor))
-        let others = builder.subtract(tiles, taller)
-        var row = builder.int(0)
-        for rows in stride(from: tallest, through: 1, by: -1) {
-            let isTaller = builder.compare(LLVMIntEQ, height, builder.int(rows - 1))
-            let isHeight = builder.compare(LLVMIntEQ, height, builder.int(rows))
-            let number = builder.select(isTaller, taller, builder.select(isHeight, others, builder.int(0)))
-            row = builder.loop(from: builder.int(0), to: number, carrying: [row]) { _, carried in
-                body(rows, carried[0])
-                return [builder.add(carried[0], builder.int(rows))]
+        var full = builder.quotient(count, builder.int(tallest))
+        var rest = builder.subtract(count, builder.multiply(full, builder.int(tallest)))
+        let isSplit = builder.and(
+            builder.compare(LLVMIntEQ, rest, builder.int(8 - tallest)), builder.compare(LLVMIntSGT, full, builder.int(0)))
+        full = builder.select(isSplit, builder.subtract(full, builder.int(1)), full)
+        rest = builder.select(isSplit, builder.int(8), rest)
+        var row = builder.loop(from: builder.int(0), to: full, carrying: [builder.int(0)]) { _, row in
+            body(tallest, row[0])
+            return [builder.add(row[0], builder.int(tallest))]
+        }[0]
+        for height in [4, 2, 1] {
+            let number = builder.quotient(rest, builder.int(height))
+            row = builder.loop(from: builder.int(0), to: number, carrying: [row]) { _, row in
+                body(height, row[0])
+                return [builder.add(row[0], builder.int(height))]
             }[0]
+            rest = builder.subtract(rest, builder.multiply(number, builder.int(height)))
         }
     }
 
@@ -121,6 +124,7 @@ final class TileKernels {
                 builder.load(vector, builder.element(row, builder.int(v * lanes), of: builder.real), alignment: size)
             }
         }
+        let zero = builder.constant(0.0, like: vector)
         var sums: [IRValue] = []
         var first = operands.panel
         switch tile.start {
@@ -129,14 +133,8 @@ final class TileKernels {
             for _ in 0..<tile.rows { sums += row }
             first = builder.element(operands.panel, builder.int(width), of: builder.real)
         case .output:
-            for r in 0..<tile.rows {
-                for v in 0..<tile.vectors {
-                    sums.append(
-                        v == tile.vectors - 1
-                            ? builder.maskedLoad(vector, place(r, v), mask: mask, alignment: size)
-                            : builder.load(vector, place(r, v), alignment: size))
-                }
-            }
+            sums = [IRValue](repeating: zero, count: tile.rows * tile.vectors)
+            for r in 0..<tile.rows { for v in 0..<tile.vectors { builder.prefetch(place(r, v), forWriting: true) } }
         }
         let rowStarts = (0..<tile.rows).map { builder.multiply(operands.rowStride, builder.int($0)) }
 
@@ -168,7 +166,14 @@ final class TileKernels {
         }
         for r in 0..<tile.rows {
             for v in 0..<tile.vectors {
-                let sum = result[r * tile.vectors + v]
+                var sum = result[r * tile.vectors + v]
+                if tile.start == .output {
+                    let before =
+                        v == tile.vectors - 1
+                        ? builder.maskedLoad(vector, place(r, v), mask: mask, alignment: size)
+                        : builder.load(vector, place(r, v), alignment: size)
+                    sum = builder.fadd(before, sum)
+                }
                 if v == tile.vectors - 1 {
                     builder.maskedStore(sum, place(r, v), mask: mask, alignment: size)
                 } else {

@@ -245,6 +245,12 @@ final class IRBuilder {
             [value, address, LLVMConstInt(i32, UInt64(alignment), 0), mask])
     }
 
+    /// Asks for a cache line that is going to be used.
+    func prefetch(_ address: IRValue, forWriting: Bool = false) {
+        func flag(_ value: UInt64) -> IRValue { LLVMConstInt(i32, value, 0) }
+        _ = intrinsic("llvm.prefetch", overloads: [pointer], [address, flag(forWriting ? 1 : 0), flag(3), flag(1)])
+    }
+
     // MARK: Control flow
 
     func block(_ name: String) -> LLVMBasicBlockRef { LLVMAppendBasicBlockInContext(module.context, function, name) }
