@@ -25,6 +25,8 @@ final class TileKernels {
         var rows: Int
         var vectors: Int
         var start: Start
+        /// How the panel is stored.
+        var format = WeightFormat.full
     }
 
     /// What a tile is computed from; distances in elements. The summed elements are `outerCount × innerCount`.
@@ -92,7 +94,7 @@ final class TileKernels {
         if let existing = kernels[tile] { return existing }
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
-        let start = tile.start == .output ? ".added" : ""
+        let start = (tile.start == .output ? ".added" : "") + (tile.format == .full ? "" : ".\(tile.format.rawValue)")
         let builder = IRBuilder(
             module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(start)",
             parameters: [address, word, word, word, word, word, address, address, word, word].compactMap { $0 },
@@ -108,8 +110,27 @@ final class TileKernels {
         return builder.function
     }
 
+    /// The type of a stored weight.
+    func type(of format: WeightFormat, in builder: IRBuilder) -> LLVMTypeRef {
+        switch format {
+        case .full: builder.real
+        case .bf16: builder.i16
+        }
+    }
+
+    /// A vector of stored weights as reals.
+    private func load(_ format: WeightFormat, _ address: IRValue, in builder: IRBuilder) -> IRValue {
+        let stored = builder.load(
+            builder.vector(type(of: format, in: builder), lanes), address, alignment: format.byteCount(precision))
+        switch format {
+        case .full: return stored
+        case .bf16: return builder.upperHalves(stored)
+        }
+    }
+
     private func emitBody(of tile: Tile, _ operands: Operands, in builder: IRBuilder) {
         let vector = builder.vector(builder.real, lanes)
+        let weight = type(of: tile.format, in: builder)
         let width = tile.vectors * lanes
         let size = precision.byteCount
         let numbers = builder.vectorConstant(Array(0..<lanes), of: builder.i64)
@@ -120,9 +141,7 @@ final class TileKernels {
             return builder.element(start, builder.int(v * lanes), of: builder.real)
         }
         func panelRow(_ row: IRValue) -> [IRValue] {
-            (0..<tile.vectors).map { v in
-                builder.load(vector, builder.element(row, builder.int(v * lanes), of: builder.real), alignment: size)
-            }
+            (0..<tile.vectors).map { load(tile.format, builder.element(row, builder.int($0 * lanes), of: weight), in: builder) }
         }
         let zero = builder.constant(0.0, like: vector)
         var sums: [IRValue] = []
@@ -131,7 +150,7 @@ final class TileKernels {
         case .panel:
             let row = panelRow(operands.panel)
             for _ in 0..<tile.rows { sums += row }
-            first = builder.element(operands.panel, builder.int(width), of: builder.real)
+            first = builder.element(operands.panel, builder.int(width), of: weight)
         case .output:
             sums = [IRValue](repeating: zero, count: tile.rows * tile.vectors)
             for r in 0..<tile.rows { for v in 0..<tile.vectors { builder.prefetch(place(r, v), forWriting: true) } }
@@ -156,12 +175,12 @@ final class TileKernels {
         let result = builder.loop(from: builder.int(0), to: operands.outerCount, carrying: sums) { outer, carried in
             let base = builder.element(operands.left, builder.multiply(outer, operands.outerStride), of: builder.real)
             let row = builder.multiply(builder.multiply(outer, operands.innerCount), builder.int(width))
-            let panel = builder.element(first, row, of: builder.real)
+            let panel = builder.element(first, row, of: weight)
             return builder.loop(from: builder.int(0), to: operands.innerCount, carrying: carried) { inner, carried in
                 accumulate(
                     carried,
                     left: builder.element(base, builder.multiply(inner, operands.innerStride), of: builder.real),
-                    panel: builder.element(panel, builder.multiply(inner, builder.int(width)), of: builder.real))
+                    panel: builder.element(panel, builder.multiply(inner, builder.int(width)), of: weight))
             }
         }
         for r in 0..<tile.rows {
