@@ -33,6 +33,7 @@ KINDS = {
     "normalised": Kind(
         "Benchmarks/programs/normalised_gate.rec", CELL,
         {"W": "HD", "Wg": "HD", "U": "HH", "Ug": "HH", "b": "H", "bg": "H"}),
+    "linear": Kind("Benchmarks/programs/linear.rec", CELL, {"W": "HD"}, output="y"),
     "silero": Kind(
         "examples/silero_vad.rec", {}, output="p",
         data="examples/data/speech.safetensors", weights="examples/data/silero_vad_16k.safetensors"),
@@ -94,6 +95,10 @@ def cells(batch, length, size):
         yield Row(name, kind, batch, length, dims, ("torch", "onnxruntime", "jax scan"), ("torch", "jax scan"))
 
 
+def product(size, batch=1, length=1024):
+    return Row("product", "linear", batch, length, {"D": size, "H": size}, backward=())
+
+
 def stream(size):
     return Row("LSTM", "lstm", 1, 1024, {"D": size, "H": size}, ("torch", "onnxruntime"), is_stream=True, threads=1)
 
@@ -118,6 +123,10 @@ GROUPS = (
         Row("a cell of one's own", "normalised", 1, 1024, {"D": 256, "H": 256}, ("jax scan",), ("jax scan",)),
         Row("a cell of one's own", "normalised", 32, 256, {"D": 256, "H": 256}, ("jax scan",), ("jax scan",)),
         Row("Silero voice detector", "silero", 1, 265, {}, ("onnxruntime",), threads=1),
+    )),
+    Group("products", "Products over all steps, and backward the sums of outer products", (
+        product(1024),
+        product(256, batch=32, length=256),
     )),
     Group("stream", "One step of a stream, one sequence, one thread", (
         stream(128),

@@ -19,12 +19,17 @@ public final class CompiledPlan {
     public var grains: [[LaneGrain]] { facts.grains }
     private let session: JITSession
 
-    /// - Parameter context: where code is kept, if anywhere, and who asks where time goes.
-    public init(_ plan: Plan, precision: Precision, context: CompileContext = CompileContext()) throws {
+    /// - Parameters:
+    ///   - weights: how the weights of products are stored; bf16 goes with f32 only.
+    ///   - context: where code is kept, if anywhere, and who asks where time goes.
+    public init(
+        _ plan: Plan, precision: Precision, weights: WeightFormat = .full, context: CompileContext = CompileContext()
+    ) throws {
+        try weights.check(precision)
         let times = context.times
         let target = try times.measure("target") { () throws in try HostTarget() }
-        let linked = try Linked(plan, precision, target, context)
-        facts = KernelFacts(plan, precision: precision, target: target)
+        let linked = try Linked(plan, precision, weights, target, context)
+        facts = KernelFacts(plan, precision: precision, weights: weights, target: target)
         session = linked.session
         stages = linked.stages
         summaries = linked.summaries
@@ -37,11 +42,13 @@ public final class CompiledPlan {
         var summaries: [[StageFunction?]]
 
         /// The code of a plan: that which was kept for it, or else fresh code, which is then kept.
-        init(_ plan: Plan, _ precision: Precision, _ target: HostTarget, _ context: CompileContext) throws {
+        init(
+            _ plan: Plan, _ precision: Precision, _ weights: WeightFormat, _ target: HostTarget, _ context: CompileContext
+        ) throws {
             let times = context.times
             var key: KernelKey?
             if let cache = context.cache {
-                key = times.measure("key of the code") { KernelKey(plan, precision: precision, target: target) }
+                key = times.measure("key of the code") { KernelKey(plan, precision: precision, weights: weights, target: target) }
                 if let key, let object = times.measure("read kept code", { cache.object(for: key) }),
                     let kept = try? times.measure("link", { () throws in try Linked(object, plan) })
                 {
@@ -50,7 +57,7 @@ public final class CompiledPlan {
                     return
                 }
             }
-            let code = try times.measure("emit") { () throws in try PlanModule(plan, precision: precision, target: target) }
+            let code = try times.measure("emit") { () throws in try PlanModule(plan, precision: precision, weights: weights, target: target) }
             try times.measure("optimise") { () throws in try code.module.optimize(for: target) }
             let object = try times.measure("generate code") { () throws in try code.module.emitted(.object, for: target) }
             // Kept once it is known to be good.
@@ -86,9 +93,12 @@ public final class CompiledPlan {
     public enum Listing: Sendable { case llvm, assembly, object }
 
     /// The code of a plan as LLVM IR, assembly text or an object file.
-    public static func listing(_ form: Listing, of plan: Plan, precision: Precision) throws -> [UInt8] {
+    public static func listing(
+        _ form: Listing, of plan: Plan, precision: Precision, weights: WeightFormat = .full
+    ) throws -> [UInt8] {
+        try weights.check(precision)
         let target = try HostTarget()
-        let code = try PlanModule(plan, precision: precision, target: target)
+        let code = try PlanModule(plan, precision: precision, weights: weights, target: target)
         try code.module.optimize(for: target)
         switch form {
         case .llvm: return Array(code.module.text.utf8)

@@ -11,14 +11,14 @@ public struct KernelFacts: Sendable {
     /// For this machine.
     ///
     /// - Throws: where LLVM cannot generate code for it.
-    public init(_ plan: Plan, precision: Precision) throws {
-        self.init(plan, precision: precision, target: try HostTarget())
+    public init(_ plan: Plan, precision: Precision, weights: WeightFormat = .full) throws {
+        self.init(plan, precision: precision, weights: weights, target: try HostTarget())
     }
 
-    init(_ plan: Plan, precision: Precision, target: HostTarget) {
+    init(_ plan: Plan, precision: Precision, weights: WeightFormat, target: HostTarget) {
         self.plan = plan
         self.precision = precision
-        packing = WeightPacking(target: target, precision: precision)
+        packing = WeightPacking(target: target, precision: precision, format: weights)
         grains = plan.segments.map { segment in
             segment.stages.map { LaneGrain($0, target: target, precision: precision) }
         }

@@ -7,10 +7,10 @@ struct PlanModule {
     static func stageName(_ segment: Int, _ stage: Int) -> String { "stage.\(segment).\(stage)" }
     static func summaryName(of stage: String) -> String { "\(stage).summary" }
 
-    init(_ plan: Plan, precision: Precision, target: HostTarget) throws {
+    init(_ plan: Plan, precision: Precision, weights: WeightFormat, target: HostTarget) throws {
         module = try LLVMModule(name: plan.graph.name, target: target)
         let tiles = TileKernels(module: module, precision: precision, target: target)
-        let products = ProductKernels(module: module, precision: precision, target: target, tiles: tiles)
+        let products = ProductKernels(module: module, precision: precision, target: target, tiles: tiles, weights: weights)
         let totals = TotalKernels(module: module, precision: precision, target: target, tiles: tiles)
         var product = 0
         for (s, segment) in plan.segments.enumerated() {

@@ -9,6 +9,7 @@ final class ProductKernels {
     private let precision: Precision
     private let target: HostTarget
     private let tiles: TileKernels
+    private let format: WeightFormat
     private var drivers: [Driver: LLVMValueRef] = [:]
 
     /// Everything about a product that its driver is made for.
@@ -31,7 +32,8 @@ final class ProductKernels {
         var isOfColumns: Bool
     }
 
-    init(module: LLVMModule, precision: Precision, target: HostTarget, tiles: TileKernels) {
+    init(module: LLVMModule, precision: Precision, target: HostTarget, tiles: TileKernels, weights format: WeightFormat) {
+        self.format = format
         self.module = module
         self.precision = precision
         self.target = target
@@ -39,7 +41,7 @@ final class ProductKernels {
     }
 
     /// How weights are packed for this machine.
-    var packing: WeightPacking { WeightPacking(target: target, precision: precision) }
+    var packing: WeightPacking { WeightPacking(target: target, precision: precision, format: format) }
 
     /// Emits a product, or a worker's share of it, over all its rows.
     func emit(
@@ -51,7 +53,7 @@ final class ProductKernels {
         func overBatches(_ dimensions: ArraySlice<Product.Dimension>, _ input: IRValue, _ output: IRValue, _ number: IRValue) {
             guard let dimension = dimensions.first else {
                 let packed = builder.element(
-                    weights, builder.multiply(number, builder.int(panelElements)), of: builder.real)
+                    weights, builder.multiply(number, builder.int(panelElements)), of: tiles.type(of: format, in: builder))
                 emitGroups(product, rows, input, output, packed, driver, share, in: builder)
                 return
             }
@@ -87,7 +89,7 @@ final class ProductKernels {
         for group in 0..<product.groups {
             emitRows(
                 rows, input, builder.element(output, builder.int(group * columns), of: builder.real),
-                builder.element(packed, builder.int(group * elements), of: builder.real), driver, panels, in: builder)
+                builder.element(packed, builder.int(group * elements), of: tiles.type(of: format, in: builder)), driver, panels, in: builder)
         }
     }
 
@@ -144,16 +146,17 @@ final class ProductKernels {
         let shape = tiles.shape
         let lanes = shape.lanes
         let depth = product.sumCount
+        let weight = tiles.type(of: format, in: builder)
         for (first, width, count) in shape.panels(columns: key.columns) {
             // The last panel of a width may end in an incomplete vector.
             let panelElements = (depth + 1) * width * lanes
-            let start = builder.element(builder.parameter(2), builder.int(first * lanes * (depth + 1)), of: builder.real)
+            let start = builder.element(builder.parameter(2), builder.int(first * lanes * (depth + 1)), of: weight)
             // Panels are numbered through; all but a last one are equally wide.
             let number = builder.int(first / shape.vectors)
             let from = builder.maximum(builder.subtract(builder.parameter(6), number), builder.int(0))
             let to = builder.minimum(builder.subtract(builder.parameter(7), number), builder.int(count))
             builder.loop(from: from, to: to) { index, _ in
-                let packed = builder.element(start, builder.multiply(index, builder.int(panelElements)), of: builder.real)
+                let packed = builder.element(start, builder.multiply(index, builder.int(panelElements)), of: weight)
                 let column = builder.add(builder.int(first * lanes), builder.multiply(index, builder.int(width * lanes)))
                 let output = builder.element(builder.parameter(1), column, of: builder.real)
                 let lastVector = builder.add(column, builder.int((width - 1) * lanes))
@@ -174,7 +177,7 @@ final class ProductKernels {
         let sums = [Product.Dimension](repeating: .single, count: 2 - product.sums.count) + product.sums
         tiles.forEachTile(of: builder.parameter(3), in: builder) { rows, row in
             self.tiles.emit(
-                TileKernels.Tile(rows: rows, vectors: width, start: .panel),
+                TileKernels.Tile(rows: rows, vectors: width, start: .panel, format: format),
                 TileKernels.Operands(
                     left: builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
                     rowStride: builder.parameter(4), outerCount: builder.int(sums[0].extent),

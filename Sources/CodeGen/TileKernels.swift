@@ -13,11 +13,11 @@ final class TileKernels {
     private let target: HostTarget
     private var kernels: [Tile: LLVMValueRef] = [:]
 
-    /// What the sums of a tile begin with.
+    /// What is added to the sums of a tile.
     enum Start: Hashable {
-        /// The panel's first row, which comes before those of the summed elements.
+        /// The panel's first row, which comes before those of the summed elements: sums begin with it.
         case panel
-        /// What the output holds.
+        /// What the output holds, at the end: it is fetched while the sum goes on.
         case output
     }
 
@@ -25,6 +25,8 @@ final class TileKernels {
         var rows: Int
         var vectors: Int
         var start: Start
+        /// How the panel is stored.
+        var format = WeightFormat.full
     }
 
     /// What a tile is computed from; distances in elements. The summed elements are `outerCount × innerCount`.
@@ -60,25 +62,28 @@ final class TileKernels {
             ])
     }
 
-    /// Covers `count` rows with tiles of nearly the same height, so that none is left that would keep the units idle.
+    /// Covers `count` rows with full tiles and, for the rest, tiles of 4, 2 and 1 rows: few heights, so that there is little to
+    /// compile. Two tiles of 4 stand for a full one and one of 2, which would wait for its panel.
     /// `body` gets the height of a tile and its first row.
     func forEachTile(of count: IRValue, in builder: IRBuilder, _ body: (Int, IRValue) -> Void) {
         let tallest = shape.rows
-        let tiles = builder.quotient(builder.add(count, builder.int(tallest - 1)), builder.int(tallest))
-        let divisor = builder.maximum(tiles, builder.int(1))
-        let height = builder.quotient(count, divisor)
-        // So many tiles are one row taller than the others.
-        let taller = builder.subtract(count, builder.multiply(height, divisor))
-        let others = builder.subtract(tiles, taller)
-        var row = builder.int(0)
-        for rows in stride(from: tallest, through: 1, by: -1) {
-            let isTaller = builder.compare(LLVMIntEQ, height, builder.int(rows - 1))
-            let isHeight = builder.compare(LLVMIntEQ, height, builder.int(rows))
-            let number = builder.select(isTaller, taller, builder.select(isHeight, others, builder.int(0)))
-            row = builder.loop(from: builder.int(0), to: number, carrying: [row]) { _, carried in
-                body(rows, carried[0])
-                return [builder.add(carried[0], builder.int(rows))]
+        var full = builder.quotient(count, builder.int(tallest))
+        var rest = builder.subtract(count, builder.multiply(full, builder.int(tallest)))
+        let isSplit = builder.and(
+            builder.compare(LLVMIntEQ, rest, builder.int(8 - tallest)), builder.compare(LLVMIntSGT, full, builder.int(0)))
+        full = builder.select(isSplit, builder.subtract(full, builder.int(1)), full)
+        rest = builder.select(isSplit, builder.int(8), rest)
+        var row = builder.loop(from: builder.int(0), to: full, carrying: [builder.int(0)]) { _, row in
+            body(tallest, row[0])
+            return [builder.add(row[0], builder.int(tallest))]
+        }[0]
+        for height in [4, 2, 1] {
+            let number = builder.quotient(rest, builder.int(height))
+            row = builder.loop(from: builder.int(0), to: number, carrying: [row]) { _, row in
+                body(height, row[0])
+                return [builder.add(row[0], builder.int(height))]
             }[0]
+            rest = builder.subtract(rest, builder.multiply(number, builder.int(height)))
         }
     }
 
@@ -89,7 +94,7 @@ final class TileKernels {
         if let existing = kernels[tile] { return existing }
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
-        let start = tile.start == .output ? ".added" : ""
+        let start = (tile.start == .output ? ".added" : "") + (tile.format == .full ? "" : ".\(tile.format.rawValue)")
         let builder = IRBuilder(
             module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(start)",
             parameters: [address, word, word, word, word, word, address, address, word, word].compactMap { $0 },
@@ -105,8 +110,27 @@ final class TileKernels {
         return builder.function
     }
 
+    /// The type of a stored weight.
+    func type(of format: WeightFormat, in builder: IRBuilder) -> LLVMTypeRef {
+        switch format {
+        case .full: builder.real
+        case .bf16: builder.i16
+        }
+    }
+
+    /// A vector of stored weights as reals.
+    private func load(_ format: WeightFormat, _ address: IRValue, in builder: IRBuilder) -> IRValue {
+        let stored = builder.load(
+            builder.vector(type(of: format, in: builder), lanes), address, alignment: format.byteCount(precision))
+        switch format {
+        case .full: return stored
+        case .bf16: return builder.upperHalves(stored)
+        }
+    }
+
     private func emitBody(of tile: Tile, _ operands: Operands, in builder: IRBuilder) {
         let vector = builder.vector(builder.real, lanes)
+        let weight = type(of: tile.format, in: builder)
         let width = tile.vectors * lanes
         let size = precision.byteCount
         let numbers = builder.vectorConstant(Array(0..<lanes), of: builder.i64)
@@ -117,26 +141,19 @@ final class TileKernels {
             return builder.element(start, builder.int(v * lanes), of: builder.real)
         }
         func panelRow(_ row: IRValue) -> [IRValue] {
-            (0..<tile.vectors).map { v in
-                builder.load(vector, builder.element(row, builder.int(v * lanes), of: builder.real), alignment: size)
-            }
+            (0..<tile.vectors).map { load(tile.format, builder.element(row, builder.int($0 * lanes), of: weight), in: builder) }
         }
+        let zero = builder.constant(0.0, like: vector)
         var sums: [IRValue] = []
         var first = operands.panel
         switch tile.start {
         case .panel:
             let row = panelRow(operands.panel)
             for _ in 0..<tile.rows { sums += row }
-            first = builder.element(operands.panel, builder.int(width), of: builder.real)
+            first = builder.element(operands.panel, builder.int(width), of: weight)
         case .output:
-            for r in 0..<tile.rows {
-                for v in 0..<tile.vectors {
-                    sums.append(
-                        v == tile.vectors - 1
-                            ? builder.maskedLoad(vector, place(r, v), mask: mask, alignment: size)
-                            : builder.load(vector, place(r, v), alignment: size))
-                }
-            }
+            sums = [IRValue](repeating: zero, count: tile.rows * tile.vectors)
+            for r in 0..<tile.rows { for v in 0..<tile.vectors { builder.prefetch(place(r, v), forWriting: true) } }
         }
         let rowStarts = (0..<tile.rows).map { builder.multiply(operands.rowStride, builder.int($0)) }
 
@@ -158,17 +175,24 @@ final class TileKernels {
         let result = builder.loop(from: builder.int(0), to: operands.outerCount, carrying: sums) { outer, carried in
             let base = builder.element(operands.left, builder.multiply(outer, operands.outerStride), of: builder.real)
             let row = builder.multiply(builder.multiply(outer, operands.innerCount), builder.int(width))
-            let panel = builder.element(first, row, of: builder.real)
+            let panel = builder.element(first, row, of: weight)
             return builder.loop(from: builder.int(0), to: operands.innerCount, carrying: carried) { inner, carried in
                 accumulate(
                     carried,
                     left: builder.element(base, builder.multiply(inner, operands.innerStride), of: builder.real),
-                    panel: builder.element(panel, builder.multiply(inner, builder.int(width)), of: builder.real))
+                    panel: builder.element(panel, builder.multiply(inner, builder.int(width)), of: weight))
             }
         }
         for r in 0..<tile.rows {
             for v in 0..<tile.vectors {
-                let sum = result[r * tile.vectors + v]
+                var sum = result[r * tile.vectors + v]
+                if tile.start == .output {
+                    let before =
+                        v == tile.vectors - 1
+                        ? builder.maskedLoad(vector, place(r, v), mask: mask, alignment: size)
+                        : builder.load(vector, place(r, v), alignment: size)
+                    sum = builder.fadd(before, sum)
+                }
                 if v == tile.vectors - 1 {
                     builder.maskedStore(sum, place(r, v), mask: mask, alignment: size)
                 } else {

@@ -6,10 +6,11 @@ struct TileShape: Equatable {
     let vectors: Int
     /// Rows of a full tile.
     let rows: Int
-    /// Summed elements of a packed block: a panel of them stays in the first-level cache or streams from the second.
+    /// Summed elements of a packed block.
     let depth = 256
-    /// Rows of a packed block: with its panel it takes less than half of the second-level cache.
+    /// Rows and panels of packed blocks: together they take a third of a second-level cache of a megabyte.
     let blockRows = 96
+    let blockPanels = 4
 
     init(target: HostTarget, precision: Precision) {
         lanes = target.vectorBytes / precision.byteCount

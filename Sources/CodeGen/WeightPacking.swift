@@ -8,9 +8,11 @@ public struct WeightPacking: Equatable, Sendable {
     /// Vectors of a full panel.
     public let panelVectors: Int
     public let precision: Precision
+    public let format: WeightFormat
 
-    init(target: HostTarget, precision: Precision) {
+    init(target: HostTarget, precision: Precision, format: WeightFormat) {
         self.precision = precision
+        self.format = format
         let shape = TileShape(target: target, precision: precision)
         lanes = shape.lanes
         panelVectors = shape.vectors
@@ -23,9 +25,23 @@ public struct WeightPacking: Equatable, Sendable {
         product.batchCount * product.groups * (product.sumCount + 1) * vectorCount(columns: product.columnCount / product.groups) * lanes
     }
 
+    /// Bytes of the packed weights of a product.
+    public func byteCount(of product: Product) -> Int { elementCount(of: product) * format.byteCount(precision) }
+
     /// Packs weights that lie at `weight`, and a bias at `bias`, into `packed`.
     public func pack<Real: BinaryFloatingPoint>(
-        _ product: Product, weight: UnsafePointer<Real>, bias: UnsafePointer<Real>?, into packed: UnsafeMutablePointer<Real>
+        _ product: Product, weight: UnsafePointer<Real>, bias: UnsafePointer<Real>?, into packed: UnsafeMutableRawPointer
+    ) {
+        switch format {
+        case .full: pack(product, weight, bias, into: packed.assumingMemoryBound(to: Real.self)) { $0 }
+        case .bf16:
+            pack(product, weight, bias, into: packed.assumingMemoryBound(to: UInt16.self)) { WeightFormat.bf16(Float($0)) }
+        }
+    }
+
+    private func pack<Real: BinaryFloatingPoint, Stored>(
+        _ product: Product, _ weight: UnsafePointer<Real>, _ bias: UnsafePointer<Real>?, into packed: UnsafeMutablePointer<Stored>,
+        _ stored: (Real) -> Stored
     ) {
         let columns = Self.offsets(of: product.columns, \.weightStride)
         let sums = Self.offsets(of: product.sums, \.weightStride)
@@ -41,12 +57,13 @@ public struct WeightPacking: Equatable, Sendable {
                     let first = vector * lanes
                     for column in first..<first + width {
                         let isThere = column < count
-                        out[column - first] = isThere ? bias.map { $0[product.biasOffset + (start + column) * product.biasStride] } ?? 0 : 0
+                        out[column - first] = stored(
+                            isThere ? bias.map { $0[product.biasOffset + (start + column) * product.biasStride] } ?? 0 : 0)
                     }
                     out += width
                     for sum in sums {
                         for column in first..<first + width {
-                            out[column - first] = column < count ? base[sum + columns[start + column]] : 0
+                            out[column - first] = stored(column < count ? base[sum + columns[start + column]] : 0)
                         }
                         out += width
                     }

@@ -15,6 +15,12 @@ public struct CaseFile: Sendable {
     /// Dims that the file's metadata give (`dims: "D=5,H=7"`).
     public var dims: [String: Int] = [:]
 
+    /// A case that is put together in memory.
+    public init(_ data: ModelData, outputs: [NamedTensor]) {
+        self.data = data
+        self.outputs = outputs
+    }
+
     public init(path: String) throws(Diagnostic) {
         let archive = try TensorFile.read(path)
         if let only = archive.tensors.first, only.name.isEmpty, archive.tensors.count == 1 {

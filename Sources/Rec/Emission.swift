@@ -44,7 +44,7 @@ extension Model {
         case .typed: return Array(typed.text.utf8)
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText(program.sources.text(of:)).utf8)
-        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision)
+        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision, weights)
         }
     }
 }
@@ -62,11 +62,13 @@ extension GradientModel {
 }
 
 extension Plan {
-    fileprivate func emitted(_ stage: EmittedStage, _ precision: Precision) throws -> [UInt8] {
+    fileprivate func emitted(
+        _ stage: EmittedStage, _ precision: Precision, _ weights: WeightFormat = .full
+    ) throws -> [UInt8] {
         switch stage {
-        case .llvm: try CompiledPlan.listing(.llvm, of: self, precision: precision)
-        case .asm: try CompiledPlan.listing(.assembly, of: self, precision: precision)
-        case .object: try CompiledPlan.listing(.object, of: self, precision: precision)
+        case .llvm: try CompiledPlan.listing(.llvm, of: self, precision: precision, weights: weights)
+        case .asm: try CompiledPlan.listing(.assembly, of: self, precision: precision, weights: weights)
+        case .object: try CompiledPlan.listing(.object, of: self, precision: precision, weights: weights)
         case .plan, .tree, .typed, .graph, .facts: Array(text.utf8)
         }
     }

@@ -88,7 +88,7 @@ public struct Explanation: Sendable {
                     forms: try Self.forms(parts, scans, choice, work),
                     chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(Set(facts.delayed.compactMap { graph[$0].name }), in: plan, work)))
         }
-        products = Self.products(of: plan)
+        products = Self.products(of: plan, model.weights)
     }
 
     private static func forms(
@@ -116,7 +116,7 @@ public struct Explanation: Sendable {
         return result
     }
 
-    private static func products(of plan: Plan) -> [String] {
+    private static func products(of plan: Plan, _ weights: WeightFormat) -> [String] {
         plan.segments.flatMap { segment in
             segment.stages.flatMap { stage in
                 stage.items.compactMap { item -> String? in
@@ -128,6 +128,7 @@ public struct Explanation: Sendable {
                     case (.once, _), (.joined, _), (.static, _): place = "once"
                     }
                     return "\(product.sumCount) → \(product.columnCount)\(plan.graph[product.value].name.map { " (\($0))" } ?? ""): \(place)"
+                        + (weights == .full ? "" : ", weights in \(weights.rawValue)")
                 }
             }
         }

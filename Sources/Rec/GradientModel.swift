@@ -20,6 +20,9 @@ public struct GradientModel: Sendable {
     /// - Parameter request: nil for the losses, or all outputs where there are none, with respect to everything.
     /// - Throws: where the request names what the model does not have.
     public init(_ model: Model, _ request: GradientRequest? = nil, times: PassTimes? = nil) throws(DiagnosticList) {
+        guard model.weights == .full else {
+            throw model.weightsRefused("gradients", help: "leave the weights in full; what is trained can run in bf16 afterwards")
+        }
         self.model = model
         let request = request ?? GradientRequest(of: model.graph)
         self.request = request

@@ -64,7 +64,7 @@ public final class Runner: Sendable {
         let form = try Form(scans: scans, shared: choice.sharedSegments(scanning: scans, work))
         if let known = compiled.withLock({ $0[form] }) { return known }
         let plan = try choice.plan(scanning: scans, sharing: form.shared)
-        let code = try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
+        let code = try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
         let fresh = context.times.measure("pack") { CompiledModel(code, parameters: parameters) }
         return compiled.withLock { known in
             // Another thread may have been first.

@@ -6,6 +6,7 @@ import RecTensors
 public struct Verification: Sendable {
     public struct Row: Sendable {
         public var engine: Engine
+        public var weights = WeightFormat.full
         /// Whether every recurrence that can be a scan ran as one; else one step followed another.
         public var usesScans = false
         /// `output y`, `loss nll`, `final h`, `grad W`
@@ -15,7 +16,9 @@ public struct Verification: Sendable {
         public var tolerance: Double
         public var isWithin: Bool { error <= tolerance }
         /// `compiled f32`, `compiled f32, scans`
-        public var how: String { engine.name + (usesScans ? ", scans" : "") }
+        public var how: String {
+            engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (usesScans ? ", scans" : "")
+        }
     }
 
     public var rows: [Row] = []
@@ -32,6 +35,14 @@ public struct Verification: Sendable {
         }
     }
 
+    /// The relative error allowed where weights are stored so: each is off by 2^-9 at most, and a recurrence adds to it.
+    static func tolerance(of weights: WeightFormat) -> Double {
+        switch weights {
+        case .full: 0
+        case .bf16: 3e-2
+        }
+    }
+
     /// The relative error allowed in gradients of an engine.
     public static func gradientTolerance(of engine: Engine) -> Double {
         switch engine {
@@ -44,7 +55,7 @@ public struct Verification: Sendable {
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
     public init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
-        let gradients = try Self.gradients(model, file)
+        let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
         let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
         func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {
             (forms.model.all(as: form), forms.gradients?.all(as: form) ?? [:])
@@ -62,6 +73,11 @@ public struct Verification: Sendable {
                     file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: scans.gradients)
                 groups.append(("grad", file.gradients, got.gradients))
             }
+            if model.weights != .full, !usesScans {
+                // Beside what was expected, what full weights give: the difference is that of the weights alone.
+                let full = try model.storingWeights(as: .full).run(file.data, on: engine, threads: threads, forcing: scans.model)
+                groups.append(("against full weights: output", full.outputs, results.outputs))
+            }
             for (kind, expected, got) in groups {
                 for item in expected {
                     guard let result = got.first(where: { $0.name == item.name }) else {
@@ -71,9 +87,12 @@ public struct Verification: Sendable {
                     }
                     rows.append(
                         Row(
-                            engine: engine, usesScans: usesScans, what: "\(kind) \(item.name)",
+                            engine: engine, weights: model.weights, usesScans: usesScans, what: "\(kind) \(item.name)",
                             error: relativeError(result.tensor, item.tensor),
-                            tolerance: tolerance ?? (kind == "grad" ? Self.gradientTolerance(of: engine) : Self.tolerance(of: engine))))
+                            tolerance: tolerance
+                                ?? max(
+                                    kind == "grad" ? Self.gradientTolerance(of: engine) : Self.tolerance(of: engine),
+                                    Self.tolerance(of: model.weights))))
                 }
             }
         }

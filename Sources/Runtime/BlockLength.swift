@@ -86,10 +86,19 @@ struct BlockLength {
         return between <= most && between % (least == Scan.blockSteps ? least : 1) == 0 ? between : length
     }
 
+    /// Whether a step has products with weights: what it reads of them is more than its rows in blocks, and is shared by all
+    /// sequences that take the step together.
+    private var multipliesInSteps: Bool {
+        segment.stages.contains { stage in
+            stage.form == .sequential && stage.items.contains { if case .product = $0 { true } else { false } }
+        }
+    }
+
     /// Groups of sequences small enough that even the shortest blocks fit: the cache of one worker, or, where sequences go
     /// through the steps together, those of all.
     func groups(of range: Range<Int>, inStep: Bool = false) -> [Range<Int>] {
-        let most = max(1, (inStep ? Self.groupBytes : Self.blockBytes) / max(1, stepBytes * Self.blockSteps.lowerBound))
+        let bytes = inStep || multipliesInSteps ? Self.groupBytes : Self.blockBytes
+        let most = max(1, bytes / max(1, stepBytes * Self.blockSteps.lowerBound))
         let count = (range.count + most - 1) / most
         return (0..<count).map { group in
             range.lowerBound + range.count * group / count..<range.lowerBound + range.count * (group + 1) / count

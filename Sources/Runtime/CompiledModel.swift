@@ -53,7 +53,7 @@ public final class CompiledModel: @unchecked Sendable {
             for stage in stages { stage(frame.pointer, 0, 1, 0, 1, 0, Int.max) }
         }
         for (index, product) in plan.products.enumerated() {
-            let packed = AlignedMemory(byteCount: code.packing.elementCount(of: product) * precision.byteCount, zeroed: false)
+            let packed = AlignedMemory(byteCount: code.packing.byteCount(of: product), zeroed: false)
             memory.append(packed)
             switch precision {
             case .f32: Self.pack(product, code.packing, frame, Float.self, packed)
@@ -71,7 +71,7 @@ public final class CompiledModel: @unchecked Sendable {
         packing.pack(
             product, weight: UnsafePointer(weight.assumingMemoryBound(to: Real.self)),
             bias: product.bias.flatMap { frame.base(of: $0) }.map { UnsafePointer($0.assumingMemoryBound(to: Real.self)) },
-            into: packed.start.assumingMemoryBound(to: Real.self))
+            into: packed.start)
     }
 
     /// The number of elements of a row of a buffer in bytes.

@@ -67,7 +67,7 @@ struct RunSize {
             case .static, .once, .accumulator, .block, .step, .ring, .zero: result.workBytes += bytes(buffer)
             }
         }
-        for product in plan.products { result.dataBytes += facts.packing.elementCount(of: product) * facts.precision.byteCount }
+        for product in plan.products { result.dataBytes += facts.packing.byteCount(of: product) }
         return result
     }
 }

@@ -34,8 +34,25 @@ struct StageBuilder {
     ) -> Stage {
         if isSequential, let lanes = LaneLoop.stage(roots, graph: graph, homes: homes, staging: staging) { return lanes }
         var builder = StageBuilder(graph: graph, homes: homes, staging: staging)
-        for root in roots { builder.add(root) }
+        let (first, others) = builder.productsFirst(roots)
+        for root in first + others { builder.add(root) }
         return Stage(form: isSequential ? .sequential : .map, items: builder.finish())
+    }
+
+    /// Products that wait for nothing in this stage come before everything else: then the loops behind them can be joined, and
+    /// workers that share a step need not wait for each other in between.
+    private func productsFirst(_ roots: [ValueID]) -> (first: [ValueID], others: [ValueID]) {
+        let own = Set(roots)
+        func isReady(_ id: ValueID) -> Bool {
+            if own.contains(id) { return false }
+            // What has a place and is none of these was computed before.
+            return homes.current[id] != nil || graph[id].operation.instantOperands.allSatisfy(isReady)
+        }
+        var result: (first: [ValueID], others: [ValueID]) = ([], [])
+        for root in roots {
+            if let shape = staging.products[root], isReady(shape.input) { result.first.append(root) } else { result.others.append(root) }
+        }
+        return result
     }
 
     private mutating func add(_ root: ValueID) {

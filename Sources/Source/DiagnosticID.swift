@@ -43,6 +43,7 @@ public enum DiagnosticID: String, CaseIterable, Sendable {
     case badData = "bad-data"
     case planRefused = "plan-refused"
     case memoryBound = "memory-bound"
+    case weightsRefused = "weights-refused"
     // Training
     case notFinite = "not-finite"
     case checkpointMismatch = "checkpoint-mismatch"

@@ -10,6 +10,8 @@ struct Compile: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
 
+    @OptionGroup var weights: WeightOptions
+
     @OptionGroup var compilation: CompileOptions
 
     @Option(help: "What to show: \(EmittedStage.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -34,7 +36,7 @@ struct Compile: ParsableCommand {
             case .tree: return Array(program.treeText.utf8)
             case .typed: return Array(try program.model(named: options.model).text.utf8)
             case .graph, .facts, .plan, .llvm, .asm, .object:
-                let model = try Model(program, named: options.model, dims: dims, times: context.times)
+                let model = try weights.applied(to: Model(program, named: options.model, dims: dims, times: context.times))
                 let gradients = grad ? try GradientModel(model, times: context.times) : nil
                 if context.times != nil {
                     _ = try gradients?.compile(precision, forcing: forms, context: context)
@@ -67,6 +69,8 @@ struct Explain: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
 
+    @OptionGroup var weights: WeightOptions
+
     @Option(help: "Sequences of the run that plans are chosen for.")
     var batch = 1
 
@@ -96,7 +100,7 @@ struct Explain: ParsableCommand {
         let dims = try options.dimValues()
         let forms = try options.planForms()
         let text = try options.reporting(program) {
-            let model = try Model(program, named: options.model, dims: dims)
+            let model = try weights.applied(to: Model(program, named: options.model, dims: dims))
             if let svg { try Drawing.write(GraphDrawing(model).dot, to: svg) }
             let work = Workload(batch: batch, extents: model.graph.axes.map { $0.length ?? length }, threads: threads)
             let explanation = grad
@@ -120,6 +124,8 @@ struct Verify: ParsableCommand {
             """)
 
     @OptionGroup var options: ModelOptions
+
+    @OptionGroup var weights: WeightOptions
 
     @Option(help: "The case.", completion: .file(extensions: ["safetensors", "npz"]))
     var data: String
@@ -149,8 +155,10 @@ struct Verify: ParsableCommand {
             try file.data.addParameters(from: params)
             let known = try program.model(named: options.model).dims
             let fromFile = file.dims.filter { known.contains($0.key) }
-            let model = try Model(program, named: options.model, dims: fromFile.merging(dims) { $1 }, fitting: file.data)
-            let engines: [Engine] = precision.map { [.compiled($0)] } ?? [.interpreter, .compiled(.f32), .compiled(.f64)]
+            let model = try weights.applied(
+                to: Model(program, named: options.model, dims: fromFile.merging(dims) { $1 }, fitting: file.data))
+            let engines: [Engine] = precision.map { [.compiled($0)] }
+                ?? (model.weights == .full ? [.interpreter, .compiled(.f32), .compiled(.f64)] : [.compiled(.f32)])
             return try Verification(model, file, engines: engines, tolerance: tolerance, threads: threads)
         }
         let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
@@ -174,6 +182,8 @@ struct Bench: ParsableCommand {
         discussion: "EXAMPLE\n  recc bench examples/gru.rec -D D=64 -D H=64 --batch 8 --length 2048 --threads 2")
 
     @OptionGroup var options: ModelOptions
+
+    @OptionGroup var weights: WeightOptions
 
     @OptionGroup var compilation: CompileOptions
 
@@ -212,8 +222,8 @@ struct Bench: ParsableCommand {
         let forms = try options.planForms()
         let result = try options.reporting(program) {
             try Benchmark(
-                Model(program, named: options.model, dims: dims, times: context.times), batch: batch, length: length, threads: threads,
-                precision: precision, ranges: ranges, withGradients: grad, forcing: forms, within: memory.bound, context: context)
+                weights.applied(to: Model(program, named: options.model, dims: dims, times: context.times)), batch: batch,
+                length: length, threads: threads, precision: precision, ranges: ranges, withGradients: grad, forcing: forms, within: memory.bound, context: context)
         }
         CompileOptions.report(context)
         let rate = result.operations / result.seconds.median

@@ -21,6 +21,8 @@ struct Run: ParsableCommand {
 
     @OptionGroup var memory: MemoryOptions
 
+    @OptionGroup var weights: WeightOptions
+
     @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive: x=data.npz:frames.")
     var input: [String] = []
 
@@ -80,7 +82,7 @@ struct Run: ParsableCommand {
         try options.reporting(program) {
             let typed = try program.model(named: options.model)
             var data = try context.times.measure("read data") { () throws in try gather(for: typed.name, inputs: typed.inputs.map(\.name)) }
-            let model = try Model(program, named: options.model, dims: dims, fitting: data, times: context.times)
+            let model = try weights.applied(to: Model(program, named: options.model, dims: dims, fitting: data, times: context.times))
             if let seed {
                 try model.checkMemory()
                 let initial = context.times.measure("initialise") { model.initialParameters(seed: seed) }

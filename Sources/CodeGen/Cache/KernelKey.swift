@@ -23,19 +23,20 @@ extension KernelKey {
         var cpu: String
         var features: String
         var precision: String
+        var weights: WeightFormat
         var axes: Int
         var buffers: [Buffer]
         var segments: [Segment]
     }
 
     /// Nil where this program cannot tell which version of it is running.
-    init?(_ plan: Plan, precision: Precision, target: HostTarget) {
+    init?(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, target: HostTarget) {
         guard let compiler = Self.compiler() else { return nil }
         var (major, minor, patch): (UInt32, UInt32, UInt32) = (0, 0, 0)
         LLVMGetVersion(&major, &minor, &patch)
         let subject = Subject(
             format: KernelFile.format, compiler: compiler, llvm: [major, minor, patch], triple: target.triple, cpu: target.cpu,
-            features: target.features, precision: precision.rawValue, axes: plan.graph.axes.count, buffers: plan.buffers,
+            features: target.features, precision: precision.rawValue, weights: weights, axes: plan.graph.axes.count, buffers: plan.buffers,
             segments: plan.segments)
         guard let bytes = try? CanonicalBytes.of(subject) else { return nil }
         self.bytes = SHA256.hash(bytes)

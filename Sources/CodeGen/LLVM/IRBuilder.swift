@@ -13,6 +13,7 @@ final class IRBuilder {
     let real: LLVMTypeRef
     let i1: LLVMTypeRef
     let i8: LLVMTypeRef
+    let i16: LLVMTypeRef
     let i32: LLVMTypeRef
     let i64: LLVMTypeRef
     let pointer: LLVMTypeRef
@@ -27,6 +28,7 @@ final class IRBuilder {
         real = precision == .f32 ? LLVMFloatTypeInContext(context) : LLVMDoubleTypeInContext(context)
         i1 = LLVMInt1TypeInContext(context)
         i8 = LLVMInt8TypeInContext(context)
+        i16 = LLVMInt16TypeInContext(context)
         i32 = LLVMInt32TypeInContext(context)
         i64 = LLVMInt64TypeInContext(context)
         pointer = LLVMPointerTypeInContext(context, 0)
@@ -151,6 +153,14 @@ final class IRBuilder {
 
     // MARK: Vectors
 
+    /// The f32 numbers whose upper halves these 16-bit words are; their lower halves are zero.
+    func upperHalves(_ words: IRValue) -> IRValue {
+        let count = lanes(of: words)
+        let wide: IRValue = LLVMBuildZExt(builder, words, vector(i32, count), "")
+        let bits = shiftLeft(wide, constant(16, like: vector(i32, count)))
+        return LLVMBuildBitCast(builder, bits, vector(LLVMFloatTypeInContext(module.context), count), "")
+    }
+
     func splat(_ scalar: IRValue, _ lanes: Int) -> IRValue {
         guard lanes > 1 else { return scalar }
         let type = vector(LLVMTypeOf(scalar), lanes)
@@ -243,6 +253,12 @@ final class IRBuilder {
         _ = intrinsic(
             "llvm.masked.store", overloads: [type(of: value), pointer],
             [value, address, LLVMConstInt(i32, UInt64(alignment), 0), mask])
+    }
+
+    /// Asks for a cache line that is going to be used.
+    func prefetch(_ address: IRValue, forWriting: Bool = false) {
+        func flag(_ value: UInt64) -> IRValue { LLVMConstInt(i32, value, 0) }
+        _ = intrinsic("llvm.prefetch", overloads: [pointer], [address, flag(forWriting ? 1 : 0), flag(3), flag(1)])
     }
 
     // MARK: Control flow
