@@ -5,7 +5,7 @@ import Testing
 /// Which streams a gradient's forward pass keeps for its backward pass, and which are computed again.
 @Suite struct RecomputationTests {
     /// Elements of a step that are kept beside inputs and outputs.
-    private func kept(_ source: String, dims: [String: Int] = ["H": 8]) throws -> Int {
+    private func kept(_ source: String, dims: [String: Int] = ["H": 16]) throws -> Int {
         let model = try Model(Program(text: source), dims: dims)
         let plan = try GradientModel(model).plan()
         return plan.buffers.reduce(0) { sum, buffer in
@@ -24,6 +24,17 @@ import Testing
             """) == 0)
     }
 
+    @Test func fewElementsAreKeptAsTheyAreRead() throws {
+        #expect(try kept("""
+            model M(H) {
+              input a, b: [H]
+              state h: [H]
+              h = a * h[t-1] + b
+              output h
+            }
+            """, dims: ["H": 1]) == 1)
+    }
+
     @Test func delayedStatesAreKeptOnce() throws {
         #expect(try kept("""
             model M(H) {
@@ -32,7 +43,7 @@ import Testing
               h = a * h[t-1] + b
               output y = h * a
             }
-            """) == 8)
+            """) == 16)
     }
 
     @Test func functionsOfInputsAreComputedAgain() throws {
@@ -56,7 +67,7 @@ import Testing
               h = (1 - z) * h[t-1] + z * tanh(x)
               output h
             }
-            """) == 8)
+            """) == 16)
     }
 
     @Test func wideValuesAreComputedAgainFromNarrowOnes() throws {
@@ -70,6 +81,6 @@ import Testing
               h = exp(d * A) * h[t-1] + outer(d, b)
               output y = h @ c
             }
-            """) == 128)
+            """) == 256)
     }
 }

@@ -124,7 +124,9 @@ struct Recomputation {
         case .unary(let function, _): weight = NestCost.weight(of: function)
         case .binary(let function, _, _): weight = NestCost.weight(of: function)
         case .select: weight = 1
-        case .delay, .rename, .broadcast, .slice: weight = 0
+        case .rename, .broadcast, .slice: weight = 0
+        // Steps that fill a vector together are not read from other steps.
+        case .delay: weight = elements <= RegisterScan.mostElements ? 100 : 0
         // These are written to memory, if only for a block of steps.
         case .reshape, .concat, .pad: weight = 3
         case .gather: weight = 12
