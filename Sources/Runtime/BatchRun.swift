@@ -8,21 +8,28 @@ extension CompiledModel {
     public func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool
     ) -> ModelResults {
-        let needs = MemoryPlan(code.facts, batch: batch, extents: extents, workers: pool.count, leastWork: pool.leastWork)
-        return run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, memory: needs)
+        var chunkSteps: Int?
+        if !MemoryPlan.isSurelyWhole(code.facts, batch: batch, extents: extents, pool: pool) {
+            chunkSteps = MemoryPlan(code.facts, batch: batch, extents: extents, workers: pool.count, leastWork: pool.leastWork).chunkSteps
+        }
+        return run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: chunkSteps)
     }
 
     /// Runs whole sequences, with in memory what a plan says that was made for such data.
     public func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool, memory needs: MemoryPlan
     ) -> ModelResults {
-        let chunking = needs.chunkSteps == nil ? nil : try? Chunking(plan)
+        run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: needs.chunkSteps)
+    }
+
+    private func run(
+        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]?, pool: ThreadPool, chunkSteps: Int?
+    ) -> ModelResults {
+        let chunking = chunkSteps == nil ? nil : try? Chunking(plan)
         let memory = RunMemory(
             self, batch: batch, extents: extents, lengths: lengths, workers: pool.count,
-            chunked: chunking.flatMap { chunks in needs.chunkSteps.map { (chunks.streams, $0) } })
-        let passes = chunking.flatMap { chunks in
-            memory.chunk.map { ChunkedPasses(memory, chunks, $0, pool: pool) }
-        }
+            chunked: chunking.flatMap { chunking in chunkSteps.map { (chunking.streams, $0) } })
+        let passes = chunking.flatMap { chunking in memory.chunk.map { ChunkedPasses(memory, chunking, $0, pool: pool) } }
         var held: [Tensor] = []
         var outputs: [Int: ResultBytes] = [:]
         for (index, buffer) in plan.buffers.enumerated() {

@@ -15,7 +15,7 @@ struct BlockLength {
     /// What the blocks of one worker may take of the cache.
     static let blockBytes = 384 << 10
     /// What the blocks of all sequences that go through the steps together may take of the caches.
-    private static let groupBytes = 2 << 20
+    static let groupBytes = 2 << 20
     private static let laneBytes = 192 << 10
     private static let blockSteps = 16...1024
     /// Time blocks are all in memory at once.

@@ -52,6 +52,14 @@ extension MemoryPlan {
     public static let usualBytes = 128 << 20
     public static let usualShare = 0.25
 
+    /// Whether a run without a bound keeps its streams whole, so far as can be told at once: short runs are over in microseconds.
+    static func isSurelyWhole(_ facts: KernelFacts, batch: Int, extents: [Int], pool: ThreadPool) -> Bool {
+        let size = RunSize(facts, batch: batch, extents: extents, pool: pool.size)
+        var bytes = 0
+        for buffer in facts.plan.buffers { if case .full = buffer.kind { bytes += size.bytes(buffer) } }
+        return bytes <= Self.usualBytes
+    }
+
     /// What is usual where no bound is given.
     public init(_ facts: KernelFacts, batch: Int, extents: [Int], workers: Int, leastWork: Double = ThreadPool.usualLeastWork) {
         let size = RunSize(facts, batch: batch, extents: extents, pool: PoolSize(count: workers, leastWork: leastWork))

@@ -51,7 +51,8 @@ struct RunSize {
     private var blockBytes: Int {
         let scans = plan.segments.flatMap(\.stages).compactMap(\.scan)
         let rings = scans.flatMap(\.maps).flatMap { $0.states + $0.constants + $0.factors.joined().map(\.place) }
-        return pool.count * BlockLength.blockBytes + (BlockLength.mostScanBlocks + 1) * rings.reduce(0) { $0 + bytes(plan[$1]) }
+        return max(pool.count * BlockLength.blockBytes, batch > 1 ? BlockLength.groupBytes : 0)
+            + (BlockLength.mostScanBlocks + 1) * rings.reduce(0) { $0 + bytes(plan[$1]) }
     }
 
     /// Everything kept for all steps.
