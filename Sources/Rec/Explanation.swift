@@ -39,6 +39,10 @@ public struct Explanation: Sendable {
     public var memory: MemoryPlan?
     /// The passes that run again for each chunk, as `forward over t`.
     public var repeatedPasses: [String] = []
+    /// What a pass computes again rather than reads, as far as it takes a function or a division, in the user's words.
+    public var recomputed: [String] = []
+    /// Whether a pass computes anything again.
+    public var recomputesLightly = false
 
     /// Forms that the design knows and this version has not built.
     private static let unbuilt = ["chunkwise", "shooting", "newton"]
@@ -51,14 +55,14 @@ public struct Explanation: Sendable {
     public init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
         let choice = try PlanChoice(model, forcing: forced)
         try self.init(model, choice, work)
-        if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
+        if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound, model.program.sources) }
     }
 
     /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
     public init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
         let choice = try PlanChoice(gradients, forcing: forced)
         try self.init(gradients.model, choice, work)
-        try explainMemory(of: choice.plan(for: work), within: bound)
+        try explainMemory(of: choice.plan(for: work), within: bound, gradients.model.program.sources)
     }
 
     /// What a choice makes of a model.

@@ -21,6 +21,7 @@ extension Explanation {
         var boundaries: Int
         var chunkSteps: Int?
         var repeated: [String]
+        var recomputed: [String]
     }
 
     private struct Work: Encodable {
@@ -81,7 +82,7 @@ extension Explanation {
                 Memory(
                     peak: memory.peakBytes, data: memory.dataBytes, results: memory.resultBytes, rest: memory.workBytes,
                     streams: Dictionary(memory.streams.map { ($0.name, $0.bytes) }) { $0 + $1 }, boundaries: memory.boundaryBytes,
-                    chunkSteps: memory.chunkSteps, repeated: repeatedPasses)
+                    chunkSteps: memory.chunkSteps, repeated: repeatedPasses, recomputed: recomputed)
             })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

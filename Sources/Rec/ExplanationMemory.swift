@@ -1,19 +1,38 @@
 import RecCodeGen
 import RecRuntime
 import RecScheduling
+import RecSource
+import RecStream
 
 extension Explanation {
     /// Finds what a run by this plan keeps in memory.
-    mutating func explainMemory(of plan: Plan, within bound: Int?) throws {
+    mutating func explainMemory(of plan: Plan, within bound: Int?, _ sources: SourceMap) throws {
         let facts = try KernelFacts(plan, precision: work.bytesPerReal == 8 ? .f64 : .f32)
-        let memory = try MemoryPlan.fitting(
+        var memory = try MemoryPlan.fitting(
             bound, facts, batch: work.batch, extents: work.extents, workers: work.threads, leastWork: ThreadPool.usualLeastWork)
+        let words = Dictionary(plan.graph.ids.map { ("\($0)", Self.words(for: $0, plan.graph, sources)) }) { first, _ in first }
+        for k in memory.streams.indices { memory.streams[k].name = words[memory.streams[k].name] ?? memory.streams[k].name }
         self.memory = memory
+        for id in plan.dearlyRecomputed {
+            let text = Self.words(for: id, plan.graph, sources)
+            if !recomputed.contains(text) { recomputed.append(text) }
+        }
+        recomputesLightly = !plan.recomputed.isEmpty
         repeatedPasses = memory.repeated.sorted().compactMap { index in
             guard case .sweep(_, let order) = plan.segments[index].kind, let loop = order.loops.first else { return nil }
             return "\(loop.isReversed ? "backward" : "forward") over \(plan.graph.axes[loop.axis].name)"
         }
     }
+
+    /// A value by its name, or as it stands in the source.
+    private static func words(for id: ValueID, _ graph: StreamGraph, _ sources: SourceMap) -> String {
+        if let name = graph[id].name { return name }
+        guard let span = graph[id].span else { return "\(id)" }
+        let text = sources.text(of: span).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        return text.count > longestText ? text.prefix(longestText - 1) + "…" : text
+    }
+
+    private static let longestText = 40
 
     /// More streams than this are not listed one by one.
     private static let mostListed = 12
@@ -35,17 +54,24 @@ extension Explanation {
         } else {
             lines.append(row("kept", "\(count) from one pass for another, \(ByteCount.text(memory.streamBytes))"))
             lines += list(memory.streams)
-            lines.append(row("recomputed", "nothing"))
+            lines.append(row("recomputed", recomputationText))
         }
         lines.append(row("the rest", ByteCount.text(memory.workBytes)))
         lines.append(row("the program", ByteCount.text(MemoryPlan.programBytes)))
         return lines
     }
 
+    private var recomputationText: String {
+        if recomputed.isEmpty { return recomputesLightly ? "nothing but sums and products" : "nothing" }
+        let rest = recomputed.count > Self.mostListed ? ", and \(recomputed.count - Self.mostListed) more" : ""
+        return recomputed.prefix(Self.mostListed).joined(separator: ", ") + rest
+    }
+
     /// The largest first.
     private func list(_ streams: [MemoryPlan.Stream]) -> [String] {
         let sorted = streams.enumerated().sorted { ($1.element.bytes, $0.offset) < ($0.element.bytes, $1.offset) }.map(\.element)
-        var lines = sorted.prefix(Self.mostListed).map { "                 \($0.name.padding(to: 12)) \(ByteCount.text($0.bytes))" }
+        let width = max(12, sorted.prefix(Self.mostListed).map(\.name.count).max() ?? 0)
+        var lines = sorted.prefix(Self.mostListed).map { "                 \($0.name.padding(to: width)) \(ByteCount.text($0.bytes))" }
         if sorted.count > Self.mostListed { lines.append("                 and \(sorted.count - Self.mostListed) more") }
         return lines
     }

@@ -12,6 +12,21 @@ public struct Plan: Equatable, Sendable {
     public var losses: [BufferID]
     /// Streams read behind the present step, which a stream session must remember: input name to how many steps.
     public var inputHistory: [String: Int]
+    /// Values that a pass computes again rather than reads from where an earlier pass has kept them.
+    public var recomputed: [ValueID] = []
+
+    /// Those of them that take a function or a division.
+    public var dearlyRecomputed: [ValueID] {
+        recomputed.filter { id in
+            switch graph[id].operation {
+            case .unary(let function, _): NestCost.weight(of: function) > 1
+            case .binary(let function, _, _): NestCost.weight(of: function) > 1
+            case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+                .window, .gather, .scatter, .delay, .overTime, .overBatch:
+                false
+            }
+        }
+    }
 
     public struct StateHome: Equatable, Sendable {
         public var name: String

@@ -83,7 +83,8 @@ private func plan(_ graph: StreamGraph, later: Set<ValueID>, scans: [BlockMapVal
         states: graph.states.compactMap { state in
             homes.rings[state.value].map { Plan.StateHome(name: state.name, ring: $0) }
         },
-        losses: homes.losses, inputHistory: inputHistory(of: graph))
+        losses: homes.losses, inputHistory: inputHistory(of: graph),
+        recomputed: later.sorted { $0.index < $1.index })
 }
 
 /// How many steps back each input stream is read.
