@@ -2,6 +2,7 @@ import Foundation
 import RecCodeGen
 import RecRuntime
 import RecScheduling
+import Synchronization
 
 extension MachineProfile {
     /// This machine, measured once: later calls and later runs read what was written down, in the user's cache folder
@@ -36,22 +37,44 @@ extension MachineProfile {
         let alone = fastest { many.run(turns: turns) }
         let together = fastest(patiently: 1.1 * alone) { pool.run { _ in many.run(turns: turns) } }
         let chain = fastest { one.run(turns: turns) }
-        let waits = 2000
-        let waiting = fastest(patiently: 1e-6 * Double(waits)) { pool.run { _ in for _ in 0..<waits { pool.barrier() } } }
+        // Short, so that one of the turns is likely to be undisturbed.
+        let waits = 200
+        let waiting = least(patiently: 5e-7 * Double(waits)) { seconds(of: waits, on: pool) }
         return MachineProfile(
             operation: alone / Double(turns * PeakProbe.manyChains), latency: chain / Double(turns),
             units: max(1, Double(threads) * alone / together), bandwidth: MachineLimits.copyRate(threads: threads),
             barrier: max(1e-8, waiting / Double(waits)), lanes: many.lanes)
     }
 
-    /// - Parameter expected: seconds that another program which takes a processor now may keep it from. Longer times are taken
-    ///   again after a while.
+    /// Seconds of so many barriers; waking the threads is not counted.
+    private static func seconds(of waits: Int, on pool: ThreadPool) -> Double {
+        let elapsed = Mutex(Double.infinity)
+        pool.run { worker in
+            pool.barrier()
+            let time = seconds { for _ in 0..<waits { pool.barrier() } }
+            if worker == 0 { elapsed.withLock { $0 = time } }
+        }
+        return elapsed.withLock { $0 }
+    }
+
+    private static func seconds(_ body: () -> Void) -> Double {
+        let elapsed = ContinuousClock().measure(body)
+        return Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
+    }
+
     private static func fastest(patiently expected: Double = .infinity, _ body: () -> Void) -> Double {
+        least(patiently: expected) { seconds(body) }
+    }
+
+    /// The least time of some turns.
+    ///
+    /// - Parameter expected: what a machine that does nothing else should need. Longer times are taken again after a while:
+    ///   another program may have had the processor.
+    private static func least(patiently expected: Double = .infinity, _ measure: () -> Double) -> Double {
         var best = Double.infinity
-        for turn in 0..<30 where turn < 5 || best > expected {
+        for turn in 0..<40 where turn < 5 || best > expected {
             if turn >= 5 { Thread.sleep(forTimeInterval: 0.002) }
-            let elapsed = ContinuousClock().measure(body)
-            best = min(best, Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18)
+            best = min(best, measure())
         }
         return best
     }
