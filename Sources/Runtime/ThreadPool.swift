@@ -94,6 +94,8 @@ public final class ThreadPool: Sendable {
 
 /// A detached thread with room for deep vector code.
 private struct WorkerThread {
+    private static let stackBytes = 4 << 20
+
     private final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -108,6 +110,8 @@ private struct WorkerThread {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        // Kernels pack blocks on the stack; some systems give a thread little of it.
+        pthread_attr_setstacksize(&attributes, Self.stackBytes)
         let context = Unmanaged.passRetained(body).toOpaque()
         let status = pthread_create(&thread, &attributes, { context in
             // The reference was retained for this thread alone, which takes it over here.

@@ -88,6 +88,16 @@ struct CommandTests {
         #expect(try recc("compile", mingru, "-D", "D=4", "-D", "H=5", "--grad", "--emit", "graph").output.contains("output \"grad.Wz\""))
     }
 
+    @Test func weightsAreStoredInHalves() throws {
+        let explained = try recc("explain", gru, "-D", "D=4", "-D", "H=5", "--weights", "bf16")
+        #expect(explained.status == 0 && explained.output.contains("in every step, weights in bf16"), "\(explained.output)")
+        #expect(try recc("bench", gru, "-D", "D=4", "-D", "H=5", "--length", "10", "--weights", "bf16").status == 0)
+        for refused in ["--grad", "--precision=f64"] {
+            let outcome = try recc("bench", gru, "-D", "D=4", "-D", "H=5", "--length", "10", "--weights", "bf16", refused)
+            #expect(outcome.status == 1 && outcome.errors.contains("[weights-refused]"), "\(outcome.errors)")
+        }
+    }
+
     @Test func gradientsAreWritten() throws {
         let program = try file("square.rec", "model M {\n input x: real\n param a: real\n output y = a * x\n loss l = sum[t](y * y)\n}\n")
         let plain = try file("plain.rec", "model M {\n input x: real\n param a: real\n output y = a * x\n}\n")
