@@ -48,7 +48,7 @@ public struct MemoryShortage: Error, Equatable, Sendable {
 
 extension MemoryPlan {
     /// Where no bound is given, kept streams are whole where they take no more than this, or than `usualShare` of data and
-    /// results. Beyond that, what is computed again costs about what the memory would: see `docs/gradients.md`.
+    /// results. Beyond that a pass more is worth the memory: see `docs/gradients.md`.
     public static let usualBytes = 128 << 20
     public static let usualShare = 0.25
 
