@@ -214,7 +214,7 @@ class Harness:
         kind = KINDS[row.kind]
         self.output([self.options.peers, "Benchmarks/peers/case.py", group.name, str(index), folder / "case.npz"])
         weights = ["--params", kind.weights] if kind.weights else []
-        gradients = ["--grad"] if self.options.backward and self.has_gradients else []
+        gradients = ["--grad", folder / "gradients.npz"] if self.options.backward and self.has_gradients else []
         self.output([
             self.options.recc, "run", kind.program, *self.dims(row), "--data", folder / "case.npz", *weights, *gradients,
             "--threads", str(self.threads(row)), "--output", folder / "reference.npz"])
