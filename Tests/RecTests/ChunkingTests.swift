@@ -38,7 +38,7 @@ import Testing
     @Test func delaysAcrossBoundaries() throws {
         let program = Program(
             text: "model M(C) {\n input x: [C]\n param w: [C] = normal(1)\n state h: [C]\n h = tanh(w * h[t-1] + x)\n m = mean[t](h)\n output y = m * tanh(h[t-3] + h[t+2])\n}\n")
-        let chunking = try Chunking(Model(program, dims: ["C": 4]).plan())
+        let chunking = try Chunking(Model(program, dims: ["C": 16]).plan())
         #expect(chunking.streams.map(\.before) == [3] && chunking.streams.map(\.behind) == [2] && chunking.leastSteps == 3)
         #expect(chunking.passes.map(\.sources.count) == [0, 1])
     }
