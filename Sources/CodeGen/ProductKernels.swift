@@ -3,7 +3,7 @@ import RecScheduling
 
 /// The products of a module with static weights, made of tiles.
 ///
-/// Weights are packed in panels of a few vectors, each a bias row followed by a row for each summed element.
+/// Weights are packed in panels of a few vectors, with a row for each summed element.
 final class ProductKernels {
     private let module: LLVMModule
     private let precision: Precision
@@ -149,8 +149,8 @@ final class ProductKernels {
         let weight = tiles.type(of: format, in: builder)
         for (first, width, count) in shape.panels(columns: key.columns) {
             // The last panel of a width may end in an incomplete vector.
-            let panelElements = (depth + 1) * width * lanes
-            let start = builder.element(builder.parameter(2), builder.int(first * lanes * (depth + 1)), of: weight)
+            let panelElements = depth * width * lanes
+            let start = builder.element(builder.parameter(2), builder.int(first * lanes * depth), of: weight)
             // Panels are numbered through; all but a last one are equally wide.
             let number = builder.int(first / shape.vectors)
             let from = builder.maximum(builder.subtract(builder.parameter(6), number), builder.int(0))
@@ -177,7 +177,7 @@ final class ProductKernels {
         let sums = [Product.Dimension](repeating: .single, count: 2 - product.sums.count) + product.sums
         tiles.forEachTile(of: builder.parameter(3), in: builder) { rows, row in
             self.tiles.emit(
-                TileKernels.Tile(rows: rows, vectors: width, start: .panel, format: format),
+                TileKernels.Tile(rows: rows, vectors: width, start: .zero, format: format),
                 TileKernels.Operands(
                     left: builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
                     rowStride: builder.parameter(4), outerCount: builder.int(sums[0].extent),

@@ -15,8 +15,8 @@ final class TileKernels {
 
     /// What is added to the sums of a tile.
     enum Start: Hashable {
-        /// The panel's first row, which comes before those of the summed elements: sums begin with it.
-        case panel
+        /// Nothing.
+        case zero
         /// What the output holds, at the end: it is fetched while the sum goes on.
         case output
     }
@@ -144,15 +144,8 @@ final class TileKernels {
             (0..<tile.vectors).map { load(tile.format, builder.element(row, builder.int($0 * lanes), of: weight), in: builder) }
         }
         let zero = builder.constant(0.0, like: vector)
-        var sums: [IRValue] = []
-        var first = operands.panel
-        switch tile.start {
-        case .panel:
-            let row = panelRow(operands.panel)
-            for _ in 0..<tile.rows { sums += row }
-            first = builder.element(operands.panel, builder.int(width), of: weight)
-        case .output:
-            sums = [IRValue](repeating: zero, count: tile.rows * tile.vectors)
+        let sums = [IRValue](repeating: zero, count: tile.rows * tile.vectors)
+        if tile.start == .output {
             for r in 0..<tile.rows { for v in 0..<tile.vectors { builder.prefetch(place(r, v), forWriting: true) } }
         }
         let rowStarts = (0..<tile.rows).map { builder.multiply(operands.rowStride, builder.int($0)) }
@@ -175,7 +168,7 @@ final class TileKernels {
         let result = builder.loop(from: builder.int(0), to: operands.outerCount, carrying: sums) { outer, carried in
             let base = builder.element(operands.left, builder.multiply(outer, operands.outerStride), of: builder.real)
             let row = builder.multiply(builder.multiply(outer, operands.innerCount), builder.int(width))
-            let panel = builder.element(first, row, of: weight)
+            let panel = builder.element(operands.panel, row, of: weight)
             return builder.loop(from: builder.int(0), to: operands.innerCount, carrying: carried) { inner, carried in
                 accumulate(
                     carried,

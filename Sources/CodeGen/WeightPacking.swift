@@ -1,7 +1,7 @@
 import RecScheduling
 
-/// The form in which product kernels read weights: panels of a few vectors of columns; in a panel first the bias, then
-/// for each summed element its row. Columns, those of each group by themselves, are filled up with zeros to whole vectors.
+/// The form in which product kernels read weights: panels of a few vectors of columns, in a panel a row for each
+/// summed element. Columns, those of each group by themselves, are filled up with zeros to whole vectors.
 public struct WeightPacking: Equatable, Sendable {
     /// Reals of a vector.
     public let lanes: Int
@@ -22,26 +22,25 @@ public struct WeightPacking: Equatable, Sendable {
 
     /// Elements of the packed weights of a product.
     public func elementCount(of product: Product) -> Int {
-        product.batchCount * product.groups * (product.sumCount + 1) * vectorCount(columns: product.columnCount / product.groups) * lanes
+        product.batchCount * product.groups * product.sumCount * vectorCount(columns: product.columnCount / product.groups) * lanes
     }
 
     /// Bytes of the packed weights of a product.
     public func byteCount(of product: Product) -> Int { elementCount(of: product) * format.byteCount(precision) }
 
-    /// Packs weights that lie at `weight`, and a bias at `bias`, into `packed`.
+    /// Packs weights that lie at `weight` into `packed`.
     public func pack<Real: BinaryFloatingPoint>(
-        _ product: Product, weight: UnsafePointer<Real>, bias: UnsafePointer<Real>?, into packed: UnsafeMutableRawPointer
+        _ product: Product, weight: UnsafePointer<Real>, into packed: UnsafeMutableRawPointer
     ) {
         switch format {
-        case .full: pack(product, weight, bias, into: packed.assumingMemoryBound(to: Real.self)) { $0 }
+        case .full: pack(product, weight, into: packed.assumingMemoryBound(to: Real.self)) { $0 }
         case .bf16:
-            pack(product, weight, bias, into: packed.assumingMemoryBound(to: UInt16.self)) { WeightFormat.bf16(Float($0)) }
+            pack(product, weight, into: packed.assumingMemoryBound(to: UInt16.self)) { WeightFormat.bf16(Float($0)) }
         }
     }
 
     private func pack<Real: BinaryFloatingPoint, Stored>(
-        _ product: Product, _ weight: UnsafePointer<Real>, _ bias: UnsafePointer<Real>?, into packed: UnsafeMutablePointer<Stored>,
-        _ stored: (Real) -> Stored
+        _ product: Product, _ weight: UnsafePointer<Real>, into packed: UnsafeMutablePointer<Stored>, _ stored: (Real) -> Stored
     ) {
         let columns = Self.offsets(of: product.columns, \.weightStride)
         let sums = Self.offsets(of: product.sums, \.weightStride)
@@ -55,12 +54,6 @@ public struct WeightPacking: Equatable, Sendable {
                 while vector < vectors {
                     let width = min(panelVectors, vectors - vector) * lanes
                     let first = vector * lanes
-                    for column in first..<first + width {
-                        let isThere = column < count
-                        out[column - first] = stored(
-                            isThere ? bias.map { $0[product.biasOffset + (start + column) * product.biasStride] } ?? 0 : 0)
-                    }
-                    out += width
                     for sum in sums {
                         for column in first..<first + width {
                             out[column - first] = stored(column < count ? base[sum + columns[start + column]] : 0)

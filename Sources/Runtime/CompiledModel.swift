@@ -68,10 +68,7 @@ public final class CompiledModel: @unchecked Sendable {
         _ product: Product, _ packing: WeightPacking, _ frame: Frame, _: Real.Type, _ packed: AlignedMemory
     ) {
         guard let weight = frame.base(of: product.weight) else { return }
-        packing.pack(
-            product, weight: UnsafePointer(weight.assumingMemoryBound(to: Real.self)),
-            bias: product.bias.flatMap { frame.base(of: $0) }.map { UnsafePointer($0.assumingMemoryBound(to: Real.self)) },
-            into: packed.start)
+        packing.pack(product, weight: UnsafePointer(weight.assumingMemoryBound(to: Real.self)), into: packed.start)
     }
 
     /// The number of elements of a row of a buffer in bytes.

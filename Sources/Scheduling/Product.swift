@@ -1,6 +1,6 @@
 import RecStream
 
-/// A product of a stream with static weights: `out[row, m] = bias[m] + Σ_k in[row, k] · weight[k, m]`, once for each
+/// A product of a stream with static weights: `out[row, m] = Σ_k in[row, k] · weight[k, m]`, once for each
 /// element of `batches` (labels that both operands share and the result keeps).
 public struct Product: Equatable, Encodable, Sendable {
     /// One dimension of the iteration: its extent, and how far apart its elements lie in an operand's row.
@@ -26,9 +26,6 @@ public struct Product: Equatable, Encodable, Sendable {
     public var output: BufferID
     public var weight: BufferID
     public var weightOffset: Int
-    public var bias: BufferID?
-    public var biasOffset: Int
-    public var biasStride: Int
     /// Shared labels: a product of its own for each.
     public var batches: [Dimension]
     /// Labels of the input alone: further rows within a step.

@@ -292,7 +292,7 @@ struct StageBuilder {
         access.position = Affine(offset: input.position.offset)
         return Product(
             value: root, input: access, output: output.buffer, weight: weight.buffer,
-            weightOffset: weight.position.offset, bias: nil, biasOffset: 0, biasStride: 0,
+            weightOffset: weight.position.offset,
             batches: shape.batches.map(dimension), rows: shape.rows.map(dimension), sums: shape.sums.map(dimension),
             columns: shape.columns.map(dimension))
     }
