@@ -17,15 +17,7 @@ public struct Plan: Equatable, Sendable {
 
     /// Those of them that take a function or a division.
     public var dearlyRecomputed: [ValueID] {
-        recomputed.filter { id in
-            switch graph[id].operation {
-            case .unary(let function, _): NestCost.weight(of: function) > 1
-            case .binary(let function, _, _): NestCost.weight(of: function) > 1
-            case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch:
-                false
-            }
-        }
+        recomputed.filter { graph[$0].operation.isDear }
     }
 
     public struct StateHome: Equatable, Sendable {

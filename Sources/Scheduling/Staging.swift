@@ -187,7 +187,7 @@ struct InlineCost {
         var isDear = [Bool](repeating: false, count: graph.values.count)
         for id in graph.ids {
             let operation = graph[id].operation
-            var dear = Self.isDear(operation)
+            var dear = operation.isDear
             if operation.isPointwise {
                 // What another segment has computed lies in memory.
                 dear = dear || operation.instantOperands.contains { operand in
@@ -198,26 +198,16 @@ struct InlineCost {
         }
         self.isDear = isDear
     }
+}
 
-    private static func isDear(_ operation: Operation) -> Bool {
-        switch operation {
-        case .unary(let function, _):
-            switch function {
-            case .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu,
-                .softplus, .cis:
-                true
-            case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex:
-                false
-            }
-        case .binary(let function, _, _):
-            switch function {
-            case .divide, .power, .logaddexp: true
-            case .add, .subtract, .multiply, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual,
-                .greater, .and, .or, .complex:
-                false
-            }
-        case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
+extension Operation {
+    /// Whether it calls a function or divides.
+    var isDear: Bool {
+        switch self {
+        case .unary(let function, _): NestCost.weight(of: function) > 1
+        case .binary(let function, _, _): NestCost.weight(of: function) > 1
+        case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+            .window, .gather, .scatter, .delay, .overTime, .overBatch:
             false
         }
     }

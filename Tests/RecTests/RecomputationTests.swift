@@ -13,26 +13,14 @@ import Testing
         }
     }
 
+    private let leaky = "model M(H) {\n input a, b: [H]\n state h: [H]\n h = a * h[t-1] + b\n output h\n}\n"
+
     @Test func delayedOutputsAreReadWhereTheyLie() throws {
-        #expect(try kept("""
-            model M(H) {
-              input a, b: [H]
-              state h: [H]
-              h = a * h[t-1] + b
-              output h
-            }
-            """) == 0)
+        #expect(try kept(leaky) == 0)
     }
 
     @Test func fewElementsAreKeptAsTheyAreRead() throws {
-        #expect(try kept("""
-            model M(H) {
-              input a, b: [H]
-              state h: [H]
-              h = a * h[t-1] + b
-              output h
-            }
-            """, dims: ["H": 1]) == 1)
+        #expect(try kept(leaky, dims: ["H": 1]) == 1)
     }
 
     @Test func delayedStatesAreKeptOnce() throws {
