@@ -69,6 +69,7 @@ struct Run: ParsableCommand {
         if let stream, stream != "-", stream != "steps" { throw ValidationError("--stream is 'steps' or '-'") }
         if stream != nil, grad != nil { throw ValidationError("--stream gives no gradients") }
         if truncate ?? 1 < 1 { throw ValidationError("--truncate is 1 or more") }
+        if let twice = wrt.indices.first(where: { wrt[..<$0].contains(wrt[$0]) }) { throw ValidationError("--wrt \(wrt[twice]) is given twice") }
         if !wrt.isEmpty, grad == nil { throw ValidationError("--wrt belongs to --grad") }
         if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }

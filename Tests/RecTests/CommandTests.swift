@@ -132,6 +132,7 @@ struct CommandTests {
         let gradients = try TensorFile.read(out)
         #expect(gradients.tensors.map(\.name) == ["grad.initial.h", "grad.x"])
         #expect(gradients["grad.initial.h"]?.doubles() == [8] && gradients["grad.x"]?.doubles() == [4, 2, 1])
+        #expect(try recc("run", program, "--data", case_, "--grad", out, "--wrt", "x", "--wrt", "x").status == 2)
         let unknown = try recc("run", program, "--data", case_, "--grad", out, "--wrt", "initial.k")
         #expect(unknown.status == 1 && unknown.errors.contains("there is no state 'k'") && unknown.errors.contains("the model has h"))
     }
