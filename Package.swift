@@ -52,16 +52,17 @@ let package = Package(
             path: "Sources/recc", swiftSettings: settings),
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("RecSyntax"),
         tests("RecLowering", ["RecInterpreter"]),
         tests("RecStream"),
-        tests("RecTensors"),
+        tests("RecTensors", ["TestSupport"]),
         tests("RecDifferentiation", ["Rec"]),
         tests("RecInterpreter", ["RecLowering"]),
         tests("RecCodeGen", ["MathAccuracy"]),
         tests("RecScheduling"),
-        tests("RecTraining"),
+        tests("RecTraining", ["TestSupport"]),
         .testTarget(
-            name: "RecTests", dependencies: ["Rec"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),
+            name: "RecTests", dependencies: ["Rec", "TestSupport"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),
     ]
 )

@@ -1,16 +1,17 @@
 import Foundation
 import RecSource
+import TestSupport
 import Testing
 
 @testable import RecTensors
 
 /// Files made to do harm: each is refused with a message that names it, and nothing is read or allocated on its word.
 @Suite(.timeLimit(.minutes(1))) struct HostileTensorFiles {
-    private let folder: URL
+    private let temporary: TemporaryFolder
+    private var folder: URL { temporary.url }
 
     init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-hostile-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        temporary = try TemporaryFolder()
     }
 
     /// The message that a file is refused with; nil where it is read.

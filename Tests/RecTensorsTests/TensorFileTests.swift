@@ -1,15 +1,16 @@
 import Foundation
 import RecSource
+import TestSupport
 import Testing
 
 @testable import RecTensors
 
 @Suite struct TensorFileTests {
-    private let folder: URL
+    private let temporary: TemporaryFolder
+    private var folder: URL { temporary.url }
 
     init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-tests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        temporary = try TemporaryFolder()
     }
 
     private func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
@@ -34,7 +35,6 @@ import Testing
             #expect(tensor.doubles() == sample.tensor.doubles())
         }
         if format == "safetensors" { #expect(back.metadata == ["k": "v \"x\""]) }
-        try? FileManager.default.removeItem(at: folder)
     }
 
     @Test func singleTensorsComeBack() throws {

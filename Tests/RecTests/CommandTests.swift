@@ -1,5 +1,6 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
 
 /// The command line as a user meets it.
@@ -11,11 +12,11 @@ struct CommandTests {
         var errors: String
     }
 
-    private let folder: URL
+    private let temporary: TemporaryFolder
+    private var folder: URL { temporary.url }
 
     init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-cli-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        temporary = try TemporaryFolder()
     }
 
     /// Commands of these tests keep nothing among the user's files.

@@ -1,15 +1,16 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
 
 /// Commands given what nobody should give them: they say what is wrong, with status 1 or 2, and never die of a signal.
 @Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))), .timeLimit(.minutes(2)))
 struct HostileCommands {
-    private let folder: URL
+    private let temporary: TemporaryFolder
+    private var folder: URL { temporary.url }
 
     init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-hostile-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        temporary = try TemporaryFolder()
         try file("gru.rec", String(contentsOfFile: Project.path("examples/gru.rec"), encoding: .utf8))
         try file("pick.rec", "model M(V, H) {\n  input k: int\n  param E: [V, H]\n  output y = E[k]\n}\n")
         try file("flag.rec", "model M {\n  input b: bool\n  param n: int\n  output y = if b then 1 else n\n}\n")

@@ -1,6 +1,7 @@
 import Foundation
 import RecScheduling
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Rec
@@ -21,13 +22,15 @@ import Testing
         }
         """
 
-    private let folder: String
+    private let temporary: TemporaryFolder
+    /// Not there before something is kept.
+    private var folder: String { temporary.path("kernels") }
     private let cache: KernelCache
     private let model: Model
 
     init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-cache-\(UUID().uuidString)").path
-        cache = KernelCache(folder: folder)
+        temporary = try TemporaryFolder()
+        cache = KernelCache(folder: temporary.path("kernels"))
         model = try Model(Program(text: Self.source), dims: ["D": 3, "H": 5])
     }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Rec
 import RecTraining
+import TestSupport
 import Testing
 
 /// A run that was stopped goes on as if it had not been.
@@ -21,9 +22,9 @@ import Testing
         let losses = try (0..<20).map { _ in try whole.advance().loss }
         let first = try trainer(data, optimizer, threads: threads)
         for _ in 0..<10 { _ = try first.advance() }
-        let folder = try temporaryFolder().path
-        try first.checkpoint.write(to: folder)
-        let second = try trainer(data, optimizer, threads: threads, resuming: Checkpoint.read(from: folder))
+        let folder = try TemporaryFolder()
+        try first.checkpoint.write(to: folder.url.path)
+        let second = try trainer(data, optimizer, threads: threads, resuming: Checkpoint.read(from: folder.url.path))
         #expect(second.step == 10)
         let rest = try (0..<10).map { _ in try second.advance().loss }
         #expect(rest == Array(losses[10...]))
@@ -37,7 +38,7 @@ import Testing
         #expect(throws: Diagnostic.self) { try trainer(data, .sgd(), resuming: checkpoint) }
         #expect(throws: Diagnostic.self) { try trainer(data, .adamW(), seed: 5, resuming: checkpoint) }
         #expect(throws: Diagnostic.self) { try trainer(data.holdingOut(0.1).training, .adamW(), resuming: checkpoint) }
-        #expect(try Checkpoint.read(from: temporaryFolder().path) == nil)
+        #expect(try Checkpoint.read(from: TemporaryFolder().url.path) == nil)
         do { _ = try trainer(data, .sgd(), resuming: checkpoint) } catch let error as Diagnostic {
             #expect(error.id == .checkpointMismatch && error.message.contains("optimizer"))
         }
@@ -45,14 +46,14 @@ import Testing
 
     @Test func logsGoOnToo() throws {
         let data = try smallText()
-        let folder = try temporaryFolder()
-        let log = folder.appendingPathComponent("log.csv").path
-        var run = TrainingRun(steps: 6, every: 2, checkpoints: folder.path, log: log)
+        let folder = try TemporaryFolder()
+        let log = folder.path("log.csv")
+        var run = TrainingRun(steps: 6, every: 2, checkpoints: folder.url.path, log: log)
         try run.run(trainer(data, .adamW()))
         // A row that the next run does not know of, and half of one.
         try (String(contentsOfFile: log, encoding: .utf8) + "8,1.0,,0.1,1.0,7\n9,2").write(toFile: log, atomically: true, encoding: .utf8)
         run.steps = 10
-        try run.run(trainer(data, .adamW(), resuming: Checkpoint.read(from: folder.path)))
+        try run.run(trainer(data, .adamW(), resuming: Checkpoint.read(from: folder.url.path)))
         let rows = try TrainingLog(path: log).rows
         #expect(rows.map(\.step) == [2, 4, 6, 8, 10] && rows[3].loss != 1)
         let svg = try LossChart(TrainingLog(path: log)).svg

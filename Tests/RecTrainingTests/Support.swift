@@ -7,13 +7,6 @@ enum Project {
     static func path(_ relative: String) -> String { root.appendingPathComponent(relative).standardizedFileURL.path }
 }
 
-/// A folder of its own for a test.
-func temporaryFolder() throws -> URL {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-train-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    return folder
-}
-
 /// A language model small enough for tests.
 func smallModel() throws -> Model {
     try Model(Program(path: Project.path("examples/stack_lm.rec")), dims: ["V": 256, "D": 6, "H": 8, "L": 2])

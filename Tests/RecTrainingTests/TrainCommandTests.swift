@@ -1,13 +1,15 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
 
 /// `recc train` as a user meets it, and as a power cut does.
 @Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))), .timeLimit(.minutes(5)))
 struct TrainCommandTests {
-    private let folder: URL
+    private let temporary: TemporaryFolder
+    private var folder: URL { temporary.url }
 
-    init() throws { folder = try temporaryFolder() }
+    init() throws { temporary = try TemporaryFolder() }
 
     private func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
