@@ -4,6 +4,7 @@
 # make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
 #   bench and bench-peers take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
 # make bench-choice  hold the choice of plans against forced ones over a grid of shapes (some minutes)
+# make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
 # make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
 # make test-math   every f32 input of every elementary function (some minutes)
 
@@ -13,7 +14,7 @@ STATIC := $(shell test -d "$$(dirname "$$(readlink -f "$$(command -v swift)")")/
 RELEASE = -c release $(STATIC)
 BENCH =
 
-.PHONY: all setup build demo test test-math bench bench-peers bench-choice bench-training clean
+.PHONY: all setup build demo test test-math bench bench-peers bench-choice bench-starts bench-training clean
 
 all: build
 
@@ -50,6 +51,9 @@ bench: build
 
 bench-choice: build
 	@Benchmarks/choice.py $(RECC)
+
+bench-starts: build
+	@Benchmarks/starts.py --recc $(RECC) $(BENCH)
 
 bench-peers: build
 	@Benchmarks/peers.sh $(RECC) $(BENCH)

@@ -38,8 +38,9 @@ let package = Package(
         stage("Tensors", ["RecStream"]),
         stage("Interpreter", ["RecStream", "RecTensors"]),
         stage("Scheduling", ["RecAnalysis"]),
-        .target(name: "CLLVM", path: "Sources/CLLVM", linkerSettings: [.linkedLibrary("LLVM-19")]),
-        stage("CodeGen", ["RecScheduling", "CLLVM"]),
+        .target(name: "CHost", path: "Sources/CHost"),
+        .target(name: "CLLVM", path: "Sources/CLLVM"),
+        stage("CodeGen", ["RecScheduling", "CHost", "CLLVM"]),
         stage("Runtime", ["RecCodeGen", "RecTensors"]),
         .target(
             name: "Rec", dependencies: ["RecLowering", "RecDifferentiation", "RecInterpreter", "RecRuntime"],

@@ -5,7 +5,7 @@ if ! command -v swift >/dev/null; then
   echo "setup: Swift 6.2 or later is needed; see https://www.swift.org/install" >&2
   exit 1
 fi
-if [ -e /usr/lib/llvm-19/include/llvm-c/LLJIT.h ] && ldconfig -p | grep -q 'libLLVM.*19'; then exit 0; fi
+if [ -e /usr/lib/llvm-19/include/llvm-c/Core.h ] && ldconfig -p | grep -q 'libLLVM.*19'; then exit 0; fi
 if ! command -v apt-get >/dev/null; then
   echo "setup: please install LLVM 19 with its headers under /usr/lib/llvm-19" >&2
   exit 1

@@ -1,4 +1,3 @@
-import CLLVM
 import RecScheduling
 import RecSource
 
@@ -17,7 +16,7 @@ public final class CompiledPlan {
     public let summaries: [[StageFunction?]]
     /// By segment and stage; meaningless where a stage is no lane loop.
     public var grains: [[LaneGrain]] { facts.grains }
-    private let session: JITSession
+    private let code: LoadedCode
 
     /// - Parameters:
     ///   - weights: how the weights of products are stored; bf16 goes with f32 only.
@@ -26,29 +25,27 @@ public final class CompiledPlan {
         _ plan: Plan, precision: Precision, weights: WeightFormat = .full, context: CompileContext = CompileContext()
     ) throws {
         try weights.check(precision)
-        let times = context.times
-        let target = try times.measure("target") { () throws in try HostTarget() }
-        let linked = try Linked(plan, precision, weights, target, context)
-        facts = KernelFacts(plan, precision: precision, weights: weights, target: target)
-        session = linked.session
+        let linked = try Linked(plan, precision, weights, context)
+        facts = KernelFacts(plan, precision: precision, weights: weights)
+        code = linked.code
         stages = linked.stages
         summaries = linked.summaries
     }
 
     /// Code in memory, with the addresses of its functions.
     private struct Linked {
-        var session: JITSession
+        var code: LoadedCode
         var stages: [[StageFunction]]
         var summaries: [[StageFunction?]]
 
         /// The code of a plan: that which was kept for it, or else fresh code, which is then kept.
         init(
-            _ plan: Plan, _ precision: Precision, _ weights: WeightFormat, _ target: HostTarget, _ context: CompileContext
+            _ plan: Plan, _ precision: Precision, _ weights: WeightFormat, _ context: CompileContext
         ) throws {
             let times = context.times
             var key: KernelKey?
             if let cache = context.cache {
-                key = times.measure("key of the code") { KernelKey(plan, precision: precision, weights: weights, target: target) }
+                key = times.measure("key of the code") { KernelKey(plan, precision: precision, weights: weights) }
                 if let key, let object = times.measure("read kept code", { cache.object(for: key) }),
                     let kept = try? times.measure("link", { () throws in try Linked(object, plan) })
                 {
@@ -57,6 +54,7 @@ public final class CompiledPlan {
                     return
                 }
             }
+            let target = try times.measure("load LLVM") { () throws in try HostTarget() }
             let code = try times.measure("emit") { () throws in try PlanModule(plan, precision: precision, weights: weights, target: target) }
             try times.measure("optimise") { () throws in try code.module.optimize(for: target) }
             let object = try times.measure("generate code") { () throws in try code.module.emitted(.object, for: target) }
@@ -71,13 +69,8 @@ public final class CompiledPlan {
         }
 
         private init(_ object: [UInt8], _ plan: Plan) throws {
-            let session = try JITSession()
-            try session.add(object: object)
-            func function(_ name: String) throws -> StageFunction {
-                let address = try session.address(of: name)
-                guard let pointer = UnsafeRawPointer(bitPattern: UInt(address)) else { throw LLVMError("no code for \(name)") }
-                return unsafeBitCast(pointer, to: StageFunction.self)
-            }
+            let code = try LoadedCode(object)
+            func function(_ name: String) throws -> StageFunction { unsafeBitCast(try code.function(name), to: StageFunction.self) }
             let names = plan.segments.enumerated().map { s, segment in segment.stages.indices.map { PlanModule.stageName(s, $0) } }
             stages = try names.map { try $0.map(function) }
             summaries = try zip(plan.segments, names).map { segment, names in
@@ -85,7 +78,7 @@ public final class CompiledPlan {
                     stage.scan == nil ? nil : try function(PlanModule.summaryName(of: name))
                 }
             }
-            self.session = session
+            self.code = code
         }
     }
 

@@ -8,19 +8,12 @@ public struct KernelFacts: Sendable {
     /// By segment and stage; meaningless where a stage is no lane loop.
     public let grains: [[LaneGrain]]
 
-    /// For this machine.
-    ///
-    /// - Throws: where LLVM cannot generate code for it.
-    public init(_ plan: Plan, precision: Precision, weights: WeightFormat = .full) throws {
-        self.init(plan, precision: precision, weights: weights, target: try HostTarget())
-    }
-
-    init(_ plan: Plan, precision: Precision, weights: WeightFormat, target: HostTarget) {
+    public init(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = HostMachine()) {
         self.plan = plan
         self.precision = precision
-        packing = WeightPacking(target: target, precision: precision, format: weights)
+        packing = WeightPacking(machine: machine, precision: precision, format: weights)
         grains = plan.segments.map { segment in
-            segment.stages.map { LaneGrain($0, target: target, precision: precision) }
+            segment.stages.map { LaneGrain($0, machine: machine, precision: precision) }
         }
     }
 }

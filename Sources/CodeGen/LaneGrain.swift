@@ -7,10 +7,10 @@ public struct LaneGrain: Equatable, Sendable {
     /// Elements taken at a time.
     public var width: Int
 
-    init(_ stage: Stage, target: HostTarget, precision: Precision) {
+    init(_ stage: Stage, machine: HostMachine, precision: Precision) {
         if case .totals = stage.form {
             self.extent = stage.totals.map(\.rows).max() ?? 1
-            width = TileShape(target: target, precision: precision).rows
+            width = TileShape(machine: machine, precision: precision).rows
             return
         }
         guard case .lanes = stage.form, case .nest(let nest)? = stage.items.first, let extent = nest.domain.last else {
@@ -19,7 +19,7 @@ public struct LaneGrain: Equatable, Sendable {
             return
         }
         self.extent = extent
-        width = NestEmitter.lanes(for: extent, native: target.vectorBytes / precision.byteCount, vectors: NestEmitter.vectors(for: nest))
+        width = NestEmitter.lanes(for: extent, native: machine.vectorBytes / precision.byteCount, vectors: NestEmitter.vectors(for: nest))
     }
 
     /// The share of `worker` of `workers`, in elements.

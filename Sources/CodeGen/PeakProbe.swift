@@ -9,7 +9,7 @@ public final class PeakProbe: @unchecked Sendable {
     /// Enough chains to hide the latency of an instruction on every unit, few enough to stay in registers.
     public static let manyChains = 12
     private let chains: Int
-    private let session: JITSession
+    private let code: LoadedCode
     private let function: Function
     /// Reals in a vector.
     public let lanes: Int
@@ -35,12 +35,8 @@ public final class PeakProbe: @unchecked Sendable {
         builder.returnVoid()
         try module.verify()
         try module.optimize(for: target)
-        session = try JITSession()
-        try session.add(module, for: target)
-        guard let pointer = UnsafeRawPointer(bitPattern: UInt(try session.address(of: "peak"))) else {
-            throw LLVMError("no code for the probe")
-        }
-        function = unsafeBitCast(pointer, to: Function.self)
+        code = try LoadedCode(module.emitted(.object, for: target))
+        function = unsafeBitCast(try code.function("peak"), to: Function.self)
     }
 
     /// Floating-point operations of a run of so many turns.

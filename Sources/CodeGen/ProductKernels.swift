@@ -41,7 +41,7 @@ final class ProductKernels {
     }
 
     /// How weights are packed for this machine.
-    var packing: WeightPacking { WeightPacking(target: target, precision: precision, format: format) }
+    var packing: WeightPacking { WeightPacking(machine: target.machine, precision: precision, format: format) }
 
     /// Emits a product, or a worker's share of it, over all its rows.
     func emit(

@@ -50,7 +50,7 @@ final class TileKernels {
         self.target = target
     }
 
-    var shape: TileShape { TileShape(target: target, precision: precision) }
+    var shape: TileShape { TileShape(machine: target.machine, precision: precision) }
     private var lanes: Int { shape.lanes }
 
     func emit(_ tile: Tile, _ operands: Operands, in builder: IRBuilder) {

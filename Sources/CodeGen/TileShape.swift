@@ -12,10 +12,10 @@ struct TileShape: Equatable {
     let blockRows = 96
     let blockPanels = 4
 
-    init(target: HostTarget, precision: Precision) {
-        lanes = target.vectorBytes / precision.byteCount
+    init(machine: HostMachine, precision: Precision) {
+        lanes = machine.vectorBytes / precision.byteCount
         // Accumulators, one row of the panel and a spread element fill the registers: 6·4 + 4 + 1 of 32, 6·2 + 2 + 1 of 16.
-        vectors = target.vectorBytes == 64 ? 4 : 2
+        vectors = machine.vectorBytes == 64 ? 4 : 2
         rows = 6
     }
 

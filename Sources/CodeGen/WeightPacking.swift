@@ -10,10 +10,10 @@ public struct WeightPacking: Equatable, Sendable {
     public let precision: Precision
     public let format: WeightFormat
 
-    init(target: HostTarget, precision: Precision, format: WeightFormat) {
+    init(machine: HostMachine, precision: Precision, format: WeightFormat) {
         self.precision = precision
         self.format = format
-        let shape = TileShape(target: target, precision: precision)
+        let shape = TileShape(machine: machine, precision: precision)
         lanes = shape.lanes
         panelVectors = shape.vectors
     }

@@ -7,7 +7,7 @@ import RecStream
 extension Explanation {
     /// Finds what a run by this plan keeps in memory.
     mutating func explainMemory(of plan: Plan, within bound: Int?, _ sources: SourceMap) throws {
-        let facts = try KernelFacts(plan, precision: work.bytesPerReal == 8 ? .f64 : .f32)
+        let facts = KernelFacts(plan, precision: work.bytesPerReal == 8 ? .f64 : .f32)
         var memory = try MemoryPlan.fitting(
             bound, facts, batch: work.batch, extents: work.extents, workers: work.threads, leastWork: ThreadPool.usualLeastWork)
         let words = Dictionary(plan.graph.ids.map { ("\($0)", Self.words(for: $0, plan.graph, sources)) }) { first, _ in first }

@@ -8,9 +8,8 @@ extension MachineProfile {
     /// This machine, measured once: later calls and later runs read what was written down, in the user's cache folder
     /// (`$XDG_CACHE_HOME/recc` or `~/.cache/recc`). Where nothing can be written it is measured again.
     public static func measured() -> MachineProfile {
-        guard let target = try? HostTarget() else { return .typical }
         let threads = ProcessInfo.processInfo.activeProcessorCount
-        let file = URL(fileURLWithPath: CacheFolder.path()).appendingPathComponent("machine-\(version)-\(target.cpu)-\(threads).json")
+        let file = URL(fileURLWithPath: CacheFolder.path()).appendingPathComponent("machine-\(version)-\(HostMachine().name)-\(threads).json")
         if let data = try? Data(contentsOf: file), let known = try? JSONDecoder().decode(MachineProfile.self, from: data), known.isSound {
             return known
         }

@@ -36,6 +36,7 @@ public enum DiagnosticID: String, CaseIterable, Sendable {
     case exampleFailed = "example-failed"
     case unsupported = "unsupported"
     case tooLarge = "too-large"
+    case llvmMissing = "llvm-missing"
     // Data
     case fileProblem = "file-problem"
     case missingTensor = "missing-tensor"

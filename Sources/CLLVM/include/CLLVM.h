@@ -1,21 +1,34 @@
-// LLVM 19's C API, and the few of its functions that are static inline, which Swift cannot reach.
+// LLVM 19's C API. Its library is loaded while the program runs, when something is compiled for the first time.
 #ifndef CLLVM_H
 #define CLLVM_H
 
+#include "llvm/Config/llvm-config.h"
 #include "llvm-c/Analysis.h"
-#include "llvm-c/BitWriter.h"
 #include "llvm-c/Core.h"
 #include "llvm-c/Error.h"
-#include "llvm-c/LLJIT.h"
-#include "llvm-c/Orc.h"
 #include "llvm-c/Target.h"
 #include "llvm-c/TargetMachine.h"
 #include "llvm-c/Transforms/PassBuilder.h"
 
+/// What became of loading LLVM.
+typedef enum {
+    RECC_LLVM_READY,
+    /// The dynamic loader found no such library, or could not load it.
+    RECC_LLVM_NOT_LOADED,
+    /// The library lacks a function: it is another version.
+    RECC_LLVM_LACKS_FUNCTION,
+    /// The library is of another version than its headers.
+    RECC_LLVM_OTHER_VERSION,
+} recc_llvm_outcome;
+
+/// Loads a library, by path or by name, and points the functions of this header at it. Before it succeeds none of them may
+/// be called. One thread at a time.
+///
+/// `detail` becomes the dynamic loader's message, the missing function or the version found; it stays valid until the next
+/// call.
+recc_llvm_outcome recc_load_llvm(const char *library, const char **detail);
+
 /// Prepares code generation for this machine; returns 0 on success. May be called again.
 int recc_initialize_native_target(void);
-
-/// The file that holds this code: the program, or a library of it; null where that is not known.
-const char *recc_image_path(void);
 
 #endif

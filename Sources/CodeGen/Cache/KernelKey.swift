@@ -1,4 +1,4 @@
-import CLLVM
+import CHost
 import Foundation
 import RecScheduling
 
@@ -18,10 +18,9 @@ extension KernelKey {
     private struct Subject: Encodable {
         var format: UInt32
         var compiler: String
-        var llvm: [UInt32]
-        var triple: String
-        var cpu: String
-        var features: String
+        var llvm: String
+        var architecture: String
+        var processor: [UInt32]
         var precision: String
         var weights: WeightFormat
         var axes: Int
@@ -30,14 +29,12 @@ extension KernelKey {
     }
 
     /// Nil where this program cannot tell which version of it is running.
-    init?(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, target: HostTarget) {
+    init?(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = HostMachine()) {
         guard let compiler = Self.compiler() else { return nil }
-        var (major, minor, patch): (UInt32, UInt32, UInt32) = (0, 0, 0)
-        LLVMGetVersion(&major, &minor, &patch)
         let subject = Subject(
-            format: KernelFile.format, compiler: compiler, llvm: [major, minor, patch], triple: target.triple, cpu: target.cpu,
-            features: target.features, precision: precision.rawValue, weights: weights, axes: plan.graph.axes.count, buffers: plan.buffers,
-            segments: plan.segments)
+            format: KernelFile.format, compiler: compiler, llvm: LLVMLibrary.identity(), architecture: machine.architecture.rawValue,
+            processor: machine.identity, precision: precision.rawValue, weights: weights, axes: plan.graph.axes.count,
+            buffers: plan.buffers, segments: plan.segments)
         guard let bytes = try? CanonicalBytes.of(subject) else { return nil }
         self.bytes = SHA256.hash(bytes)
     }

@@ -7,7 +7,7 @@ extension LLVMModule {
         defer { LLVMDisposePassBuilderOptions(options) }
         let passes =
             "always-inline,function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-simplify,lcssa,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,dce),globaldce"
-        if let error = LLVMError(consuming: LLVMRunPasses(module, passes, target.machine, options)) { throw error }
+        if let error = LLVMError(consuming: LLVMRunPasses(module, passes, target.targetMachine, options)) { throw error }
     }
 
     enum FileForm { case assembly, object }
@@ -17,7 +17,7 @@ extension LLVMModule {
         var buffer: LLVMMemoryBufferRef?
         var message: UnsafeMutablePointer<CChar>?
         let type = form == .assembly ? LLVMAssemblyFile : LLVMObjectFile
-        guard LLVMTargetMachineEmitToMemoryBuffer(target.machine, module, type, &message, &buffer) == 0, let buffer else {
+        guard LLVMTargetMachineEmitToMemoryBuffer(target.targetMachine, module, type, &message, &buffer) == 0, let buffer else {
             defer { LLVMDisposeMessage(message) }
             throw LLVMError(message.map { String(cString: $0) } ?? "no output")
         }

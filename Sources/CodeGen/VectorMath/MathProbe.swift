@@ -10,7 +10,7 @@ public final class MathProbe {
         .exp, .expm1, .log, .log1p, .tanh, .sigmoid, .logsigmoid, .softplus, .silu, .gelu, .sin, .cos, .sqrt, .rsqrt,
     ]
 
-    private let session: JITSession
+    private let code: LoadedCode
     private let function: Function
 
     /// `function` over f32 arrays whose length is a multiple of 64.
@@ -32,12 +32,8 @@ public final class MathProbe {
         builder.returnVoid()
         try module.verify()
         try module.optimize(for: target)
-        session = try JITSession()
-        try session.add(module, for: target)
-        guard let pointer = UnsafeRawPointer(bitPattern: UInt(try session.address(of: "probe"))) else {
-            throw LLVMError("no code for \(unary)")
-        }
-        function = unsafeBitCast(pointer, to: Function.self)
+        code = try LoadedCode(module.emitted(.object, for: target))
+        function = unsafeBitCast(try code.function("probe"), to: Function.self)
     }
 
     public func callAsFunction(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {

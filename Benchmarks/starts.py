@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Prints how long recc takes from the start of its process to its end, compiling and from kept code, and what it has in memory."""
+import argparse
+import os
+import struct
+import sys
+import tempfile
+import time
+from array import array
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recc", default=".build/release/recc")
+    parser.add_argument("--turns", type=int, default=20)
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "XDG_CACHE_HOME": folder}
+        environment.pop("RECC_CACHE", None)
+        steps = tensor(f"{folder}/steps.npy", [1, 7, 8])
+        long = tensor(f"{folder}/long.npy", [1, 65536, 256])
+        commands = [
+            ("recc --version", "--version", None),
+            ("GRU, 8→64, 7 steps", f"run examples/gru.rec --input x={steps} --seed 1 -D H=64", None),
+            ("Silero's voice detector, 265 frames",
+             "run examples/silero_vad.rec --data examples/data/speech.safetensors --params examples/data/silero_vad_16k.safetensors", None),
+            ("LSTM, 256→256, 65536 steps", f"run Benchmarks/programs/lstm.rec --input x={long} --seed 1 -D H=256", 2 * 65536 * 256 * 4),
+        ]
+        print(f"{'':38}{'compiling':>24}{'kept code':>24}{'resident':>12}")
+        print(f"{'':38}{'least      median ms':>24}{'least      median ms':>24}{'MB':>12}")
+        for name, line, data in commands:
+            # A run of seconds is no start.
+            turns = options.turns if data is None else 1
+            run(options.recc, line, environment)
+            fresh = [run(options.recc, line + " --no-cache", environment) for _ in range(turns)] if line.startswith("run") else []
+            kept = [run(options.recc, line, environment) for _ in range(turns)]
+            memory = min(bytes for _, bytes in kept)
+            print(f"{name:38}{times(fresh)}{times(kept)}{memory / 1e6:12.1f}")
+            if data is not None:
+                print(f"{'':38}of it beyond its {data / 1e6:.1f} MB of inputs and outputs: {(memory - data) / 1e6:.1f} MB, 64 wanted")
+
+
+def tensor(path, shape):
+    """A file of f32 numbers between -1 and 1."""
+    count = 1
+    for extent in shape:
+        count *= extent
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}}}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+        pattern = array("f", [((k * 7919) % 2003) / 1001.5 - 1 for k in range(8192)])
+        whole = pattern.tobytes()
+        for start in range(0, 4 * count, len(whole)):
+            file.write(whole[:4 * count - start])
+    return path
+
+
+def run(recc, line, environment):
+    """Seconds of a run, and the most bytes that it had in memory."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    start = time.perf_counter()
+    process = os.posix_spawn(recc, [recc, *line.split()], environment, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere, 1)])
+    _, status, usage = os.wait4(process, 0)
+    elapsed = time.perf_counter() - start
+    os.close(nowhere)
+    if status != 0:
+        sys.exit(f"recc {line} ended with status {os.waitstatus_to_exitcode(status)}")
+    return elapsed, usage.ru_maxrss * 1024
+
+
+def times(runs):
+    seconds = sorted(seconds for seconds, _ in runs)
+    return f"{seconds[0] * 1e3:13.1f}{seconds[len(seconds) // 2] * 1e3:11.1f}" if seconds else f"{'–':>24}"
+
+
+if __name__ == "__main__":
+    main()
