@@ -5,6 +5,7 @@
 #   bench and bench-peers take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
 # make bench-choice  hold the choice of plans against forced ones over a grid of shapes (some minutes)
 # make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
+# make bench-tiles  time the tiles that products are made of, in every shape (docs/plans.md)
 # make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
 # make test-math   every f32 input of every elementary function (some minutes)
 
@@ -14,7 +15,7 @@ STATIC := $(shell test -d "$$(dirname "$$(readlink -f "$$(command -v swift)")")/
 RELEASE = -c release $(STATIC)
 BENCH =
 
-.PHONY: all setup build demo test test-math bench bench-peers bench-choice bench-starts bench-training clean
+.PHONY: all setup build demo test test-math bench bench-peers bench-choice bench-starts bench-tiles bench-training clean
 
 all: build
 
@@ -54,6 +55,10 @@ bench-choice: build
 
 bench-starts: build
 	@Benchmarks/starts.py --recc $(RECC) $(BENCH)
+
+bench-tiles: setup
+	@swift build $(RELEASE) --product recc-tiles
+	@.build/release/recc-tiles
 
 bench-peers: build
 	@Benchmarks/peers.sh $(RECC) $(BENCH)

@@ -53,6 +53,7 @@ let package = Package(
             path: "Sources/recc", swiftSettings: settings),
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
+        .executableTarget(name: "recc-tiles", dependencies: ["RecCodeGen"], path: "Sources/recc-tiles", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("RecSyntax"),
         tests("RecLowering", ["RecInterpreter"]),
