@@ -28,7 +28,11 @@ import Testing
         object = try CompiledPlan.listing(.object, of: plan, precision: .f32)
     }
 
-    private var mapped: String { (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? "" }
+    /// What is mapped where. Files of the system have no size beforehand, so that it is read to its end.
+    private var mapped: String {
+        let bytes = try? FileHandle(forReadingAtPath: "/proc/self/maps")?.readToEnd()
+        return String(decoding: bytes ?? Data(), as: UTF8.self)
+    }
 
     @Test func functionsAreFoundByName() throws {
         let code = try LoadedCode(object)
@@ -45,6 +49,7 @@ import Testing
             return ends.count == 2 && ends[0] <= address && address < ends[1]
         }
         #expect(row?.contains(" r-xp ") == true, "\(row ?? "")")
+        withExtendedLifetime(code) {}
     }
 
     /// The test above is of code that calls out.

@@ -1,16 +1,15 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
 
 /// LLVM's library is large: only commands that compile may load it.
 @Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))))
 struct StartTests {
-    private let folder: URL
+    private let temporary: TemporaryFolder
+    private var folder: URL { temporary.url }
 
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-start-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
+    init() throws { temporary = try TemporaryFolder() }
 
     private struct Outcome {
         var status: Int32
