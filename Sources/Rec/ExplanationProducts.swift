@@ -37,7 +37,10 @@ private struct JoinedWeights {
         let labels = isLeft ? contraction.leftLabels : contraction.rightLabels
         guard case .concat(let parts, let axis) = graph[isLeft ? contraction.left : contraction.right].operation else { return }
         names = parts.compactMap { graph[$0].name }
-        guard names.count == parts.count else { return names = [] }
+        guard names.count == parts.count else {
+            names = []
+            return
+        }
         let extents = Set(parts.map { graph[$0].shape[axis].size })
         isOfColumns = contraction.resultLabels.contains(labels[axis])
         extent = extents.count == 1 ? extents.first : nil
