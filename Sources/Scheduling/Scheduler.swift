@@ -3,7 +3,7 @@ import RecStream
 
 /// Decides how a graph is computed, every recurrence one step after another. The graph has no complex values any more.
 public func schedule(_ graph: StreamGraph) -> Plan {
-    let recomputed = Recomputation(prepared(graph).joiningProducts())
+    let recomputed = Recomputation(prepared(graph).joiningProducts().readingJoinedParts())
     return plan(recomputed.graph, later: recomputed.later, scans: [])
 }
 
@@ -12,7 +12,7 @@ public func schedule(_ graph: StreamGraph) -> Plan {
 /// - Throws: the reason where one of them is no scan.
 public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
     // What a scan composes it reads in the words of the program.
-    let recomputed = Recomputation(prepared(graph).joiningProducts(leaving: states))
+    let recomputed = Recomputation(prepared(graph).joiningProducts(leaving: states).readingJoinedParts())
     var graph = recomputed.graph
     var scans: [BlockMapValues] = []
     var wavefronts: [Wavefront] = []

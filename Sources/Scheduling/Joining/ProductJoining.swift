@@ -51,6 +51,16 @@ struct ProductJoining {
         /// The axis along which weights, and results, stand behind each other.
         var weightAxis: Int
         var resultAxis: Int
+
+        /// In the order in which the products stand in the source.
+        fileprivate mutating func sort(as graph: StreamGraph) {
+            let order = products.indices.sorted { a, b in
+                guard let first = graph[products[a]].span, let second = graph[products[b]].span else { return a < b }
+                return (first.file, first.start, a) < (second.file, second.start, b)
+            }
+            products = order.map { products[$0] }
+            weights = order.map { weights[$0] }
+        }
     }
 
     private(set) var groups: [Group] = []
@@ -125,12 +135,13 @@ struct ProductJoining {
             }
         }
         groups.removeAll { $0.products.count < 2 }
+        for k in groups.indices { groups[k].sort(as: graph) }
     }
 }
 
 extension Operation {
     /// Whether an operand may be a slice of another value and need no memory of its own.
-    fileprivate var readsThroughSlices: Bool {
+    var readsThroughSlices: Bool {
         switch self {
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice, .concat, .pad,
             .window, .scatter, .overTime, .overBatch:
