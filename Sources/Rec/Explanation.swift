@@ -120,24 +120,6 @@ public struct Explanation: Sendable {
         return result
     }
 
-    private static func products(of plan: Plan, _ weights: WeightFormat) -> [String] {
-        plan.segments.flatMap { segment in
-            segment.stages.flatMap { stage in
-                stage.items.compactMap { item -> String? in
-                    guard case .product(let product) = item else { return nil }
-                    let place: String
-                    switch (segment.kind, stage.form) {
-                    case (.sweep, .map), (.sweep, .totals): place = "hoisted: one matrix product for a block of steps"
-                    case (.sweep, .sequential), (.sweep, .lanes), (.sweep, .registers): place = "in every step"
-                    case (.once, _), (.joined, _), (.static, _): place = "once"
-                    }
-                    return "\(product.sumCount) → \(product.columnCount)\(plan.graph[product.value].name.map { " (\($0))" } ?? ""): \(place)"
-                        + (weights == .full ? "" : ", weights in \(weights.rawValue)")
-                }
-            }
-        }
-    }
-
     /// What the code does that computes a recurrence.
     private static func note(_ names: Set<String>, in plan: Plan, _ work: Workload) -> String {
         for segment in plan.segments {

@@ -14,7 +14,7 @@ public struct GradientModel: Sendable {
     public let model: Model
     /// By what, and with which cotangents.
     public let request: GradientRequest
-    /// The model's graph with a further output for each gradient.
+    /// The model's graph, products of one value joined, with a further output for each gradient.
     public let graph: StreamGraph
 
     /// - Parameter request: nil for the losses, or all outputs where there are none, with respect to everything.
@@ -26,7 +26,14 @@ public struct GradientModel: Sendable {
         self.model = model
         let request = request ?? GradientRequest(of: model.graph)
         self.request = request
-        graph = try times.measure("differentiate") { () throws(DiagnosticList) in try gradient(of: model.graph, request) }
+        // Products are joined first: then the sums of their transposes, and the gradients of their weights, are joined as well.
+        let parameters = request.targets.compactMap { target in
+            if case .parameter(let path) = target { path } else { nil }
+        }
+        let joined = times.measure("join-products") {
+            model.graph.splittingComplex().sharingCommonValues().joiningProducts(apart: Set(parameters))
+        }
+        graph = try times.measure("differentiate") { () throws(DiagnosticList) in try gradient(of: joined, request) }
     }
 
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
@@ -59,6 +66,8 @@ public struct GradientModel: Sendable {
         let data = try context.times.measure("check data") { () throws in try bind(data, cotangents: cotangents) }
         switch engine {
         case .interpreter:
+            // The reference takes products one by one.
+            let graph = try gradient(of: model.graph, request)
             return context.times.measure("run") { split(Interpreter(graph).run(data)) }
         case .compiled(let precision):
             let runner = try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)

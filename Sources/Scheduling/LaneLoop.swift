@@ -6,8 +6,11 @@ import RecStream
 enum LaneLoop {
     /// The stage as lanes; nil where some element depends on another one, or where the roots differ in size.
     static func stage(_ roots: [ValueID], graph: StreamGraph, homes: Homes, staging: Staging) -> Stage? {
-        guard graph.axes.count == 1, let first = roots.first else { return nil }
+        guard graph.axes.count == 1, let first = roots.first(where: { parts(of: $0, graph) == nil }) else { return nil }
         let domain = graph[first].shape.sizes
+        // Values of the recurrence's size that are put behind each other are written where they belong.
+        let wholes = roots.filter { root in parts(of: root, graph)?.allSatisfy { graph[$0].shape.sizes == domain } ?? false }
+        let roots = roots.filter { !wholes.contains($0) }
         for root in roots {
             guard graph[root].shape.sizes == domain, staging.products[root] == nil, staging.scattered[root] == nil, isElementwise(graph[root].operation)
             else { return nil }
@@ -30,12 +33,36 @@ enum LaneLoop {
                 }
             }
         }
-        guard builder.isLaneWise, builder.nest.extents.count == domain.count else { return nil }
+        for whole in wholes { guard place(whole, into: &builder) else { return nil } }
+        guard builder.isLaneWise, builder.nest.extents.count == domain.count, !builder.reads.contains(where: { wholes.contains($0.value) })
+        else { return nil }
         let index = domain.indices.map(Affine.variable)
         let carries = rings.map { ring in
             Stage.Carry(node: builder.evaluate(ring.root, at: index), depth: ring.depth, ring: ring.ring)
         }
         return Stage(form: .lanes(carries), items: [.nest(builder.nest.collapsed(carries: carries.count))])
+    }
+
+    private static func parts(of root: ValueID, _ graph: StreamGraph) -> [ValueID]? {
+        if case .concat(let parts, _) = graph[root].operation { parts } else { nil }
+    }
+
+    /// Stores what is put behind each other, each part at its start; false where a later step reads it.
+    private static func place(_ whole: ValueID, into builder: inout NestBuilder) -> Bool {
+        let (graph, homes) = (builder.graph, builder.homes.written[whole] ?? [])
+        guard case .concat(let parts, let axis) = graph[whole].operation else { return false }
+        for home in homes { if case .ring = builder.homes.buffers[home.buffer.index].kind { return false } }
+        var start = 0
+        builder.note(whole)
+        for part in parts {
+            let index = graph[part].shape.indices.map(Affine.variable)
+            let node = builder.evaluate(part, at: index)
+            var target = index
+            target[axis] = index[axis] + start
+            for home in homes { builder.store(node, to: home.buffer, at: .linear(target, strides: home.strides)) }
+            start += graph[part].shape[axis].size
+        }
+        return true
     }
 
     private static func isElementwise(_ operation: Operation) -> Bool {

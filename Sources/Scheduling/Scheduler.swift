@@ -3,7 +3,7 @@ import RecStream
 
 /// Decides how a graph is computed, every recurrence one step after another. The graph has no complex values any more.
 public func schedule(_ graph: StreamGraph) -> Plan {
-    let recomputed = Recomputation(prepared(graph))
+    let recomputed = Recomputation(prepared(graph).joiningProducts().readingJoinedParts())
     return plan(recomputed.graph, later: recomputed.later, scans: [])
 }
 
@@ -11,7 +11,8 @@ public func schedule(_ graph: StreamGraph) -> Plan {
 ///
 /// - Throws: the reason where one of them is no scan.
 public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
-    let recomputed = Recomputation(prepared(graph))
+    // What a scan composes it reads in the words of the program.
+    let recomputed = Recomputation(prepared(graph).joiningProducts(leaving: states).readingJoinedParts())
     var graph = recomputed.graph
     var scans: [BlockMapValues] = []
     var wavefronts: [Wavefront] = []
