@@ -75,24 +75,29 @@ public final class PlanChoice: Sendable {
     }
 
     /// The plan in which these recurrences are scans, and in these segments threads share the rows of each step.
-    public func plan(scanning: Set<Int>, sharing: Set<Int>) throws(DiagnosticList) -> Plan {
+    public func plan(scanning: Set<Int>, sharing: [Int: RowSharing.Manner]) throws(DiagnosticList) -> Plan {
         let plan = try plan(scanning: scanning)
         return sharing.isEmpty ? plan : plan.sharingRows(in: sharing)
     }
 
-    /// The segments in which threads should share the rows of each step.
-    public func sharedSegments(scanning: Set<Int>, _ work: Workload) throws(DiagnosticList) -> Set<Int> {
-        guard work.threads > 1, work.batch > 0 else { return [] }
+    /// The segments in which threads should share the rows of each step, and how.
+    public func sharedSegments(scanning: Set<Int>, _ work: Workload) throws(DiagnosticList) -> [Int: RowSharing.Manner] {
+        guard work.threads > 1, work.batch > 0 else { return [:] }
         let plan = try plan(scanning: scanning)
         let able = plan.segmentsThatCanShareRows
         // The machine is looked at only where that can change anything.
-        guard !able.isEmpty else { return [] }
+        guard !able.isEmpty else { return [:] }
         let machine = machine
         return times.measure("estimate") {
-            var chosen: Set<Int> = []
+            var chosen: [Int: RowSharing.Manner] = [:]
             for segment in able {
-                let seconds = plan.sharingRows(in: [segment]).estimatedSeconds(work, on: machine)
-                if seconds < 0.95 * plan.estimatedSeconds(work, on: machine) { chosen.insert(segment) }
+                var best = 0.95 * plan.estimatedSeconds(work, on: machine)
+                for manner in RowSharing.Manner.allCases {
+                    let seconds = plan.sharingRows(in: [segment: manner]).estimatedSeconds(work, on: machine)
+                    guard seconds < best else { continue }
+                    best = seconds
+                    chosen[segment] = manner
+                }
             }
             return chosen
         }

@@ -24,7 +24,7 @@ public final class Runner: Sendable {
     /// What tells one plan from another: recurrences that are scans, and segments whose rows are shared.
     private struct Form: Hashable {
         var scans: Set<Int>
-        var shared: Set<Int>
+        var shared: [Int: RowSharing.Manner]
     }
 
     /// - Parameters:

@@ -92,7 +92,9 @@ import Testing
     // MARK: Agreement
 
     /// Every sweep's rows shared.
-    private func shared(_ plan: Plan) -> Plan { plan.sharingRows(in: Set(plan.segmentsThatCanShareRows)) }
+    private func shared(_ plan: Plan, _ manner: RowSharing.Manner = .divided) -> Plan {
+        plan.sharingRows(in: Dictionary(uniqueKeysWithValues: plan.segmentsThatCanShareRows.map { ($0, manner) }))
+    }
 
     private func rows(of plan: Plan) -> [RowSharing] { plan.segments.flatMap { $0.stages.compactMap(\.rows) } }
 
@@ -102,15 +104,19 @@ import Testing
     ) throws {
         func bits(_ items: [NamedTensor]) -> [[UInt64]] { items.map { $0.tensor.doubles().map { $0.isNaN ? 0 : $0.bitPattern } } }
         let plain = try CompiledModel(CompiledPlan(plan, precision: precision), parameters: parameters)
-        let compiled = try CompiledModel(CompiledPlan(shared(plan), precision: precision), parameters: parameters)
         let alone = run(plain, ThreadPool(count: 1, leastWork: 0))
         for (a, b) in zip(alone, reference) {
             let error = relativeError(a.tensor, b.tensor)
             #expect(error <= tolerance, "\(what): \(a.name) under \(precision): \(error)")
         }
-        for threads in [1, 2, 3] {
-            let isSame = bits(run(compiled, ThreadPool(count: threads, leastWork: 0))) == bits(alone)
-            #expect(isSame, "\(what): results under \(precision) depend on \(threads) threads that share rows")
+        let divided = shared(plan)
+        let repeated = shared(plan, .repeated)
+        for plan in divided.segments == repeated.segments ? [divided] : [divided, repeated] {
+            let compiled = try CompiledModel(CompiledPlan(plan, precision: precision), parameters: parameters)
+            for threads in [1, 2, 3] {
+                let isSame = bits(run(compiled, ThreadPool(count: threads, leastWork: 0))) == bits(alone)
+                #expect(isSame, "\(what): results under \(precision) depend on \(threads) threads that share rows\n\(plan.text)")
+            }
         }
     }
 
@@ -176,6 +182,29 @@ import Testing
         let rows = try #require(self.rows(of: shared(model.plan())).first)
         #expect(rows.parts.contains(.repeated) && !rows.parts.contains(.alone))
         #expect(!rows.ownBuffers.isEmpty)
+    }
+
+    /// Where a barrier is dearer than what all threads then compute for themselves, only gates are exchanged.
+    @Test func barriersAreSparedByRepetition() throws {
+        let model = try Model(Program(text: Self.normalised.text), dims: Self.normalised.dims)
+        let plan = try shared(model.plan(), .repeated)
+        let rows = try #require(self.rows(of: plan).first)
+        #expect(rows.barriers.count == 1, "\(plan.text)")
+        #expect(rows.alternating.count == 2)
+        #expect(rows.parts.allSatisfy { $0 == .columns(period: 150) || $0 == .repeated }, "\(plan.text)")
+        // A state that each thread can keep by its own elements spares nothing.
+        let gates = try Model(Program(text: Self.gates(100).text), dims: ["D": 5, "H": 100]).plan()
+        #expect(shared(gates, .repeated).segments == shared(gates).segments)
+    }
+
+    @Test func repetitionIsChosenWhereBarriersAreDearer() throws {
+        func barriers(_ seconds: Double) throws -> [Int] {
+            let machine = MachineProfile(operation: 1.3e-10, latency: 1.1e-9, units: 2, bandwidth: 3.6e10, barrier: seconds, lanes: 16)
+            let choice = try PlanChoice(Model(Program(text: Self.normalised.text), dims: ["H": 256]), machine: machine)
+            return try rows(of: choice.plan(for: Workload(batch: 1, extents: [512], threads: 2))).map(\.barriers.count)
+        }
+        #expect(try barriers(3e-7) == [1])
+        #expect(try barriers(2e-8) == [2])
     }
 
     /// Rows are shared where a step is long beside a barrier: with few sequences, or where the weights do not fit a core's caches.

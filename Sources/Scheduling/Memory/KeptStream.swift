@@ -48,13 +48,16 @@ extension Segment {
 
 extension Stage {
     /// Every place that the stage, or what computes the maps of its time blocks, reads.
+    var accesses: [Access] { (items + (scan?.items ?? [])).flatMap(\.accesses) }
+}
+
+extension Item {
+    /// Every place that it reads.
     var accesses: [Access] {
-        (items + (scan?.items ?? [])).flatMap { item -> [Access] in
-            switch item {
-            case .product(let product): [product.input]
-            case .total(let total): [total.left, total.right]
-            case .nest(let nest): nest.nodes.flatMap(\.operation.accesses)
-            }
+        switch self {
+        case .product(let product): [product.input]
+        case .total(let total): [total.left, total.right]
+        case .nest(let nest): nest.nodes.flatMap(\.operation.accesses)
         }
     }
 }

@@ -30,12 +30,22 @@ public struct RowSharing: Equatable, Encodable, Sendable {
         public var isOfElements: Bool
     }
 
+    /// What is divided where both can be done.
+    public enum Manner: Hashable, CaseIterable, Sendable {
+        /// Everything that can be, so that the work is least.
+        case divided
+        /// Less, where every worker can spare a barrier by computing for itself what all of them need.
+        case repeated
+    }
+
     /// By item.
     public internal(set) var parts: [Part]
     /// Items before which all workers wait for each other, ascending; 0 stands for the beginning of a step.
     public internal(set) var barriers: [Int]
-    /// Buffers of which every worker has one of its own.
+    /// Buffers of which every worker has one of its own, the first worker that of the run.
     public internal(set) var ownBuffers: [BufferID]
+    /// Buffers of a step that keep two of them, so that one can be written while the other is read.
+    public internal(set) var alternating: [BufferID]
     /// By ascending period.
     public internal(set) var grains: [Grain]
 }
@@ -76,17 +86,17 @@ extension Plan {
     public var segmentsThatCanShareRows: [Int] {
         segments.indices.filter { segment in
             guard case .sweep = segments[segment].kind else { return false }
-            return segments[segment].stages.contains { RowSharing($0, buffers: buffers) != nil }
+            return segments[segment].stages.contains { RowSharing($0, buffers: buffers, .divided) != nil }
         }
     }
 
     /// The same plan with the rows of each step shared by workers in these segments, wherever that can be done.
-    public func sharingRows(in chosen: Set<Int>) -> Plan {
+    public func sharingRows(in chosen: [Int: RowSharing.Manner]) -> Plan {
         var plan = self
-        for segment in chosen {
+        for (segment, manner) in chosen {
             for k in segments[segment].stages.indices {
                 var stage = segments[segment].stages[k]
-                guard let rows = RowSharing(stage, buffers: buffers) else { continue }
+                guard let rows = RowSharing(stage, buffers: buffers, manner) else { continue }
                 stage.rows = rows
                 for (item, part) in rows.parts.enumerated() {
                     if case .columns(let period) = part, case .product(var product) = stage.items[item] {
@@ -95,6 +105,7 @@ extension Plan {
                     }
                 }
                 plan.segments[segment].stages[k] = stage
+                plan.buffers = plan.buffers.alternating(rows.alternating)
             }
         }
         return plan
