@@ -24,7 +24,7 @@ import Testing
                 """)
         let model = try Model(program, dims: ["D": 64, "H": 128])
         let plain = try model.plan()
-        plan = plain.sharingRows(in: Set(plain.segmentsThatCanShareRows))
+        plan = plain.sharingRows()
         object = try CompiledPlan.listing(.object, of: plan, precision: .f32)
     }
 

@@ -179,7 +179,7 @@ import Testing
     /// Threads that share rows take columns of every gate: one barrier a step, as with one matrix.
     @Test func rowsOfJoinedGatesAreShared() throws {
         let plan = try model(Self.gates, ["D": 9, "H": 128]).plan()
-        let shared = plan.sharingRows(in: Set(plan.segmentsThatCanShareRows))
+        let shared = plan.sharingRows()
         #expect(shared.segments.flatMap { $0.stages.compactMap(\.rows) }.map(\.barriers.count) == [1])
         #expect(shared.products.map(\.groups).max() == 4)
     }

@@ -93,7 +93,7 @@ import Testing
 
     /// Every sweep's rows shared.
     private func shared(_ plan: Plan, _ manner: RowSharing.Manner = .divided) -> Plan {
-        plan.sharingRows(in: Dictionary(uniqueKeysWithValues: plan.segmentsThatCanShareRows.map { ($0, manner) }))
+        plan.sharingRows(manner)
     }
 
     private func rows(of plan: Plan) -> [RowSharing] { plan.segments.flatMap { $0.stages.compactMap(\.rows) } }

@@ -90,6 +90,11 @@ extension Plan {
         }
     }
 
+    /// The same plan with the rows of each step shared by workers wherever that can be done.
+    public func sharingRows(_ manner: RowSharing.Manner = .divided) -> Plan {
+        sharingRows(in: segmentsThatCanShareRows.reduce(into: [:]) { $0[$1] = manner })
+    }
+
     /// The same plan with the rows of each step shared by workers in these segments, wherever that can be done.
     public func sharingRows(in chosen: [Int: RowSharing.Manner]) -> Plan {
         var plan = self
