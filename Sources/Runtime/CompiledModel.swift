@@ -5,7 +5,7 @@ import RecTensors
 
 /// A compiled plan with its parameters in place: what follows from them alone is computed, and weights are packed.
 ///
-/// Runs and stream sessions share it; it never changes.
+/// Runs and stream sessions share it; nothing of it changes that results follow from.
 public final class CompiledModel: @unchecked Sendable {
     public let code: CompiledPlan
     public var plan: Plan { code.plan }
@@ -14,6 +14,7 @@ public final class CompiledModel: @unchecked Sendable {
     /// Describes parameters, static values, packed weights and zeros; runs start from a copy.
     let frame: Frame
     let resultMemory = ResultMemory()
+    let contention = Contention()
     private let parameters: [Tensor]
     private let memory: [AlignedMemory]
 

@@ -57,7 +57,38 @@ struct Sweep: @unchecked Sendable {
     /// of every block's length.
     func run(on pool: ThreadPool, over steps: Range<Int>) {
         guard memory.batch > 0, axes.allSatisfy({ memory.extents[$0] > 0 }), !stages.isEmpty else { return }
-        switch division.mode(pool.size) {
+        let mode = division.mode(pool.size)
+        guard edges == nil, sharesRows(mode) else { return run(mode, steps, on: pool) }
+        let contention = model.contention
+        let key = Contention.Key(segment: index, batch: memory.batch, workers: pool.count)
+        let avoidsSharing = contention.avoidsSharing(key)
+        let rests = memory.rests
+        let time = ContinuousClock().measure {
+            run(avoidsSharing ? byOneThread : mode, steps, on: pool)
+        }
+        let seconds = (Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18) / Double(max(1, steps.count))
+        if avoidsSharing {
+            contention.noteAlone(key, secondsPerStep: seconds)
+        } else {
+            contention.noteShared(key, secondsPerStep: seconds, rests: memory.rests - rests)
+        }
+    }
+
+    /// Whether workers share the rows of some stage's steps.
+    private func sharesRows(_ mode: SweepDivision.Mode) -> Bool {
+        switch mode {
+        case .alone, .bySequence: false
+        case .inStep(let workers): workers > 1 && segment.sharesRows
+        case .together: segment.sharesRows
+        }
+    }
+
+    private var byOneThread: SweepDivision.Mode {
+        if case .inStep = division.mode(PoolSize(count: 1)) { .inStep(workers: 1) } else { .alone }
+    }
+
+    private func run(_ mode: SweepDivision.Mode, _ steps: Range<Int>, on pool: ThreadPool) {
+        switch mode {
         case .alone: runSequences(0..<memory.batch, steps)
         case .bySequence: runBatchParallel(steps, on: pool)
         case .inStep(let workers): runInStep(workers: workers, steps, on: pool)

@@ -1,0 +1,94 @@
+import Rec
+import Testing
+
+@testable import RecRuntime
+
+/// Runs whose threads lose their processors leave the rows of steps to one thread, and try again.
+@Suite struct ContentionTests {
+    private let key = Contention.Key(segment: 1, batch: 1, workers: 2)
+
+    /// The runs until rows are shared again.
+    private func runsAlone(_ contention: Contention, seconds: Double = 4e-6) -> Int {
+        var count = 0
+        while contention.avoidsSharing(key) {
+            contention.noteAlone(key, secondsPerStep: seconds)
+            count += 1
+        }
+        return count
+    }
+
+    @Test func whoNeverRestsSharesOn() {
+        let contention = Contention()
+        for _ in 0..<10 {
+            #expect(!contention.avoidsSharing(key))
+            contention.noteShared(key, secondsPerStep: 1, rests: 0)
+        }
+    }
+
+    /// With a wait here and there sharing may still be faster.
+    @Test func restsAreBorneWhereSharingIsFaster() {
+        let contention = Contention()
+        contention.noteShared(key, secondsPerStep: 3e-6, rests: 7)
+        #expect(runsAlone(contention) == 1)
+        for _ in 0..<10 {
+            contention.noteShared(key, secondsPerStep: 3e-6, rests: 7)
+            #expect(!contention.avoidsSharing(key))
+        }
+    }
+
+    @Test func trialsBecomeRareWhileOthersHaveTheProcessors() {
+        let contention = Contention()
+        var alone: [Int] = []
+        for _ in 0..<9 {
+            contention.noteShared(key, secondsPerStep: 6e-5, rests: 100)
+            alone.append(runsAlone(contention))
+        }
+        #expect(alone == [1, 2, 4, 8, 16, 32, 64, 64, 64])
+        // One good run, and all is as at first.
+        contention.noteShared(key, secondsPerStep: 3e-6, rests: 0)
+        contention.noteShared(key, secondsPerStep: 6e-5, rests: 100)
+        #expect(runsAlone(contention) == 1)
+    }
+
+    @Test func runsOfOtherSizesAreNotCompared() {
+        let contention = Contention()
+        contention.noteShared(key, secondsPerStep: 6e-5, rests: 100)
+        #expect(!contention.avoidsSharing(Contention.Key(segment: 1, batch: 2, workers: 2)))
+        #expect(!contention.avoidsSharing(Contention.Key(segment: 2, batch: 1, workers: 2)))
+        #expect(contention.avoidsSharing(key))
+    }
+
+    /// More threads than processors, again and again: whoever runs a step, its bits are the same.
+    @Test(arguments: [1, 3]) func resultsDoNotDependOnIt(batch: Int) throws {
+        let text = """
+            model M(H) {
+              input x: [H]
+              param U, V: [H, H] = normal(0.2)
+              state h: [H]
+              h = sigmoid(V @ h[t-1]) * h[t-1] + tanh(layernorm(x + U @ h[t-1]))
+              output h
+              loss l = mean[t](mean(h * h))
+            }
+            """
+        let model = try Model(Program(text: text), dims: ["H": 64])
+        let gradients = try GradientModel(model)
+        let generated = RandomCase(for: model, batch: batch, length: 40, lengths: nil, seed: 3)
+        let bound = try gradients.bind(generated.data, cotangents: generated.cotangents)
+        let plan = try gradients.plan()
+        let shared = plan.sharingRows(.repeated)
+        let code = try CompiledModel(CompiledPlan(shared, precision: .f32), parameters: bound.parameters)
+        func run(_ threads: Int) -> [[UInt64]] {
+            let results = gradients.run(bound, on: code, pool: ThreadPool(count: threads, leastWork: 0))
+            return results.gradients.map { $0.tensor.doubles().map(\.bitPattern) }
+        }
+        let alone = run(1)
+        let pool = 4
+        for segment in plan.segments.indices {
+            // As if workers had been in each other's way: the next runs are left to one thread.
+            for _ in 0..<3 {
+                code.contention.noteShared(Contention.Key(segment: segment, batch: batch, workers: pool), secondsPerStep: 1, rests: 1)
+            }
+        }
+        for _ in 0..<6 { #expect(run(pool) == alone) }
+    }
+}
