@@ -31,4 +31,8 @@ recc_llvm_outcome recc_load_llvm(const char *library, const char **detail);
 /// Prepares code generation for this machine; returns 0 on success. May be called again.
 int recc_initialize_native_target(void);
 
+/// Gives back the memory that holds the loaded library's code: unchanged pages of its file, which the operating system reads
+/// again where they are run again. May be called at any time after loading, also while other threads compile.
+void recc_give_back_llvm_code(void);
+
 #endif
