@@ -8,13 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/// Room for a version's numbers.
-static char found_version[40];
-
-recc_llvm_outcome recc_load_llvm(const char *library, const char **detail) {
+recc_llvm_outcome recc_load_llvm(const char *library, char *detail, unsigned long detail_bytes) {
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-        *detail = dlerror();
+        const char *message = dlerror();
+        snprintf(detail, detail_bytes, "%s", message ? message : "no reason is given");
         return RECC_LLVM_NOT_LOADED;
     }
     void (*version)(unsigned *, unsigned *, unsigned *) =
@@ -22,8 +20,8 @@ recc_llvm_outcome recc_load_llvm(const char *library, const char **detail) {
     unsigned major = 0, minor = 0, patch = 0;
     if (version) version(&major, &minor, &patch);
     if (version && major != LLVM_VERSION_MAJOR) {
-        snprintf(found_version, sizeof found_version, "%u.%u.%u", major, minor, patch);
-        *detail = found_version;
+        snprintf(detail, detail_bytes, "%u.%u.%u", major, minor, patch);
+        dlclose(handle);
         return RECC_LLVM_OTHER_VERSION;
     }
     // All are looked for before any is set: with half of them nothing could be done.
@@ -31,7 +29,8 @@ recc_llvm_outcome recc_load_llvm(const char *library, const char **detail) {
         for (unsigned long k = 0; k < recc_forwarder_count; k++) {
             void *address = dlsym(handle, recc_forwarders[k].name);
             if (!address) {
-                *detail = recc_forwarders[k].name;
+                snprintf(detail, detail_bytes, "%s", recc_forwarders[k].name);
+                dlclose(handle);
                 return RECC_LLVM_LACKS_FUNCTION;
             }
             if (pass) *recc_forwarders[k].address = address;
