@@ -30,18 +30,18 @@ def main():
              "run examples/silero_vad.rec --data examples/data/speech.safetensors --params examples/data/silero_vad_16k.safetensors", None),
             ("LSTM, 256→256, 65536 steps", f"run Benchmarks/programs/lstm.rec --input x={long} --seed 1 -D H=256", 2 * 65536 * 256 * 4),
         ]
-        print(f"{'':38}{'compiling':>24}{'kept code':>24}{'resident':>12}")
-        print(f"{'':38}{'least      median ms':>24}{'least      median ms':>24}{'MB':>12}")
+        print(f"{'':36}{'compiling':>30}{'from kept code':>30}")
+        print(f"{'':36}" + 2 * f"{'least':>10}{'median ms':>11}{'MB':>9}")
         for name, line, data in commands:
             # A run of seconds is no start.
             turns = options.turns if data is None else 1
             run(options.recc, line, environment)
-            fresh = [run(options.recc, line + " --no-cache", environment) for _ in range(turns)] if line.startswith("run") else []
-            kept = [run(options.recc, line, environment) for _ in range(turns)]
-            memory = min(bytes for _, bytes in kept)
-            print(f"{name:38}{times(fresh)}{times(kept)}{memory / 1e6:12.1f}")
+            ways = [line + " --no-cache", line] if line.startswith("run") else [None, line]
+            runs = [[run(options.recc, way, environment) for _ in range(turns)] if way else [] for way in ways]
+            print(f"{name:36}" + "".join(map(columns, runs)))
             if data is not None:
-                print(f"{'':38}of it beyond its {data / 1e6:.1f} MB of inputs and outputs: {(memory - data) / 1e6:.1f} MB, 64 wanted")
+                beyond = [(min(memory for _, memory in way) - data) / 1e6 for way in runs]
+                print(f"{'  MB beyond its inputs and outputs':36}{beyond[0]:30.1f}{beyond[1]:30.1f}")
 
 
 def tensor(path, shape):
@@ -73,9 +73,12 @@ def run(recc, line, environment):
     return elapsed, usage.ru_maxrss * 1024
 
 
-def times(runs):
+def columns(runs):
+    if not runs:
+        return f"{'–':>30}"
     seconds = sorted(seconds for seconds, _ in runs)
-    return f"{seconds[0] * 1e3:13.1f}{seconds[len(seconds) // 2] * 1e3:11.1f}" if seconds else f"{'–':>24}"
+    memory = min(memory for _, memory in runs)
+    return f"{seconds[0] * 1e3:10.1f}{seconds[len(seconds) // 2] * 1e3:11.1f}{memory / 1e6:9.1f}"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
 // Each function of LLVM that recc calls is defined here as a jump to where the loaded library has it.
 //
 // The jumps are written in assembly, as one form then serves every signature: arguments and result stay where they are.
-#define _GNU_SOURCE
+#include "Forwarders.h"
 #include "CLLVM.h"
 #include "Functions.h"
-
-#include <dlfcn.h>
-#include <stdio.h>
 
 #if !defined(__ELF__)
 #error "the forwarders are written for ELF"
@@ -29,44 +26,5 @@ RECC_LLVM_FUNCTIONS(FORWARDER)
 
 #define ENTRY(name) ENTRY_NAMED(name)
 #define ENTRY_NAMED(name) {#name, &recc_address_of_##name},
-static const struct {
-    const char *name;
-    void **address;
-} functions[] = {RECC_LLVM_FUNCTIONS(ENTRY)};
-
-/// Room for a version's numbers.
-static char found_version[40];
-
-recc_llvm_outcome recc_load_llvm(const char *library, const char **detail) {
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        *detail = dlerror();
-        return RECC_LLVM_NOT_LOADED;
-    }
-    void (*version)(unsigned *, unsigned *, unsigned *) =
-        (void (*)(unsigned *, unsigned *, unsigned *))dlsym(handle, "LLVMGetVersion");
-    unsigned major = 0, minor = 0, patch = 0;
-    if (version) version(&major, &minor, &patch);
-    if (version && major != LLVM_VERSION_MAJOR) {
-        snprintf(found_version, sizeof found_version, "%u.%u.%u", major, minor, patch);
-        *detail = found_version;
-        return RECC_LLVM_OTHER_VERSION;
-    }
-    // All are looked for before any is set: with half of them nothing could be done.
-    for (int pass = 0; pass < 2; pass++) {
-        for (unsigned long k = 0; k < sizeof functions / sizeof functions[0]; k++) {
-            void *address = dlsym(handle, functions[k].name);
-            if (!address) {
-                *detail = functions[k].name;
-                return RECC_LLVM_LACKS_FUNCTION;
-            }
-            if (pass) *functions[k].address = address;
-        }
-    }
-    return RECC_LLVM_READY;
-}
-
-int recc_initialize_native_target(void) {
-    if (LLVMInitializeNativeTarget()) return 1;
-    return LLVMInitializeNativeAsmPrinter() ? 1 : 0;
-}
+const struct recc_forwarder recc_forwarders[] = {RECC_LLVM_FUNCTIONS(ENTRY)};
+const unsigned long recc_forwarder_count = sizeof recc_forwarders / sizeof recc_forwarders[0];

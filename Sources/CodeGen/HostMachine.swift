@@ -1,21 +1,19 @@
 import CHost
 
-/// What code depends on of the machine that it is generated for: this one. Asking costs next to nothing, and needs no LLVM.
+/// What code depends on of the machine that it is generated for: this one. Asking needs no LLVM.
 public struct HostMachine: Equatable, Sendable {
     public enum Architecture: String, Sendable { case x86, arm }
 
     public let architecture: Architecture
     /// Differs between processors whose instructions differ, or for which LLVM would choose others.
     public let identity: [UInt32]
-    /// Of the identity, short enough for the name of a file.
-    public var name: String {
-        let bytes = identity.flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
-        return "\(architecture.rawValue)-\(SHA256.hash(bytes).prefix(8).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined())"
-    }
     /// Bytes of the widest vector registers that programs may use.
     public let vectorBytes: Int
 
-    public init() {
+    /// Asked once: where a hypervisor answers, that takes a tenth of a millisecond.
+    public static let current = HostMachine()
+
+    init() {
         #if arch(x86_64)
         architecture = .x86
         #elseif arch(arm64)
@@ -29,5 +27,12 @@ public struct HostMachine: Equatable, Sendable {
             count = Int(RECC_PROCESSOR_WORDS)
         }
         vectorBytes = Int(recc_vector_bytes())
+    }
+
+    /// The identity in short, for the name of a file.
+    public var name: String {
+        let bytes = identity.flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
+        let digits = SHA256.hash(bytes).prefix(8).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
+        return "\(architecture.rawValue)-\(digits.joined())"
     }
 }

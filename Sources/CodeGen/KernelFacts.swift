@@ -8,7 +8,7 @@ public struct KernelFacts: Sendable {
     /// By segment and stage; meaningless where a stage is no lane loop.
     public let grains: [[LaneGrain]]
 
-    public init(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = HostMachine()) {
+    public init(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = .current) {
         self.plan = plan
         self.precision = precision
         packing = WeightPacking(machine: machine, precision: precision, format: weights)

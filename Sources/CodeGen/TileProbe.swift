@@ -35,7 +35,7 @@ public final class TileProbe {
 
     /// The shape that products are made of on this machine.
     public static func chosen() -> Shape {
-        let shape = TileShape(machine: HostMachine(), precision: .f32)
+        let shape = TileShape(machine: .current, precision: .f32)
         return Shape(rows: shape.rows, vectors: shape.vectors)
     }
 

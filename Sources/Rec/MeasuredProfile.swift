@@ -9,7 +9,7 @@ extension MachineProfile {
     /// (`$XDG_CACHE_HOME/recc` or `~/.cache/recc`). Where nothing can be written it is measured again.
     public static func measured() -> MachineProfile {
         let threads = ProcessInfo.processInfo.activeProcessorCount
-        let file = URL(fileURLWithPath: CacheFolder.path()).appendingPathComponent("machine-\(version)-\(HostMachine().name)-\(threads).json")
+        let file = URL(fileURLWithPath: CacheFolder.path()).appendingPathComponent("machine-\(version)-\(HostMachine.current.name)-\(threads).json")
         if let data = try? Data(contentsOf: file), let known = try? JSONDecoder().decode(MachineProfile.self, from: data), known.isSound {
             return known
         }

@@ -54,7 +54,7 @@ import Testing
 
     /// The test above is of code that calls out.
     @Test func theFileCallsOut() throws {
-        let file = try ObjectFile(object, for: HostMachine().architecture)
+        let file = try ObjectFile(object, for: HostMachine.current.architecture)
         #expect(file.symbols.contains { $0.place == .outside && $0.name == "sched_yield" })
         #expect(file.sections.compactMap(\.self).allSatisfy { !$0.isWritable })
         #expect(Set(file.sections.compactMap { $0?.alignment }).contains { $0 >= 4 })
@@ -92,7 +92,7 @@ import Testing
     }
 
     @Test func anotherArchitectureIsRefused() throws {
-        let other: HostMachine.Architecture = HostMachine().architecture == .x86 ? .arm : .x86
+        let other: HostMachine.Architecture = HostMachine.current.architecture == .x86 ? .arm : .x86
         let error = try #require(throws: LoadingError.self) { try LoadedCode(object, for: other) }
         #expect(error.description.contains("another architecture"))
     }

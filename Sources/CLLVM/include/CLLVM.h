@@ -24,11 +24,14 @@ typedef enum {
 /// Loads a library, by path or by name, and points the functions of this header at it. Before it succeeds none of them may
 /// be called. One thread at a time.
 ///
-/// `detail` becomes the dynamic loader's message, the missing function or the version found; it stays valid until the next
-/// call.
-recc_llvm_outcome recc_load_llvm(const char *library, const char **detail);
+/// The dynamic loader's message, the missing function or the version found is written to `detail`, cut to so many bytes.
+recc_llvm_outcome recc_load_llvm(const char *library, char *detail, unsigned long detail_bytes);
 
 /// Prepares code generation for this machine; returns 0 on success. May be called again.
 int recc_initialize_native_target(void);
+
+/// Gives back the memory that holds the loaded library's code: unchanged pages of its file, which the operating system reads
+/// again where they are run again. May be called at any time after loading, also while other threads compile.
+void recc_give_back_llvm_code(void);
 
 #endif

@@ -29,7 +29,7 @@ extension KernelKey {
     }
 
     /// Nil where this program cannot tell which version of it is running.
-    init?(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = HostMachine()) {
+    init?(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = .current) {
         guard let compiler = Self.compiler() else { return nil }
         let subject = Subject(
             format: KernelFile.format, compiler: compiler, llvm: LLVMLibrary.identity(), architecture: machine.architecture.rawValue,

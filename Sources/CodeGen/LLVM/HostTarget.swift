@@ -21,7 +21,7 @@ final class HostTarget {
             defer { LLVMDisposeMessage(text) }
             return String(cString: text)
         }
-        machine = HostMachine()
+        machine = .current
         triple = take(LLVMGetDefaultTargetTriple())
         cpu = take(LLVMGetHostCPUName())
         features = take(LLVMGetHostCPUFeatures())
@@ -40,5 +40,7 @@ final class HostTarget {
     deinit {
         LLVMDisposeTargetData(dataLayout)
         LLVMDisposeTargetMachine(targetMachine)
+        // What was compiled now runs, and needs the memory more.
+        recc_give_back_llvm_code()
     }
 }

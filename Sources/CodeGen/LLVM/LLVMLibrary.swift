@@ -35,10 +35,10 @@ enum LLVMLibrary {
     static func load(_ candidates: [String]) throws(Diagnostic) {
         var problems: [String] = []
         for library in candidates {
-            var detail: UnsafePointer<CChar>?
-            let outcome = recc_load_llvm(library, &detail)
+            var detail = [CChar](repeating: 0, count: 1024)
+            let outcome = recc_load_llvm(library, &detail, UInt(detail.count))
             if outcome == RECC_LLVM_READY { return }
-            let text = detail.map { String(cString: $0) } ?? "no reason is given"
+            let text = String(decoding: detail.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
             if outcome == RECC_LLVM_OTHER_VERSION {
                 problems.append("\(library) is LLVM \(text)")
             } else if outcome == RECC_LLVM_LACKS_FUNCTION {

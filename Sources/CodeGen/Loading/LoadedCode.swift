@@ -10,7 +10,7 @@ final class LoadedCode {
     private let functions: [String: UnsafeRawPointer]
 
     /// - Throws: `LoadingError` where the file is damaged or has what is not known, or a symbol is nowhere in the process.
-    init(_ bytes: [UInt8], for architecture: HostMachine.Architecture = HostMachine().architecture) throws(LoadingError) {
+    init(_ bytes: [UInt8], for architecture: HostMachine.Architecture = HostMachine.current.architecture) throws(LoadingError) {
         let object = try ObjectFile(bytes, for: architecture)
         var rules: [RelocationRule] = []
         var needEntries: Set<Int> = []
