@@ -66,6 +66,32 @@ struct StartTests {
         }
     }
 
+    /// When a compiled program runs, LLVM's code is no longer in memory: most of its 50 MB were for compiling.
+    @Test func memoryOfLLVMIsGivenBack() throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Project.path(".build/debug/recc"))
+        process.arguments = ["run", gru, "--seed", "1", "-D", "D=4", "-D", "H=6", "--stream", "-", "--no-cache"]
+        process.environment = ProcessInfo.processInfo.environment.merging(["XDG_CACHE_HOME": folder.path]) { $1 }
+        let (input, output) = (Pipe(), Pipe())
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+        input.fileHandleForWriting.write(Data(count: 4 * 4))
+        // A step is done, and the process waits for the next.
+        #expect(try output.fileHandleForReading.read(upToCount: 4 * 6)?.count == 4 * 6)
+        let account = try FileHandle(forReadingAtPath: "/proc/\(process.processIdentifier)/smaps")?.readToEnd() ?? Data()
+        try input.fileHandleForWriting.close()
+        process.waitUntilExit()
+        var isCode = false
+        var kilobytes: [Int] = []
+        for row in String(decoding: account, as: UTF8.self).split(separator: "\n") {
+            let words = row.split(separator: " ")
+            if row.contains("-"), words.count >= 5 { isCode = words[1] == "r-xp" && row.contains("libLLVM") }
+            if isCode, words.first == "Rss:" { kilobytes += words.dropFirst().prefix(1).compactMap { Int($0) } }
+        }
+        #expect(!kilobytes.isEmpty && kilobytes.reduce(0, +) < 20_000, "\(kilobytes)")
+    }
+
     @Test func whereLLVMIsMissingItIsSaid() throws {
         let nowhere = ["RECC_LLVM": "/nowhere/libLLVM.so.19.1"]
         let run = try recc(runArguments(), nowhere)
