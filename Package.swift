@@ -61,7 +61,7 @@ let package = Package(
         tests("RecTensors", ["TestSupport"]),
         tests("RecDifferentiation", ["Rec"]),
         tests("RecInterpreter", ["RecLowering"]),
-        tests("RecCodeGen", ["MathAccuracy"]),
+        tests("RecCodeGen", ["MathAccuracy", "TestSupport"]),
         tests("RecScheduling"),
         tests("RecTraining", ["TestSupport"]),
         .testTarget(

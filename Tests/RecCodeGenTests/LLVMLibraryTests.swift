@@ -1,6 +1,6 @@
-import CLLVM
 import Foundation
 import RecSource
+import TestSupport
 import Testing
 
 @testable import RecCodeGen
@@ -31,12 +31,13 @@ import Testing
 
     /// Kept code is of the library that would compile it.
     @Test func librariesAreToldApart() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-llvm-\(UUID().uuidString)").path
-        try Data([1]).write(to: URL(fileURLWithPath: folder))
-        let one = LLVMLibrary.identity(["/nowhere/libLLVM.so", folder])
-        #expect(one.hasPrefix("\(folder) 1 ") && LLVMLibrary.identity(["/nowhere/libLLVM.so", folder]) == one)
-        try Data([1, 2]).write(to: URL(fileURLWithPath: folder))
-        #expect(LLVMLibrary.identity([folder]) != one)
+        let folder = try TemporaryFolder()
+        let path = folder.path("libLLVM.so")
+        try Data([1]).write(to: URL(fileURLWithPath: path))
+        let one = LLVMLibrary.identity(["/nowhere/libLLVM.so", path])
+        #expect(one.hasPrefix("\(path) 1 ") && LLVMLibrary.identity(["/nowhere/libLLVM.so", path]) == one)
+        try Data([1, 2]).write(to: URL(fileURLWithPath: path))
+        #expect(LLVMLibrary.identity([path]) != one)
         #expect(LLVMLibrary.identity(["libLLVM.so.19.1"]) != LLVMLibrary.identity(["libLLVM.so.18.1"]))
     }
 
