@@ -6,26 +6,16 @@ import Synchronization
 
 extension MachineProfile {
     /// This machine, measured once: later calls and later runs read what was written down, in the user's cache folder
-    /// (`$XDG_CACHE_HOME/recc` or `~/.cache/recc`). Where nothing can be written it is measured again.
+    /// (`$XDG_CACHE_HOME/recc` or `~/.cache/recc`), but for measurements that look disturbed (`KeptProfile`). Where nothing can be
+    /// written it is measured again.
     public static func measured() -> MachineProfile {
         let threads = ProcessInfo.processInfo.activeProcessorCount
         let file = URL(fileURLWithPath: CacheFolder.path()).appendingPathComponent("machine-\(version)-\(HostMachine.current.name)-\(threads).json")
-        if let data = try? Data(contentsOf: file), let known = try? JSONDecoder().decode(MachineProfile.self, from: data), known.isSound {
-            return known
-        }
-        guard let profile = try? measure(threads: threads) else { return .typical }
-        try? FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        if let data = try? JSONEncoder().encode(profile) { try? data.write(to: file, options: .atomic) }
-        return profile
+        return KeptProfile.read(file, threads: threads) { try measure(threads: threads) } ?? .typical
     }
 
     /// Changes whenever what is measured does.
-    private static let version = 2
-
-    /// A file may hold anything.
-    private var isSound: Bool {
-        [operation, latency, bandwidth, barrier, units].allSatisfy { $0.isFinite && $0 > 0 } && (1...1024).contains(lanes)
-    }
+    private static let version = 3
 
     /// Takes some hundredths of a second.
     private static func measure(threads: Int) throws -> MachineProfile {
