@@ -3,9 +3,9 @@ import Synchronization
 /// Tells whether workers that share the rows of every step get the processors for it.
 ///
 /// A step of some microseconds that needs all workers stands still whenever one of them has lost its processor to another
-/// program, for milliseconds. Where workers had to give theirs away while they waited, and the sweep took longer than by one
-/// thread, the next runs leave it to one thread: one run, then two, four, up to `mostRuns`, with a trial in between. Results
-/// do not depend on it.
+/// program, for milliseconds. Where workers keep having to give theirs away while they wait, and runs take longer on average than
+/// by one thread, the next runs are left to one thread: one run, then two, up to `mostRuns`, with a trial in between. A single
+/// disturbed run among good ones changes nothing. Results do not depend on it.
 final class Contention: Sendable {
     /// Runs that are compared with each other.
     struct Key: Hashable {
@@ -17,13 +17,20 @@ final class Contention: Sendable {
     private struct History {
         /// Seconds of a step by one thread, the least that was seen.
         var alone: Double?
+        /// Seconds of a step by all workers, on average over the last runs.
+        var shared: Double?
         /// Runs that are still left to one thread.
         var remaining = 0
         /// And how many will be when workers are in each other's way again.
         var next = 1
     }
 
-    private static let mostRuns = 64
+    private static let mostRuns = 16
+    /// Workers that wake up late wait once for each other; those who lose their processors do so again and again.
+    private static let fewestRests = 1.0 / 64
+    /// How much a run says about those to come, and how far beyond the average it can be believed.
+    private static let weight = 0.3
+    private static let mostGrowth = 4.0
     private let histories = Mutex<[Key: History]>([:])
 
     /// Whether the next run should be left to one thread; to be asked once for each run.
@@ -45,13 +52,18 @@ final class Contention: Sendable {
         }
     }
 
-    /// Workers together took so many seconds for a step, and gave their processors away so often.
-    func noteShared(_ key: Key, secondsPerStep seconds: Double, rests: Int) {
+    /// Workers together took so many seconds for a step, and gave their processors away so often in one.
+    func noteShared(_ key: Key, secondsPerStep seconds: Double, restsPerStep rests: Double) {
         histories.withLock { histories in
             var history = histories[key] ?? History()
-            if rests == 0 || seconds <= history.alone ?? 0 {
+            let isGood = rests < Self.fewestRests || history.alone.map { seconds <= $0 } ?? false
+            let before = history.shared ?? seconds
+            // After a good run others are expected to be good.
+            history.shared =
+                isGood ? min(before, seconds) : (1 - Self.weight) * before + Self.weight * min(seconds, Self.mostGrowth * before)
+            if isGood {
                 history.next = 1
-            } else {
+            } else if history.shared ?? 0 > history.alone ?? 0 {
                 history.remaining = history.next
                 history.next = min(2 * history.next, Self.mostRuns)
             }

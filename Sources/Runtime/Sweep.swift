@@ -70,7 +70,8 @@ struct Sweep: @unchecked Sendable {
         if avoidsSharing {
             contention.noteAlone(key, secondsPerStep: seconds)
         } else {
-            contention.noteShared(key, secondsPerStep: seconds, rests: memory.rests - rests)
+            contention.noteShared(
+                key, secondsPerStep: seconds, restsPerStep: Double(memory.rests - rests) / Double(max(1, steps.count)))
         }
     }
 
