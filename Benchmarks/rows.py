@@ -27,6 +27,9 @@ KINDS = {
         "Benchmarks/programs/gated_unit.rec", {"xz": "D", "xr": "D", "xn": "D"}, {"az": "D", "ar": "D", "an": "D"},
         ranges={"az": (-1, 1), "ar": (-1, 1), "an": (-1, 1)}),
     "lstm": Kind("Benchmarks/programs/lstm.rec", CELL, {"W": "GD", "U": "GH", "b": "G"}),
+    "apart": Kind(
+        "Benchmarks/programs/lstm_apart.rec", CELL,
+        {name: shape for gate in "ifgo" for name, shape in ((f"W{gate}", "HD"), (f"U{gate}", "HH"), (f"b{gate}", "H"))}),
     "gru": Kind(
         "examples/gru.rec", CELL,
         {name: shape for gate in "zrn" for name, shape in ((f"W{gate}", "HD"), (f"U{gate}", "HH"), (f"b{gate}", "H"))} | {"cn": "H"}),
@@ -121,7 +124,14 @@ GROUPS = (
         *cells(64, 128, 64),
         *cells(1, 4096, 64),
         Row("a cell of one's own", "normalised", 1, 1024, {"D": 256, "H": 256}, ("jax scan",), ("jax scan",)),
+        # As much work a step as the LSTM's of 256 has.
+        Row("a cell of one's own", "normalised", 1, 1024, {"D": 384, "H": 384}, ("jax scan",), ("jax scan",)),
         Row("a cell of one's own", "normalised", 32, 256, {"D": 256, "H": 256}, ("jax scan",), ("jax scan",)),
+        # The LSTM once more, written with a matrix for each gate.
+        Row("LSTM, gates apart", "apart", 1, 1024, {"D": 256, "H": 256}, backward=()),
+        Row("LSTM, gates apart", "apart", 32, 256, {"D": 256, "H": 256}, backward=()),
+        Row("LSTM, gates apart", "apart", 8, 512, {"D": 512, "H": 512}, backward=()),
+        Row("LSTM, gates apart", "apart", 64, 128, {"D": 64, "H": 64}, backward=()),
         Row("Silero voice detector", "silero", 1, 265, {}, ("onnxruntime",), threads=1),
     )),
     Group("products", "Products over all steps, and backward the sums of outer products", (

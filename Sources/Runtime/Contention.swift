@@ -19,6 +19,8 @@ final class Contention: Sendable {
         var alone: Double?
         /// Seconds of a step by all workers, on average over the last runs.
         var shared: Double?
+        /// Runs by all workers, the last ones, that were disturbed.
+        var disturbed = 0
         /// Runs that are still left to one thread.
         var remaining = 0
         /// And how many will be when workers are in each other's way again.
@@ -61,8 +63,11 @@ final class Contention: Sendable {
             // After a good run others are expected to be good.
             history.shared =
                 isGood ? min(before, seconds) : (1 - Self.weight) * before + Self.weight * min(seconds, Self.mostGrowth * before)
+            history.disturbed = isGood ? 0 : history.disturbed + 1
             if isGood {
                 history.next = 1
+            } else if history.alone == nil, history.disturbed < 2 {
+                // What one thread takes is not worth a run yet.
             } else if history.shared ?? 0 > history.alone ?? 0 {
                 history.remaining = history.next
                 history.next = min(2 * history.next, Self.mostRuns)
