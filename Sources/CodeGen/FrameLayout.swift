@@ -37,9 +37,6 @@ public enum FrameLayout {
     /// Words of the counts of so many workers.
     public static func barrierWords(workers: Int) -> Int { StepBarrier.slotWords * workers }
 
-    /// Which of those words counts how often a worker gave its processor away while it waited.
-    public static func restWord(ofWorker worker: Int) -> Int { StepBarrier.slotWords * worker + StepBarrier.restWord }
-
     public static func wordCount(of plan: Plan) -> Int {
         headerWords + descriptorWords * (plan.buffers.count + plan.products.count)
     }

@@ -3,9 +3,9 @@ import Synchronization
 /// Tells whether workers that share the rows of every step get the processors for it.
 ///
 /// A step of some microseconds that needs all workers stands still whenever one of them has lost its processor to another
-/// program, for milliseconds. Where workers keep having to give theirs away while they wait, and runs take longer on average than
-/// by one thread, the next runs are left to one thread: one run, then two, up to `mostRuns`, with a trial in between. A single
-/// disturbed run among good ones changes nothing. Results do not depend on it.
+/// program, for milliseconds. Where that happens in one run after another (`ProcessorLosses`), and they take longer on average
+/// than by one thread, the next runs are left to one thread: one run, then two, up to `mostRuns`, with a trial in between. A
+/// single disturbed run among good ones changes nothing. Results do not depend on it.
 final class Contention: Sendable {
     /// Runs that are compared with each other.
     struct Key: Hashable {
@@ -28,8 +28,6 @@ final class Contention: Sendable {
     }
 
     private static let mostRuns = 16
-    /// Workers that wake up late wait once for each other; those who lose their processors do so again and again.
-    private static let fewestRests = 1.0 / 64
     /// How much a run says about those to come, and how far beyond the average it can be believed.
     private static let weight = 0.3
     private static let mostGrowth = 4.0
@@ -54,11 +52,11 @@ final class Contention: Sendable {
         }
     }
 
-    /// Workers together took so many seconds for a step, and gave their processors away so often in one.
-    func noteShared(_ key: Key, secondsPerStep seconds: Double, restsPerStep rests: Double) {
+    /// Workers together took so many seconds for a step; perhaps they had lost their processors to other programs.
+    func noteShared(_ key: Key, secondsPerStep seconds: Double, isDisturbed: Bool) {
         histories.withLock { histories in
             var history = histories[key] ?? History()
-            let isGood = rests < Self.fewestRests || history.alone.map { seconds <= $0 } ?? false
+            let isGood = !isDisturbed || history.alone.map { seconds <= $0 } ?? false
             let before = history.shared ?? seconds
             // After a good run others are expected to be good.
             history.shared =

@@ -73,12 +73,6 @@ final class RunMemory {
         }
     }
 
-    /// How often workers that share the steps of stages have given their processors away, so far.
-    var rests: Int {
-        guard let counts = UnsafePointer<Int>(bitPattern: frame.words[FrameLayout.barriers]) else { return 0 }
-        return (0..<max(workers, 1)).reduce(0) { $0 + counts[FrameLayout.restWord(ofWorker: $1)] }
-    }
-
     private var second: Int { extents.count > 1 ? extents[1] : 1 }
 
     func length(of sequence: Int) -> Int { lengths.start.load(fromByteOffset: 8 * sequence, as: Int.self) }

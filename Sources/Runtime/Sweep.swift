@@ -62,16 +62,13 @@ struct Sweep: @unchecked Sendable {
         let contention = model.contention
         let key = Contention.Key(segment: index, batch: memory.batch, workers: pool.count)
         let avoidsSharing = contention.avoidsSharing(key)
-        let rests = memory.rests
-        let time = ContinuousClock().measure {
-            run(avoidsSharing ? byOneThread : mode, steps, on: pool)
-        }
-        let seconds = (Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18) / Double(max(1, steps.count))
+        let losses = ProcessorLosses()
+        run(avoidsSharing ? byOneThread : mode, steps, on: pool)
+        let secondsPerStep = losses.seconds / Double(max(1, steps.count))
         if avoidsSharing {
-            contention.noteAlone(key, secondsPerStep: seconds)
+            contention.noteAlone(key, secondsPerStep: secondsPerStep)
         } else {
-            contention.noteShared(
-                key, secondsPerStep: seconds, restsPerStep: Double(memory.rests - rests) / Double(max(1, steps.count)))
+            contention.noteShared(key, secondsPerStep: secondsPerStep, isDisturbed: losses.areMany)
         }
     }
 

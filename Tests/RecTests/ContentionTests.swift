@@ -17,35 +17,35 @@ import Testing
         return count
     }
 
-    @Test(arguments: [0, 0.01]) func whoHardlyRestsSharesOn(rests: Double) {
+    @Test func whoIsNotDisturbedSharesOn() {
         let contention = Contention()
         for _ in 0..<10 {
             #expect(!contention.avoidsSharing(key))
-            contention.noteShared(key, secondsPerStep: 1, restsPerStep: rests)
+            contention.noteShared(key, secondsPerStep: 1, isDisturbed: false)
         }
     }
 
-    /// With a wait here and there sharing may still be faster.
-    @Test func restsAreBorneWhereSharingIsFaster() {
+    /// Even so sharing may be faster.
+    @Test func lossesAreBorneWhereSharingIsFaster() {
         let contention = Contention()
-        contention.noteShared(key, secondsPerStep: 3e-6, restsPerStep: 0.7)
+        contention.noteShared(key, secondsPerStep: 3e-6, isDisturbed: true)
         #expect(!contention.avoidsSharing(key))
-        contention.noteShared(key, secondsPerStep: 3e-6, restsPerStep: 0.7)
+        contention.noteShared(key, secondsPerStep: 3e-6, isDisturbed: true)
         #expect(runsAlone(contention) == 1)
         for _ in 0..<10 {
-            contention.noteShared(key, secondsPerStep: 3e-6, restsPerStep: 0.7)
+            contention.noteShared(key, secondsPerStep: 3e-6, isDisturbed: true)
             #expect(!contention.avoidsSharing(key))
         }
     }
 
     @Test func aDisturbedRunAmongGoodOnesIsForgiven() {
         let contention = Contention()
-        for _ in 0..<2 { contention.noteShared(key, secondsPerStep: 2e-6, restsPerStep: 0.1) }
+        for _ in 0..<2 { contention.noteShared(key, secondsPerStep: 2e-6, isDisturbed: true) }
         #expect(runsAlone(contention, seconds: 5e-6) == 1)
         for _ in 0..<10 {
-            contention.noteShared(key, secondsPerStep: 3e-5, restsPerStep: 5)
+            contention.noteShared(key, secondsPerStep: 3e-5, isDisturbed: true)
             #expect(!contention.avoidsSharing(key))
-            contention.noteShared(key, secondsPerStep: 2e-6, restsPerStep: 0)
+            contention.noteShared(key, secondsPerStep: 2e-6, isDisturbed: false)
         }
     }
 
@@ -53,19 +53,25 @@ import Testing
         let contention = Contention()
         var alone: [Int] = []
         for _ in 0..<8 {
-            contention.noteShared(key, secondsPerStep: 6e-5, restsPerStep: 1)
+            contention.noteShared(key, secondsPerStep: 6e-5, isDisturbed: true)
             alone.append(runsAlone(contention))
         }
         #expect(alone == [0, 1, 2, 4, 8, 16, 16, 16])
         // One good run, and all is as at first.
-        contention.noteShared(key, secondsPerStep: 3e-6, restsPerStep: 0)
-        contention.noteShared(key, secondsPerStep: 6e-5, restsPerStep: 1)
+        contention.noteShared(key, secondsPerStep: 3e-6, isDisturbed: false)
+        contention.noteShared(key, secondsPerStep: 6e-5, isDisturbed: true)
         #expect(runsAlone(contention) == 1)
+    }
+
+    @Test func lossesAreHeldAgainstTheTime() {
+        #expect(!ProcessorLosses.areMany(0, in: 0) && !ProcessorLosses.areMany(3, in: 0.1))
+        #expect(ProcessorLosses.areMany(1, in: 0.004) && ProcessorLosses.areMany(30, in: 0.1))
+        #expect(ProcessorLosses().seconds < 60)
     }
 
     @Test func runsOfOtherSizesAreNotCompared() {
         let contention = Contention()
-        for _ in 0..<2 { contention.noteShared(key, secondsPerStep: 6e-5, restsPerStep: 1) }
+        for _ in 0..<2 { contention.noteShared(key, secondsPerStep: 6e-5, isDisturbed: true) }
         #expect(!contention.avoidsSharing(Contention.Key(segment: 1, batch: 2, workers: 2)))
         #expect(!contention.avoidsSharing(Contention.Key(segment: 2, batch: 1, workers: 2)))
         #expect(contention.avoidsSharing(key))
@@ -99,7 +105,7 @@ import Testing
         for segment in plan.segments.indices {
             // As if workers had been in each other's way: the next runs are left to one thread.
             for _ in 0..<3 {
-                code.contention.noteShared(Contention.Key(segment: segment, batch: batch, workers: pool), secondsPerStep: 1, restsPerStep: 1)
+                code.contention.noteShared(Contention.Key(segment: segment, batch: batch, workers: pool), secondsPerStep: 1, isDisturbed: true)
             }
         }
         for _ in 0..<6 { #expect(run(pool) == alone) }

@@ -4,12 +4,10 @@ import CLLVM
 ///
 /// Each worker has a word in a cache line of its own, in which it counts the barriers that it has come to; it goes on when
 /// all the others have come as far. A worker writes no line but its own, so that a barrier costs one line's way from core
-/// to core. The next word of the line counts how often the worker has given its processor away.
+/// to core.
 struct StepBarrier {
     /// Words from one worker's count to the next one's: two cache lines, since some machines fetch them in pairs.
     static let slotWords = 16
-    /// Where in a worker's words it counts its rests.
-    static let restWord = 1
     /// Looks at a count before the processor is given away: there may be fewer of them than workers.
     private static let mostLooks = 400
 
@@ -70,8 +68,6 @@ struct StepBarrier {
             let next = b.add(looks, b.int(1))
             b.branch(b.compare(LLVMIntSGT, next, b.int(mostLooks)), rest, again)
             b.position(at: rest)
-            let rests = b.element(slot(b.parameter(1)), b.int(restWord), of: b.i64)
-            b.store(b.add(b.load(b.i64, rests, alignment: 8), b.int(1)), rests, alignment: 8)
             _ = b.callExternal("sched_yield", result: b.i32)
             b.branch(again)
             b.position(at: again)
