@@ -149,7 +149,7 @@ public struct Explanation: Sendable {
         let count = rows.barriers.count
         let repeated = rows.parts.count { $0 == .repeated }
         return ", rows shared by \(work.threads) threads, \(count == 0 ? "no" : String(count)) barrier\(count == 1 ? "" : "s") a step"
-            + (repeated == 0 ? "" : ", \(repeated) of them by each thread for itself")
+            + (repeated == 0 ? "" : ", \(repeated) of the loops by each thread for itself")
     }
 
     /// Where the equation of the first state stands; what it calls may stand anywhere.
