@@ -10,6 +10,9 @@ public struct Benchmark: Sendable {
     public var runs: Int
     /// Median of a run in seconds, and the shortest and longest.
     public var seconds: (median: Double, least: Double, most: Double)
+    /// Sweeps of these runs, and of the one before, in which threads should have shared rows and which one thread took, as other
+    /// programs had the processors.
+    public var sweepsLeftToOneThread: Int
     /// Seconds from the graph to machine code.
     public var compileSeconds: Double
     /// Floating-point operations of the products in a run.
@@ -78,6 +81,7 @@ public struct Benchmark: Sendable {
             total += seconds
         }
         residentBytes = PeakMemory.residentBytes
+        sweepsLeftToOneThread = compiled.sweepsLeftToOneThread
         memory = try MemoryPlan.fitting(limit, code.facts, batch: batch, extents: extents, workers: pool.count, leastWork: pool.leastWork)
         times.sort()
         for output in graph.outputs {

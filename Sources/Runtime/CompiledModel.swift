@@ -15,6 +15,9 @@ public final class CompiledModel: @unchecked Sendable {
     let frame: Frame
     let resultMemory = ResultMemory()
     let contention = Contention()
+    /// Sweeps over steps whose rows threads should have shared, and which were left to one thread as other programs had the
+    /// processors, since the model was compiled.
+    public var sweepsLeftToOneThread: Int { contention.runsLeftToOneThread }
     private let parameters: [Tensor]
     private let memory: [AlignedMemory]
 

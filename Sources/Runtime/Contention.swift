@@ -32,6 +32,10 @@ final class Contention: Sendable {
     private static let weight = 0.3
     private static let mostGrowth = 4.0
     private let histories = Mutex<[Key: History]>([:])
+    private let left = Mutex(0)
+
+    /// Runs that were left to one thread so far.
+    var runsLeftToOneThread: Int { left.withLock { $0 } }
 
     /// Whether the next run should be left to one thread; to be asked once for each run.
     func avoidsSharing(_ key: Key) -> Bool {
@@ -39,6 +43,7 @@ final class Contention: Sendable {
             guard var history = histories[key], history.remaining > 0 else { return false }
             history.remaining -= 1
             histories[key] = history
+            left.withLock { $0 += 1 }
             return true
         }
     }

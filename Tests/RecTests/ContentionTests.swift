@@ -57,6 +57,7 @@ import Testing
             alone.append(runsAlone(contention))
         }
         #expect(alone == [0, 1, 2, 4, 8, 16, 16, 16])
+        #expect(contention.runsLeftToOneThread == alone.reduce(0, +))
         // One good run, and all is as at first.
         contention.noteShared(key, secondsPerStep: 3e-6, isDisturbed: false)
         contention.noteShared(key, secondsPerStep: 6e-5, isDisturbed: true)
