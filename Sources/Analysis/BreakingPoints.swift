@@ -2,14 +2,14 @@ import RecSource
 import RecStream
 
 /// A place in the source, and what happens there.
-public struct Reason: Equatable, Sendable {
-    public var span: SourceSpan?
+package struct Reason: Equatable, Sendable {
+    package var span: SourceSpan?
     /// What the expression at the span does: `enters sigmoid`.
-    public var text: String
+    package var text: String
     /// The conclusion: `not affine in h`.
-    public var conclusion: String
+    package var conclusion: String
 
-    public init(span: SourceSpan?, text: String, conclusion: String) {
+    package init(span: SourceSpan?, text: String, conclusion: String) {
         self.span = span
         self.text = text
         self.conclusion = conclusion

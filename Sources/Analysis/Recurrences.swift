@@ -2,7 +2,7 @@ import RecSource
 import RecStream
 
 /// What a recurrence is.
-public enum RecurrenceKind: Equatable, Sendable {
+package enum RecurrenceKind: Equatable, Sendable {
     /// Linear over `+` and `×`, with something added.
     case affine
     /// Linear over another semiring.
@@ -16,7 +16,7 @@ public enum RecurrenceKind: Equatable, Sendable {
     case nonlinear
 
     /// Whether a block of steps is one map that can be composed with others.
-    public var isComposable: Bool {
+    package var isComposable: Bool {
         switch self {
         case .affine, .semiring, .fractionalLinear, .associative: true
         case .affineInLogarithm, .nonlinear: false
@@ -25,7 +25,7 @@ public enum RecurrenceKind: Equatable, Sendable {
 }
 
 extension RecurrenceKind: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         switch self {
         case .affine: "affine"
         case .semiring(let semiring): "semiring \(semiring.rawValue)"
@@ -38,27 +38,27 @@ extension RecurrenceKind: CustomStringConvertible {
 }
 
 /// What is known of one recurrence.
-public struct RecurrenceFacts: Equatable, Sendable {
+package struct RecurrenceFacts: Equatable, Sendable {
     /// The declared states in it, by name.
-    public var states: [String]
+    package var states: [String]
     /// Ascending.
-    public var members: [ValueID]
+    package var members: [ValueID]
     /// The values that are read at other steps.
-    public var delayed: [ValueID]
-    public var order: LoopOrder
+    package var delayed: [ValueID]
+    package var order: LoopOrder
     /// The axes along which it looks back.
-    public var axes: [Int]
-    public var kind: RecurrenceKind
-    public var transition: Transition
+    package var axes: [Int]
+    package var kind: RecurrenceKind
+    package var transition: Transition
     /// The step in the user's names: `h = (1 - z) * h[t-1] + …`, one line for each state; empty where it is nonlinear.
-    public var step: [String]
+    package var step: [String]
     /// Nil where the next state is an affine function of the one before.
-    public var notAffine: Reason?
+    package var notAffine: Reason?
     /// Nil where every element of a state depends on the same element of the states before alone.
-    public var notDiagonal: Reason?
+    package var notDiagonal: Reason?
 
     /// The transition as `explain` names it.
-    public var transitionDescription: String {
+    package var transitionDescription: String {
         switch kind {
         case .affine, .semiring, .fractionalLinear, .affineInLogarithm: transition.description
         case .associative: "declared and checked"
@@ -70,7 +70,7 @@ public struct RecurrenceFacts: Equatable, Sendable {
 /// The recurrences of a graph, each after those it depends on. Those of a fold over a user's operator are one.
 ///
 /// - Parameter text: the source text of a span, for steps written out.
-public func recurrences(
+package func recurrences(
     of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
 ) -> [RecurrenceFacts] {
     func record(_ field: String) -> String {
@@ -102,7 +102,7 @@ public func recurrences(
 }
 
 /// The recurrences of a graph, each after those it depends on, with every part of a fold by itself.
-public func elementaryRecurrences(
+package func elementaryRecurrences(
     of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
 ) -> [RecurrenceFacts] {
     let uniformity = Uniformity(graph)

@@ -1,5 +1,5 @@
 /// A pair of operations over which a step can be linear: `⊕` joins what comes from several states, `⊗` weighs a state.
-public enum Semiring: String, Hashable, Encodable, Sendable, CaseIterable {
+package enum Semiring: String, Hashable, Encodable, Sendable, CaseIterable {
     /// `+` and `×`: an affine step.
     case plusTimes
     case maxPlus = "max-plus"

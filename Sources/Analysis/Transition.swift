@@ -1,7 +1,7 @@
 /// How the states after a step follow from those before: the structure of the linear map, or of the Jacobian.
-public enum Transition: Equatable, Sendable {
+package enum Transition: Equatable, Sendable {
     /// What stands on the diagonal of a map with low-rank parts.
-    public enum Diagonal: Equatable, Sendable {
+    package enum Diagonal: Equatable, Sendable {
         case zero, identity, scalar
         /// The factor varies along these axes.
         case axes([String])
@@ -27,7 +27,7 @@ public enum Transition: Equatable, Sendable {
 }
 
 extension Transition: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         switch self {
         case .diagonal(let diagonal): diagonal.description
         case .complexDiagonal: "complex-diagonal"
@@ -44,13 +44,13 @@ extension Transition: CustomStringConvertible {
     }
 
     /// The structure of a Jacobian: the factors change with the state, so their own structure is of no use.
-    public var jacobianDescription: String {
+    package var jacobianDescription: String {
         if case .diagonal = self { return "Jacobian diagonal" }
         return "Jacobian \(self)"
     }
 
     /// Whether every element follows from elements with its own index alone, though perhaps of several states.
-    public var isElementwise: Bool {
+    package var isElementwise: Bool {
         switch self {
         case .diagonal, .complexDiagonal, .rotation, .companion: true
         case .lowRank, .blocks, .blocksOver, .banded, .dense: false
@@ -59,7 +59,7 @@ extension Transition: CustomStringConvertible {
 }
 
 extension Transition.Diagonal: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         switch self {
         case .zero: "zero"
         case .identity: "identity"

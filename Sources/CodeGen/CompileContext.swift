@@ -1,12 +1,12 @@
 import RecSource
 
 /// What goes along with a compilation: where machine code is kept, and who asks where time goes.
-public struct CompileContext: Sendable {
+package struct CompileContext: Sendable {
     /// Nil where every compilation starts anew.
-    public var cache: KernelCache?
-    public var times: PassTimes?
+    package var cache: KernelCache?
+    package var times: PassTimes?
 
-    public init(cache: KernelCache? = nil, times: PassTimes? = nil) {
+    package init(cache: KernelCache? = nil, times: PassTimes? = nil) {
         self.cache = cache
         self.times = times
     }

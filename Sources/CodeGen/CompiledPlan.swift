@@ -2,26 +2,26 @@ import RecScheduling
 import RecSource
 
 /// The machine code of a plan.
-public final class CompiledPlan {
+package final class CompiledPlan {
     /// The work of one stage: frame, sequences `b0 ..< b1`, steps `i0 ..< i1`, elements `l0 ..< l1`.
-    public typealias StageFunction = @convention(c) (UnsafeMutableRawPointer, Int, Int, Int, Int, Int, Int) -> Void
+    package typealias StageFunction = @convention(c) (UnsafeMutableRawPointer, Int, Int, Int, Int, Int, Int) -> Void
 
-    public let facts: KernelFacts
-    public var plan: Plan { facts.plan }
-    public var precision: Precision { facts.precision }
-    public var packing: WeightPacking { facts.packing }
+    package let facts: KernelFacts
+    package var plan: Plan { facts.plan }
+    package var precision: Precision { facts.precision }
+    package var packing: WeightPacking { facts.packing }
     /// By segment and stage.
-    public let stages: [[StageFunction]]
+    package let stages: [[StageFunction]]
     /// By segment and stage, what computes the maps of time blocks; nil where a stage is no scan.
-    public let summaries: [[StageFunction?]]
+    package let summaries: [[StageFunction?]]
     /// By segment and stage; meaningless where a stage is no lane loop.
-    public var grains: [[LaneGrain]] { facts.grains }
+    package var grains: [[LaneGrain]] { facts.grains }
     private let code: LoadedCode
 
     /// - Parameters:
     ///   - weights: how the weights of products are stored; bf16 goes with f32 only.
     ///   - context: where code is kept, if anywhere, and who asks where time goes.
-    public init(
+    package init(
         _ plan: Plan, precision: Precision, weights: WeightFormat = .full, context: CompileContext = CompileContext()
     ) throws {
         try weights.check(precision)
@@ -83,10 +83,10 @@ public final class CompiledPlan {
     }
 
     /// What `--emit` shows of the generated code.
-    public enum Listing: Sendable { case llvm, assembly, object }
+    package enum Listing: Sendable { case llvm, assembly, object }
 
     /// The code of a plan as LLVM IR, assembly text or an object file.
-    public static func listing(
+    package static func listing(
         _ form: Listing, of plan: Plan, precision: Precision, weights: WeightFormat = .full
     ) throws -> [UInt8] {
         try weights.check(precision)

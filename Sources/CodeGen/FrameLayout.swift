@@ -6,38 +6,38 @@ import RecScheduling
 /// four words: base address, and the distances in elements between sequences of the batch, between steps of the first
 /// axis and of the second. The row of step `(b, i, j)` lies at `base + b·batch + i·first + j·second`. A ring has its
 /// period in place of the last stride; its row for a step is the number of the step modulo the period.
-public enum FrameLayout {
+package enum FrameLayout {
     /// The extents of the axes; an open stream's first extent is unbounded.
-    public static let firstExtent = 0
-    public static let secondExtent = 1
+    package static let firstExtent = 0
+    package static let secondExtent = 1
     /// Address of the lengths of the sequences (64-bit integers), or 0 where all have the full length.
-    public static let lengths = 2
+    package static let lengths = 2
     /// The steps of the second axis that sequential stages take.
-    public static let secondFirst = 3
-    public static let secondLast = 4
+    package static let secondFirst = 3
+    package static let secondLast = 4
     /// Address of the counts of workers that share the steps of a stage, see `StepBarrier`.
-    public static let barriers = 5
-    public static let headerWords = 8
-    public static let descriptorWords = 4
+    package static let barriers = 5
+    package static let headerWords = 8
+    package static let descriptorWords = 4
 
-    public static let base = 0
-    public static let batchStride = 1
-    public static let firstStride = 2
-    public static let secondStride = 3
+    package static let base = 0
+    package static let batchStride = 1
+    package static let firstStride = 2
+    package static let secondStride = 3
     /// In a ring's descriptor, in place of the second stride.
-    public static let period = 3
+    package static let period = 3
 
-    public static func descriptor(of buffer: BufferID) -> Int { headerWords + descriptorWords * buffer.index }
+    package static func descriptor(of buffer: BufferID) -> Int { headerWords + descriptorWords * buffer.index }
 
     /// Where the packed weights of the `index`-th product of the plan are described.
-    public static func descriptor(ofProduct index: Int, in plan: Plan) -> Int {
+    package static func descriptor(ofProduct index: Int, in plan: Plan) -> Int {
         headerWords + descriptorWords * (plan.buffers.count + index)
     }
 
     /// Words of the counts of so many workers.
-    public static func barrierWords(workers: Int) -> Int { StepBarrier.slotWords * workers }
+    package static func barrierWords(workers: Int) -> Int { StepBarrier.slotWords * workers }
 
-    public static func wordCount(of plan: Plan) -> Int {
+    package static func wordCount(of plan: Plan) -> Int {
         headerWords + descriptorWords * (plan.buffers.count + plan.products.count)
     }
 }

@@ -1,17 +1,17 @@
 import CHost
 
 /// What code depends on of the machine that it is generated for: this one. Asking needs no LLVM.
-public struct HostMachine: Equatable, Sendable {
-    public enum Architecture: String, Sendable { case x86, arm }
+package struct HostMachine: Equatable, Sendable {
+    package enum Architecture: String, Sendable { case x86, arm }
 
-    public let architecture: Architecture
+    package let architecture: Architecture
     /// Differs between processors whose instructions differ, or for which LLVM would choose others.
-    public let identity: [UInt32]
+    package let identity: [UInt32]
     /// Bytes of the widest vector registers that programs may use.
-    public let vectorBytes: Int
+    package let vectorBytes: Int
 
     /// Asked once: where a hypervisor answers, that takes a tenth of a millisecond.
-    public static let current = HostMachine()
+    package static let current = HostMachine()
 
     init() {
         #if arch(x86_64)
@@ -30,7 +30,7 @@ public struct HostMachine: Equatable, Sendable {
     }
 
     /// The identity in short, for the name of a file.
-    public var name: String {
+    package var name: String {
         let bytes = identity.flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
         let digits = SHA256.hash(bytes).prefix(8).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
         return "\(architecture.rawValue)-\(digits.joined())"

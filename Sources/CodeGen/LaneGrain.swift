@@ -1,11 +1,11 @@
 import RecScheduling
 
 /// How the elements of a lane loop can be shared out: in multiples of the vectors that its code takes at a time.
-public struct LaneGrain: Equatable, Sendable {
+package struct LaneGrain: Equatable, Sendable {
     /// Elements along the loop that runs in lanes.
-    public var extent: Int
+    package var extent: Int
     /// Elements taken at a time.
-    public var width: Int
+    package var width: Int
 
     init(_ stage: Stage, machine: HostMachine, precision: Precision) {
         if case .totals = stage.form {
@@ -23,7 +23,7 @@ public struct LaneGrain: Equatable, Sendable {
     }
 
     /// The share of `worker` of `workers`, in elements.
-    public func share(_ worker: Int, of workers: Int) -> Range<Int> {
+    package func share(_ worker: Int, of workers: Int) -> Range<Int> {
         let units = (extent + width - 1) / width
         let start = units * worker / workers * width
         let end = min(units * (worker + 1) / workers * width, extent)

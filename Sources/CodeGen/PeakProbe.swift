@@ -3,19 +3,19 @@ import CLLVM
 /// Code that does nothing but multiply and add in registers: what it reaches is the most that any code can.
 ///
 /// Sendable because its code never changes and writes what is its caller's.
-public final class PeakProbe: @unchecked Sendable {
+package final class PeakProbe: @unchecked Sendable {
     private typealias Function = @convention(c) (UnsafeMutablePointer<Float>, Int) -> Void
 
     /// Enough chains to hide the latency of an instruction on every unit, few enough to stay in registers.
-    public static let manyChains = 12
+    package static let manyChains = 12
     private let chains: Int
     private let code: LoadedCode
     private let function: Function
     /// Reals in a vector.
-    public let lanes: Int
+    package let lanes: Int
 
     /// - Parameter chains: one alone shows how long an instruction takes, many how many there can be a second.
-    public init(chains: Int = manyChains) throws {
+    package init(chains: Int = manyChains) throws {
         self.chains = chains
         let target = try HostTarget()
         let module = try LLVMModule(name: "peak", target: target)
@@ -40,9 +40,9 @@ public final class PeakProbe: @unchecked Sendable {
     }
 
     /// Floating-point operations of a run of so many turns.
-    public func operations(turns: Int) -> Double { Double(turns) * 2 * Double(chains * lanes) }
+    package func operations(turns: Int) -> Double { Double(turns) * 2 * Double(chains * lanes) }
 
-    public func run(turns: Int) {
+    package func run(turns: Int) {
         var numbers = [Float](repeating: 0.5, count: lanes)
         numbers.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { function(base, turns) } }
     }

@@ -1,5 +1,5 @@
 /// The arithmetic of compiled code.
-public enum Precision: String, Sendable, CaseIterable {
+package enum Precision: String, Sendable, CaseIterable {
     case f32, f64
-    public var byteCount: Int { self == .f32 ? 4 : 8 }
+    package var byteCount: Int { self == .f32 ? 4 : 8 }
 }

@@ -2,30 +2,30 @@ import CLLVM
 
 /// A product made of tiles of one shape, in memory that fits the second-level cache: how fast a shape is shows only by
 /// measurement, and whether `TileShape` has chosen well.
-public final class TileProbe {
+package final class TileProbe {
     private typealias Function =
         @convention(c) (UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
 
     /// A shape of tiles.
-    public struct Shape: Hashable, Sendable {
-        public var rows: Int
-        public var vectors: Int
+    package struct Shape: Hashable, Sendable {
+        package var rows: Int
+        package var vectors: Int
 
-        public init(rows: Int, vectors: Int) {
+        package init(rows: Int, vectors: Int) {
             self.rows = rows
             self.vectors = vectors
         }
     }
 
     /// Rows and vectors across of the product: all of the shapes divide them.
-    public static let rows = 24
-    public static let vectors = 24
+    package static let rows = 24
+    package static let vectors = 24
     /// Shapes that fill the registers more or less.
-    public static let shapes = [1, 2, 3, 4, 6, 8, 12].flatMap { rows in [1, 2, 3, 4, 6].map { Shape(rows: rows, vectors: $0) } }
+    package static let shapes = [1, 2, 3, 4, 6, 8, 12].flatMap { rows in [1, 2, 3, 4, 6].map { Shape(rows: rows, vectors: $0) } }
 
-    public let shape: Shape
+    package let shape: Shape
     /// Summed elements.
-    public let depth: Int
+    package let depth: Int
     private let lanes: Int
     private let code: LoadedCode
     private let function: Function
@@ -34,12 +34,12 @@ public final class TileProbe {
     private var output: [Float]
 
     /// The shape that products are made of on this machine.
-    public static func chosen() -> Shape {
+    package static func chosen() -> Shape {
         let shape = TileShape(machine: .current, precision: .f32)
         return Shape(rows: shape.rows, vectors: shape.vectors)
     }
 
-    public init(_ shape: Shape, depth: Int) throws {
+    package init(_ shape: Shape, depth: Int) throws {
         self.shape = shape
         self.depth = depth
         let target = try HostTarget()
@@ -89,11 +89,11 @@ public final class TileProbe {
     }
 
     /// Floating-point operations of a run of so many turns.
-    public func operations(turns: Int) -> Double {
+    package func operations(turns: Int) -> Double {
         2 * Double(turns) * Double(Self.rows * Self.vectors * lanes) * Double(depth)
     }
 
-    public func run(turns: Int) {
+    package func run(turns: Int) {
         left.withUnsafeBufferPointer { left in
             panels.withUnsafeBufferPointer { panels in
                 output.withUnsafeMutableBufferPointer { output in
@@ -105,5 +105,5 @@ public final class TileProbe {
     }
 
     /// What the last run has computed, `[rows, vectors · lanes]`: every element is `depth / 8`.
-    public var result: [Float] { output }
+    package var result: [Float] { output }
 }

@@ -1,7 +1,7 @@
 import RecSource
 
 /// How the weights of products are stored for their kernels.
-public enum WeightFormat: String, CaseIterable, Encodable, Sendable {
+package enum WeightFormat: String, CaseIterable, Encodable, Sendable {
     /// In the precision of the code.
     case full
     /// The upper half of an f32, rounded to nearest, ties to even: 8 bits of exponent and 7 of fraction. Sums are taken in f32.
@@ -26,7 +26,7 @@ public enum WeightFormat: String, CaseIterable, Encodable, Sendable {
     }
 
     /// The bits of a number in bf16.
-    public static func bf16(_ value: Float) -> UInt16 {
+    package static func bf16(_ value: Float) -> UInt16 {
         let bits = value.bitPattern
         // A quiet NaN stays one; rounding up could carry its fraction into the exponent.
         if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }

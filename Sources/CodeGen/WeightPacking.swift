@@ -2,13 +2,13 @@ import RecScheduling
 
 /// The form in which product kernels read weights: panels of a few vectors of columns, in a panel a row for each
 /// summed element. Columns, those of each group by themselves, are filled up with zeros to whole vectors.
-public struct WeightPacking: Equatable, Sendable {
+package struct WeightPacking: Equatable, Sendable {
     /// Reals of a vector.
-    public let lanes: Int
+    package let lanes: Int
     /// Vectors of a full panel.
-    public let panelVectors: Int
-    public let precision: Precision
-    public let format: WeightFormat
+    package let panelVectors: Int
+    package let precision: Precision
+    package let format: WeightFormat
 
     init(machine: HostMachine, precision: Precision, format: WeightFormat) {
         self.precision = precision
@@ -21,15 +21,15 @@ public struct WeightPacking: Equatable, Sendable {
     func vectorCount(columns: Int) -> Int { (columns + lanes - 1) / lanes }
 
     /// Elements of the packed weights of a product.
-    public func elementCount(of product: Product) -> Int {
+    package func elementCount(of product: Product) -> Int {
         product.batchCount * product.groups * product.sumCount * vectorCount(columns: product.columnCount / product.groups) * lanes
     }
 
     /// Bytes of the packed weights of a product.
-    public func byteCount(of product: Product) -> Int { elementCount(of: product) * format.byteCount(precision) }
+    package func byteCount(of product: Product) -> Int { elementCount(of: product) * format.byteCount(precision) }
 
     /// Packs weights that lie at `weight` into `packed`.
-    public func pack<Real: BinaryFloatingPoint>(
+    package func pack<Real: BinaryFloatingPoint>(
         _ product: Product, weight: UnsafePointer<Real>, into packed: UnsafeMutableRawPointer
     ) {
         switch format {

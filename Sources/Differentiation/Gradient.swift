@@ -13,7 +13,7 @@ import RecStream
 ///
 /// - Returns: `graph` without complex values, with a further output for each target.
 /// - Throws: where a name is not known, or what it stands for is no real or complex value.
-public func gradient(of graph: StreamGraph, _ request: GradientRequest) throws(DiagnosticList) -> StreamGraph {
+package func gradient(of graph: StreamGraph, _ request: GradientRequest) throws(DiagnosticList) -> StreamGraph {
     var reverse = ReverseMode(try Differentiation(graph, request))
     return reverse.run().sharingCommonValues()
 }

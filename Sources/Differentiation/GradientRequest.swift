@@ -1,9 +1,9 @@
 import RecStream
 
 /// What is differentiated, and with respect to what.
-public struct GradientRequest: Hashable, Sendable {
+package struct GradientRequest: Hashable, Sendable {
     /// A number to differentiate, or a share in one; the sum of all is differentiated.
-    public enum Seed: Hashable, Sendable {
+    package enum Seed: Hashable, Sendable {
         /// The loss as it is reported: the mean over the batch.
         case loss(String)
         /// `sum(output * cotangent)`; the cotangent is an input `cotangent.NAME` of the output's shape and variance.
@@ -13,7 +13,7 @@ public struct GradientRequest: Hashable, Sendable {
     }
 
     /// What a gradient is taken with respect to.
-    public enum Target: Hashable, Sendable {
+    package enum Target: Hashable, Sendable {
         /// `grad.PATH`, in the parameter's shape.
         case parameter(String)
         /// `grad.NAME`, as the input lies: `[batch, axes…, dims…]`, or `[batch, dims…]` for one given once.
@@ -23,14 +23,14 @@ public struct GradientRequest: Hashable, Sendable {
     }
 
     /// What is added up and differentiated.
-    public var seeds: [Seed]
+    package var seeds: [Seed]
     /// In the order in which gradients are given.
-    public var targets: [Target]
+    package var targets: [Target]
     /// Gradients do not pass between blocks of so many steps along the first axis; nil for no bound.
-    public var truncation: Int?
+    package var truncation: Int?
 
     /// A request by name; what the names stand for is looked up when a graph is differentiated.
-    public init(seeds: [Seed], targets: [Target], truncation: Int? = nil) {
+    package init(seeds: [Seed], targets: [Target], truncation: Int? = nil) {
         self.seeds = seeds
         self.targets = targets
         self.truncation = truncation
@@ -38,7 +38,7 @@ public struct GradientRequest: Hashable, Sendable {
 
     /// The losses, or every real or complex output where there are none; with respect to every trained parameter and every
     /// real or complex input.
-    public init(of graph: StreamGraph, truncation: Int? = nil) {
+    package init(of graph: StreamGraph, truncation: Int? = nil) {
         func isContinuous(_ value: Value) -> Bool { value.element == .real || value.element == .complex }
         var targets: [Target] = []
         for value in graph.values where isContinuous(value) {
@@ -58,7 +58,7 @@ public struct GradientRequest: Hashable, Sendable {
 
 extension GradientRequest.Target {
     /// `grad.W`
-    public var gradientName: String {
+    package var gradientName: String {
         switch self {
         case .parameter(let name), .input(let name): "grad.\(name)"
         case .initialState(let name): "grad.initial.\(name)"
@@ -68,13 +68,13 @@ extension GradientRequest.Target {
 
 extension GradientRequest.Seed {
     /// What a cotangent of this name belongs to: `y`, `final.h`.
-    public init(cotangent name: String) {
+    package init(cotangent name: String) {
         let final = "final."
         self = name.hasPrefix(final) ? .finalState(String(name.dropFirst(final.count))) : .output(name)
     }
 
     /// The input that holds the cotangent; nil for a loss, which has none.
-    public var cotangentName: String? {
+    package var cotangentName: String? {
         switch self {
         case .loss: nil
         case .output(let name): "cotangent.\(name)"

@@ -11,7 +11,7 @@ import RecStream
 ///
 /// - Returns: `graph` without complex values, with its tangents.
 /// - Throws: where a name is not known, or what it stands for is no real or complex value.
-public func tangent(of graph: StreamGraph, along targets: [GradientRequest.Target]) throws(DiagnosticList) -> StreamGraph {
+package func tangent(of graph: StreamGraph, along targets: [GradientRequest.Target]) throws(DiagnosticList) -> StreamGraph {
     var forward = ForwardMode(try Differentiation(graph, GradientRequest(seeds: [], targets: targets)))
     return forward.run().sharingCommonValues()
 }

@@ -4,24 +4,24 @@ import RecTensors
 /// The reference: evaluates a graph in f64, one value and one step at a time, as its definition says.
 ///
 /// Ints are held in f64 too, and so are exact up to 2^53; larger results are given back as the nearest `Int`.
-public struct Interpreter: Sendable {
+package struct Interpreter: Sendable {
     private let graph: StreamGraph
     private let nests: [LoopNest]
 
     /// `graph` keeps the verifier's rules. The values of a recurrence without an order of its steps are NaN.
-    public init(_ graph: StreamGraph) {
+    package init(_ graph: StreamGraph) {
         self.graph = graph
         nests = graph.loopNests
     }
 
     /// Outputs `[batch, axes…, dims…]`, losses as the mean over the batch, and each state after its last step.
-    public func run(_ data: BoundData) -> ModelResults {
+    package func run(_ data: BoundData) -> ModelResults {
         evaluated(data).results()
     }
 
     /// Every value of the graph: `[batch, axes…, dims…]` as far as it varies. Complex values have a last axis of two; steps
     /// behind the end of a sequence are zero.
-    public func evaluateAll(_ data: BoundData) -> [ValueID: Tensor] {
+    package func evaluateAll(_ data: BoundData) -> [ValueID: Tensor] {
         let memory = evaluated(data).memory
         return Dictionary(uniqueKeysWithValues: graph.ids.map { ($0, memory.tensor(of: $0)) })
     }

@@ -5,14 +5,14 @@ import RecTensors
 ///
 /// Results agree within 1e-9 of their magnitude, NaN with NaN. The product of the identity with itself is not asked for:
 /// operators that measure from a largest element have none (∞ − ∞), and a fold never forms it.
-public struct MonoidCheck {
+package struct MonoidCheck {
     /// Values for which the claim does not hold.
-    public struct CounterExample: Sendable {
+    package struct CounterExample: Sendable {
         /// Which rule is broken: `(a · b) · c = a · (b · c)`, `e · x = x`, `x · e = x`.
-        public var rule: String
-        public var operands: [(name: String, fields: [String])]
-        public var left: [String]
-        public var right: [String]
+        package var rule: String
+        package var operands: [(name: String, fields: [String])]
+        package var left: [String]
+        package var right: [String]
     }
 
     private let fold: StreamGraph.Fold
@@ -23,7 +23,7 @@ public struct MonoidCheck {
     private static let tolerance = 1e-9
     private static let trials = 64
 
-    public init(_ fold: StreamGraph.Fold) {
+    package init(_ fold: StreamGraph.Fold) {
         self.fold = fold
         interpreter = Interpreter(fold.combine)
         shapes = fold.combine.outputs.map { fold.combine[$0.value].shape.sizes }
@@ -39,7 +39,7 @@ public struct MonoidCheck {
     }
 
     /// The first counter-example found; nil where none is.
-    public func run(seed: UInt64 = 1) -> CounterExample? {
+    package func run(seed: UInt64 = 1) -> CounterExample? {
         var generator = SeededGenerator(seed: seed)
         for trial in 0..<Self.trials {
             // From small to large values.

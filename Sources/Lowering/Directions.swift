@@ -17,7 +17,7 @@ func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
 
 /// Checks that compiled code can take the steps of every recurrence. It does so in one sweep over the axes, in one order;
 /// the interpreter nests loops, so that a value over a whole inner axis may feed the next step of the outer one.
-public func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
+package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
     var problems: [Diagnostic] = []
     for component in components(of: graph) where component.isRecurrence {
         let delays = delays(in: graph, component.members)

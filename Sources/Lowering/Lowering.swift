@@ -6,7 +6,7 @@ import RecTyping
 ///
 /// - Throws: `DiagnosticList` where a dim is missing or not a positive whole number, where a slice does not fit, or where
 ///   the graph would be too large.
-public func lower(_ program: TypedProgram, model name: String, dims: [String: Int]) throws(DiagnosticList) -> StreamGraph {
+package func lower(_ program: TypedProgram, model name: String, dims: [String: Int]) throws(DiagnosticList) -> StreamGraph {
     guard let model = program.models[name] else {
         throw DiagnosticList([Diagnostic(.unknownName, "there is no model '\(name)'", at: nil)])
     }

@@ -8,16 +8,16 @@ import RecStream
 #endif
 
 /// How far the f32 vector functions are from correctly rounded results, in units in the last place.
-public struct Accuracy {
-    public var function: UnaryOperator
+package struct Accuracy {
+    package var function: UnaryOperator
     /// The largest error, and the input at which it occurs.
-    public var worst = 0.0
-    public var worstInput: Float = 0
+    package var worst = 0.0
+    package var worstInput: Float = 0
     /// Inputs for which NaN, infinity or the sign of zero came out wrong.
-    public var wrongSpecials: [Float] = []
+    package var wrongSpecials: [Float] = []
 
     /// The error that is allowed.
-    public static func bound(_ function: UnaryOperator) -> Double {
+    package static func bound(_ function: UnaryOperator) -> Double {
         switch function {
         case .gelu, .silu, .softplus, .logsigmoid: 4
         case .exp, .expm1, .log, .log1p, .tanh, .sigmoid, .sin, .cos, .sqrt, .rsqrt, .negate, .abs, .sign, .floor, .not,
@@ -26,10 +26,10 @@ public struct Accuracy {
         }
     }
 
-    public var isWithinBound: Bool { worst <= Self.bound(function) && wrongSpecials.isEmpty }
+    package var isWithinBound: Bool { worst <= Self.bound(function) && wrongSpecials.isEmpty }
 
     /// The correct value in f64, from the C library.
-    public static func reference(_ function: UnaryOperator, _ x: Double) -> Double {
+    package static func reference(_ function: UnaryOperator, _ x: Double) -> Double {
         switch function {
         case .exp: return exp(x)
         case .expm1: return expm1(x)
@@ -52,7 +52,7 @@ public struct Accuracy {
     }
 
     /// Looks at the bit patterns `start, start + stride, …` below `end`.
-    public init(_ function: UnaryOperator, _ probe: MathProbe, from start: UInt64, to end: UInt64, by stride: UInt64) {
+    package init(_ function: UnaryOperator, _ probe: MathProbe, from start: UInt64, to end: UInt64, by stride: UInt64) {
         self.function = function
         let chunk = 4096
         var x = [Float](repeating: 0, count: chunk)
@@ -95,7 +95,7 @@ public struct Accuracy {
     }
 
     /// The worse of two.
-    public mutating func merge(_ other: Accuracy) {
+    package mutating func merge(_ other: Accuracy) {
         if other.worst > worst { (worst, worstInput) = (other.worst, other.worstInput) }
         wrongSpecials += other.wrongSpecials
     }

@@ -3,38 +3,38 @@ import RecScheduling
 import RecTensors
 
 /// How fast a compiled model runs on generated data.
-public struct Benchmark: Sendable {
-    public var batch: Int
-    public var length: Int
-    public var threads: Int
-    public var runs: Int
+package struct Benchmark: Sendable {
+    package var batch: Int
+    package var length: Int
+    package var threads: Int
+    package var runs: Int
     /// Median of a run in seconds, and the shortest and longest.
-    public var seconds: (median: Double, least: Double, most: Double)
+    package var seconds: (median: Double, least: Double, most: Double)
     /// Sweeps of these runs, and of the one before, in which threads should have shared rows and which one thread took, as other
     /// programs had the processors.
-    public var sweepsLeftToOneThread: Int
+    package var sweepsLeftToOneThread: Int
     /// Seconds from the graph to machine code.
-    public var compileSeconds: Double
+    package var compileSeconds: Double
     /// Floating-point operations of the products in a run.
-    public var operations: Double
+    package var operations: Double
     /// Bytes of inputs and outputs, each counted once.
-    public var bytes: Double
+    package var bytes: Double
     /// What a run keeps in memory by its plan, in chunks or whole.
-    public var memory: MemoryPlan
+    package var memory: MemoryPlan
     /// The most that was resident of this process until the last run had ended; nil where the system does not say.
-    public var residentBytes: Int?
-    public var limits: MachineLimits
+    package var residentBytes: Int?
+    package var limits: MachineLimits
     /// States whose recurrences ran as scans, and what the cost model expected of the run.
-    public var scans: [String]
-    public var estimatedSeconds: Double
+    package var scans: [String]
+    package var estimatedSeconds: Double
     /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
-    public var streamSeconds: Double?
+    package var streamSeconds: Double?
 
     /// - Parameters:
     ///   - ranges: inputs by name that are uniform in a range. Other numbers are normal with a deviation of 0.5, other whole
     ///     numbers 0.
     ///   - withGradients: times the results and all gradients in one run.
-    public init(
+    package init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
         ranges: [String: ClosedRange<Double>] = [:], withGradients: Bool = false, forcing forms: [String: PlanForm] = [:],
         within limit: Int? = nil, leastSeconds: Double = 0.5, context: CompileContext = CompileContext()

@@ -3,25 +3,25 @@ import RecTensors
 
 /// A file with data for a model, and perhaps with the results they should give: tensors `input.NAME`, `once.NAME`,
 /// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`, `cotangent.NAME`, `grad.NAME`.
-public struct CaseFile: Sendable {
-    public var data = ModelData()
-    public var outputs: [NamedTensor] = []
-    public var losses: [NamedTensor] = []
-    public var finalStates: [NamedTensor] = []
+package struct CaseFile: Sendable {
+    package var data = ModelData()
+    package var outputs: [NamedTensor] = []
+    package var losses: [NamedTensor] = []
+    package var finalStates: [NamedTensor] = []
     /// Expected gradients: of the losses, or of `sum(output * cotangent)` where the file has cotangents.
-    public var gradients: [NamedTensor] = []
+    package var gradients: [NamedTensor] = []
     /// By output; for the last value of a state by `final.STATE`.
-    public var cotangents: [String: Tensor] = [:]
+    package var cotangents: [String: Tensor] = [:]
     /// Dims that the file's metadata give (`dims: "D=5,H=7"`).
-    public var dims: [String: Int] = [:]
+    package var dims: [String: Int] = [:]
 
     /// A case that is put together in memory.
-    public init(_ data: ModelData, outputs: [NamedTensor]) {
+    package init(_ data: ModelData, outputs: [NamedTensor]) {
         self.data = data
         self.outputs = outputs
     }
 
-    public init(path: String) throws(Diagnostic) {
+    package init(path: String) throws(Diagnostic) {
         let archive = try TensorFile.read(path)
         if let only = archive.tensors.first, only.name.isEmpty, archive.tensors.count == 1 {
             throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors")
@@ -66,7 +66,7 @@ extension CaseFile {
 
 extension ModelData {
     /// Adds the tensors of weights files, named by path, with `param.` or `const.` in front or without.
-    public mutating func addParameters(from paths: [String]) throws(Diagnostic) {
+    package mutating func addParameters(from paths: [String]) throws(Diagnostic) {
         for path in paths {
             for item in try TensorFile.read(path).tensors {
                 guard !item.name.isEmpty else {

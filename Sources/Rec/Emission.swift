@@ -6,16 +6,16 @@ import RecSyntax
 import RecTyping
 
 /// The stages of compilation that can be looked at.
-public enum EmittedStage: String, CaseIterable, Sendable {
+package enum EmittedStage: String, CaseIterable, Sendable {
     case tree, typed, graph, facts, plan, llvm, asm, object
 
     /// Whether dims must be known.
-    public var needsDims: Bool { self != .tree && self != .typed }
+    package var needsDims: Bool { self != .tree && self != .typed }
 }
 
 extension Program {
     /// The syntax tree of the main file.
-    public var treeText: String {
+    package var treeText: String {
         onDeepStack {
             var text = ""
             dump(parse(FileID(0), in: sources).tree.items, to: &text)
@@ -26,7 +26,7 @@ extension Program {
 
 extension TypedModel {
     /// Every value with its shape, symbolic in the dims.
-    public var text: String {
+    package var text: String {
         var lines = ["model \(name)(\(dims.joined(separator: ", ")))"]
         for (index, value) in values.enumerated() {
             let shape = "[\(value.shape.map { $0.name == $0.size.description ? $0.name : "\($0.name) = \($0.size)" }.joined(separator: ", "))]"
@@ -38,7 +38,7 @@ extension TypedModel {
 
 extension Model {
     /// A stage of the model's compilation, as text (an object file for `object`).
-    public func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
+    package func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
         switch stage {
         case .tree: return Array(program.treeText.utf8)
         case .typed: return Array(typed.text.utf8)
@@ -51,7 +51,7 @@ extension Model {
 
 extension GradientModel {
     /// The same of the model's gradients; the tree and the typed program are the model's.
-    public func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
+    package func emitted(_ stage: EmittedStage, precision: Precision = .f32, forcing forms: [String: PlanForm] = [:]) throws -> [UInt8] {
         switch stage {
         case .tree, .typed: return try model.emitted(stage)
         case .graph: return Array(graph.text.utf8)

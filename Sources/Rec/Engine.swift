@@ -4,7 +4,7 @@ import RecRuntime
 import RecTensors
 
 /// What runs a model.
-public enum Engine: Hashable, Sendable {
+package enum Engine: Hashable, Sendable {
     /// The reference, in f64.
     case interpreter
     /// Machine code.
@@ -17,7 +17,7 @@ public enum Engine: Hashable, Sendable {
         }
     }
 
-    public var name: String {
+    package var name: String {
         switch self {
         case .interpreter: "interpreter"
         case .compiled(let precision): "compiled \(precision.rawValue)"

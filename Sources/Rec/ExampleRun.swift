@@ -5,31 +5,31 @@ import RecTensors
 import RecTyping
 
 /// An `example` of a source file, run under an engine.
-public struct ExampleRun: Sendable {
+package struct ExampleRun: Sendable {
     /// Where the results differ from those in the source.
-    public struct Difference: Sendable {
-        public var output: String
+    package struct Difference: Sendable {
+        package var output: String
         /// Whether the numbers of elements differ: `expected` and `got` are those.
-        public var isOfCount = false
+        package var isOfCount = false
         /// The first step that differs; nil for a value without steps.
-        public var step: Int?
-        public var expected: Double
-        public var got: Double
-        public var span: SourceSpan
+        package var step: Int?
+        package var expected: Double
+        package var got: Double
+        package var span: SourceSpan
     }
 
-    public var model: String
-    public var example: TypedExample
-    public var engine: Engine
+    package var model: String
+    package var example: TypedExample
+    package var engine: Engine
     /// Nil where all is as it should be.
-    public var difference: Difference?
+    package var difference: Difference?
 
     /// Allowed where the source says `~`; `=` allows the rounding of f32 only.
     private static let approximate = 1e-5
     private static let exact = 1e-6
 
     /// Runs every example of every model of the main file under every engine.
-    public static func all(
+    package static func all(
         in program: Program, engines: [Engine] = [.interpreter, .compiled(.f64), .compiled(.f32)]
     ) throws -> [ExampleRun] {
         if program.hasErrors { throw DiagnosticList(program.diagnostics) }

@@ -4,45 +4,45 @@ import RecSource
 import RecStream
 
 /// What each recurrence of a model is, in which forms it can run, and which is chosen for an amount of work.
-public struct Explanation: Sendable {
+package struct Explanation: Sendable {
     /// A form of execution: legal, with what a run should take, or refused.
-    public struct Form: Sendable {
-        public var name: String
+    package struct Form: Sendable {
+        package var name: String
         /// Nil where it is legal.
-        public var refusal: ScanRefusal?
+        package var refusal: ScanRefusal?
         /// Seconds that the whole run should take, by the cost model; nil where it is refused.
-        public var seconds: Double?
+        package var seconds: Double?
     }
 
-    public struct Recurrence: Sendable {
-        public var facts: RecurrenceFacts
+    package struct Recurrence: Sendable {
+        package var facts: RecurrenceFacts
         /// As the user knows them: the parts of a complex state are one.
-        public var states: [String]
-        public var axis: String
-        public var direction: String
+        package var states: [String]
+        package var axis: String
+        package var direction: String
         /// Where its equations begin.
-        public var span: SourceSpan?
-        public var forms: [Form]
-        public var chosen: String
+        package var span: SourceSpan?
+        package var forms: [Form]
+        package var chosen: String
         /// What the code of the chosen form does.
-        public var note: String
+        package var note: String
     }
 
-    public var model: String
-    public var dims: [(name: String, size: Int)]
-    public var work: Workload
-    public var recurrences: [Recurrence] = []
+    package var model: String
+    package var dims: [(name: String, size: Int)]
+    package var work: Workload
+    package var recurrences: [Recurrence] = []
     /// One line for each product with weights: where it is computed.
-    public var products: [String] = []
-    public var segmentCount: Int
+    package var products: [String] = []
+    package var segmentCount: Int
     /// What the run keeps in memory; nil where neither gradients nor a bound were asked for.
-    public var memory: MemoryPlan?
+    package var memory: MemoryPlan?
     /// The passes that run again for each chunk, as `forward over t`.
-    public var repeatedPasses: [String] = []
+    package var repeatedPasses: [String] = []
     /// What a pass computes again rather than reads, as far as it takes a function or a division, in the user's words.
-    public var recomputed: [String] = []
+    package var recomputed: [String] = []
     /// Whether a pass computes anything again.
-    public var recomputesLightly = false
+    package var recomputesLightly = false
 
     /// Forms that the design knows and this version has not built.
     private static let unbuilt = ["chunkwise", "shooting", "newton"]
@@ -52,21 +52,21 @@ public struct Explanation: Sendable {
     ///   - forced: forms by state, as for a run.
     ///   - bound: bytes that the run may have in memory.
     /// - Throws: `DiagnosticList` where a form is not legal, or the run does not fit its bound.
-    public init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
+    package init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
         let choice = try PlanChoice(model, forcing: forced)
         try self.init(model, choice, work)
         if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound, model.program.sources) }
     }
 
     /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
-    public init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
+    package init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
         let choice = try PlanChoice(gradients, forcing: forced)
         try self.init(gradients.model, choice, work)
         try explainMemory(of: choice.plan(for: work), within: bound, gradients.model.program.sources)
     }
 
     /// What a choice makes of a model.
-    public init(_ model: Model, _ choice: PlanChoice, _ work: Workload) throws {
+    package init(_ model: Model, _ choice: PlanChoice, _ work: Workload) throws {
         self.model = model.graph.name
         self.work = work
         let scans = try choice.choose(work)

@@ -54,7 +54,7 @@ extension Explanation {
     }
 
     /// For tools: one object, with an array `recurrences`.
-    public func json(_ sources: SourceMap) -> String {
+    package func json(_ sources: SourceMap) -> String {
         func place(_ span: SourceSpan?) -> String? {
             guard let span else { return nil }
             let position = sources.position(of: span.start, in: span.file)

@@ -3,7 +3,7 @@ import RecSource
 
 extension Explanation {
     /// A page for a terminal.
-    public func text(_ sources: SourceMap) -> String {
+    package func text(_ sources: SourceMap) -> String {
         let sizes = dims.map { "\($0.name) = \($0.size)" }.joined(separator: ", ")
         let amount = "\(work.batch) sequence\(work.batch == 1 ? "" : "s") of \(work.extents.map(String.init).joined(separator: " × ")) steps, \(work.threads) thread\(work.threads == 1 ? "" : "s")"
         var lines = ["model \(model)\(sizes.isEmpty ? "" : "  (\(sizes))")", "  chosen for \(amount)"]

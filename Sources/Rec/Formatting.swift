@@ -4,7 +4,7 @@ import RecSyntax
 /// The text of a program in its one layout.
 ///
 /// - Throws: what is wrong with the program, where it cannot be parsed; `sources` is for drawing it.
-public func formatted(_ text: String, path: String) throws(FormattingError) -> String {
+package func formatted(_ text: String, path: String) throws(FormattingError) -> String {
     var sources = SourceMap()
     let file = sources.add(path: path, text: text)
     let (tree, problems) = parse(file, in: sources)
@@ -13,7 +13,7 @@ public func formatted(_ text: String, path: String) throws(FormattingError) -> S
 }
 
 /// A program that cannot be formatted.
-public struct FormattingError: Error {
-    public var diagnostics: [Diagnostic]
-    public var sources: SourceMap
+package struct FormattingError: Error {
+    package var diagnostics: [Diagnostic]
+    package var sources: SourceMap
 }

@@ -6,20 +6,20 @@ import RecTensors
 ///
 /// What is differentiated is the sum of all losses, and of all outputs and last values of states times a cotangent each. For
 /// every parameter, input and initial value the derivative along a few random directions is compared.
-public struct GradientCheck: Sendable {
-    public struct Row: Sendable {
+package struct GradientCheck: Sendable {
+    package struct Row: Sendable {
         /// `W`, `x`
-        public var name: String
+        package var name: String
         /// Of the direction that fits worst: the difference over the gradient's norm.
-        public var error: Double
+        package var error: Double
         /// The derivative along that direction by the gradient, and by differences.
-        public var slope: Double
-        public var difference: Double
+        package var slope: Double
+        package var difference: Double
     }
 
     /// By descending error.
-    public private(set) var rows: [Row] = []
-    public var worst: Row? { rows.first }
+    package private(set) var rows: [Row] = []
+    package var worst: Row? { rows.first }
 
     private let interpreter: Interpreter
     private let graph: StreamGraph
@@ -32,7 +32,7 @@ public struct GradientCheck: Sendable {
     private static let enough = 1e-9
 
     /// - Parameter engine: what computes the gradients; differences are always the interpreter's.
-    public init(_ model: Model, _ generated: RandomCase, engine: Engine = .interpreter, seed: UInt64 = 1) throws {
+    package init(_ model: Model, _ generated: RandomCase, engine: Engine = .interpreter, seed: UInt64 = 1) throws {
         graph = model.graph
         cotangents = generated.cotangents
         interpreter = Interpreter(model.graph)

@@ -9,17 +9,17 @@ import RecScheduling
 /// let results = try gradients.run(data)
 /// results.gradients  // W, b, x, …
 /// ```
-public struct GradientModel: Sendable {
+package struct GradientModel: Sendable {
     /// What is differentiated.
-    public let model: Model
+    package let model: Model
     /// By what, and with which cotangents.
-    public let request: GradientRequest
+    package let request: GradientRequest
     /// The model's graph, products of one value joined, with a further output for each gradient.
-    public let graph: StreamGraph
+    package let graph: StreamGraph
 
     /// - Parameter request: nil for the losses, or all outputs where there are none, with respect to everything.
     /// - Throws: where the request names what the model does not have.
-    public init(_ model: Model, _ request: GradientRequest? = nil, times: PassTimes? = nil) throws(DiagnosticList) {
+    package init(_ model: Model, _ request: GradientRequest? = nil, times: PassTimes? = nil) throws(DiagnosticList) {
         guard model.weights == .full else {
             throw model.weightsRefused("gradients", help: "leave the weights in full; what is trained can run in bf16 afterwards")
         }
@@ -39,14 +39,14 @@ public struct GradientModel: Sendable {
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
     ///
     /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
-    public func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
+    package func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
         if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph, times: times) }
         let choices = PlanForms(self, times: times)
         return try choices.plan(scanning: choices.resolve(forms).scans)
     }
 
     /// Machine code for this machine.
-    public func compile(
+    package func compile(
         _ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
     ) throws -> CompiledPlan {
         try CompiledPlan(plan(forcing: forms, times: context.times), precision: precision, context: context)
@@ -59,7 +59,7 @@ public struct GradientModel: Sendable {
     ///   - bound: the bytes that a run of compiled code may have in memory: its data, results and all that it works with. Streams
     ///     that do not fit are computed again, chunk by chunk. Nil for what is usual; see `docs/gradients.md`.
     /// - Throws: `DiagnosticList` where data are missing or misshapen, or the run does not fit its bound.
-    public func run(
+    package func run(
         _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1,
         forcing forms: [String: PlanForm] = [:], within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws -> GradientResults {
@@ -80,21 +80,21 @@ public struct GradientModel: Sendable {
     }
 
     /// Runs whole sequences on code that is compiled already.
-    public func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> GradientResults {
+    package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> GradientResults {
         split(compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool))
     }
 
     /// The same with so many bytes of memory at most; nil for what is usual.
     ///
     /// - Throws: `DiagnosticList` where the run does not fit its bound.
-    public func run(
+    package func run(
         _ data: BoundData, on compiled: CompiledModel, pool: ThreadPool, within bound: Int?
     ) throws(DiagnosticList) -> GradientResults {
         split(try compiled.run(data, pool: pool, within: bound))
     }
 
     /// Data and cotangents, checked.
-    public func bind(_ data: ModelData, cotangents: [String: Tensor] = [:]) throws(DiagnosticList) -> BoundData {
+    package func bind(_ data: ModelData, cotangents: [String: Tensor] = [:]) throws(DiagnosticList) -> BoundData {
         var all = data
         for (name, tensor) in cotangents { all.inputs["cotangent.\(name)"] = tensor }
         return try BoundData(all, for: graph)
@@ -126,7 +126,7 @@ extension Model {
     ///   - request: nil for the outputs that have cotangents, or the losses where there are no cotangents, with respect to
     ///     everything.
     /// - Throws: `DiagnosticList` where data are missing or misshapen, or the request names what the model does not have.
-    public func gradients(
+    package func gradients(
         _ data: ModelData, cotangents: [String: Tensor] = [:], of request: GradientRequest? = nil,
         on engine: Engine = .compiled(.f32), threads: Int = 1
     ) throws -> GradientResults {
@@ -137,17 +137,17 @@ extension Model {
 }
 
 /// What a gradient run gives.
-public struct GradientResults: Sendable {
+package struct GradientResults: Sendable {
     /// The model's own results.
-    public var results: ModelResults
+    package var results: ModelResults
     /// In the order of the request: parameters by path and inputs by name in their shapes, `initial.STATE` as `[batch, …]`.
-    public var gradients: [NamedTensor]
+    package var gradients: [NamedTensor]
 
-    public init(results: ModelResults, gradients: [NamedTensor]) {
+    package init(results: ModelResults, gradients: [NamedTensor]) {
         self.results = results
         self.gradients = gradients
     }
 
     /// The gradient of this name.
-    public subscript(_ name: String) -> Tensor? { gradients.first { $0.name == name }?.tensor }
+    package subscript(_ name: String) -> Tensor? { gradients.first { $0.name == name }?.tensor }
 }

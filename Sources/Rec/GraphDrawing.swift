@@ -2,11 +2,11 @@ import RecAnalysis
 import RecStream
 
 /// The stream graph of a model for Graphviz: named values, what flows between them, and recurrences in boxes.
-public struct GraphDrawing {
+package struct GraphDrawing {
     private let graph: StreamGraph
     private let recurrences: [RecurrenceFacts]
 
-    public init(_ model: Model) {
+    package init(_ model: Model) {
         graph = Pipeline.prepare(model.graph)
         recurrences = RecAnalysis.recurrences(of: graph)
     }
@@ -27,7 +27,7 @@ public struct GraphDrawing {
         var isDelayed: Bool
     }
 
-    public var dot: String {
+    package var dot: String {
         var lines = [
             "digraph \(quoted(graph.name)) {", "  rankdir=LR; fontname=Helvetica; label=\(quoted(graph.name)); labelloc=t;",
             "  node [fontname=Helvetica, fontsize=11, shape=box, style=\"rounded,filled\", fillcolor=white];",

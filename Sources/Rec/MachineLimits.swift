@@ -3,14 +3,14 @@ import RecCodeGen
 import RecRuntime
 
 /// What this machine can do, measured: multiplications and additions in registers, and copying memory.
-public struct MachineLimits: Sendable {
+package struct MachineLimits: Sendable {
     /// Floating-point operations a second in f32, over all threads.
-    public var operationsPerSecond: Double
+    package var operationsPerSecond: Double
     /// Bytes read and written a second, over all threads.
-    public var bytesPerSecond: Double
+    package var bytesPerSecond: Double
 
     /// Takes about a tenth of a second.
-    public init(threads: Int) throws {
+    package init(threads: Int) throws {
         operationsPerSecond = try Self.multiplicationRate(threads: threads)
         bytesPerSecond = Self.copyRate(threads: threads)
     }

@@ -8,7 +8,7 @@ extension MachineProfile {
     /// This machine, measured once: later calls and later runs read what was written down, in the user's cache folder
     /// (`$XDG_CACHE_HOME/recc` or `~/.cache/recc`), but for measurements that look disturbed (`KeptProfile`). Where nothing can be
     /// written it is measured again.
-    public static func measured() -> MachineProfile {
+    package static func measured() -> MachineProfile {
         let threads = ProcessInfo.processInfo.activeProcessorCount
         let file = URL(fileURLWithPath: CacheFolder.path()).appendingPathComponent("machine-\(version)-\(HostMachine.current.name)-\(threads).json")
         return KeptProfile.read(file, threads: threads) { try measure(threads: threads) } ?? .typical

@@ -2,14 +2,14 @@ import RecRuntime
 import RecSource
 
 /// Bytes in the words of a user.
-public enum ByteCount {
+package enum ByteCount {
     private static let units: [(name: String, bytes: Int)] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)]
     private static let factors: [String: Double] = [
         "": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 0x1p10, "mib": 0x1p20, "gib": 0x1p30, "tib": 0x1p40,
     ]
 
     /// `512MB`, `1.5 GB`, `64MiB` or plain bytes; nil where it is none of these, or less than a byte.
-    public static func parse(_ text: String) -> Int? {
+    package static func parse(_ text: String) -> Int? {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let unit = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()
         guard let number = Double(digits), let factor = factors[unit] else { return nil }
@@ -18,7 +18,7 @@ public enum ByteCount {
     }
 
     /// `100.6 MB`
-    public static func text(_ bytes: Int) -> String {
+    package static func text(_ bytes: Int) -> String {
         guard let unit = units.first(where: { bytes >= $0.bytes }) else { return "\(bytes) bytes" }
         // In whole tenths: a bound that is stated is met by what is stated of a run.
         let tenths = bytes / (unit.bytes / 10)
@@ -45,7 +45,7 @@ extension MemoryShortage {
 
 extension MemoryPlan {
     /// One line: what it takes, and of what.
-    public var summary: String {
+    package var summary: String {
         let streams =
             chunkSteps.map { "kept streams \(ByteCount.text(streamBytes + boundaryBytes)) in chunks of \($0) steps" }
             ?? "kept streams \(ByteCount.text(streamBytes))"

@@ -7,7 +7,7 @@ import RecTyping
 extension Model {
     /// Refuses what cannot fit into this machine's memory: the parameters, and what a run over so many steps takes in and
     /// gives (in the interpreter also every value between).
-    public func checkMemory(batch: Int = 1, extents: [Int] = [], on engine: Engine = .compiled(.f32)) throws(DiagnosticList) {
+    package func checkMemory(batch: Int = 1, extents: [Int] = [], on engine: Engine = .compiled(.f32)) throws(DiagnosticList) {
         func bytes(_ value: Value) -> Double {
             var count = value.shape.sizes.reduce(1.0) { $0 * Double($1) } * (value.element == .complex ? 2 : 1)
             if value.variance.batch { count *= Double(batch) }

@@ -14,17 +14,17 @@ import RecTyping
 /// let model = try Model(program, dims: ["D": 8, "H": 64])
 /// let results = try model.run(ModelData(inputs: ["x": x], parameters: weights))
 /// ```
-public struct Model: Sendable {
-    public let program: Program
-    public let typed: TypedModel
-    public let dims: [String: Int]
-    public let graph: StreamGraph
+package struct Model: Sendable {
+    package let program: Program
+    package let typed: TypedModel
+    package let dims: [String: Int]
+    package let graph: StreamGraph
     /// How compiled code stores the weights of its products.
-    public private(set) var weights = WeightFormat.full
+    package private(set) var weights = WeightFormat.full
 
     /// - Parameter name: the model of the program; nil for its main model.
     /// - Throws: `DiagnosticList` where the program has errors or a dim is missing.
-    public init(
+    package init(
         _ program: Program, named name: String? = nil, dims: [String: Int] = [:], times: PassTimes? = nil
     ) throws(DiagnosticList) {
         self.program = program
@@ -44,7 +44,7 @@ public struct Model: Sendable {
     }
 
     /// A model whose dims are read off data, as far as they are not given.
-    public init(
+    package init(
         _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData, times: PassTimes? = nil
     ) throws(DiagnosticList) {
         let typed = try program.model(named: name)
@@ -61,7 +61,7 @@ public struct Model: Sendable {
 
     /// The same model, whose compiled code stores the weights of its products so: in `bf16` it reads half as many bytes, and
     /// results differ by some thousandths (`recc verify --weights bf16` says by how much). For f32 and without gradients.
-    public func storingWeights(as format: WeightFormat) -> Model {
+    package func storingWeights(as format: WeightFormat) -> Model {
         var result = self
         result.weights = format
         return result
@@ -72,7 +72,7 @@ public struct Model: Sendable {
     /// - Parameter forms: how recurrences are to run, by state; where nothing is said, one step after another, unless the
     ///   source requires another form. (`PlanChoice` chooses by cost.)
     /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
-    public func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
+    package func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
         try checkSweeps(of: graph)
         if forms.isEmpty, graph.requirements.isEmpty { return onDeepStack { Pipeline.plan(graph, times: times) } }
         let choices = PlanForms(self, times: times)
@@ -80,7 +80,7 @@ public struct Model: Sendable {
     }
 
     /// Machine code for this machine.
-    public func compile(
+    package func compile(
         _ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
     ) throws -> CompiledPlan {
         let plan = try plan(forcing: forms, times: context.times)
@@ -93,7 +93,7 @@ public struct Model: Sendable {
     }
 
     /// Parameters and constants that start from their initialisers.
-    public func initialParameters(seed: UInt64) -> [String: Tensor] {
+    package func initialParameters(seed: UInt64) -> [String: Tensor] {
         var result: [String: Tensor] = [:]
         for value in graph.values {
             guard case .parameter(let info) = value.operation else { continue }
@@ -107,7 +107,7 @@ public struct Model: Sendable {
     ///
     /// - Parameter limit: the bytes that a run of compiled code may have in memory; see `GradientModel.run`.
     /// - Throws: `DiagnosticList` where data are missing or misshapen, or the run does not fit its bound.
-    public func run(
+    package func run(
         _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:],
         within limit: Int? = nil, context: CompileContext = CompileContext()
     ) throws -> ModelResults {
@@ -124,7 +124,7 @@ public struct Model: Sendable {
     }
 
     /// Runs whole sequences on code that is compiled already.
-    public func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> ModelResults {
+    package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> ModelResults {
         let results = compiled.run(
             inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
         return joiningComplexStates(results)
@@ -133,7 +133,7 @@ public struct Model: Sendable {
     /// The same with so many bytes of memory at most; nil for what is usual.
     ///
     /// - Throws: `DiagnosticList` where the run does not fit its bound.
-    public func run(
+    package func run(
         _ data: BoundData, on compiled: CompiledModel, pool: ThreadPool, within bound: Int?
     ) throws(DiagnosticList) -> ModelResults {
         joiningComplexStates(try compiled.run(data, pool: pool, within: bound))

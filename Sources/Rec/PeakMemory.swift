@@ -5,9 +5,9 @@
 #endif
 
 /// Memory of this process, as the system counts it.
-public enum PeakMemory {
+package enum PeakMemory {
     /// The most bytes that were resident at any time so far; nil where the system does not say.
-    public static var residentBytes: Int? {
+    package static var residentBytes: Int? {
         var usage = rusage()
         #if canImport(Darwin)
             guard getrusage(RUSAGE_SELF, &usage) == 0 else { return nil }

@@ -7,20 +7,20 @@ import Synchronization
 /// The plans of a model, of which each run takes the one that should be fastest; compiled code is kept.
 ///
 /// Recurrences are chosen for one by one: each becomes a scan where the whole plan is then estimated to be faster.
-public final class PlanChoice: Sendable {
+package final class PlanChoice: Sendable {
     /// What a run should take, by the cost model, in some form of a recurrence.
-    public struct Estimate: Sendable {
-        public var form: PlanForm
-        public var seconds: Double
+    package struct Estimate: Sendable {
+        package var form: PlanForm
+        package var seconds: Double
     }
 
-    public let forms: PlanForms
+    package let forms: PlanForms
     private let profile: Mutex<MachineProfile?>
     private let times: PassTimes?
     private let forced: (scans: Set<Int>, sequential: Set<Int>)
     private let known = Mutex<[Set<Int>: Plan]>([:])
 
-    public convenience init(
+    package convenience init(
         _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil, times: PassTimes? = nil
     ) throws(DiagnosticList) {
         try checkSweeps(of: model.graph)
@@ -28,7 +28,7 @@ public final class PlanChoice: Sendable {
     }
 
     /// The recurrences of the backward pass are chosen for with those of the model.
-    public convenience init(
+    package convenience init(
         _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil,
         times: PassTimes? = nil
     ) throws(DiagnosticList) {
@@ -46,7 +46,7 @@ public final class PlanChoice: Sendable {
     }
 
     /// The machine that costs are estimated for; this one, measured when it is first asked for, unless another was given.
-    public var machine: MachineProfile {
+    package var machine: MachineProfile {
         profile.withLock { known in
             if let known { return known }
             let measured = times.measure("look at the machine") { MachineProfile.measured() }
@@ -56,7 +56,7 @@ public final class PlanChoice: Sendable {
     }
 
     /// The plan in which these recurrences are scans.
-    public func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
+    package func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
         if let plan = known.withLock({ $0[scanning] }) { return plan }
         let plan = try times.measure("schedule") { () throws(DiagnosticList) in try forms.plan(scanning: scanning) }
         known.withLock { $0[scanning] = plan }
@@ -65,23 +65,23 @@ public final class PlanChoice: Sendable {
 
     /// The plan that a run should take: recurrences in the forms chosen, and the rows of their steps shared by threads where
     /// that is faster than giving each thread sequences of its own.
-    public func plan(for work: Workload) throws(DiagnosticList) -> Plan {
+    package func plan(for work: Workload) throws(DiagnosticList) -> Plan {
         try plan(scanning: choose(work), for: work)
     }
 
     /// The plan that a run should take in which these recurrences are scans.
-    public func plan(scanning: Set<Int>, for work: Workload) throws(DiagnosticList) -> Plan {
+    package func plan(scanning: Set<Int>, for work: Workload) throws(DiagnosticList) -> Plan {
         try plan(scanning: scanning, sharing: sharedSegments(scanning: scanning, work))
     }
 
     /// The plan in which these recurrences are scans, and in these segments threads share the rows of each step.
-    public func plan(scanning: Set<Int>, sharing: [Int: RowSharing.Manner]) throws(DiagnosticList) -> Plan {
+    package func plan(scanning: Set<Int>, sharing: [Int: RowSharing.Manner]) throws(DiagnosticList) -> Plan {
         let plan = try plan(scanning: scanning)
         return sharing.isEmpty ? plan : plan.sharingRows(in: sharing)
     }
 
     /// The segments in which threads should share the rows of each step, and how.
-    public func sharedSegments(scanning: Set<Int>, _ work: Workload) throws(DiagnosticList) -> [Int: RowSharing.Manner] {
+    package func sharedSegments(scanning: Set<Int>, _ work: Workload) throws(DiagnosticList) -> [Int: RowSharing.Manner] {
         guard work.threads > 1, work.batch > 0 else { return [:] }
         let plan = try plan(scanning: scanning)
         let able = plan.segmentsThatCanShareRows
@@ -104,7 +104,7 @@ public final class PlanChoice: Sendable {
     }
 
     /// Which recurrences should be scans.
-    public func choose(_ work: Workload) throws(DiagnosticList) -> Set<Int> {
+    package func choose(_ work: Workload) throws(DiagnosticList) -> Set<Int> {
         var chosen = forced.scans
         // Analysis takes longer than all else of a start from kept code; where nothing can gain it is not needed.
         guard mayGain(work) else { return chosen }
@@ -131,7 +131,7 @@ public final class PlanChoice: Sendable {
     }
 
     /// What the whole run should take with one recurrence in each of its legal forms, all others as chosen.
-    public func estimates(of recurrence: Int, _ work: Workload) throws(DiagnosticList) -> [Estimate] {
+    package func estimates(of recurrence: Int, _ work: Workload) throws(DiagnosticList) -> [Estimate] {
         let chosen = try choose(work)
         var result = [
             Estimate(

@@ -4,7 +4,7 @@ import RecSource
 import RecStream
 
 /// How a recurrence can run.
-public enum PlanForm: String, CaseIterable, Sendable {
+package enum PlanForm: String, CaseIterable, Sendable {
     /// One step after another.
     case sequential
     /// Time in blocks, whose maps are composed.
@@ -12,15 +12,15 @@ public enum PlanForm: String, CaseIterable, Sendable {
 }
 
 /// The recurrences of a model, and in which forms each can run.
-public struct PlanForms: Sendable {
-    public struct Recurrence: Sendable {
-        public var facts: RecurrenceFacts
+package struct PlanForms: Sendable {
+    package struct Recurrence: Sendable {
+        package var facts: RecurrenceFacts
         /// Nil where a scan is legal.
-        public var refusal: ScanRefusal?
+        package var refusal: ScanRefusal?
     }
 
     /// Each part of a fold by itself.
-    public var recurrences: [Recurrence] { analysis.value }
+    package var recurrences: [Recurrence] { analysis.value }
     let prepared: StreamGraph
     private let analysis: Deferred<[Recurrence]>
 
@@ -88,7 +88,7 @@ public struct PlanForms: Sendable {
     }
 
     /// Every recurrence that can have a form, as far as the source lets it, in that form.
-    public func all(as form: PlanForm) -> [String: PlanForm] {
+    package func all(as form: PlanForm) -> [String: PlanForm] {
         guard let required = try? requirements() else { return [:] }
         var result: [String: PlanForm] = [:]
         for (k, recurrence) in recurrences.enumerated() {

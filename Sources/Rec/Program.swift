@@ -5,14 +5,14 @@ import RecLowering
 import RecTyping
 
 /// A program read from a file or a text: parsed, its imports followed, and typed.
-public struct Program: Sendable {
-    public let sources: SourceMap
-    public let typed: TypedProgram
+package struct Program: Sendable {
+    package let sources: SourceMap
+    package let typed: TypedProgram
     /// Everything found wrong; a program with errors has models only as far as they are sound.
-    public let diagnostics: [Diagnostic]
+    package let diagnostics: [Diagnostic]
 
     /// Reads a `.rec` file.
-    public init(path: String, times: PassTimes? = nil) throws(DiagnosticList) {
+    package init(path: String, times: PassTimes? = nil) throws(DiagnosticList) {
         let text: String
         do throws(Diagnostic) {
             text = try times.measure("read") { () throws(Diagnostic) in try ProgramText.read(path) }
@@ -21,7 +21,7 @@ public struct Program: Sendable {
     }
 
     /// A program from text; `path` is what messages call it, and where imports are looked for.
-    public init(text: String, path: String = "program.rec", times: PassTimes? = nil) {
+    package init(text: String, path: String = "program.rec", times: PassTimes? = nil) {
         // A file may be named in several ways; it is the first of them to everyone.
         var names = [Program.place(of: path): path]
         let loader = times.measure("parse") {
@@ -46,10 +46,10 @@ public struct Program: Sendable {
 
     private static func place(of path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
 
-    public var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+    package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 
     /// The model to work with: the one named, else the main model.
-    public func model(named name: String? = nil) throws(DiagnosticList) -> TypedModel {
+    package func model(named name: String? = nil) throws(DiagnosticList) -> TypedModel {
         if hasErrors { throw DiagnosticList(diagnostics) }
         if let name {
             if let model = typed.models[name] { return model }
@@ -70,7 +70,7 @@ public struct Program: Sendable {
     }
 
     /// The stream graph of a model with its dims fixed.
-    public func graph(of model: TypedModel, dims: [String: Int], times: PassTimes? = nil) throws(DiagnosticList) -> StreamGraph {
+    package func graph(of model: TypedModel, dims: [String: Int], times: PassTimes? = nil) throws(DiagnosticList) -> StreamGraph {
         let graph = try times.measure("lower") { () throws(DiagnosticList) in try lower(typed, model: model.name, dims: dims) }
         try times.measure("check folds") { () throws(DiagnosticList) in try checkMonoids(of: graph) }
         return graph

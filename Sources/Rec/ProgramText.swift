@@ -2,12 +2,12 @@ import Foundation
 import RecSource
 
 /// Reads the text of a program, whatever is given for one.
-public enum ProgramText {
+package enum ProgramText {
     /// No program is as large.
     private static let largest = 16 << 20
 
     /// The text of a file; pipes are read, too.
-    public static func read(_ path: String) throws(Diagnostic) -> String {
+    package static func read(_ path: String) throws(Diagnostic) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw problem(path, reason(errno)) }
         defer { close(descriptor) }
@@ -15,7 +15,7 @@ public enum ProgramText {
     }
 
     /// What an open file holds from here on.
-    public static func read(_ descriptor: Int32, named name: String) throws(Diagnostic) -> String {
+    package static func read(_ descriptor: Int32, named name: String) throws(Diagnostic) -> String {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {

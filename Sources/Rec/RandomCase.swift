@@ -2,16 +2,16 @@ import RecStream
 import RecTensors
 
 /// Random data for any model, for checks that need no data in earnest.
-public struct RandomCase: Sendable {
+package struct RandomCase: Sendable {
     /// Inputs `[batch, axes…, dims…]`, and parameters that start from their initialisers, moved a little.
-    public var data: ModelData
+    package var data: ModelData
     /// A cotangent for each real or complex output, and by `final.STATE` for each such state of a model over one axis.
-    public var cotangents: [String: Tensor] = [:]
+    package var cotangents: [String: Tensor] = [:]
 
     /// - Parameters:
     ///   - length: steps along each axis that has no length of its own.
     ///   - lengths: steps of each sequence; nil where all have the full length.
-    public init(for model: Model, batch: Int, length: Int, lengths: [Int]? = nil, seed: UInt64) {
+    package init(for model: Model, batch: Int, length: Int, lengths: [Int]? = nil, seed: UInt64) {
         let graph = model.graph
         let extents = graph.axes.map { $0.length ?? length }
         data = ModelData(lengths: lengths)

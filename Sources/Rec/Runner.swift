@@ -12,10 +12,10 @@ import Synchronization
 /// let runner = try Runner(model, parameters: weights)
 /// let results = try runner.run(BoundData(data, for: model.graph), pool: ThreadPool(count: 2))
 /// ```
-public final class Runner: Sendable {
-    public let model: Model
-    public let precision: Precision
-    public let choice: PlanChoice
+package final class Runner: Sendable {
+    package let model: Model
+    package let precision: Precision
+    package let choice: PlanChoice
     private let bound: Int?
     private let parameters: [String: Tensor]
     private let context: CompileContext
@@ -33,7 +33,7 @@ public final class Runner: Sendable {
     ///   - bound: bytes that a run may have in memory; nil for what is usual.
     ///   - context: where code is kept, if anywhere, and who asks where time goes.
     /// - Throws: `DiagnosticList` where a form is not legal.
-    public init(
+    package init(
         _ model: Model, precision: Precision = .f32, parameters: [String: Tensor], forcing forced: [String: PlanForm] = [:],
         within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
@@ -46,7 +46,7 @@ public final class Runner: Sendable {
     }
 
     /// Runs a model with its gradients; see `GradientModel.run(_:on:pool:)`.
-    public init(
+    package init(
         _ gradients: GradientModel, precision: Precision = .f32, parameters: [String: Tensor],
         forcing forced: [String: PlanForm] = [:], within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
@@ -59,7 +59,7 @@ public final class Runner: Sendable {
     }
 
     /// The code that such a run takes.
-    public func compiled(for work: Workload) throws -> CompiledModel {
+    package func compiled(for work: Workload) throws -> CompiledModel {
         let scans = try choice.choose(work)
         let form = try Form(scans: scans, shared: choice.sharedSegments(scanning: scans, work))
         if let known = compiled.withLock({ $0[form] }) { return known }
@@ -75,7 +75,7 @@ public final class Runner: Sendable {
     }
 
     /// Runs whole sequences.
-    public func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
+    package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         let compiled = try compiled(for: work)
         return try context.times.measure("run") { () throws(DiagnosticList) in

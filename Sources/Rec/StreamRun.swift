@@ -3,9 +3,9 @@ import RecSource
 import RecTensors
 
 /// Whole data run step by step, as a stream would be.
-public enum StreamRun {
+package enum StreamRun {
     /// A session for a model with its parameters and once inputs in place.
-    public static func session(
+    package static func session(
         _ model: Model, _ data: ModelData, precision: Precision, batch: Int = 1, capacity: Int = 1,
         context: CompileContext = CompileContext()
     ) throws -> StreamSession {
@@ -28,7 +28,7 @@ public enum StreamRun {
     }
 
     /// Results of a run in pieces of `piece` steps. Losses and final states are not given.
-    public static func run(
+    package static func run(
         _ model: Model, _ data: ModelData, precision: Precision, piece: Int = 1, context: CompileContext = CompileContext()
     ) throws -> ModelResults {
         let bound = try BoundData(data, for: model.graph)

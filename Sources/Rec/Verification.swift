@@ -3,32 +3,32 @@ import RecSource
 import RecTensors
 
 /// Results of a model held against expected ones, under every engine, step by step and with every scan that is legal.
-public struct Verification: Sendable {
-    public struct Row: Sendable {
-        public var engine: Engine
-        public var weights = WeightFormat.full
+package struct Verification: Sendable {
+    package struct Row: Sendable {
+        package var engine: Engine
+        package var weights = WeightFormat.full
         /// Whether every recurrence that can be a scan ran as one; else one step followed another.
-        public var usesScans = false
+        package var usesScans = false
         /// `output y`, `loss nll`, `final h`, `grad W`
-        public var what: String
+        package var what: String
         /// `‖got − expected‖ / ‖expected‖`
-        public var error: Double
-        public var tolerance: Double
-        public var isWithin: Bool { error <= tolerance }
+        package var error: Double
+        package var tolerance: Double
+        package var isWithin: Bool { error <= tolerance }
         /// `compiled f32`, `compiled f32, scans`
-        public var how: String {
+        package var how: String {
             engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (usesScans ? ", scans" : "")
         }
     }
 
-    public var rows: [Row] = []
+    package var rows: [Row] = []
     /// Expected tensors that the model does not give.
-    public var unknown: [String] = []
+    package var unknown: [String] = []
 
-    public var isWithin: Bool { unknown.isEmpty && rows.allSatisfy(\.isWithin) }
+    package var isWithin: Bool { unknown.isEmpty && rows.allSatisfy(\.isWithin) }
 
     /// The relative error allowed in results of an engine.
-    public static func tolerance(of engine: Engine) -> Double {
+    package static func tolerance(of engine: Engine) -> Double {
         switch engine {
         case .interpreter, .compiled(.f64): 1e-11
         case .compiled(.f32): 1e-5
@@ -44,7 +44,7 @@ public struct Verification: Sendable {
     }
 
     /// The relative error allowed in gradients of an engine.
-    public static func gradientTolerance(of engine: Engine) -> Double {
+    package static func gradientTolerance(of engine: Engine) -> Double {
         switch engine {
         case .interpreter, .compiled(.f64): 1e-9
         case .compiled(.f32): 1e-4
@@ -54,7 +54,7 @@ public struct Verification: Sendable {
     /// - Parameters:
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
-    public init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
+    package init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
         let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
         let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
         func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {

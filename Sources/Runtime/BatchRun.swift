@@ -5,7 +5,7 @@ import RecTensors
 
 extension CompiledModel {
     /// Runs whole sequences. `inputs` by name, in the shapes of the graph: `[batch, axes…, dims…]`.
-    public func run(
+    package func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool
     ) -> ModelResults {
         var chunkSteps: Int?
@@ -16,7 +16,7 @@ extension CompiledModel {
     }
 
     /// Runs whole sequences, with in memory what a plan says that was made for such data.
-    public func run(
+    package func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool, memory needs: MemoryPlan
     ) -> ModelResults {
         run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: needs.chunkSteps)

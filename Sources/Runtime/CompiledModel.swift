@@ -6,10 +6,10 @@ import RecTensors
 /// A compiled plan with its parameters in place: what follows from them alone is computed, and weights are packed.
 ///
 /// Runs and stream sessions share it; nothing of it changes that results follow from.
-public final class CompiledModel: @unchecked Sendable {
-    public let code: CompiledPlan
-    public var plan: Plan { code.plan }
-    public var precision: Precision { code.precision }
+package final class CompiledModel: @unchecked Sendable {
+    package let code: CompiledPlan
+    package var plan: Plan { code.plan }
+    package var precision: Precision { code.precision }
 
     /// Describes parameters, static values, packed weights and zeros; runs start from a copy.
     let frame: Frame
@@ -17,12 +17,12 @@ public final class CompiledModel: @unchecked Sendable {
     let contention = Contention()
     /// Sweeps over steps whose rows threads should have shared, and which were left to one thread as other programs had the
     /// processors, since the model was compiled.
-    public var sweepsLeftToOneThread: Int { contention.runsLeftToOneThread }
+    package var sweepsLeftToOneThread: Int { contention.runsLeftToOneThread }
     private let parameters: [Tensor]
     private let memory: [AlignedMemory]
 
     /// `parameters` by path, in the shapes of the graph.
-    public init(_ code: CompiledPlan, parameters: [String: Tensor]) {
+    package init(_ code: CompiledPlan, parameters: [String: Tensor]) {
         self.code = code
         let plan = code.plan
         let precision = code.precision

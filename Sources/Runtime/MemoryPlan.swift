@@ -2,55 +2,55 @@ import RecCodeGen
 import RecScheduling
 
 /// What a run keeps in memory, and in chunks of how many steps it runs so that this fits a bound.
-public struct MemoryPlan: Equatable, Sendable {
+package struct MemoryPlan: Equatable, Sendable {
     /// Steps of the first axis of which kept streams are in memory at a time; nil where all are.
-    public var chunkSteps: Int?
+    package var chunkSteps: Int?
     /// How many chunks the steps make.
-    public var chunkCount = 1
+    package var chunkCount = 1
     /// Inputs, parameters and packed weights.
-    public var dataBytes: Int
+    package var dataBytes: Int
     /// Outputs and gradients.
-    public var resultBytes: Int
+    package var resultBytes: Int
     /// What a step needs, sums over time, and the blocks of workers.
-    public var workBytes: Int
+    package var workBytes: Int
     /// Streams that one pass keeps for another, or a chunk of them.
-    public var streams: [Stream]
+    package var streams: [Stream]
     /// What is kept at the boundaries of chunks.
-    public var boundaryBytes = 0
+    package var boundaryBytes = 0
     /// Segments that run again.
-    public var repeated: Set<Int> = []
+    package var repeated: Set<Int> = []
 
     /// A stream that one pass keeps for another.
-    public struct Stream: Equatable, Sendable {
-        public var name: String
+    package struct Stream: Equatable, Sendable {
+        package var name: String
         /// Of all steps.
-        public var wholeBytes: Int
+        package var wholeBytes: Int
         /// Of what is in memory at a time.
-        public var bytes: Int
+        package var bytes: Int
     }
 
-    public var streamBytes: Int { streams.reduce(0) { $0 + $1.bytes } }
+    package var streamBytes: Int { streams.reduce(0) { $0 + $1.bytes } }
     /// Of kept streams with all their steps.
-    public var wholeStreamBytes: Int { streams.reduce(0) { $0 + $1.wholeBytes } }
+    package var wholeStreamBytes: Int { streams.reduce(0) { $0 + $1.wholeBytes } }
     /// The program itself: what a process has in memory that has compiled a small model and not run it, mostly LLVM.
-    public static let programBytes = 100_000_000
+    package static let programBytes = 100_000_000
     /// The most that a run has in memory: the program, the data, the results and all that it works with.
-    public var peakBytes: Int { Self.programBytes + dataBytes + resultBytes + workBytes + streamBytes + boundaryBytes }
+    package var peakBytes: Int { Self.programBytes + dataBytes + resultBytes + workBytes + streamBytes + boundaryBytes }
 }
 
 /// Why a run does not fit its bound.
-public struct MemoryShortage: Error, Equatable, Sendable {
+package struct MemoryShortage: Error, Equatable, Sendable {
     /// What the run needs at least.
-    public var least: MemoryPlan
+    package var least: MemoryPlan
     /// Why it cannot run in chunks; nil where it can, and needs more all the same.
-    public var refusal: ChunkRefusal?
+    package var refusal: ChunkRefusal?
 }
 
 extension MemoryPlan {
     /// Where no bound is given, kept streams are whole where they take no more than this, or than `usualShare` of data and
     /// results. Beyond that a pass more is worth the memory: see `docs/gradients.md`.
-    public static let usualBytes = 128 << 20
-    public static let usualShare = 0.25
+    package static let usualBytes = 128 << 20
+    package static let usualShare = 0.25
 
     /// Whether a run without a bound keeps its streams whole, so far as can be told at once: short runs are over in microseconds.
     static func isSurelyWhole(_ facts: KernelFacts, batch: Int, extents: [Int], pool: ThreadPool) -> Bool {
@@ -61,7 +61,7 @@ extension MemoryPlan {
     }
 
     /// What is usual where no bound is given.
-    public init(_ facts: KernelFacts, batch: Int, extents: [Int], workers: Int, leastWork: Double = ThreadPool.usualLeastWork) {
+    package init(_ facts: KernelFacts, batch: Int, extents: [Int], workers: Int, leastWork: Double = ThreadPool.usualLeastWork) {
         let size = RunSize(facts, batch: batch, extents: extents, pool: PoolSize(count: workers, leastWork: leastWork))
         self = size.whole
         let most = max(Self.usualBytes, Int(Self.usualShare * Double(dataBytes + resultBytes)))
@@ -81,7 +81,7 @@ extension MemoryPlan {
     /// The plan that fits a bound in bytes with the fewest boundaries.
     ///
     /// - Throws: where not even the most frugal chunks fit.
-    public init(
+    package init(
         _ facts: KernelFacts, batch: Int, extents: [Int], workers: Int, leastWork: Double = ThreadPool.usualLeastWork, bound: Int
     ) throws(MemoryShortage) {
         let size = RunSize(facts, batch: batch, extents: extents, pool: PoolSize(count: workers, leastWork: leastWork))

@@ -22,13 +22,13 @@ import RecTensors
 /// ```
 ///
 /// One piece, many pieces and single steps give the same results. A session belongs to one thread at a time.
-public final class StreamSession {
-    public let model: CompiledModel
-    public let batch: Int
+package final class StreamSession {
+    package let model: CompiledModel
+    package let batch: Int
     /// The most steps of one call.
-    public let capacity: Int
+    package let capacity: Int
     /// Steps taken since the beginning.
-    public private(set) var stepCount = 0
+    package private(set) var stepCount = 0
 
     private let memory: RunMemory
     private let window: BlockWindow
@@ -54,7 +54,7 @@ public final class StreamSession {
     ///   - once: the inputs given once, `[batch, …]`.
     ///   - secondExtent: the length of the second axis, for models over two.
     /// - Throws: a diagnostic where the model cannot run step by step: where it looks ahead, or needs a whole sequence.
-    public init(
+    package init(
         _ model: CompiledModel, batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], secondExtent: Int = 1
     ) throws(Diagnostic) {
         self.model = model
@@ -147,23 +147,23 @@ public final class StreamSession {
 
     // MARK: Data
 
-    public var inputNames: [String] { inputs.map(\.name) }
-    public var outputNames: [String] { outputs.map(\.name) }
+    package var inputNames: [String] { inputs.map(\.name) }
+    package var outputNames: [String] { outputs.map(\.name) }
 
     /// Bytes of one step of one sequence of a stream; nil for a name that is none.
-    public func stepByteCount(_ name: String) -> Int? {
+    package func stepByteCount(_ name: String) -> Int? {
         (inputs.first { $0.name == name } ?? outputs.first { $0.name == name })?.stepBytes
     }
 
     /// The memory of the next steps of an input, for one sequence of the batch: `capacity` steps.
-    public func withInput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeMutableRawBufferPointer) -> R) -> R? {
+    package func withInput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeMutableRawBufferPointer) -> R) -> R? {
         guard let port = inputs.first(where: { $0.name == name }), sequence < batch else { return nil }
         let start = port.memory.start + (sequence * (port.history + capacity) + port.history) * port.stepBytes
         return body(UnsafeMutableRawBufferPointer(start: start, count: capacity * port.stepBytes))
     }
 
     /// The memory of the last steps of an output, for one sequence of the batch.
-    public func withOutput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
+    package func withOutput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
         guard let port = outputs.first(where: { $0.name == name }), sequence < batch else { return nil }
         let start = port.memory.start + sequence * capacity * port.stepBytes
         return body(UnsafeRawBufferPointer(start: start, count: capacity * port.stepBytes))
@@ -172,7 +172,7 @@ public final class StreamSession {
     // MARK: Steps
 
     /// Takes `steps` steps, at most `capacity`.
-    public func advance(_ steps: Int = 1) {
+    package func advance(_ steps: Int = 1) {
         precondition(steps >= 0 && steps <= capacity, "at most \(capacity) steps at a time")
         guard steps > 0, batch > 0 else { return }
         let range = stepCount..<stepCount + steps
@@ -209,7 +209,7 @@ public final class StreamSession {
     // MARK: Saving
 
     /// Everything that the next step depends on, for `restore`.
-    public func savedState() -> [NamedTensor] {
+    package func savedState() -> [NamedTensor] {
         var result = [NamedTensor(name: "steps", tensor: Tensor([stepCount, window.presentCount], shape: [2]))]
         for region in regions() {
             let bytes = UnsafeRawBufferPointer(start: region.start, count: region.count)
@@ -219,7 +219,7 @@ public final class StreamSession {
     }
 
     /// Goes back to a saved state of a session of the same model, batch and capacity.
-    public func restore(_ state: [NamedTensor]) throws(Diagnostic) {
+    package func restore(_ state: [NamedTensor]) throws(Diagnostic) {
         let regions = regions()
         let named = Dictionary(state.map { ($0.name, $0.tensor) }, uniquingKeysWith: { a, _ in a })
         for region in regions where named[region.name]?.byteCount != region.count {

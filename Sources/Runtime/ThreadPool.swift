@@ -8,8 +8,8 @@ import Synchronization
 #endif
 
 /// A few threads that do a piece of work together, and meet at barriers within it.
-public final class ThreadPool: Sendable {
-    public let count: Int
+package final class ThreadPool: Sendable {
+    package let count: Int
     private let shared: Shared
 
     /// What the workers see; they keep it alive, not the pool, so that the pool can end them.
@@ -36,14 +36,14 @@ public final class ThreadPool: Sendable {
     }
 
     /// Sweeps of fewer scalar operations are run by the calling thread alone: waking others would take longer.
-    public let leastWork: Double
+    package let leastWork: Double
 
-    public static let usualLeastWork = 1e5
+    package static let usualLeastWork = 1e5
 
     var size: PoolSize { PoolSize(count: count, leastWork: leastWork) }
 
     /// A pool of `count` workers, the calling thread among them.
-    public init(count: Int, leastWork: Double = ThreadPool.usualLeastWork) {
+    package init(count: Int, leastWork: Double = ThreadPool.usualLeastWork) {
         self.leastWork = leastWork
         let shared = Shared(count: max(1, count))
         self.shared = shared
@@ -63,7 +63,7 @@ public final class ThreadPool: Sendable {
     }
 
     /// Runs `work` on every worker, the caller being worker 0; returns when all have finished.
-    public func run(_ work: @Sendable (Int) -> Void) {
+    package func run(_ work: @Sendable (Int) -> Void) {
         guard count > 1 else { return work(0) }
         withoutActuallyEscaping(work) { escaping in
             shared.work.withLock { $0 = escaping }
@@ -75,7 +75,7 @@ public final class ThreadPool: Sendable {
     }
 
     /// Waits until every worker has come here. To be called by all workers of a `run`, equally often.
-    public func barrier() {
+    package func barrier() {
         guard count > 1 else { return }
         let round = shared.round.load(ordering: .acquiring)
         if shared.arrived.add(1, ordering: .acquiringAndReleasing).newValue == count {

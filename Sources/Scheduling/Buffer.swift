@@ -1,16 +1,16 @@
 import RecStream
 
-public struct BufferID: Hashable, Encodable, Sendable {
-    public var index: Int
-    public init(_ index: Int) { self.index = index }
+package struct BufferID: Hashable, Encodable, Sendable {
+    package var index: Int
+    package init(_ index: Int) { self.index = index }
 }
 
 /// A region of memory that kernels read and write in rows. A row holds one step of one sequence of the batch.
 ///
 /// Where row `(b, i, j)` lies is decided at run time by a descriptor (base and three strides), so that a whole stream,
 /// a block of it and a single step are addressed alike.
-public struct Buffer: Equatable, Encodable, Sendable {
-    public enum Kind: Equatable, Encodable, Sendable {
+package struct Buffer: Equatable, Encodable, Sendable {
+    package enum Kind: Equatable, Encodable, Sendable {
         case input(name: String)
         case parameter(path: String)
         /// Index into `graph.outputs`.
@@ -33,32 +33,32 @@ public struct Buffer: Equatable, Encodable, Sendable {
         case zero
     }
 
-    public var kind: Kind
-    public var element: ElementType
+    package var kind: Kind
+    package var element: ElementType
     /// Elements of one row.
-    public var rowCount: Int
+    package var rowCount: Int
     /// What rows there are.
-    public var variance: Variance
+    package var variance: Variance
     /// For messages and `--emit plan`.
-    public var name: String
+    package var name: String
 }
 
 /// How far back a ring is read, and what stands in it before the first step.
-public struct Ring: Equatable, Encodable, Sendable {
+package struct Ring: Equatable, Encodable, Sendable {
     /// The offsets of every delay that reads it.
-    public var delays: [[Int]]
+    package var delays: [[Int]]
     /// A buffer that holds the initial value; nil for zero.
-    public var initial: BufferID?
+    package var initial: BufferID?
     /// The axes of the recurrence from the outermost loop inwards.
-    public var order: [Int]
+    package var order: [Int]
 
     /// How many rows the ring needs where the innermost loop runs over `innerExtent` steps.
-    public func period(innerExtent: Int) -> Int {
+    package func period(innerExtent: Int) -> Int {
         1 + (delays.map { distance($0, innerExtent: innerExtent) }.max() ?? 0)
     }
 
     /// How many steps of the loops a delay reaches back.
-    public func distance(_ offsets: [Int], innerExtent: Int) -> Int {
+    package func distance(_ offsets: [Int], innerExtent: Int) -> Int {
         order.count == 1
             ? abs(offsets[order[0]]) : abs(offsets[order[0]]) * innerExtent + abs(offsets[order[1]])
     }

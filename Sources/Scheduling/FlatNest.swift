@@ -3,16 +3,16 @@ import RecStream
 
 /// A nest that touches each element of whole streams once, in the order of memory: its loops over steps and over elements
 /// are one long loop.
-public struct FlatNest: Equatable, Encodable, Sendable {
-    public var nest: Nest
+package struct FlatNest: Equatable, Encodable, Sendable {
+    package var nest: Nest
     /// Elements of a step.
-    public var rowCount: Int
+    package var rowCount: Int
     /// Loads of a row that is the same at every step: what they give repeats along the loop.
-    public var repeated: [Nest.NodeID] = []
+    package var repeated: [Nest.NodeID] = []
 
     /// - Parameter axes: those that the steps run over.
     /// - Parameter allowsRepeats: whether rows may be read that are the same at every step.
-    public init?(_ nest: Nest, buffers: [Buffer], axes: [Int], allowsRepeats: Bool = false) {
+    package init?(_ nest: Nest, buffers: [Buffer], axes: [Int], allowsRepeats: Bool = false) {
         guard !axes.isEmpty, nest.domain.count <= 1, nest.extents.count == nest.domain.count else { return nil }
         let count = nest.domain.first ?? 1
         let variance = axes.reduce(UInt8(0)) { $0 | 1 << UInt8($1) }

@@ -5,51 +5,51 @@ import RecStream
 ///
 /// Variables `0 ..< domain.count` are the loops themselves; reductions bring in further ones. Nodes are in an order in
 /// which operands come first.
-public struct Nest: Equatable, Encodable, Sendable {
-    public typealias NodeID = Int
+package struct Nest: Equatable, Encodable, Sendable {
+    package typealias NodeID = Int
 
-    public struct Node: Hashable, Encodable, Sendable {
-        public var operation: NodeOperation
-        public var element: ElementType
+    package struct Node: Hashable, Encodable, Sendable {
+        package var operation: NodeOperation
+        package var element: ElementType
     }
 
-    public struct Store: Equatable, Encodable, Sendable {
-        public enum Mode: Equatable, Encodable, Sendable {
+    package struct Store: Equatable, Encodable, Sendable {
+        package enum Mode: Equatable, Encodable, Sendable {
             case assign
             /// Combines with what is there.
             case accumulate(TimeReduceKind, axis: Int)
         }
         /// Where along its first axis a scattered value goes: the index is clamped to `0 ..< count`.
-        public struct Scatter: Equatable, Encodable, Sendable {
-            public var index: NodeID
-            public var stride: Int
-            public var count: Int
+        package struct Scatter: Equatable, Encodable, Sendable {
+            package var index: NodeID
+            package var stride: Int
+            package var count: Int
         }
-        public var node: NodeID
-        public var buffer: BufferID
+        package var node: NodeID
+        package var buffer: BufferID
         /// The position in the row.
-        public var position: Affine
-        public var mode: Mode
+        package var position: Affine
+        package var mode: Mode
         /// Moves the position; nil where it is known beforehand.
-        public var scatter: Scatter?
+        package var scatter: Scatter?
     }
 
     /// Extents of the loops, outermost first.
-    public var domain: [Int]
+    package var domain: [Int]
     /// Extents of all variables: the domain's, then those of reductions.
-    public var extents: [Int]
-    public var nodes: [Node] = []
-    public var stores: [Store] = []
+    package var extents: [Int]
+    package var nodes: [Node] = []
+    package var stores: [Store] = []
     /// Values that the nest computes, for explanation.
-    public var values: [ValueID] = []
+    package var values: [ValueID] = []
 
-    public init(domain: [Int]) {
+    package init(domain: [Int]) {
         self.domain = domain
         extents = domain
     }
 
     /// For each node the set of variables it varies over, as bits.
-    public var dependencies: [UInt64] {
+    package var dependencies: [UInt64] {
         var result: [UInt64] = []
         for node in nodes {
             var bits = node.operation.operands.reduce(0) { $0 | result[$1] }
@@ -65,17 +65,17 @@ public struct Nest: Equatable, Encodable, Sendable {
 }
 
 /// A place in memory: a row of a buffer, and a position in it.
-public struct Access: Hashable, Encodable, Sendable {
-    public var buffer: BufferID
-    public var position: Affine
+package struct Access: Hashable, Encodable, Sendable {
+    package var buffer: BufferID
+    package var position: Affine
     /// Offsets along the graph's axes of the row read, all zero for the present step.
-    public var offsets: [Int]
+    package var offsets: [Int]
     /// What to read where the row lies outside the sequence; nil where that cannot happen or the buffer itself holds
     /// what is wanted there.
-    public var fallback: BufferID?
+    package var fallback: BufferID?
 }
 
-public indirect enum NodeOperation: Hashable, Encodable, Sendable {
+package indirect enum NodeOperation: Hashable, Encodable, Sendable {
     case constant(Scalar)
     case load(Access)
     /// `access` moved by `stride` elements for each unit of the index, which is clamped to `0 ..< count`.
@@ -94,14 +94,14 @@ public indirect enum NodeOperation: Hashable, Encodable, Sendable {
     case scanned(Int)
 
     /// Whether it stands for a state, which has a value of its own for each element.
-    public var isOfState: Bool {
+    package var isOfState: Bool {
         switch self {
         case .carried, .scanned: true
         case .constant, .position, .load, .gather, .unary, .binary, .select, .reduce, .length: false
         }
     }
 
-    public var operands: [Nest.NodeID] {
+    package var operands: [Nest.NodeID] {
         switch self {
         case .constant, .load, .position, .length, .carried, .scanned: []
         case .gather(_, let index, _, _): [index]
@@ -111,7 +111,7 @@ public indirect enum NodeOperation: Hashable, Encodable, Sendable {
         }
     }
 
-    public var accesses: [Access] {
+    package var accesses: [Access] {
         switch self {
         case .load(let access), .gather(let access, _, _, _): [access]
         case .constant, .unary, .binary, .select, .reduce, .position, .length, .carried, .scanned: []

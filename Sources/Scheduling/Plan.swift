@@ -2,37 +2,37 @@ import RecAnalysis
 import RecStream
 
 /// How a graph is computed: segments in order, each a pass over the batch or over the steps.
-public struct Plan: Equatable, Sendable {
-    public var graph: StreamGraph
-    public var buffers: [Buffer]
-    public var segments: [Segment]
+package struct Plan: Equatable, Sendable {
+    package var graph: StreamGraph
+    package var buffers: [Buffer]
+    package var segments: [Segment]
     /// Where each state can be found after a run, and restored from.
-    public var states: [StateHome]
+    package var states: [StateHome]
     /// Scalars of losses: buffers with one number for each sequence.
-    public var losses: [BufferID]
+    package var losses: [BufferID]
     /// Streams read behind the present step, which a stream session must remember: input name to how many steps.
-    public var inputHistory: [String: Int]
+    package var inputHistory: [String: Int]
     /// Values that a pass computes again rather than reads from where an earlier pass has kept them.
-    public var recomputed: [ValueID] = []
+    package var recomputed: [ValueID] = []
 
     /// Those of them that take a function or a division.
-    public var dearlyRecomputed: [ValueID] {
+    package var dearlyRecomputed: [ValueID] {
         recomputed.filter { graph[$0].operation.isDear }
     }
 
-    public struct StateHome: Equatable, Sendable {
-        public var name: String
-        public var ring: BufferID
+    package struct StateHome: Equatable, Sendable {
+        package var name: String
+        package var ring: BufferID
     }
 
     /// Whether rows of some recurrence run at the same time.
-    public var hasWavefront: Bool { segments.contains { $0.stages.contains { $0.wavefront != nil } } }
+    package var hasWavefront: Bool { segments.contains { $0.stages.contains { $0.wavefront != nil } } }
 
-    public subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
+    package subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
 }
 
-public struct Segment: Equatable, Encodable, Sendable {
-    public enum Kind: Equatable, Encodable, Sendable {
+package struct Segment: Equatable, Encodable, Sendable {
+    package enum Kind: Equatable, Encodable, Sendable {
         /// Computed once for a set of parameters.
         case `static`
         /// Once for each sequence.
@@ -42,13 +42,13 @@ public struct Segment: Equatable, Encodable, Sendable {
         /// Over the steps, in blocks; `order` is the order of sequential stages in it.
         case sweep(axes: [Int], order: LoopOrder)
     }
-    public var kind: Kind
-    public var stages: [Stage]
+    package var kind: Kind
+    package var stages: [Stage]
 }
 
 /// Work between two barriers.
-public struct Stage: Equatable, Encodable, Sendable {
-    public enum Form: Equatable, Encodable, Sendable {
+package struct Stage: Equatable, Encodable, Sendable {
+    package enum Form: Equatable, Encodable, Sendable {
         /// Steps are independent: each item runs over all the steps of the block.
         case map
         /// One step after another, all items within a step.
@@ -62,44 +62,44 @@ public struct Stage: Equatable, Encodable, Sendable {
     }
 
     /// A value that a lane loop carries from step to step.
-    public struct Carry: Equatable, Encodable, Sendable {
-        public var node: Nest.NodeID
+    package struct Carry: Equatable, Encodable, Sendable {
+        package var node: Nest.NodeID
         /// How many steps back it is read.
-        public var depth: Int
-        public var ring: BufferID
+        package var depth: Int
+        package var ring: BufferID
     }
 
-    public var form: Form
-    public var items: [Item]
+    package var form: Form
+    package var items: [Item]
     /// Whether its steps are composed rather than taken one after another.
-    public var isScan: Bool {
+    package var isScan: Bool {
         if case .registers = form { return true }
         return scan != nil || wavefront != nil
     }
 
     /// How the stage can be shared out over time; nil where its steps run one after another.
-    public var scan: Scan?
+    package var scan: Scan?
     /// Over two axes: how many steps of the inner axis a row must stay behind the row before it, so that threads can take
     /// rows at the same time; nil where one step follows another.
-    public var wavefront: Int?
+    package var wavefront: Int?
     /// How workers share each step; nil where each takes sequences of its own.
-    public var rows: RowSharing?
+    package var rows: RowSharing?
 
-    public init(form: Form, items: [Item], scan: Scan? = nil) {
+    package init(form: Form, items: [Item], scan: Scan? = nil) {
         self.form = form
         self.items = items
         self.scan = scan
     }
 }
 
-public enum Item: Equatable, Encodable, Sendable {
+package enum Item: Equatable, Encodable, Sendable {
     case nest(Nest)
     case product(Product)
     case total(Total)
 }
 
 extension Stage {
-    public var totals: [Total] {
+    package var totals: [Total] {
         items.compactMap { item in
             if case .total(let total) = item { total } else { nil }
         }
@@ -108,7 +108,7 @@ extension Stage {
 
 extension Plan {
     /// Every product, in the order of the plan.
-    public var products: [Product] {
+    package var products: [Product] {
         segments.flatMap { segment in
             segment.stages.flatMap { stage in
                 stage.items.compactMap { item in

@@ -2,7 +2,7 @@ import RecStream
 
 extension Plan {
     /// The plan as text: segments, stages and their loops.
-    public var text: String {
+    package var text: String {
         var lines: [String] = ["plan \(graph.name)"]
         for segment in segments where !segment.stages.isEmpty {
             lines.append("  \(describe(segment.kind))")

@@ -2,7 +2,7 @@ import RecAnalysis
 import RecStream
 
 /// Decides how a graph is computed, every recurrence one step after another. The graph has no complex values any more.
-public func schedule(_ graph: StreamGraph) -> Plan {
+package func schedule(_ graph: StreamGraph) -> Plan {
     let recomputed = Recomputation(prepared(graph).joiningProducts().readingJoinedParts())
     return plan(recomputed.graph, later: recomputed.later, scans: [])
 }
@@ -10,7 +10,7 @@ public func schedule(_ graph: StreamGraph) -> Plan {
 /// Decides how a graph is computed, the recurrences of these states as scans over time blocks.
 ///
 /// - Throws: the reason where one of them is no scan.
-public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
+package func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
     // What a scan composes it reads in the words of the program.
     let recomputed = Recomputation(prepared(graph).joiningProducts(leaving: states).readingJoinedParts())
     var graph = recomputed.graph
@@ -27,7 +27,7 @@ public func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(
 }
 
 /// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
-public func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
+package func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     let graph = Recomputation(prepared(graph)).graph
     return elementaryRecurrences(of: graph).map { facts -> ScanRefusal? in
         var trial = graph

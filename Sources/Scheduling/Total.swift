@@ -5,40 +5,40 @@ import RecStream
 /// `total[k, m] = Σ_t left[t, k] · right[t, m]`, summed over a shared label too where there is one, and over the sequences
 /// of the batch where the output does not vary over it. Of further labels, such as the heads of a weight, each place has a
 /// sum of its own.
-public struct Total: Equatable, Encodable, Sendable {
-    public var value: ValueID
-    public var left: Access
-    public var right: Access
-    public var output: BufferID
+package struct Total: Equatable, Encodable, Sendable {
+    package var value: ValueID
+    package var left: Access
+    package var right: Access
+    package var output: BufferID
     /// Elements along `k` and `m`.
-    public var rows: Int
-    public var columns: Int
+    package var rows: Int
+    package var columns: Int
     /// How far apart the elements of `left` lie along `k`, and those of `right` along `m`.
-    public var leftStride: Int
-    public var rightStride: Int
+    package var leftStride: Int
+    package var rightStride: Int
     /// How far apart the rows of the output lie.
-    public var rowStride: Int
-    public var shared: Shared
-    public var groups: [Group]
+    package var rowStride: Int
+    package var shared: Shared
+    package var groups: [Group]
 
     /// The shared label: its extent, and how far apart its elements lie in either operand.
-    public struct Shared: Equatable, Encodable, Sendable {
-        public var extent: Int
-        public var left: Int
-        public var right: Int
+    package struct Shared: Equatable, Encodable, Sendable {
+        package var extent: Int
+        package var left: Int
+        package var right: Int
     }
 
     /// A label of the output beside rows and columns: how far apart its elements lie in the operands, 0 where one does not
     /// have it, and in the output.
-    public struct Group: Equatable, Encodable, Sendable {
-        public var extent: Int
-        public var left: Int
-        public var right: Int
-        public var output: Int
+    package struct Group: Equatable, Encodable, Sendable {
+        package var extent: Int
+        package var left: Int
+        package var right: Int
+        package var output: Int
     }
 
     /// Multiplications and additions in one step of one sequence.
-    public var operationCount: Int { 2 * rows * columns * shared.extent * groups.reduce(1) { $0 * $1.extent } }
+    package var operationCount: Int { 2 * rows * columns * shared.extent * groups.reduce(1) { $0 * $1.extent } }
 }
 
 extension Total {
@@ -77,5 +77,5 @@ extension Total {
 
 extension Plan {
     /// Whether a stage sums over the sequences of the batch.
-    public func sumsOverBatch(_ stage: Stage) -> Bool { stage.totals.contains { !self[$0.output].variance.batch } }
+    package func sumsOverBatch(_ stage: Stage) -> Bool { stage.totals.contains { !self[$0.output].variance.batch } }
 }

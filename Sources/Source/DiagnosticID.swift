@@ -1,5 +1,5 @@
 /// The stable name of a kind of message; users search for it in `docs/errors.md`.
-public enum DiagnosticID: String, CaseIterable, Sendable {
+package enum DiagnosticID: String, CaseIterable, Sendable {
     // Text
     case unexpectedCharacter = "unexpected-character"
     case unterminatedText = "unterminated-text"

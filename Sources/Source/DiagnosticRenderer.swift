@@ -1,9 +1,9 @@
 /// Draws diagnostics for a terminal, or as JSON for editors.
-public struct DiagnosticRenderer: Sendable {
+package struct DiagnosticRenderer: Sendable {
     private let sources: SourceMap
     private let usesColor: Bool
 
-    public init(_ sources: SourceMap, usesColor: Bool = false) {
+    package init(_ sources: SourceMap, usesColor: Bool = false) {
         self.sources = sources
         self.usesColor = usesColor
     }
@@ -26,10 +26,10 @@ public struct DiagnosticRenderer: Sendable {
 
     // MARK: Text
 
-    public func text(_ diagnostics: [Diagnostic]) -> String { diagnostics.map(text).joined(separator: "\n") }
+    package func text(_ diagnostics: [Diagnostic]) -> String { diagnostics.map(text).joined(separator: "\n") }
 
     /// `file:line:column: error: message [id]`, the line with a caret, labels and help; ends with a line end.
-    public func text(_ diagnostic: Diagnostic) -> String {
+    package func text(_ diagnostic: Diagnostic) -> String {
         let severity = styled("\(diagnostic.severity.rawValue):", color(diagnostic.severity))
         let message = styled(diagnostic.message, .bold)
         var lines = ["\(place(diagnostic.span))\(severity) \(message) [\(diagnostic.id.rawValue)]"]
@@ -89,7 +89,7 @@ public struct DiagnosticRenderer: Sendable {
     // MARK: JSON
 
     /// An array of objects with id, severity, message, file, line, column, endLine, endColumn, caption, labels and help.
-    public func json(_ diagnostics: [Diagnostic]) -> String {
+    package func json(_ diagnostics: [Diagnostic]) -> String {
         "[" + diagnostics.map(json).joined(separator: ",\n ") + "]\n"
     }
 

@@ -1,5 +1,5 @@
 /// The candidate that `name` most likely meant: few letters changed, added, lost or swapped; nil where none is close.
-public func nearest(_ name: String, among candidates: some Sequence<String>) -> String? {
+package func nearest(_ name: String, among candidates: some Sequence<String>) -> String? {
     guard !name.isEmpty, name.utf8.count <= longestName else { return nil }
     // Another single letter is another name, not a slip.
     let limit = name.utf8.count == 1 ? 0 : max(1, name.utf8.count / 3)

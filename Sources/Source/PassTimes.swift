@@ -2,13 +2,13 @@ import Foundation
 import Synchronization
 
 /// Where the time of a compilation and a run goes. It is handed to whatever takes part; what is measured twice is added up.
-public final class PassTimes: Sendable {
+package final class PassTimes: Sendable {
     /// What a pass took: by the clock on the wall, and of the processor by all threads of the process. The second says
     /// more where the machine is shared.
-    public struct Row: Equatable, Sendable {
-        public var name: String
-        public var seconds: Double
-        public var processorSeconds: Double
+    package struct Row: Equatable, Sendable {
+        package var name: String
+        package var seconds: Double
+        package var processorSeconds: Double
     }
 
     private struct State {
@@ -20,7 +20,7 @@ public final class PassTimes: Sendable {
     private let start = ContinuousClock.now
 
     /// - Parameter countingFromStart: whether what the process did before is a pass, too: loading its libraries, mostly.
-    public init(countingFromStart: Bool = false) {
+    package init(countingFromStart: Bool = false) {
         if countingFromStart {
             // The clock on the wall is not known back there; one thread runs, so that of the processor stands for it.
             let seconds = Self.processorSeconds()
@@ -29,13 +29,13 @@ public final class PassTimes: Sendable {
     }
 
     /// The passes, in the order in which they were first met.
-    public var rows: [Row] { state.withLock { $0.rows } }
+    package var rows: [Row] { state.withLock { $0.rows } }
 
     /// What was remarked, in order.
-    public var notes: [String] { state.withLock { $0.notes } }
+    package var notes: [String] { state.withLock { $0.notes } }
 
     /// Remarks something that is no time, for the end of the table.
-    public func note(_ text: String) { state.withLock { $0.notes.append(text) } }
+    package func note(_ text: String) { state.withLock { $0.notes.append(text) } }
 
     fileprivate func measured<T, E: Error>(_ name: String, _ body: () throws(E) -> T) throws(E) -> T {
         let (began, processor) = (ContinuousClock.now, Self.processorSeconds())
@@ -66,7 +66,7 @@ public final class PassTimes: Sendable {
     }
 
     /// The passes with their milliseconds, what lies between them, and the sum.
-    public var table: String {
+    package var table: String {
         var rows = rows
         let elapsed = (ContinuousClock.now - start).components
         let before = rows.first { $0.name == "start of the process" }
@@ -92,7 +92,7 @@ public final class PassTimes: Sendable {
 
 extension Optional where Wrapped == PassTimes {
     /// Runs `body`, and adds what it takes to the pass of this name where somebody asks.
-    public func measure<T, E: Error>(_ name: String, _ body: () throws(E) -> T) throws(E) -> T {
+    package func measure<T, E: Error>(_ name: String, _ body: () throws(E) -> T) throws(E) -> T {
         guard let self else { return try body() }
         return try self.measured(name, body)
     }

@@ -1,25 +1,25 @@
 /// The files of one compilation. A span names a file by its index here.
-public struct SourceMap: Sendable {
-    public struct File: Sendable {
+package struct SourceMap: Sendable {
+    package struct File: Sendable {
         /// The path as the user wrote it, for messages.
-        public let path: String
-        public let text: String
+        package let path: String
+        package let text: String
         let utf8: [UInt8]
         /// UTF-8 offset of the first byte of each line.
         let lineStarts: [Int]
     }
 
     /// A 1-based line and column; columns count Unicode scalars, as editors do.
-    public struct Position: Hashable, Sendable {
-        public let line: Int
-        public let column: Int
+    package struct Position: Hashable, Sendable {
+        package let line: Int
+        package let column: Int
     }
 
-    public private(set) var files: [File] = []
+    package private(set) var files: [File] = []
 
-    public init() {}
+    package init() {}
 
-    public mutating func add(path: String, text: String) -> FileID {
+    package mutating func add(path: String, text: String) -> FileID {
         let utf8 = Array(text.utf8)
         var starts = [0]
         for (offset, byte) in utf8.enumerated() where byte == 0x0A { starts.append(offset + 1) }
@@ -27,15 +27,15 @@ public struct SourceMap: Sendable {
         return FileID(files.count - 1)
     }
 
-    public subscript(_ id: FileID) -> File { files[id.index] }
+    package subscript(_ id: FileID) -> File { files[id.index] }
 
-    public func text(of span: SourceSpan) -> String {
+    package func text(of span: SourceSpan) -> String {
         let bytes = self[span.file].utf8
         let end = min(span.end, bytes.count)
         return String(decoding: bytes[min(span.start, end)..<end], as: UTF8.self)
     }
 
-    public func position(of offset: Int, in id: FileID) -> Position {
+    package func position(of offset: Int, in id: FileID) -> Position {
         let file = self[id]
         let offset = min(max(offset, 0), file.utf8.count)
         let line = lineNumber(of: offset, in: id)
@@ -44,7 +44,7 @@ public struct SourceMap: Sendable {
     }
 
     /// The 1-based line alone: it does not depend on how long the line is to find it.
-    public func lineNumber(of offset: Int, in id: FileID) -> Int {
+    package func lineNumber(of offset: Int, in id: FileID) -> Int {
         let starts = self[id].lineStarts
         var low = 0
         var high = starts.count
@@ -56,7 +56,7 @@ public struct SourceMap: Sendable {
     }
 
     /// The text of a 1-based line, without its end.
-    public func line(_ number: Int, of id: FileID) -> String {
+    package func line(_ number: Int, of id: FileID) -> String {
         let file = self[id]
         guard number >= 1, number <= file.lineStarts.count else { return "" }
         let start = file.lineStarts[number - 1]

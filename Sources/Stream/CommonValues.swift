@@ -1,6 +1,6 @@
 extension StreamGraph {
     /// The same graph in which no value is computed twice: values with the same operation on the same operands are one.
-    public func sharingCommonValues() -> StreamGraph {
+    package func sharingCommonValues() -> StreamGraph {
         var graph = self
         // A delay's operand may come later, so what becomes equal by sharing it shows in the next round.
         while true {

@@ -3,7 +3,7 @@ extension StreamGraph {
     ///
     /// Complex inputs, parameters and outputs become real ones with a last axis `re,im` of size 2; a complex state `h`
     /// becomes the states `h.re` and `h.im`.
-    public func splittingComplex() -> StreamGraph {
+    package func splittingComplex() -> StreamGraph {
         guard values.contains(where: { $0.element == .complex }) else { return self }
         var split = ComplexSplit(self)
         return split.run()

@@ -1,14 +1,14 @@
 
 /// A strongly connected component of the stream graph: a recurrence, or a single value.
-public struct Component: Equatable, Sendable {
+package struct Component: Equatable, Sendable {
     /// Ascending.
-    public var members: [ValueID]
+    package var members: [ValueID]
     /// True where some member depends on itself through a delay.
-    public var isRecurrence: Bool
+    package var isRecurrence: Bool
 }
 
 /// The strongly connected components of a graph, each after those it depends on.
-public func components(of graph: StreamGraph) -> [Component] {
+package func components(of graph: StreamGraph) -> [Component] {
     let operands = graph.values.map { $0.operation.operands.map(\.index) }
     return stronglyConnected(operands).map { members in
         Component(

@@ -5,7 +5,7 @@ extension StreamGraph {
     /// Three forms are found, where what becomes part of a contraction has no other use: the sum of a product; the sum of
     /// several products added up, of which each has a factor that varies over nothing, as one contraction each; and the sum
     /// over time of an outer product.
-    public func recognizingContractions() -> StreamGraph {
+    package func recognizingContractions() -> StreamGraph {
         var recognition = ContractionRecognition(self)
         return recognition.run()
     }

@@ -1,5 +1,5 @@
 extension Scalar {
-    public var element: ElementType {
+    package var element: ElementType {
         switch self {
         case .real: .real
         case .int: .int
@@ -11,7 +11,7 @@ extension Scalar {
 
 extension UnaryOperator {
     /// The element type of the result; nil where the operator is not defined on `operand`.
-    public func result(of operand: ElementType) -> ElementType? {
+    package func result(of operand: ElementType) -> ElementType? {
         switch self {
         case .negate: operand == .bool ? nil : operand
         case .abs:
@@ -38,7 +38,7 @@ extension UnaryOperator {
 
 extension BinaryOperator {
     /// The element type of the result; nil where the operator is not defined on two operands of the type `operand`.
-    public func result(of operand: ElementType) -> ElementType? {
+    package func result(of operand: ElementType) -> ElementType? {
         switch self {
         case .add, .subtract, .multiply: operand == .bool ? nil : operand
         case .divide: operand == .real || operand == .complex ? operand : nil
@@ -54,7 +54,7 @@ extension BinaryOperator {
 
 extension ReduceKind {
     /// The element type of the result; nil where the reduction is not defined on `operand`.
-    public func result(of operand: ElementType) -> ElementType? {
+    package func result(of operand: ElementType) -> ElementType? {
         switch self {
         case .sum: operand == .bool ? nil : operand
         case .product, .min, .max: operand == .real || operand == .int ? operand : nil
@@ -66,7 +66,7 @@ extension ReduceKind {
 
 extension TimeReduceKind {
     /// The element type of the result; nil where the reduction is not defined on `operand`.
-    public func result(of operand: ElementType) -> ElementType? {
+    package func result(of operand: ElementType) -> ElementType? {
         switch self {
         case .sum: operand == .bool ? nil : operand
         case .mean: operand == .real || operand == .complex ? operand : nil

@@ -3,23 +3,23 @@ import RecSource
 /// Builds a graph value by value; types follow from the operands.
 ///
 /// Operations that cannot stand in a graph are mistakes of the caller and trap, with what the verifier would say.
-public struct GraphBuilder {
-    public private(set) var graph: StreamGraph
+package struct GraphBuilder {
+    package private(set) var graph: StreamGraph
     /// The place in the source of what is added.
-    public var span: SourceSpan?
+    package var span: SourceSpan?
 
     /// A graph over `t`, or over other axes.
-    public init(_ name: String = "G", axes: [StreamAxis] = [StreamAxis(name: "t")]) {
+    package init(_ name: String = "G", axes: [StreamAxis] = [StreamAxis(name: "t")]) {
         graph = StreamGraph(name: name, axes: axes)
     }
 
     /// Continues a graph.
-    public init(continuing graph: StreamGraph) { self.graph = graph }
+    package init(continuing graph: StreamGraph) { self.graph = graph }
 
-    public subscript(_ id: ValueID) -> Value { graph[id] }
+    package subscript(_ id: ValueID) -> Value { graph[id] }
 
     /// Adds a value whose type follows from its operands and `proposed`, as `StreamGraph.inferredType` says.
-    public mutating func add(_ operation: Operation, proposing proposed: ValueType, name: String? = nil) -> ValueID {
+    package mutating func add(_ operation: Operation, proposing proposed: ValueType, name: String? = nil) -> ValueID {
         do {
             var value = Value(operation, try graph.inferredType(of: operation, proposing: proposed), name: name)
             value.span = span
@@ -28,17 +28,17 @@ public struct GraphBuilder {
     }
 
     /// Adds a value whose type follows from its operands alone.
-    public mutating func add(_ operation: Operation, name: String? = nil) -> ValueID {
+    package mutating func add(_ operation: Operation, name: String? = nil) -> ValueID {
         add(operation, proposing: ValueType(.real, [], .none), name: name)
     }
 
     /// Names a value as the user does.
-    public mutating func name(_ id: ValueID, _ name: String) { graph[id].name = name }
+    package mutating func name(_ id: ValueID, _ name: String) { graph[id].name = name }
 
     // MARK: Leaves
 
     /// A stream over all axes, or over those with these positions.
-    public mutating func input(
+    package mutating func input(
         _ name: String, _ shape: Shape = [], _ element: ElementType = .real, over axes: [Int]? = nil
     ) -> ValueID {
         var variance = Variance.all(of: graph)
@@ -47,18 +47,18 @@ public struct GraphBuilder {
     }
 
     /// An input given once per sequence; `fallback` where the data lack it.
-    public mutating func once(
+    package mutating func once(
         _ name: String, _ shape: Shape = [], _ element: ElementType = .real, fallback: Double? = nil
     ) -> ValueID {
         add(.input(name: name, fallback: fallback), proposing: ValueType(element, shape, .once), name: name)
     }
 
     /// An input that varies over nothing, as the operator of a fold has them.
-    public mutating func operand(_ name: String, _ shape: Shape = []) -> ValueID {
+    package mutating func operand(_ name: String, _ shape: Shape = []) -> ValueID {
         add(.input(name: name, fallback: nil), proposing: ValueType(.real, shape, .none), name: name)
     }
 
-    public mutating func parameter(
+    package mutating func parameter(
         _ path: String, _ shape: Shape = [], _ element: ElementType = .real, isTrained: Bool = true,
         initializer: Initializer = .zeros
     ) -> ValueID {
@@ -66,24 +66,24 @@ public struct GraphBuilder {
         return add(.parameter(info), proposing: ValueType(element, shape, .none), name: path)
     }
 
-    public mutating func constant(_ scalar: Scalar) -> ValueID { add(.constant(scalar)) }
-    public mutating func constant(_ number: Double) -> ValueID { add(.constant(.real(number))) }
+    package mutating func constant(_ scalar: Scalar) -> ValueID { add(.constant(scalar)) }
+    package mutating func constant(_ number: Double) -> ValueID { add(.constant(.real(number))) }
 
     /// A constant of a shape.
-    public mutating func constant(_ scalar: Scalar, _ shape: Shape) -> ValueID {
+    package mutating func constant(_ scalar: Scalar, _ shape: Shape) -> ValueID {
         let number = constant(scalar)
         return shape.isEmpty ? number : broadcast(number, to: shape, from: shape.map { _ in nil })
     }
 
     // MARK: Element-wise
 
-    public mutating func unary(_ function: UnaryOperator, _ a: ValueID) -> ValueID { add(.unary(function, a)) }
+    package mutating func unary(_ function: UnaryOperator, _ a: ValueID) -> ValueID { add(.unary(function, a)) }
 
-    public mutating func binary(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID) -> ValueID {
+    package mutating func binary(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID) -> ValueID {
         add(.binary(function, a, b))
     }
 
-    public mutating func select(_ condition: ValueID, _ a: ValueID, _ b: ValueID) -> ValueID {
+    package mutating func select(_ condition: ValueID, _ a: ValueID, _ b: ValueID) -> ValueID {
         add(.select(condition, then: a, otherwise: b))
     }
 
@@ -91,7 +91,7 @@ public struct GraphBuilder {
 
     /// Labels as in `contract(W, [0, 1], x, [1], to: [0])`, which is `W @ x`. A result axis has the name that it has in the
     /// first operand with its label.
-    public mutating func contract(
+    package mutating func contract(
         _ left: ValueID, _ leftLabels: [Int], _ right: ValueID, _ rightLabels: [Int], to resultLabels: [Int]
     ) -> ValueID {
         let dims = zip(leftLabels + rightLabels, graph[left].shape + graph[right].shape)
@@ -102,36 +102,36 @@ public struct GraphBuilder {
     }
 
     /// `W @ x`: the last axis of the left with the first of the right.
-    public mutating func product(_ left: ValueID, _ right: ValueID) -> ValueID {
+    package mutating func product(_ left: ValueID, _ right: ValueID) -> ValueID {
         let (a, b) = (graph[left].shape.count, graph[right].shape.count)
         let (leftLabels, rightLabels) = (Array(0..<a), Array(a - 1..<a - 1 + b))
         return contract(left, leftLabels, right, rightLabels, to: (leftLabels + rightLabels).filter { $0 != a - 1 })
     }
 
-    public mutating func reduce(_ kind: ReduceKind, _ a: ValueID, axes: [Int]) -> ValueID { add(.reduce(kind, a, axes: axes)) }
+    package mutating func reduce(_ kind: ReduceKind, _ a: ValueID, axes: [Int]) -> ValueID { add(.reduce(kind, a, axes: axes)) }
 
-    public mutating func broadcast(_ a: ValueID, to shape: Shape, from: [Int?]) -> ValueID {
+    package mutating func broadcast(_ a: ValueID, to shape: Shape, from: [Int?]) -> ValueID {
         add(.broadcast(a, from: from), proposing: ValueType(.real, shape, .none))
     }
 
     /// Lines a value up with a shape that has its axes by name, as the language does.
-    public mutating func spread(_ a: ValueID, to shape: Shape) -> ValueID {
+    package mutating func spread(_ a: ValueID, to shape: Shape) -> ValueID {
         let own = graph[a].shape
         return own == shape ? a : broadcast(a, to: shape, from: shape.map { dim in own.firstIndex { $0.name == dim.name } })
     }
 
     /// The same value under other names; also over more than it varies over.
-    public mutating func rename(_ a: ValueID, to shape: Shape? = nil, over variance: Variance = .none) -> ValueID {
+    package mutating func rename(_ a: ValueID, to shape: Shape? = nil, over variance: Variance = .none) -> ValueID {
         add(.rename(a), proposing: ValueType(.real, shape ?? graph[a].shape, variance))
     }
 
-    public mutating func reshape(_ a: ValueID, to shape: Shape) -> ValueID {
+    package mutating func reshape(_ a: ValueID, to shape: Shape) -> ValueID {
         add(.reshape(a), proposing: ValueType(.real, shape, .none))
     }
 
     // MARK: Pieces
 
-    public mutating func slice(
+    package mutating func slice(
         _ a: ValueID, axis: Int, start: Int, count: Int, stride: Int = 1, named name: String? = nil
     ) -> ValueID {
         var shape = graph[a].shape
@@ -139,14 +139,14 @@ public struct GraphBuilder {
         return add(.slice(a, axis: axis, start: start, stride: stride), proposing: ValueType(.real, shape, .none))
     }
 
-    public mutating func concat(_ parts: [ValueID], axis: Int, named name: String? = nil) -> ValueID {
+    package mutating func concat(_ parts: [ValueID], axis: Int, named name: String? = nil) -> ValueID {
         let size = parts.reduce(0) { $0 + graph[$1].shape[axis].size }
         var shape = graph[parts[0]].shape
         shape[axis] = Dim(name ?? "\(size)", size)
         return add(.concat(parts, axis: axis), proposing: ValueType(.real, shape, .none))
     }
 
-    public mutating func pad(
+    package mutating func pad(
         _ a: ValueID, axis: Int, before: Int, after: Int, mode: PadMode = .zero, named name: String? = nil
     ) -> ValueID {
         var shape = graph[a].shape
@@ -157,39 +157,39 @@ public struct GraphBuilder {
     }
 
     /// As many windows of `width` as there are.
-    public mutating func window(_ a: ValueID, axis: Int, width: Int, stride: Int = 1) -> ValueID {
+    package mutating func window(_ a: ValueID, axis: Int, width: Int, stride: Int = 1) -> ValueID {
         var shape = graph[a].shape
         let count = (shape[axis].size - width) / stride + 1
         shape.replaceSubrange(axis...axis, with: [Dim("\(count)", count), Dim("\(width)", width)])
         return add(.window(a, axis: axis, stride: stride), proposing: ValueType(.real, shape, .none))
     }
 
-    public mutating func gather(_ table: ValueID, _ index: ValueID) -> ValueID {
+    package mutating func gather(_ table: ValueID, _ index: ValueID) -> ValueID {
         let shape = graph[index].shape + graph[table].shape.dropFirst()
         return add(.gather(table: table, index: index), proposing: ValueType(.real, shape, .none))
     }
 
     /// The transpose of `gather`: `count` rows, to which those of `updates` are added; the new axis is called `name`.
-    public mutating func scatter(_ updates: ValueID, _ index: ValueID, count: Int, named name: String? = nil) -> ValueID {
+    package mutating func scatter(_ updates: ValueID, _ index: ValueID, count: Int, named name: String? = nil) -> ValueID {
         let shape = [Dim(name ?? "\(count)", count)] + graph[updates].shape.dropFirst(graph[index].shape.count)
         return add(.scatter(updates, index: index, count: count), proposing: ValueType(.real, shape, .none))
     }
 
     // MARK: Time
 
-    public mutating func delay(_ a: ValueID, _ offsets: Int..., from initial: ValueID? = nil) -> ValueID {
+    package mutating func delay(_ a: ValueID, _ offsets: Int..., from initial: ValueID? = nil) -> ValueID {
         add(.delay(a, offsets: offsets, initial: initial))
     }
 
     /// The delay of a value that is still to come, which `close` names. It varies over all axes.
-    public mutating func delay(
+    package mutating func delay(
         ofLater type: ElementType = .real, _ shape: Shape = [], _ offsets: [Int] = [-1], from initial: ValueID? = nil
     ) -> ValueID {
         delay(ofLater: ValueType(type, shape, .all(of: graph)), offsets, from: initial)
     }
 
     /// The same for a value that varies over what `type` says.
-    public mutating func delay(ofLater type: ValueType, _ offsets: [Int], from initial: ValueID? = nil) -> ValueID {
+    package mutating func delay(ofLater type: ValueType, _ offsets: [Int], from initial: ValueID? = nil) -> ValueID {
         let own = ValueID(graph.values.count)
         var value = Value(.delay(own, offsets: offsets, initial: initial), type)
         value.span = span
@@ -197,39 +197,39 @@ public struct GraphBuilder {
     }
 
     /// Computes a value otherwise, also from what comes later; the graph must then be `ordered()`.
-    public mutating func replace(_ id: ValueID, by operation: Operation) { graph[id].operation = operation }
+    package mutating func replace(_ id: ValueID, by operation: Operation) { graph[id].operation = operation }
 
     /// Says what a delay of a later value looks at.
-    public mutating func close(_ delay: ValueID, with value: ValueID) {
+    package mutating func close(_ delay: ValueID, with value: ValueID) {
         guard case .delay(_, let offsets, let initial) = graph[delay].operation else {
             preconditionFailure("\(delay) is no delay")
         }
         graph[delay].operation = .delay(value, offsets: offsets, initial: initial)
     }
 
-    public mutating func overTime(_ kind: TimeReduceKind, _ a: ValueID, axis: Int = 0) -> ValueID {
+    package mutating func overTime(_ kind: TimeReduceKind, _ a: ValueID, axis: Int = 0) -> ValueID {
         add(.overTime(kind, a, axis: axis))
     }
 
     /// The sum over all sequences of a value given once per sequence.
-    public mutating func overBatch(_ a: ValueID) -> ValueID { add(.overBatch(a)) }
+    package mutating func overBatch(_ a: ValueID) -> ValueID { add(.overBatch(a)) }
 
     // MARK: Results
 
-    public mutating func state(_ name: String, _ value: ValueID, from initial: ValueID? = nil) {
+    package mutating func state(_ name: String, _ value: ValueID, from initial: ValueID? = nil) {
         if graph[value].name == nil { graph[value].name = name }
         graph.states.append(StreamGraph.State(name: name, value: value, initial: initial))
     }
 
-    public mutating func output(_ name: String, _ value: ValueID) {
+    package mutating func output(_ name: String, _ value: ValueID) {
         graph.outputs.append(StreamGraph.Output(name: name, value: value))
     }
 
-    public mutating func loss(_ name: String, _ value: ValueID) {
+    package mutating func loss(_ name: String, _ value: ValueID) {
         graph.losses.append(StreamGraph.Output(name: name, value: value))
     }
 
-    public mutating func require(_ property: StreamGraph.Requirement.Property, of state: String) {
+    package mutating func require(_ property: StreamGraph.Requirement.Property, of state: String) {
         graph.requirements.append(StreamGraph.Requirement(property: property, state: state))
     }
 }

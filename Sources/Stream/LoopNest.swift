@@ -1,6 +1,6 @@
 /// In which order the values of a graph can be computed: sweeps over the axes, one inside the other where a recurrence
 /// needs it.
-public indirect enum LoopNest: Hashable, Sendable {
+package indirect enum LoopNest: Hashable, Sendable {
     /// A value at every step along `axes`, in any order.
     case value(ValueID, axes: [Int])
     /// Step by step along an axis, all of `body` at each.
@@ -12,7 +12,7 @@ public indirect enum LoopNest: Hashable, Sendable {
 
 extension LoopNest {
     /// The values computed from the last step to the first.
-    public var reversedValues: Set<ValueID> {
+    package var reversedValues: Set<ValueID> {
         switch self {
         case .value, .impossible: []
         case .loop(let loop, let body):
@@ -29,7 +29,7 @@ extension StreamGraph {
     ///
     /// Allen and Kennedy, "Automatic translation of Fortran programs to vector form", TOPLAS 9 (1987): components of the
     /// dependences become loops, outermost first; a delay that a loop carries binds nothing inside it.
-    public var loopNests: [LoopNest] {
+    package var loopNests: [LoopNest] {
         loopNests(of: ids, axes: Array(axes.indices), inside: [])
     }
 

@@ -1,26 +1,26 @@
 
 /// An order in which the steps of a recurrence may be taken: axes from the outermost loop to the innermost, each
 /// forwards or backwards.
-public struct LoopOrder: Hashable, Encodable, Sendable {
-    public struct Loop: Hashable, Encodable, Sendable {
-        public var axis: Int
-        public var isReversed: Bool
-        public init(axis: Int, isReversed: Bool) {
+package struct LoopOrder: Hashable, Encodable, Sendable {
+    package struct Loop: Hashable, Encodable, Sendable {
+        package var axis: Int
+        package var isReversed: Bool
+        package init(axis: Int, isReversed: Bool) {
             self.axis = axis
             self.isReversed = isReversed
         }
     }
 
-    public var loops: [Loop]
-    public init(loops: [Loop]) { self.loops = loops }
+    package var loops: [Loop]
+    package init(loops: [Loop]) { self.loops = loops }
 
     /// Every axis in order, forwards.
-    public static func forward(axes: [Int]) -> LoopOrder {
+    package static func forward(axes: [Int]) -> LoopOrder {
         LoopOrder(loops: axes.map { Loop(axis: $0, isReversed: false) })
     }
 
     /// Whether a delay by these offsets reads a step taken before the present one.
-    public func reachesBack(_ offsets: [Int]) -> Bool {
+    package func reachesBack(_ offsets: [Int]) -> Bool {
         for loop in loops where offsets[loop.axis] != 0 {
             return (offsets[loop.axis] < 0) != loop.isReversed
         }
@@ -29,7 +29,7 @@ public struct LoopOrder: Hashable, Encodable, Sendable {
 
     /// The first order, preferring forwards loops and the given nesting, in which every delay reaches back; nil where
     /// there is none.
-    public static func admitting(_ delays: [[Int]], axes: [Int]) -> LoopOrder? {
+    package static func admitting(_ delays: [[Int]], axes: [Int]) -> LoopOrder? {
         for nesting in axes.permutations() {
             for directions in 0..<(1 << axes.count) {
                 let order = LoopOrder(

@@ -1,19 +1,19 @@
 /// Index of a value in its graph.
-public struct ValueID: Hashable, Encodable, Sendable, Comparable, CustomStringConvertible {
-    public var index: Int
-    public init(_ index: Int) { self.index = index }
-    public static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
-    public var description: String { "%\(index)" }
+package struct ValueID: Hashable, Encodable, Sendable, Comparable, CustomStringConvertible {
+    package var index: Int
+    package init(_ index: Int) { self.index = index }
+    package static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
+    package var description: String { "%\(index)" }
 }
 
-public enum Scalar: Hashable, Encodable, Sendable {
+package enum Scalar: Hashable, Encodable, Sendable {
     case real(Double)
     case int(Int)
     case bool(Bool)
     case complex(Double, Double)
 }
 
-public enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
+package enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
     case negate, abs, sign, floor, not
     case exp, log, log1p, expm1, sqrt, rsqrt, sin, cos
     case tanh, sigmoid, logsigmoid, relu, gelu, silu, softplus, step
@@ -25,7 +25,7 @@ public enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
 }
 
 /// Operands have one shape and one element type; so has the result, but for comparisons, which give `bool`.
-public enum BinaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
+package enum BinaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
     case add, subtract, multiply, divide, power, min, max, logaddexp
     case less, lessOrEqual, equal, notEqual, greaterOrEqual, greater
     case and, or
@@ -33,30 +33,30 @@ public enum BinaryOperator: String, Hashable, Encodable, Sendable, CaseIterable 
     case complex
 }
 
-public enum ReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {
+package enum ReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {
     case sum, product, min, max, logsumexp
     /// The index of the first largest element; an int. Over one axis only.
     case argmax
 }
 
-public enum TimeReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {
+package enum TimeReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {
     case sum, mean, max, min, last, first
 }
 
-public enum PadMode: String, Hashable, Sendable, CaseIterable {
+package enum PadMode: String, Hashable, Sendable, CaseIterable {
     case zero, reflect, edge
 }
 
 /// A named-axis sum of products of two operands. Each operand axis has a label; equal labels are lined up; labels that
 /// are missing from the result are summed over. Labels are small integers, unique within an operand.
-public struct Contraction: Hashable, Sendable {
-    public var left: ValueID
-    public var right: ValueID
-    public var leftLabels: [Int]
-    public var rightLabels: [Int]
-    public var resultLabels: [Int]
+package struct Contraction: Hashable, Sendable {
+    package var left: ValueID
+    package var right: ValueID
+    package var leftLabels: [Int]
+    package var rightLabels: [Int]
+    package var resultLabels: [Int]
 
-    public init(left: ValueID, right: ValueID, leftLabels: [Int], rightLabels: [Int], resultLabels: [Int]) {
+    package init(left: ValueID, right: ValueID, leftLabels: [Int], rightLabels: [Int], resultLabels: [Int]) {
         self.left = left
         self.right = right
         self.leftLabels = leftLabels
@@ -66,20 +66,20 @@ public struct Contraction: Hashable, Sendable {
 }
 
 /// How a parameter without a given tensor starts.
-public enum Initializer: Hashable, Sendable {
+package enum Initializer: Hashable, Sendable {
     case zeros, ones, constant(Double), uniform(Double, Double), normal(Double), glorot, orthogonal
     case linspace(Double, Double), hippo
 }
 
-public struct ParameterInfo: Hashable, Sendable {
+package struct ParameterInfo: Hashable, Sendable {
     /// The path through layers: `blocks.3.Wz`.
-    public var path: String
-    public var isTrained: Bool
-    public var initializer: Initializer
+    package var path: String
+    package var isTrained: Bool
+    package var initializer: Initializer
     /// The tensor's name in a weights file, where it is not the path.
-    public var tensorName: String?
+    package var tensorName: String?
 
-    public init(path: String, isTrained: Bool, initializer: Initializer, tensorName: String? = nil) {
+    package init(path: String, isTrained: Bool, initializer: Initializer, tensorName: String? = nil) {
         self.path = path
         self.isTrained = isTrained
         self.initializer = initializer
@@ -91,7 +91,7 @@ public struct ParameterInfo: Hashable, Sendable {
 ///
 /// Shapes are explicit: element-wise operands have the result's shape (a `broadcast` stands where the program lines
 /// operands up by name). The result's shape, element type and variance stand in `Value`.
-public enum Operation: Hashable, Sendable {
+package enum Operation: Hashable, Sendable {
     /// A stream where the value varies over an axis, else given once per sequence. `fallback` fills an absent once input.
     case input(name: String, fallback: Double?)
     case parameter(ParameterInfo)
@@ -134,7 +134,7 @@ public enum Operation: Hashable, Sendable {
 
 extension Operation {
     /// Every operand, in order; a delay's initial value comes last.
-    public var operands: [ValueID] {
+    package var operands: [ValueID] {
         switch self {
         case .input, .parameter, .constant: []
         case .unary(_, let a), .reduce(_, let a, _), .broadcast(let a, _), .rename(let a), .reshape(let a),
@@ -150,13 +150,13 @@ extension Operation {
     }
 
     /// Operands needed at the same step: all but the delayed one.
-    public var instantOperands: [ValueID] {
+    package var instantOperands: [ValueID] {
         if case .delay(_, _, let initial) = self { return initial.map { [$0] } ?? [] }
         return operands
     }
 
     /// The same operation with its operands renamed.
-    public func mapOperands(_ rename: (ValueID) -> ValueID) -> Operation {
+    package func mapOperands(_ rename: (ValueID) -> ValueID) -> Operation {
         switch self {
         case .input, .parameter, .constant: self
         case .unary(let op, let a): .unary(op, rename(a))

@@ -1,7 +1,7 @@
 extension StreamGraph {
     /// The same graph with its values in an order in which instant operands come first, and without those that no output,
     /// loss, state or fold needs. A graph with an instant cycle keeps the cycle's values in their old order.
-    public func ordered() -> StreamGraph {
+    package func ordered() -> StreamGraph {
         var order: [ValueID] = []
         var mark = [UInt8](repeating: 0, count: values.count)
         // Delayed operands are needed too, but need not come first: they are visited as further roots.

@@ -1,17 +1,17 @@
 import RecSource
 
 /// A value of the graph: what it is, and what it varies over.
-public struct Value: Hashable, Sendable {
-    public var operation: Operation
-    public var element: ElementType
+package struct Value: Hashable, Sendable {
+    package var operation: Operation
+    package var element: ElementType
     /// The axes within one step; batch and time are not among them.
-    public var shape: Shape
-    public var variance: Variance
+    package var shape: Shape
+    package var variance: Variance
     /// The user's name, where the value is what a name stands for; with the path of its layer (`blocks.0.h`).
-    public var name: String?
-    public var span: SourceSpan?
+    package var name: String?
+    package var span: SourceSpan?
 
-    public init(
+    package init(
         _ operation: Operation, element: ElementType, shape: Shape, variance: Variance, name: String? = nil,
         span: SourceSpan? = nil
     ) {
@@ -28,24 +28,24 @@ public struct Value: Hashable, Sendable {
 ///
 /// Recurrences are the cycles, and every cycle passes through a `delay`. `values` is ordered so that every instant
 /// operand precedes its user; only the delayed operand of a `delay` may come later.
-public struct StreamGraph: Equatable, Sendable {
-    public var name: String
+package struct StreamGraph: Equatable, Sendable {
+    package var name: String
     /// Outermost first.
-    public var axes: [StreamAxis]
-    public var values: [Value] = []
-    public var states: [State] = []
-    public var outputs: [Output] = []
-    public var losses: [Output] = []
-    public var folds: [Fold] = []
-    public var requirements: [Requirement] = []
+    package var axes: [StreamAxis]
+    package var values: [Value] = []
+    package var states: [State] = []
+    package var outputs: [Output] = []
+    package var losses: [Output] = []
+    package var folds: [Fold] = []
+    package var requirements: [Requirement] = []
 
     /// A declared state: the value that its equation defines, and what it is before the first step.
-    public struct State: Equatable, Sendable {
-        public var name: String
-        public var value: ValueID
-        public var initial: ValueID?
-        public var span: SourceSpan?
-        public init(name: String, value: ValueID, initial: ValueID?, span: SourceSpan? = nil) {
+    package struct State: Equatable, Sendable {
+        package var name: String
+        package var value: ValueID
+        package var initial: ValueID?
+        package var span: SourceSpan?
+        package init(name: String, value: ValueID, initial: ValueID?, span: SourceSpan? = nil) {
             self.name = name
             self.value = value
             self.initial = initial
@@ -55,11 +55,11 @@ public struct StreamGraph: Equatable, Sendable {
 
     /// An output, or a loss. The tensor of an output has the batch and axes that its value varies over, and then its shape;
     /// a loss has no axes and no shape, and its number is the mean over the batch.
-    public struct Output: Equatable, Sendable {
-        public var name: String
-        public var value: ValueID
-        public var span: SourceSpan?
-        public init(name: String, value: ValueID, span: SourceSpan? = nil) {
+    package struct Output: Equatable, Sendable {
+        package var name: String
+        package var value: ValueID
+        package var span: SourceSpan?
+        package init(name: String, value: ValueID, span: SourceSpan? = nil) {
             self.name = name
             self.value = value
             self.span = span
@@ -68,16 +68,16 @@ public struct StreamGraph: Equatable, Sendable {
 
     /// A running fold over a user's associative operator. Its values are in the graph as an ordinary recurrence
     /// (`state = combine(state[t-1], element)`); this records that the combination is associative.
-    public struct Fold: Equatable, Sendable {
-        public var monoid: String
-        public var fields: [String]
-        public var elements: [ValueID]
-        public var states: [ValueID]
+    package struct Fold: Equatable, Sendable {
+        package var monoid: String
+        package var fields: [String]
+        package var elements: [ValueID]
+        package var states: [ValueID]
         /// The operator alone: inputs `a.FIELD` and `b.FIELD` without batch or axes, one output for each field.
-        public var combine: StreamGraph
-        public var identity: [Scalar]
-        public var span: SourceSpan?
-        public init(
+        package var combine: StreamGraph
+        package var identity: [Scalar]
+        package var span: SourceSpan?
+        package init(
             monoid: String, fields: [String], elements: [ValueID], states: [ValueID], combine: StreamGraph,
             identity: [Scalar], span: SourceSpan? = nil
         ) {
@@ -92,35 +92,35 @@ public struct StreamGraph: Equatable, Sendable {
     }
 
     /// A promise of the source, checked when compiled: `require plan(S) in (scan, sequential)`.
-    public struct Requirement: Equatable, Sendable {
-        public enum Property: Equatable, Sendable {
+    package struct Requirement: Equatable, Sendable {
+        package enum Property: Equatable, Sendable {
             case affine, diagonal
             case plan([String])
         }
-        public var property: Property
-        public var state: String
-        public var span: SourceSpan?
-        public init(property: Property, state: String, span: SourceSpan? = nil) {
+        package var property: Property
+        package var state: String
+        package var span: SourceSpan?
+        package init(property: Property, state: String, span: SourceSpan? = nil) {
             self.property = property
             self.state = state
             self.span = span
         }
     }
 
-    public init(name: String, axes: [StreamAxis]) {
+    package init(name: String, axes: [StreamAxis]) {
         self.name = name
         self.axes = axes
     }
 
-    public subscript(_ id: ValueID) -> Value {
+    package subscript(_ id: ValueID) -> Value {
         get { values[id.index] }
         set { values[id.index] = newValue }
     }
 
-    public var ids: [ValueID] { values.indices.map(ValueID.init) }
+    package var ids: [ValueID] { values.indices.map(ValueID.init) }
 
     /// Adds a value; its instant operands must be in the graph already.
-    public mutating func add(_ value: Value) -> ValueID {
+    package mutating func add(_ value: Value) -> ValueID {
         values.append(value)
         return ValueID(values.count - 1)
     }

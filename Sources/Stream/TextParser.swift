@@ -1,8 +1,8 @@
 /// What is wrong with a graph's text, and where.
-public struct GraphTextError: Error, Equatable, CustomStringConvertible {
-    public var line: Int
-    public var message: String
-    public var description: String { "line \(line): \(message)" }
+package struct GraphTextError: Error, Equatable, CustomStringConvertible {
+    package var line: Int
+    package var message: String
+    package var description: String { "line \(line): \(message)" }
 }
 
 extension StreamGraph {
@@ -10,7 +10,7 @@ extension StreamGraph {
     /// graph is sound is for `violations()` to say.
     ///
     /// - Throws: what the text should have had instead, and the line.
-    public init(text: String) throws(GraphTextError) {
+    package init(text: String) throws(GraphTextError) {
         var parser = GraphTextParser(text)
         self = try parser.graph(depth: 0)
         try parser.expectEnd()

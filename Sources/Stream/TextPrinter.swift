@@ -2,10 +2,10 @@ import RecSource
 
 extension StreamGraph {
     /// The graph as text, one value a line; `StreamGraph(text:)` reads it back.
-    public var text: String { text { _ in nil } }
+    package var text: String { text { _ in nil } }
 
     /// The same with a comment behind each value that has a place in the source, such as `12:5`.
-    public func text(place: (SourceSpan) -> String?) -> String {
+    package func text(place: (SourceSpan) -> String?) -> String {
         var lines = ["graph \(quoted(name)) over \(axes.map { axis in word(axis.name) + (axis.length.map { ": \($0)" } ?? "") }.joined(separator: ", ")) {"]
         for id in ids {
             let comment = self[id].span.flatMap(place).map { "  # \($0.replacing("\n", with: " "))" } ?? ""

@@ -1,6 +1,6 @@
 /// Why an operation cannot stand in a graph.
-public struct TypeFault: Error, CustomStringConvertible {
-    public var description: String
+package struct TypeFault: Error, CustomStringConvertible {
+    package var description: String
     init(_ description: String) { self.description = description }
 }
 
@@ -12,7 +12,7 @@ extension StreamGraph {
     /// variance where a value may vary over more than its operands (`delay`, `rename`).
     ///
     /// - Throws: what is wrong with the operation, or with the part of `proposed` that it uses.
-    public func inferredType(of operation: Operation, proposing proposed: ValueType) throws(TypeFault) -> ValueType {
+    package func inferredType(of operation: Operation, proposing proposed: ValueType) throws(TypeFault) -> ValueType {
         guard operation.operands.allSatisfy({ values.indices.contains($0.index) }) else {
             throw TypeFault("an operand is not in the graph")
         }

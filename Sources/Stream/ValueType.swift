@@ -1,36 +1,36 @@
 /// What is known of a value without its operation: what its elements are, their shape, and what they vary over.
-public struct ValueType: Hashable, Sendable, CustomStringConvertible {
-    public var element: ElementType
+package struct ValueType: Hashable, Sendable, CustomStringConvertible {
+    package var element: ElementType
     /// The axes within one step.
-    public var shape: Shape
-    public var variance: Variance
+    package var shape: Shape
+    package var variance: Variance
 
-    public init(_ element: ElementType, _ shape: Shape, _ variance: Variance) {
+    package init(_ element: ElementType, _ shape: Shape, _ variance: Variance) {
         self.element = element
         self.shape = shape
         self.variance = variance
     }
 
     /// `real[H=64]`.
-    public var description: String {
+    package var description: String {
         element.rawValue + (shape.isEmpty ? "" : "[\(shape.map { "\($0.name)=\($0.size)" }.joined(separator: ", "))]")
     }
 }
 
 extension Value {
-    public var type: ValueType { ValueType(element, shape, variance) }
+    package var type: ValueType { ValueType(element, shape, variance) }
 
-    public init(_ operation: Operation, _ type: ValueType, name: String? = nil) {
+    package init(_ operation: Operation, _ type: ValueType, name: String? = nil) {
         self.init(operation, element: type.element, shape: type.shape, variance: type.variance, name: name)
     }
 }
 
 extension Shape {
     /// The most elements that one step of a value may hold.
-    public static var mostElements: Int { 1 << 40 }
+    package static var mostElements: Int { 1 << 40 }
 
     /// Whether every size is 1 or more and their product within `mostElements`; only then `elementCount` is safe to ask for.
-    public var isCountable: Bool {
+    package var isCountable: Bool {
         var count = 1
         for dim in self {
             guard dim.size >= 1, dim.size <= Self.mostElements / count else { return false }
@@ -42,10 +42,10 @@ extension Shape {
 
 extension Variance {
     /// Whether it covers all that `other` varies over.
-    public func covers(_ other: Variance) -> Bool { union(other) == self }
+    package func covers(_ other: Variance) -> Bool { union(other) == self }
 
     /// Over the batch and every axis of a graph.
-    public static func all(of graph: StreamGraph) -> Variance {
+    package static func all(of graph: StreamGraph) -> Variance {
         Variance(batch: true, axes: UInt8(truncatingIfNeeded: (1 << graph.axes.count) - 1))
     }
 }

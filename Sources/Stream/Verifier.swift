@@ -2,7 +2,7 @@ extension StreamGraph {
     /// Everything that is wrong with the graph, one line each; empty for a graph that every stage behind it takes.
     ///
     /// Meant for tests, after every pass, and for graphs that were read from text. No graph makes it trap.
-    public func violations() -> [String] { Verifier(self).run() }
+    package func violations() -> [String] { Verifier(self).run() }
 }
 
 /// The work of checking a graph.

@@ -1,16 +1,16 @@
 /// Expressions as text, with no more parentheses than they need.
-public enum ExpressionPrinter {
+package enum ExpressionPrinter {
     private static let primary = 20
     private static let pipe = 0
     private static let choice = 1
 
-    public static func text(_ expression: Expression) -> String {
+    package static func text(_ expression: Expression) -> String {
         var out = ""
         write(expression, to: &out)
         return out
     }
 
-    public static func text(_ type: TypeSyntax) -> String {
+    package static func text(_ type: TypeSyntax) -> String {
         var out = type.element?.text ?? ""
         if let dims = type.dims { write(dims, between: "[", and: "]", to: &out) }
         return out

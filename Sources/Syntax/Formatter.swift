@@ -1,7 +1,7 @@
 import RecSource
 
 /// A file in its one layout: two spaces for each level, a space around operators, comments where they were.
-public func format(_ tree: SyntaxFile, in sources: SourceMap) -> String {
+package func format(_ tree: SyntaxFile, in sources: SourceMap) -> String {
     var formatter = Formatter(tree, sources)
     return formatter.run()
 }

@@ -1,7 +1,7 @@
 import RecSource
 
 /// Parses a file. What cannot be parsed is reported and left out of the tree; parsing goes on behind it.
-public func parse(_ file: FileID, in sources: SourceMap) -> (tree: SyntaxFile, diagnostics: [Diagnostic]) {
+package func parse(_ file: FileID, in sources: SourceMap) -> (tree: SyntaxFile, diagnostics: [Diagnostic]) {
     let lexer = Lexer(file, in: sources)
     var parser = Parser(lexer, file: file, sources: sources)
     let items = parser.topLevelItems()

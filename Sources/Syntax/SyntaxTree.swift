@@ -1,29 +1,29 @@
 import RecSource
 
 /// A parsed file. The tree holds exactly what the user wrote; nothing is resolved.
-public struct SyntaxFile: Equatable, Sendable {
-    public var file: FileID
-    public var items: [TopLevelItem]
+package struct SyntaxFile: Equatable, Sendable {
+    package var file: FileID
+    package var items: [TopLevelItem]
     /// Every comment in order of position, documentation comments included, for the formatter.
-    public var comments: [Comment]
+    package var comments: [Comment]
 }
 
-public struct Comment: Equatable, Sendable {
-    public var text: String
-    public var span: SourceSpan
+package struct Comment: Equatable, Sendable {
+    package var text: String
+    package var span: SourceSpan
 }
 
-public struct Identifier: Equatable, Sendable {
-    public var text: String
-    public var span: SourceSpan
+package struct Identifier: Equatable, Sendable {
+    package var text: String
+    package var span: SourceSpan
 
-    public init(text: String, span: SourceSpan) {
+    package init(text: String, span: SourceSpan) {
         self.text = text
         self.span = span
     }
 }
 
-public enum TopLevelItem: Equatable, Sendable {
+package enum TopLevelItem: Equatable, Sendable {
     case importFile(ImportDeclaration)
     case model(ModelDeclaration)
     case function(FunctionDeclaration)
@@ -31,66 +31,66 @@ public enum TopLevelItem: Equatable, Sendable {
 }
 
 /// `import "gru.rec"`
-public struct ImportDeclaration: Equatable, Sendable {
-    public var path: String
-    public var pathSpan: SourceSpan
-    public var span: SourceSpan
+package struct ImportDeclaration: Equatable, Sendable {
+    package var path: String
+    package var pathSpan: SourceSpan
+    package var span: SourceSpan
 }
 
 /// `func swish(x) = x * sigmoid(x)`
-public struct FunctionDeclaration: Equatable, Sendable {
-    public var documentation: String?
-    public var name: Identifier
-    public var parameters: [Identifier]
-    public var body: Expression
-    public var span: SourceSpan
+package struct FunctionDeclaration: Equatable, Sendable {
+    package var documentation: String?
+    package var name: Identifier
+    package var parameters: [Identifier]
+    package var body: Expression
+    package var span: SourceSpan
 }
 
 /// `monoid Name(m, u: [], w: [V]) { identity (…) combine (a, b) { … } }`
-public struct MonoidDeclaration: Equatable, Sendable {
-    public var documentation: String?
-    public var name: Identifier
-    public var fields: [FieldGroup]
-    public var identity: [Expression]
+package struct MonoidDeclaration: Equatable, Sendable {
+    package var documentation: String?
+    package var name: Identifier
+    package var fields: [FieldGroup]
+    package var identity: [Expression]
     /// From the word 'identity' to the end of its values.
-    public var identitySpan: SourceSpan
-    public var left: Identifier
-    public var right: Identifier
-    public var equations: [Equation]
+    package var identitySpan: SourceSpan
+    package var left: Identifier
+    package var right: Identifier
+    package var equations: [Equation]
     /// From the word 'combine' to the end of its equations.
-    public var combineSpan: SourceSpan
-    public var span: SourceSpan
+    package var combineSpan: SourceSpan
+    package var span: SourceSpan
 
     /// Names that share one type; without a type they are scalars.
-    public struct FieldGroup: Equatable, Sendable {
-        public var names: [Identifier]
-        public var type: TypeSyntax?
+    package struct FieldGroup: Equatable, Sendable {
+        package var names: [Identifier]
+        package var type: TypeSyntax?
     }
 }
 
 /// `model Name(D, H = 64) over (t, k: K) { … }`
-public struct ModelDeclaration: Equatable, Sendable {
-    public var documentation: String?
-    public var name: Identifier
-    public var dims: [DimParameter]
+package struct ModelDeclaration: Equatable, Sendable {
+    package var documentation: String?
+    package var name: Identifier
+    package var dims: [DimParameter]
     /// Empty where nothing is written: then the axis is `t`.
-    public var axes: [AxisDeclaration]
-    public var members: [Member]
-    public var span: SourceSpan
+    package var axes: [AxisDeclaration]
+    package var members: [Member]
+    package var span: SourceSpan
 
-    public struct DimParameter: Equatable, Sendable {
-        public var name: Identifier
-        public var defaultValue: Expression?
+    package struct DimParameter: Equatable, Sendable {
+        package var name: Identifier
+        package var defaultValue: Expression?
     }
 
-    public struct AxisDeclaration: Equatable, Sendable {
-        public var name: Identifier
+    package struct AxisDeclaration: Equatable, Sendable {
+        package var name: Identifier
         /// The fixed length of a second axis.
-        public var length: Expression?
+        package var length: Expression?
     }
 }
 
-public enum Member: Equatable, Sendable {
+package enum Member: Equatable, Sendable {
     case input(InputDeclaration)
     case parameter(ParameterDeclaration)
     case state(StateDeclaration)
@@ -104,63 +104,63 @@ public enum Member: Equatable, Sendable {
 }
 
 /// `complex[N]`, `[H, D]`, `int`: an element type, dims, or both.
-public struct TypeSyntax: Equatable, Sendable {
-    public var element: Identifier?
+package struct TypeSyntax: Equatable, Sendable {
+    package var element: Identifier?
     /// Nil where no brackets are written; empty for `[]`.
-    public var dims: [Expression]?
-    public var span: SourceSpan
+    package var dims: [Expression]?
+    package var span: SourceSpan
 }
 
 /// `input q, k: [K]`, `input h0: [H] once = 0`
-public struct InputDeclaration: Equatable, Sendable {
-    public var names: [Identifier]
-    public var type: TypeSyntax
-    public var isOnce: Bool
+package struct InputDeclaration: Equatable, Sendable {
+    package var names: [Identifier]
+    package var type: TypeSyntax
+    package var isOnce: Bool
     /// Only for `once`: the value where the data have none.
-    public var defaultValue: Expression?
-    public var span: SourceSpan
+    package var defaultValue: Expression?
+    package var span: SourceSpan
 }
 
 /// `param W: [H, D] = normal(0.02) from "name"`, and the same with `const`
-public struct ParameterDeclaration: Equatable, Sendable {
-    public var isTrained: Bool
-    public var names: [Identifier]
-    public var type: TypeSyntax
-    public var initializer: Expression?
-    public var tensorName: String?
-    public var span: SourceSpan
+package struct ParameterDeclaration: Equatable, Sendable {
+    package var isTrained: Bool
+    package var names: [Identifier]
+    package var type: TypeSyntax
+    package var initializer: Expression?
+    package var tensorName: String?
+    package var span: SourceSpan
 }
 
-public struct StateDeclaration: Equatable, Sendable {
-    public var names: [Identifier]
-    public var type: TypeSyntax
-    public var initial: Expression?
-    public var span: SourceSpan
+package struct StateDeclaration: Equatable, Sendable {
+    package var names: [Identifier]
+    package var type: TypeSyntax
+    package var initial: Expression?
+    package var span: SourceSpan
 }
 
 /// `dim G = 4 * H`
-public struct DimDeclaration: Equatable, Sendable {
-    public var name: Identifier
-    public var value: Expression
-    public var span: SourceSpan
+package struct DimDeclaration: Equatable, Sendable {
+    package var name: Identifier
+    package var value: Expression
+    package var span: SourceSpan
 }
 
 /// `layer blocks = repeat(L, Block(D, H))`, `layer g = LSTM(D, H)`
-public struct LayerDeclaration: Equatable, Sendable {
-    public var name: Identifier
-    public var count: Expression?
-    public var model: Identifier
-    public var arguments: [Argument]
-    public var span: SourceSpan
+package struct LayerDeclaration: Equatable, Sendable {
+    package var name: Identifier
+    package var count: Expression?
+    package var model: Identifier
+    package var arguments: [Argument]
+    package var span: SourceSpan
 }
 
 /// `h = …`, or `i, f, g, o = split(gates, 4)`
-public struct Equation: Equatable, Sendable {
-    public var names: [Identifier]
-    public var value: Expression
-    public var span: SourceSpan
+package struct Equation: Equatable, Sendable {
+    package var names: [Identifier]
+    package var value: Expression
+    package var span: SourceSpan
 
-    public init(names: [Identifier], value: Expression, span: SourceSpan) {
+    package init(names: [Identifier], value: Expression, span: SourceSpan) {
         self.names = names
         self.value = value
         self.span = span
@@ -168,53 +168,53 @@ public struct Equation: Equatable, Sendable {
 }
 
 /// `output y = …`, or `output h`
-public struct OutputDeclaration: Equatable, Sendable {
-    public var name: Identifier
-    public var value: Expression?
-    public var span: SourceSpan
+package struct OutputDeclaration: Equatable, Sendable {
+    package var name: Identifier
+    package var value: Expression?
+    package var span: SourceSpan
 }
 
-public struct LossDeclaration: Equatable, Sendable {
-    public var name: Identifier
-    public var value: Expression
-    public var span: SourceSpan
+package struct LossDeclaration: Equatable, Sendable {
+    package var name: Identifier
+    package var value: Expression
+    package var span: SourceSpan
 }
 
 /// `require affine(S)`, `require plan(S) in (scan, sequential)`
-public struct RequireDeclaration: Equatable, Sendable {
-    public var property: Identifier
-    public var state: Identifier
-    public var choices: [Identifier]
-    public var span: SourceSpan
+package struct RequireDeclaration: Equatable, Sendable {
+    package var property: Identifier
+    package var state: Identifier
+    package var choices: [Identifier]
+    package var span: SourceSpan
 }
 
 /// `example bit = [1, 0], H = 2 -> odd = [1, 1]`
-public struct ExampleDeclaration: Equatable, Sendable {
-    public var given: [Binding]
-    public var expected: [Binding]
-    public var span: SourceSpan
+package struct ExampleDeclaration: Equatable, Sendable {
+    package var given: [Binding]
+    package var expected: [Binding]
+    package var span: SourceSpan
 
-    public struct Binding: Equatable, Sendable {
-        public var name: Identifier
+    package struct Binding: Equatable, Sendable {
+        package var name: Identifier
         /// `~` in place of `=`.
-        public var isApproximate: Bool
-        public var value: Expression
+        package var isApproximate: Bool
+        package var value: Expression
     }
 }
 
-public struct Argument: Equatable, Sendable {
+package struct Argument: Equatable, Sendable {
     /// `c0:` in `g(x, c0: s)`.
-    public var label: Identifier?
-    public var value: Expression
+    package var label: Identifier?
+    package var value: Expression
 
-    public init(label: Identifier?, value: Expression) {
+    package init(label: Identifier?, value: Expression) {
         self.label = label
         self.value = value
     }
 }
 
-public struct Expression: Equatable, Sendable {
-    public indirect enum Kind: Equatable, Sendable {
+package struct Expression: Equatable, Sendable {
+    package indirect enum Kind: Equatable, Sendable {
         case integer(Int)
         case real(Double)
         case boolean(Bool)
@@ -240,26 +240,26 @@ public struct Expression: Equatable, Sendable {
         case error
     }
 
-    public var kind: Kind
-    public var span: SourceSpan
+    package var kind: Kind
+    package var span: SourceSpan
 
-    public init(_ kind: Kind, _ span: SourceSpan) {
+    package init(_ kind: Kind, _ span: SourceSpan) {
         self.kind = kind
         self.span = span
     }
 }
 
-public enum IndexItem: Equatable, Sendable {
+package enum IndexItem: Equatable, Sendable {
     case at(Expression)
     case range(Expression?, Expression?, SourceSpan)
 }
 
-public enum UnarySyntax: String, Sendable, CaseIterable {
+package enum UnarySyntax: String, Sendable, CaseIterable {
     case negate = "-"
     case not = "not"
 }
 
-public enum BinarySyntax: String, Sendable, CaseIterable {
+package enum BinarySyntax: String, Sendable, CaseIterable {
     case add = "+"
     case subtract = "-"
     case multiply = "*"

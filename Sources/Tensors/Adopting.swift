@@ -1,6 +1,6 @@
 extension Tensor {
     /// A tensor over memory that is handed over: `release` is called when the last tensor over it goes.
-    public init(
+    package init(
         type: TensorType, shape: [Int], adopting memory: UnsafeMutableRawPointer, release: @escaping @Sendable () -> Void
     ) {
         let byteCount = shape.reduce(1, *) * type.byteCount

@@ -2,18 +2,18 @@ import RecSource
 import RecStream
 
 /// Data that have been checked against a graph: every input and parameter is there and has its shape.
-public struct BoundData: Sendable {
-    public var batch: Int
+package struct BoundData: Sendable {
+    package var batch: Int
     /// The length of each axis of the graph.
-    public var extents: [Int]
+    package var extents: [Int]
     /// The length of each sequence along the first axis; nil where all have the full length.
-    public var lengths: [Int]?
+    package var lengths: [Int]?
     /// `[batch, axes…, dims…]` for streams, `[batch, dims…]` for once inputs.
-    public var inputs: [String: Tensor]
-    public var parameters: [String: Tensor]
+    package var inputs: [String: Tensor]
+    package var parameters: [String: Tensor]
 
     /// Data known to fit.
-    public init(batch: Int, extents: [Int], lengths: [Int]?, inputs: [String: Tensor], parameters: [String: Tensor]) {
+    package init(batch: Int, extents: [Int], lengths: [Int]?, inputs: [String: Tensor], parameters: [String: Tensor]) {
         self.batch = batch
         self.extents = extents
         self.lengths = lengths
@@ -29,7 +29,7 @@ extension BoundData {
     /// the source gives (`from "…"`). Names that the graph does not know are left alone.
     ///
     /// - Throws: a list of everything that is missing or misshapen.
-    public init(_ data: ModelData, for graph: StreamGraph) throws(DiagnosticList) {
+    package init(_ data: ModelData, for graph: StreamGraph) throws(DiagnosticList) {
         var check = BindingCheck(data, graph)
         check.findExtents()
         check.bindInputs()
@@ -214,7 +214,7 @@ private struct BindingCheck {
 
 extension Tensor {
     /// The same elements in another shape of as many.
-    public func reshaped(_ shape: [Int]) -> Tensor {
+    package func reshaped(_ shape: [Int]) -> Tensor {
         precondition(shape.reduce(1, *) == count, "a reshaped tensor has as many elements")
         return Tensor(type: type, shape: shape, storage: storage, byteOffset: byteOffset)
     }

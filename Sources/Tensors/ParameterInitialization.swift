@@ -2,7 +2,7 @@ import RecStream
 
 extension ParameterInfo {
     /// A first value for a parameter of this shape. It depends on the seed and the path alone, not on other parameters.
-    public func initialTensor(shape: [Int], seed: UInt64) -> Tensor {
+    package func initialTensor(shape: [Int], seed: UInt64) -> Tensor {
         var generator = SeededGenerator(seed: seed, for: path)
         let count = shape.reduce(1, *)
         let numbers: [Double]

@@ -1,6 +1,6 @@
 /// `‖got − expected‖ / ‖expected‖` in the Euclidean norm. Equal infinities agree; a NaN agrees with a NaN alone; tensors
 /// of different size differ infinitely.
-public func relativeError(_ got: Tensor, _ expected: Tensor) -> Double {
+package func relativeError(_ got: Tensor, _ expected: Tensor) -> Double {
     let (a, b) = (got.doubles(), expected.doubles())
     guard a.count == b.count else { return .infinity }
     var difference = 0.0

@@ -6,10 +6,10 @@
 
 /// Pseudo-random numbers that depend on the seed alone: xoshiro256** (Blackman and Vigna, ACM TOMS 47, 2021), seeded by
 /// SplitMix64.
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
-    public init(seed: UInt64) {
+    package init(seed: UInt64) {
         var mixer = seed
         func next() -> UInt64 {
             mixer &+= 0x9E37_79B9_7F4A_7C15
@@ -22,13 +22,13 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     }
 
     /// A generator for one of many purposes under the same seed.
-    public init(seed: UInt64, for name: String) {
+    package init(seed: UInt64, for name: String) {
         // FNV-1a of the name.
         let hash = name.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
         self.init(seed: seed ^ hash)
     }
 
-    public mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         func rotated(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 - k)) }
         let result = rotated(state.1 &* 5, 7) &* 9
         let t = state.1 << 17
@@ -42,10 +42,10 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     }
 
     /// Uniform in `0 ..< 1`.
-    public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
+    package mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
     /// Standard normal (Box and Muller 1958).
-    public mutating func normal() -> Double {
+    package mutating func normal() -> Double {
         let radius = (-2 * log(1 - uniform())).squareRoot()
         return radius * cos(2 * .pi * uniform())
     }

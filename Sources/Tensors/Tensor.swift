@@ -1,8 +1,8 @@
 /// What an element of a tensor is, in memory and in files.
-public enum TensorType: String, Hashable, Sendable, CaseIterable {
+package enum TensorType: String, Hashable, Sendable, CaseIterable {
     case f64, f32, f16, bf16, i64, i32, u8, bool
 
-    public var byteCount: Int {
+    package var byteCount: Int {
         switch self {
         case .f64, .i64: 8
         case .f32, .i32: 4
@@ -11,7 +11,7 @@ public enum TensorType: String, Hashable, Sendable, CaseIterable {
         }
     }
 
-    public var isFloating: Bool {
+    package var isFloating: Bool {
         switch self {
         case .f64, .f32, .f16, .bf16: true
         case .i64, .i32, .u8, .bool: false
@@ -20,15 +20,15 @@ public enum TensorType: String, Hashable, Sendable, CaseIterable {
 }
 
 /// A dense row-major tensor over shared bytes, which may be a mapped file.
-public struct Tensor: Sendable {
-    public let type: TensorType
-    public let shape: [Int]
+package struct Tensor: Sendable {
+    package let type: TensorType
+    package let shape: [Int]
     let storage: TensorStorage
     /// Where the first element lies in the storage.
     let byteOffset: Int
 
-    public var count: Int { shape.reduce(1, *) }
-    public var byteCount: Int { count * type.byteCount }
+    package var count: Int { shape.reduce(1, *) }
+    package var byteCount: Int { count * type.byteCount }
 
     init(type: TensorType, shape: [Int], storage: TensorStorage, byteOffset: Int) {
         self.type = type
@@ -37,7 +37,7 @@ public struct Tensor: Sendable {
         self.byteOffset = byteOffset
     }
 
-    public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    package func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try withExtendedLifetime(storage) {
             try body(UnsafeRawBufferPointer(rebasing: storage.bytes[byteOffset..<byteOffset + byteCount]))
         }
@@ -82,31 +82,31 @@ extension Tensor {
     }
 
     /// A tensor whose bytes `fill` writes (they start undefined).
-    public init(type: TensorType, shape: [Int], fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+    package init(type: TensorType, shape: [Int], fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
         let byteCount = shape.reduce(1, *) * type.byteCount
         self.init(type: type, shape: shape, storage: try .allocate(byteCount: byteCount, fill: fill), byteOffset: 0)
     }
 
     /// A f64 tensor of these values in row-major order.
-    public init(_ values: [Double], shape: [Int]) {
+    package init(_ values: [Double], shape: [Int]) {
         precondition(values.count == shape.reduce(1, *), "as many values as the shape holds")
         self.init(type: .f64, shape: shape) { bytes in values.withUnsafeBytes { bytes.copyMemory(from: $0) } }
     }
 
     /// A f32 tensor of these values in row-major order.
-    public init(_ values: [Float], shape: [Int]) {
+    package init(_ values: [Float], shape: [Int]) {
         precondition(values.count == shape.reduce(1, *), "as many values as the shape holds")
         self.init(type: .f32, shape: shape) { bytes in values.withUnsafeBytes { bytes.copyMemory(from: $0) } }
     }
 
     /// An i64 tensor of these values in row-major order.
-    public init(_ values: [Int], shape: [Int]) {
+    package init(_ values: [Int], shape: [Int]) {
         precondition(values.count == shape.reduce(1, *), "as many values as the shape holds")
         self.init(type: .i64, shape: shape) { bytes in values.withUnsafeBytes { bytes.copyMemory(from: $0) } }
     }
 
     /// Every element as f64 in row-major order (bool as 0 and 1).
-    public func doubles() -> [Double] {
+    package func doubles() -> [Double] {
         [Double](unsafeUninitializedCapacity: count) { out, initialized in
             forEach { k, value in out[k] = value }
             initialized = count
@@ -114,7 +114,7 @@ extension Tensor {
     }
 
     /// Calls `body` with the number of each element in row-major order and its value as f64; makes no copy of the tensor.
-    public func forEach(_ body: (Int, Double) -> Void) {
+    package func forEach(_ body: (Int, Double) -> Void) {
         withUnsafeBytes { bytes in
             for k in 0..<count {
                 let value: Double

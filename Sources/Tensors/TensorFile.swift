@@ -1,20 +1,20 @@
 import RecSource
 
 /// The tensors of a file, in its order, and the text that describes them.
-public struct TensorArchive: Sendable {
-    public var tensors: [NamedTensor]
-    public var metadata: [String: String]
+package struct TensorArchive: Sendable {
+    package var tensors: [NamedTensor]
+    package var metadata: [String: String]
 
-    public init(tensors: [NamedTensor] = [], metadata: [String: String] = [:]) {
+    package init(tensors: [NamedTensor] = [], metadata: [String: String] = [:]) {
         self.tensors = tensors
         self.metadata = metadata
     }
 
-    public subscript(_ name: String) -> Tensor? { tensors.first { $0.name == name }?.tensor }
+    package subscript(_ name: String) -> Tensor? { tensors.first { $0.name == name }?.tensor }
 }
 
 /// Reads and writes tensors; the ending of the path tells the format.
-public enum TensorFile {
+package enum TensorFile {
     enum Format: String, CaseIterable { case npy, npz, safetensors, csv }
 
     static func format(of path: String) throws(Diagnostic) -> Format {
@@ -26,7 +26,7 @@ public enum TensorFile {
     }
 
     /// Reads a file. A file of one tensor without a name gives it the name "".
-    public static func read(_ path: String) throws(Diagnostic) -> TensorArchive {
+    package static func read(_ path: String) throws(Diagnostic) -> TensorArchive {
         let format = try format(of: path)
         let storage = try TensorStorage.mapping(path)
         switch format {
@@ -40,7 +40,7 @@ public enum TensorFile {
     /// Writes a file whole or not at all.
     ///
     /// - Parameter isDurable: whether it is to be on the disk, with its name, before this returns.
-    public static func write(_ archive: TensorArchive, to path: String, isDurable: Bool = false) throws(Diagnostic) {
+    package static func write(_ archive: TensorArchive, to path: String, isDurable: Bool = false) throws(Diagnostic) {
         switch try format(of: path) {
         case .npy: try writeAtomically(Npy.encoded(try single(archive, path)), to: path, isDurable: isDurable)
         case .npz: try writeAtomically(Npz.encoded(archive), to: path, isDurable: isDurable)

@@ -6,9 +6,9 @@ import RecSource
 ///
 /// A checkpoint is one `.safetensors` file: `param.PATH` and `moment.K.PATH` in F64, `const.PATH`, and in the metadata the
 /// step, the plan, and what the run was made with. So `--params` reads weights off it as off any other file.
-public struct Checkpoint: Sendable {
-    public let step: Int
-    public let parameters: [TrainedParameter]
+package struct Checkpoint: Sendable {
+    package let step: Int
+    package let parameters: [TrainedParameter]
     let constants: [String: Tensor]
     /// The form in which each recurrence ran.
     let plan: [String: PlanForm]
@@ -26,10 +26,10 @@ public struct Checkpoint: Sendable {
     }
 
     /// Where a folder has its checkpoint.
-    public static func path(in folder: String) -> String { URL(fileURLWithPath: folder).appendingPathComponent("checkpoint.safetensors").path }
+    package static func path(in folder: String) -> String { URL(fileURLWithPath: folder).appendingPathComponent("checkpoint.safetensors").path }
 
     /// The checkpoint of a folder; nil where there is none yet. What a run that was killed left half written is removed.
-    public static func read(from folder: String) throws(Diagnostic) -> Checkpoint? {
+    package static func read(from folder: String) throws(Diagnostic) -> Checkpoint? {
         let path = path(in: folder)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         where name.hasPrefix("checkpoint.safetensors.") && name.hasSuffix(".tmp") {
@@ -41,7 +41,7 @@ public struct Checkpoint: Sendable {
 
     /// Writes the file whole or not at all: after a crash or a loss of power the folder has the new checkpoint, or the one
     /// before.
-    public func write(to folder: String) throws(Diagnostic) {
+    package func write(to folder: String) throws(Diagnostic) {
         do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
             throw Diagnostic(.fileProblem, "\(folder): the folder cannot be made", at: nil)
         }

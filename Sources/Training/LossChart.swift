@@ -3,7 +3,7 @@ import Rec
 import RecSource
 
 /// A training log drawn: the loss, and the validation loss, over the steps, as SVG.
-public struct LossChart: Sendable {
+package struct LossChart: Sendable {
     private struct Line {
         var name: String
         var color: String
@@ -18,7 +18,7 @@ public struct LossChart: Sendable {
     private static let margin = (left: 64.0, right: 20.0, top: 24.0, bottom: 48.0)
 
     /// - Throws: where there is nothing to draw.
-    public init(_ log: TrainingLog) throws(Diagnostic) {
+    package init(_ log: TrainingLog) throws(Diagnostic) {
         let losses = log.rows.filter(\.loss.isFinite).map { (step: Double($0.step), loss: $0.loss) }
         let validation = log.rows.compactMap { row in
             row.validation.flatMap { $0.isFinite ? (step: Double(row.step), loss: $0) : nil }
@@ -31,7 +31,7 @@ public struct LossChart: Sendable {
     }
 
     /// The drawing, a document of its own.
-    public var svg: String {
+    package var svg: String {
         let points = lines.flatMap(\.points)
         let across = Axis(points.map(\.step), from: Self.margin.left, to: Self.width - Self.margin.right, ticks: 8)
         let up = Axis(points.map(\.loss), from: Self.height - Self.margin.bottom, to: Self.margin.top, ticks: 6)
@@ -67,7 +67,7 @@ public struct LossChart: Sendable {
     }
 
     /// Writes the drawing whole or not at all.
-    public func write(to path: String) throws(Diagnostic) {
+    package func write(to path: String) throws(Diagnostic) {
         try TextFile.write(svg, to: path, what: "the drawing")
     }
 

@@ -2,7 +2,7 @@
 ///
 /// Every element is updated by itself. Numbers are f64 whatever the precision of the run, so that small updates are not
 /// lost in rounding.
-public enum Optimizer: Hashable, Sendable {
+package enum Optimizer: Hashable, Sendable {
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2, arXiv:1711.05101); `decay` is multiplied
     /// by the learning rate, as in PyTorch.
     case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, decay: Double = 0.01)
@@ -10,7 +10,7 @@ public enum Optimizer: Hashable, Sendable {
     case sgd(momentum: Double = 0.9, decay: Double = 0)
 
     /// How many numbers are kept for each element of a parameter.
-    public var momentCount: Int {
+    package var momentCount: Int {
         switch self {
         case .adamW: 2
         case .sgd: 1
@@ -32,7 +32,7 @@ public enum Optimizer: Hashable, Sendable {
     ///   - scale: what gradients are multiplied by first (clipping).
     ///   - rate: the learning rate of this step.
     ///   - step: the number of this step; the first is 1.
-    public func update(_ parameter: inout TrainedParameter, gradient: [Double], scale: Double = 1, rate: Double, step: Int) {
+    package func update(_ parameter: inout TrainedParameter, gradient: [Double], scale: Double = 1, rate: Double, step: Int) {
         precondition(gradient.count == parameter.values.count, "a gradient has the shape of its parameter")
         switch self {
         case .adamW(let beta1, let beta2, let epsilon, let decay):
@@ -70,17 +70,17 @@ public enum Optimizer: Hashable, Sendable {
 }
 
 /// A parameter in training: its numbers, and what the optimizer keeps of its gradients.
-public struct TrainedParameter: Sendable {
-    public let path: String
+package struct TrainedParameter: Sendable {
+    package let path: String
     /// As the gradient's; a complex parameter has a last axis of two.
-    public let shape: [Int]
+    package let shape: [Int]
     /// In row-major order.
-    public internal(set) var values: [Double]
+    package internal(set) var values: [Double]
     /// One array for each number that the optimizer keeps, in the order of `values`.
-    public internal(set) var moments: [[Double]]
+    package internal(set) var moments: [[Double]]
 
     /// A parameter before its first step.
-    public init(path: String, shape: [Int], values: [Double], momentCount: Int) {
+    package init(path: String, shape: [Int], values: [Double], momentCount: Int) {
         precondition(values.count == shape.reduce(1, *), "as many values as the shape holds")
         self.path = path
         self.shape = shape

@@ -1,9 +1,9 @@
 import Foundation
 
 /// The learning rate of each step.
-public struct Schedule: Hashable, Sendable {
+package struct Schedule: Hashable, Sendable {
     /// What becomes of the rate after the warm-up.
-    public enum Decay: String, CaseIterable, Sendable {
+    package enum Decay: String, CaseIterable, Sendable {
         case constant
         /// Half a cosine from the full rate to `floor` (Loshchilov and Hutter 2017, arXiv:1608.03983).
         case cosine
@@ -12,16 +12,16 @@ public struct Schedule: Hashable, Sendable {
     }
 
     /// The largest rate.
-    public var rate: Double
-    public var decay: Decay
+    package var rate: Double
+    package var decay: Decay
     /// Over so many steps the rate rises in a straight line to the full one.
-    public var warmup: Int
+    package var warmup: Int
     /// How many steps there are to be: behind the last a decay has come to its end.
-    public var steps: Int
+    package var steps: Int
     /// What a decay ends at, as a share of the full rate.
-    public var floor: Double
+    package var floor: Double
 
-    public init(rate: Double, decay: Decay = .constant, warmup: Int = 0, steps: Int = 0, floor: Double = 0) {
+    package init(rate: Double, decay: Decay = .constant, warmup: Int = 0, steps: Int = 0, floor: Double = 0) {
         self.rate = rate
         self.decay = decay
         self.warmup = warmup
@@ -30,7 +30,7 @@ public struct Schedule: Hashable, Sendable {
     }
 
     /// The rate of a step; the first is 1.
-    public func rate(at step: Int) -> Double {
+    package func rate(at step: Int) -> Double {
         if step <= warmup { return rate * Double(step) / Double(warmup) }
         // Full at the first step after the warm-up; the floor would be reached by the step behind the last, so that none is wasted.
         let share = steps > warmup ? min(1, Double(step - warmup - 1) / Double(steps - warmup)) : 0

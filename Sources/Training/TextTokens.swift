@@ -3,9 +3,9 @@ import Rec
 import RecSource
 
 /// Text as tokens: each byte is one, from 0 to 255.
-public enum TextTokens {
+package enum TextTokens {
     /// The files one behind the other, `[t]` in U8.
-    public static func read(_ paths: [String]) throws(Diagnostic) -> Tensor {
+    package static func read(_ paths: [String]) throws(Diagnostic) -> Tensor {
         var bytes: [UInt8] = []
         for path in paths {
             do { bytes += try Data(contentsOf: URL(fileURLWithPath: path)) } catch {

@@ -13,26 +13,26 @@ import RecStream
 /// while trainer.step < 500 { print(try trainer.advance().loss) }
 /// trainer.weights  // by path
 /// ```
-public final class Trainer {
+package final class Trainer {
     /// What a step gives.
-    public struct StepReport: Sendable {
+    package struct StepReport: Sendable {
         /// The number of the step; the first is 1.
-        public var step: Int
+        package var step: Int
         /// The sum of the model's losses over the minibatch, before the update.
-        public var loss: Double
+        package var loss: Double
         /// Of all gradients together, before clipping.
-        public var gradientNorm: Double
-        public var rate: Double
+        package var gradientNorm: Double
+        package var rate: Double
         /// The steps of all sequences of the minibatch together.
-        public var stepCount: Int
+        package var stepCount: Int
     }
 
-    public let model: Model
-    public let options: TrainingOptions
+    package let model: Model
+    package let options: TrainingOptions
     /// How many steps have been taken.
-    public private(set) var step = 0
+    package private(set) var step = 0
     /// In the order of the model.
-    public private(set) var parameters: [TrainedParameter]
+    package private(set) var parameters: [TrainedParameter]
 
     private let data: TrainingData
     private let gradients: GradientModel
@@ -49,7 +49,7 @@ public final class Trainer {
     ///   - weights: parameters by path that start from these numbers; others start from their initialisers.
     ///   - checkpoint: where to go on from; the weights are those of the checkpoint then.
     /// - Throws: where the model has no loss or nothing to train, data do not fit, or the checkpoint is one of another run.
-    public init(
+    package init(
         _ model: Model, _ data: TrainingData, _ options: TrainingOptions, weights: [String: Tensor] = [:],
         resuming checkpoint: Checkpoint? = nil
     ) throws {
@@ -109,7 +109,7 @@ public final class Trainer {
     ///
     /// - Throws: `Diagnostic` with the id `not-finite` where the loss or a gradient is NaN or infinite; `DiagnosticList` where the
     ///   step does not fit the memory that it may have. Nothing is updated then.
-    public func advance() throws -> StepReport {
+    package func advance() throws -> StepReport {
         let number = step + 1
         let positions = order.positions(of: number)
         let bound = try bind(data, positions, gradients.graph)
@@ -134,7 +134,7 @@ public final class Trainer {
     }
 
     /// The loss over all sequences of other data, or over windows side by side, with the parameters as they are now.
-    public func loss(on other: TrainingData) throws -> Double {
+    package func loss(on other: TrainingData) throws -> Double {
         let positions = other.coveringPositions
         var total = 0.0
         for start in stride(from: 0, to: positions.count, by: options.batch) {
@@ -148,14 +148,14 @@ public final class Trainer {
     }
 
     /// Every parameter and constant by path, in the precision of the run.
-    public var weights: [String: Tensor] {
+    package var weights: [String: Tensor] {
         var result = constants
         for parameter in parameters { result[parameter.path] = parameter.tensor(options.precision) }
         return result
     }
 
     /// All that is needed to go on from here.
-    public var checkpoint: Checkpoint {
+    package var checkpoint: Checkpoint {
         Checkpoint(step: step, parameters: parameters, constants: constants, plan: plan, signature: signature)
     }
 

@@ -6,7 +6,7 @@ import RecStream
 ///
 /// A minibatch is a list of positions: of sequences, or of the first steps of windows. Which positions a step has follows
 /// from the seed and the number of the step alone (`MinibatchOrder`).
-public struct TrainingData: Sendable {
+package struct TrainingData: Sendable {
     /// One input of the model and where its numbers lie.
     private struct Source {
         var tensor: Tensor
@@ -17,9 +17,9 @@ public struct TrainingData: Sendable {
     private let sources: [String: Source]
     private let lengths: [Int]?
     /// Steps of a window; nil for sequences.
-    public let window: Int?
+    package let window: Int?
     /// The sequences, or steps, that are used.
-    public let range: Range<Int>
+    package let range: Range<Int>
     /// How many steps ahead of a window's last step data must reach.
     private let reach: Int
 
@@ -30,7 +30,7 @@ public struct TrainingData: Sendable {
     /// one of them, the other is the same one step ahead: the next token.
     ///
     /// - Throws: `DiagnosticList` where inputs are missing, or do not fit together.
-    public init(_ data: ModelData, for model: Model, window: Int? = nil) throws(DiagnosticList) {
+    package init(_ data: ModelData, for model: Model, window: Int? = nil) throws(DiagnosticList) {
         let needs = model.graph.values.compactMap { value -> (name: String, value: Value, isOptional: Bool)? in
             if case .input(let name, let fallback) = value.operation { (name, value, fallback != nil) } else { nil }
         }
@@ -105,7 +105,7 @@ public struct TrainingData: Sendable {
     /// The data without their last part, and that part.
     ///
     /// - Parameter share: of the sequences or steps, between 0 and 1.
-    public func holdingOut(_ share: Double) throws(DiagnosticList) -> (training: TrainingData, heldOut: TrainingData) {
+    package func holdingOut(_ share: Double) throws(DiagnosticList) -> (training: TrainingData, heldOut: TrainingData) {
         let count = Int((Double(range.count) * share).rounded())
         let border = range.upperBound - min(max(count, 1), range.count)
         return (try TrainingData(self, range.lowerBound..<border), try TrainingData(self, border..<range.upperBound))

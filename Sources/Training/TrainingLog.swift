@@ -3,19 +3,19 @@ import Rec
 import RecSource
 
 /// The course of a training run as a table: `step,loss,valid,rate,gradient_norm,steps_per_second`.
-public struct TrainingLog: Sendable {
-    public struct Row: Equatable, Sendable {
-        public var step: Int
+package struct TrainingLog: Sendable {
+    package struct Row: Equatable, Sendable {
+        package var step: Int
         /// The mean over the steps since the last row.
-        public var loss: Double
+        package var loss: Double
         /// Of the data held out; nil where there are none.
-        public var validation: Double?
-        public var rate: Double
-        public var gradientNorm: Double
+        package var validation: Double?
+        package var rate: Double
+        package var gradientNorm: Double
         /// Steps of all sequences, such as tokens, a second.
-        public var speed: Double
+        package var speed: Double
 
-        public init(step: Int, loss: Double, validation: Double?, rate: Double, gradientNorm: Double, speed: Double) {
+        package init(step: Int, loss: Double, validation: Double?, rate: Double, gradientNorm: Double, speed: Double) {
             self.step = step
             self.loss = loss
             self.validation = validation
@@ -27,12 +27,12 @@ public struct TrainingLog: Sendable {
 
     static let header = "step,loss,valid,rate,gradient_norm,steps_per_second"
 
-    public var rows: [Row] = []
+    package var rows: [Row] = []
 
-    public init(rows: [Row] = []) { self.rows = rows }
+    package init(rows: [Row] = []) { self.rows = rows }
 
     /// Reads a table; the columns `step` and `loss` must be there, others may be.
-    public init(path: String) throws(Diagnostic) {
+    package init(path: String) throws(Diagnostic) {
         let text: String
         do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
             throw Diagnostic(.fileProblem, "\(path): the log cannot be read", at: nil, help: "is it there, and a CSV file?")
@@ -61,10 +61,10 @@ public struct TrainingLog: Sendable {
     }
 
     /// The table as text.
-    public var text: String { ([Self.header] + rows.map(\.text)).joined(separator: "\n") + "\n" }
+    package var text: String { ([Self.header] + rows.map(\.text)).joined(separator: "\n") + "\n" }
 
     /// Writes the table whole or not at all.
-    public func write(to path: String) throws(Diagnostic) {
+    package func write(to path: String) throws(Diagnostic) {
         try TextFile.write(text, to: path, what: "the log")
     }
 

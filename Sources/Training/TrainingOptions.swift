@@ -1,25 +1,25 @@
 import Rec
 
 /// What a training run does at each step, apart from the model and the data.
-public struct TrainingOptions: Hashable, Sendable {
-    public var optimizer: Optimizer
-    public var schedule: Schedule
+package struct TrainingOptions: Hashable, Sendable {
+    package var optimizer: Optimizer
+    package var schedule: Schedule
     /// The most that the norm of all gradients together may be; nil for no bound.
-    public var clip: Double?
+    package var clip: Double?
     /// Sequences or windows in a minibatch.
-    public var batch: Int
+    package var batch: Int
     /// Of initial parameters and minibatches.
-    public var seed: UInt64
-    public var threads: Int
-    public var precision: Precision
+    package var seed: UInt64
+    package var threads: Int
+    package var precision: Precision
     /// Gradients do not pass between blocks of so many steps; nil for no bound.
-    public var truncation: Int?
+    package var truncation: Int?
     /// Forms in which recurrences are to run, by state.
-    public var forms: [String: PlanForm]
+    package var forms: [String: PlanForm]
     /// Bytes that a step may have in memory; nil for what is usual. No number depends on it.
-    public var memory: Int?
+    package var memory: Int?
 
-    public init(
+    package init(
         optimizer: Optimizer = .adamW(), schedule: Schedule = Schedule(rate: 1e-3), clip: Double? = nil, batch: Int = 16,
         seed: UInt64 = 1, threads: Int = 1, precision: Precision = .f32, truncation: Int? = nil, forms: [String: PlanForm] = [:],
         memory: Int? = nil

@@ -3,20 +3,20 @@ import Rec
 import RecSource
 
 /// A whole run: steps, validation, checkpoints and the log.
-public struct TrainingRun {
+package struct TrainingRun {
     /// The step to stop after.
-    public var steps: Int
+    package var steps: Int
     /// A row, a validation and a checkpoint every so many steps, and at the end.
-    public var every: Int
-    public var validation: TrainingData?
+    package var every: Int
+    package var validation: TrainingData?
     /// The folder of the checkpoint.
-    public var checkpoints: String?
+    package var checkpoints: String?
     /// The CSV file.
-    public var log: String?
+    package var log: String?
     /// Stops once the loss of a row, the validation's where there is one, is this or less.
-    public var goal: Double?
+    package var goal: Double?
 
-    public init(
+    package init(
         steps: Int, every: Int = 100, validation: TrainingData? = nil, checkpoints: String? = nil, log: String? = nil, goal: Double? = nil
     ) {
         self.steps = steps
@@ -28,7 +28,7 @@ public struct TrainingRun {
     }
 
     /// Trains up to the last step; `report` sees every row.
-    public func run(_ trainer: Trainer, report: (TrainingLog.Row) -> Void = { _ in }) throws {
+    package func run(_ trainer: Trainer, report: (TrainingLog.Row) -> Void = { _ in }) throws {
         if let log { try startLog(log, at: trainer.step) }
         var losses: [Double] = []
         var counted = 0

@@ -1,7 +1,7 @@
 /// The size of an axis as an expression over dims: a sum of monomials with rational coefficients, in which exponents may
 /// be negative (`D/N · N` is `D`). Equal expressions are equal values.
-public struct DimExpression: Hashable, Sendable {
-    public indirect enum Atom: Hashable, Sendable {
+package struct DimExpression: Hashable, Sendable {
+    package indirect enum Atom: Hashable, Sendable {
         case symbol(String)
         /// `⌊numerator / divisor⌋`, which arises from strides.
         case floor(DimExpression, Int)
@@ -67,32 +67,32 @@ public struct DimExpression: Hashable, Sendable {
         self.depth = depth
     }
 
-    public init(_ value: Int) {
+    package init(_ value: Int) {
         terms = value == 0 ? [:] : Fraction(value, 1).map { [[:]: $0] } ?? [:]
         depth = 0
     }
 
-    public init(symbol: String) {
+    package init(symbol: String) {
         terms = Fraction(1, 1).map { [[.symbol(symbol): 1]: $0] } ?? [:]
         depth = 0
     }
 
     /// The number, where no dim occurs.
-    public var constant: Int? {
+    package var constant: Int? {
         if terms.isEmpty { return 0 }
         guard terms.count == 1, let value = terms[[:]], value.denominator == 1 else { return nil }
         return value.numerator
     }
 
     /// The dim, where the expression is nothing but its name.
-    public var symbol: String? {
+    package var symbol: String? {
         guard terms.count == 1, let (monomial, coefficient) = terms.first, coefficient == Fraction(1, 1),
             monomial.count == 1, let (atom, exponent) = monomial.first, exponent == 1, case .symbol(let name) = atom
         else { return nil }
         return name
     }
 
-    public var symbols: Set<String> {
+    package var symbols: Set<String> {
         var result: Set<String> = []
         for monomial in terms.keys {
             for atom in monomial.keys {
@@ -107,7 +107,7 @@ public struct DimExpression: Hashable, Sendable {
 
     // MARK: Arithmetic; nil where numbers grow out of range
 
-    public static func sum(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+    package static func sum(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
         var terms = a.terms
         for (monomial, coefficient) in b.terms {
             guard let previous = terms[monomial] else {
@@ -120,7 +120,7 @@ public struct DimExpression: Hashable, Sendable {
         return DimExpression(terms: terms)
     }
 
-    public static func product(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+    package static func product(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
         guard a.terms.count * b.terms.count <= 256 else { return nil }
         var result = DimExpression(0)
         for (m, x) in a.terms {
@@ -136,12 +136,12 @@ public struct DimExpression: Hashable, Sendable {
         return result
     }
 
-    public static func difference(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+    package static func difference(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
         product(b, DimExpression(-1)).flatMap { sum(a, $0) }
     }
 
     /// Nil also where the divisor is zero or a sum.
-    public static func quotient(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
+    package static func quotient(_ a: DimExpression, _ b: DimExpression) -> DimExpression? {
         guard b.terms.count == 1, let (monomial, coefficient) = b.terms.first,
             let inverse = Fraction(coefficient.denominator, coefficient.numerator)
         else { return nil }
@@ -149,7 +149,7 @@ public struct DimExpression: Hashable, Sendable {
     }
 
     /// `⌊a / divisor⌋` for a positive divisor. Terms that it divides are taken out: `⌊(2·H + 1) / 2⌋` is `H`.
-    public static func floor(_ a: DimExpression, dividedBy divisor: Int) -> DimExpression? {
+    package static func floor(_ a: DimExpression, dividedBy divisor: Int) -> DimExpression? {
         if divisor == 1 { return a }
         var outside: [Monomial: Fraction] = [:]
         var inside: [Monomial: Fraction] = [:]
@@ -174,7 +174,7 @@ public struct DimExpression: Hashable, Sendable {
     }
 
     /// The expression with dims replaced by expressions; nil where numbers grow out of range.
-    public func substituting(_ values: [String: DimExpression]) -> DimExpression? {
+    package func substituting(_ values: [String: DimExpression]) -> DimExpression? {
         var result = DimExpression(0)
         for (monomial, coefficient) in terms {
             var term = DimExpression(terms: [[:]: coefficient])
@@ -197,13 +197,13 @@ public struct DimExpression: Hashable, Sendable {
     }
 
     /// The number for given dims; nil where a dim is missing or the number is not whole.
-    public func evaluate(_ values: [String: Int]) -> Int? {
+    package func evaluate(_ values: [String: Int]) -> Int? {
         substituting(values.mapValues { DimExpression($0) })?.constant
     }
 
     /// The value of the one unknown dim for which the expression is `size`; nil where it is neither linear in it nor in
     /// its inverse.
-    public func solve(for name: String, equalling size: Int, given values: [String: Int]) -> Int? {
+    package func solve(for name: String, equalling size: Int, given values: [String: Int]) -> Int? {
         var known = values.mapValues { DimExpression($0) }
         known[name] = nil
         guard let left = substituting(known), let size = Fraction(size, 1) else { return nil }
@@ -226,10 +226,10 @@ public struct DimExpression: Hashable, Sendable {
     // MARK: Signs, for dims of one and more
 
     /// Whether the value is zero or more whatever the dims are; false where that is not plain.
-    public var isNeverNegative: Bool { leastValue.map { $0.numerator >= 0 } ?? false }
+    package var isNeverNegative: Bool { leastValue.map { $0.numerator >= 0 } ?? false }
 
     /// Whether the value is below zero whatever the dims are; false where that is not plain.
-    public var isAlwaysNegative: Bool {
+    package var isAlwaysNegative: Bool {
         guard let negated = DimExpression.product(self, DimExpression(-1)), let least = negated.leastValue else { return false }
         return least.numerator > 0
     }
@@ -250,7 +250,7 @@ public struct DimExpression: Hashable, Sendable {
 
 extension DimExpression: CustomStringConvertible {
     /// Canonical text, such as `4*H` or `D/N`.
-    public var description: String {
+    package var description: String {
         guard !terms.isEmpty else { return "0" }
         let parts = terms.map { monomial, coefficient -> String in
             var factors: [String] = []

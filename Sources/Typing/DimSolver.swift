@@ -2,12 +2,12 @@ import RecSource
 import RecStream
 
 /// A tensor from which dims can be read.
-public struct DimEvidence: Sendable {
-    public enum Role: Sendable { case input, parameter }
-    public var name: String
-    public var role: Role
-    public var sizes: [Int]
-    public init(name: String, role: Role, sizes: [Int]) {
+package struct DimEvidence: Sendable {
+    package enum Role: Sendable { case input, parameter }
+    package var name: String
+    package var role: Role
+    package var sizes: [Int]
+    package init(name: String, role: Role, sizes: [Int]) {
         self.name = name
         self.role = role
         self.sizes = sizes
@@ -17,7 +17,7 @@ public struct DimEvidence: Sendable {
 extension TypedModel {
     /// Dims as far as the data tell them, those given included. Axes of a single unknown dim are solved, also through
     /// arithmetic (`4 * H` of size 512); what cannot be read stays open.
-    public func solveDims(given: [String: Int], evidence: [DimEvidence], lookUp: (String) -> TypedModel?) -> [String: Int] {
+    package func solveDims(given: [String: Int], evidence: [DimEvidence], lookUp: (String) -> TypedModel?) -> [String: Int] {
         var known = given
         var facts: [(DimExpression, Int)] = []
         collect(evidence, path: "", substitution: [:], lookUp: lookUp, depth: 0, into: &facts)

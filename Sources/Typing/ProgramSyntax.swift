@@ -2,23 +2,23 @@ import RecSource
 import RecSyntax
 
 /// All files of a program, parsed: the main file and what it imports.
-public struct ProgramSyntax: Sendable {
-    public var models: [String: ModelDeclaration] = [:]
-    public var functions: [String: FunctionDeclaration] = [:]
-    public var monoids: [String: MonoidDeclaration] = [:]
+package struct ProgramSyntax: Sendable {
+    package var models: [String: ModelDeclaration] = [:]
+    package var functions: [String: FunctionDeclaration] = [:]
+    package var monoids: [String: MonoidDeclaration] = [:]
     /// Models of the main file in order.
-    public var mainFileModels: [String] = []
+    package var mainFileModels: [String] = []
 }
 
 /// Reads a file and those it imports.
-public struct ProgramLoader {
+package struct ProgramLoader {
     /// Gives the text and the full path of an import, as seen from the importing file, one path for each file; nil where
     /// there is none. Throws a `Diagnostic` where there is one that cannot be read.
-    public typealias Reader = (_ path: String, _ importingPath: String) throws -> (path: String, text: String)?
+    package typealias Reader = (_ path: String, _ importingPath: String) throws -> (path: String, text: String)?
 
-    public private(set) var sources = SourceMap()
-    public private(set) var program = ProgramSyntax()
-    public private(set) var diagnostics: [Diagnostic] = []
+    package private(set) var sources = SourceMap()
+    package private(set) var program = ProgramSyntax()
+    package private(set) var diagnostics: [Diagnostic] = []
     private let reader: Reader
     private var loaded: Set<String> = []
     private var open: [String] = []
@@ -26,7 +26,7 @@ public struct ProgramLoader {
     /// A longer chain of imports is not meant.
     private static let deepestImport = 100
 
-    public init(path: String, text: String, reader: @escaping Reader) {
+    package init(path: String, text: String, reader: @escaping Reader) {
         self.reader = reader
         load(path: path, text: text, isMain: true)
     }

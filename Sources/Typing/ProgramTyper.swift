@@ -3,7 +3,7 @@ import RecStream
 import RecSyntax
 
 /// Types every model of a program.
-public func typeProgram(_ program: ProgramSyntax, sources: SourceMap) -> (program: TypedProgram, diagnostics: [Diagnostic]) {
+package func typeProgram(_ program: ProgramSyntax, sources: SourceMap) -> (program: TypedProgram, diagnostics: [Diagnostic]) {
     let typer = ProgramTyper(program, sources)
     for name in program.monoids.keys.sorted() { typer.check(monoid: name) }
     for name in program.functions.keys.sorted() { typer.check(function: name) }

@@ -1,9 +1,9 @@
 import Foundation
 
 /// Where a user's caches lie.
-public enum CacheFolder {
+package enum CacheFolder {
     /// `$XDG_CACHE_HOME/recc` or `~/.cache/recc`.
-    public static func path(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String {
+    package static func path(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String {
         if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return "\(folder)/recc" }
         return "\(environment["HOME"] ?? NSTemporaryDirectory())/.cache/recc"
     }

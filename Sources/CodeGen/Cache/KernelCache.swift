@@ -5,7 +5,7 @@ import Foundation
 /// Nothing that goes wrong here fails a compilation: what cannot be read is compiled, what cannot be written is not kept.
 /// Processes may share a folder, as files appear whole or not at all. As what is read will be run, only files that belong
 /// to the user and that nobody else may write are taken.
-public struct KernelCache: Sendable {
+package struct KernelCache: Sendable {
     static let suffix = ".kernel"
     private static let temporarySuffix = ".part"
     /// A temporary file that is older was left by a process that ended too early.
@@ -13,17 +13,17 @@ public struct KernelCache: Sendable {
     /// No kernel is as large.
     private static let largestFile = 64 << 20
 
-    public let folder: String
+    package let folder: String
     /// Bytes of all files together; beyond it go those that were not used for longest.
-    public let byteLimit: Int
+    package let byteLimit: Int
 
-    public init(folder: String, byteLimit: Int = 256 << 20) {
+    package init(folder: String, byteLimit: Int = 256 << 20) {
         self.folder = folder
         self.byteLimit = byteLimit
     }
 
     /// The user's own, in `$XDG_CACHE_HOME/recc/kernels` or `~/.cache/recc/kernels`; nil where `RECC_CACHE` is `off`.
-    public static func user(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> KernelCache? {
+    package static func user(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> KernelCache? {
         environment["RECC_CACHE"] == "off" ? nil : KernelCache(folder: "\(CacheFolder.path(environment))/kernels")
     }
 

@@ -1,8 +1,8 @@
 import CLLVM
 
 /// What LLVM reported.
-public struct LLVMError: Error, CustomStringConvertible {
-    public var description: String
+package struct LLVMError: Error, CustomStringConvertible {
+    package var description: String
     init(_ description: String) { self.description = description }
 
     /// Takes ownership of an error of LLVM's; nil where there is none.

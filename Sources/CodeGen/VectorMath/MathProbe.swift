@@ -2,11 +2,11 @@ import CLLVM
 import RecStream
 
 /// One elementary function compiled by itself, for measuring its accuracy and speed.
-public final class MathProbe {
-    public typealias Function = @convention(c) (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
+package final class MathProbe {
+    package typealias Function = @convention(c) (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
 
     /// The functions that have vector code of their own.
-    public static let functions: [UnaryOperator] = [
+    package static let functions: [UnaryOperator] = [
         .exp, .expm1, .log, .log1p, .tanh, .sigmoid, .logsigmoid, .softplus, .silu, .gelu, .sin, .cos, .sqrt, .rsqrt,
     ]
 
@@ -14,7 +14,7 @@ public final class MathProbe {
     private let function: Function
 
     /// `function` over f32 arrays whose length is a multiple of 64.
-    public init(_ unary: UnaryOperator) throws {
+    package init(_ unary: UnaryOperator) throws {
         let target = try HostTarget()
         let module = try LLVMModule(name: "probe", target: target)
         let address: LLVMTypeRef = LLVMPointerTypeInContext(module.context, 0)
@@ -36,7 +36,7 @@ public final class MathProbe {
         function = unsafeBitCast(try code.function("probe"), to: Function.self)
     }
 
-    public func callAsFunction(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
+    package func callAsFunction(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
         function(x, y, count)
     }
 }

@@ -1,19 +1,19 @@
 /// What the cost model knows of a machine.
-public struct MachineProfile: Codable, Equatable, Sendable {
+package struct MachineProfile: Codable, Equatable, Sendable {
     /// Seconds of a vector instruction among many.
-    public var operation: Double
+    package var operation: Double
     /// Seconds until the result of a vector instruction can be used.
-    public var latency: Double
+    package var latency: Double
     /// How many threads' worth of vector instructions the machine gives: less than its threads where two share a core.
-    public var units: Double
+    package var units: Double
     /// Bytes a second that memory gives.
-    public var bandwidth: Double
+    package var bandwidth: Double
     /// Seconds for all threads to wait for each other.
-    public var barrier: Double
+    package var barrier: Double
     /// f32 numbers in a vector.
-    public var lanes: Int
+    package var lanes: Int
 
-    public init(operation: Double, latency: Double, units: Double, bandwidth: Double, barrier: Double, lanes: Int) {
+    package init(operation: Double, latency: Double, units: Double, bandwidth: Double, barrier: Double, lanes: Int) {
         self.operation = operation
         self.latency = latency
         self.units = units
@@ -23,5 +23,5 @@ public struct MachineProfile: Codable, Equatable, Sendable {
     }
 
     /// A machine of some years ago, for estimates where none was measured.
-    public static let typical = MachineProfile(operation: 2e-10, latency: 1.2e-9, units: 4, bandwidth: 2e10, barrier: 1e-6, lanes: 8)
+    package static let typical = MachineProfile(operation: 2e-10, latency: 1.2e-9, units: 4, bandwidth: 2e10, barrier: 1e-6, lanes: 8)
 }

@@ -1,14 +1,14 @@
 import RecStream
 
 /// The work that a plan is asked to do.
-public struct Workload: Equatable, Sendable {
-    public var batch: Int
+package struct Workload: Equatable, Sendable {
+    package var batch: Int
     /// Steps along each axis.
-    public var extents: [Int]
-    public var threads: Int
-    public var bytesPerReal: Int
+    package var extents: [Int]
+    package var threads: Int
+    package var bytesPerReal: Int
 
-    public init(batch: Int, extents: [Int], threads: Int, bytesPerReal: Int = 4) {
+    package init(batch: Int, extents: [Int], threads: Int, bytesPerReal: Int = 4) {
         self.batch = batch
         self.extents = extents
         self.threads = threads
@@ -19,12 +19,12 @@ public struct Workload: Equatable, Sendable {
 extension Plan {
     /// Seconds that a run should take: a few constants of the machine and a count of vector instructions. Good enough to
     /// tell one plan from another, no more.
-    public func estimatedSeconds(_ work: Workload, on machine: MachineProfile) -> Double {
+    package func estimatedSeconds(_ work: Workload, on machine: MachineProfile) -> Double {
         segments.reduce(0) { $0 + seconds(of: $1, work, machine) }
     }
 
     /// Seconds of the stages that compute any of these values.
-    public func estimatedSeconds(computing values: Set<ValueID>, _ work: Workload, on machine: MachineProfile) -> Double {
+    package func estimatedSeconds(computing values: Set<ValueID>, _ work: Workload, on machine: MachineProfile) -> Double {
         var total = 0.0
         for segment in segments {
             for stage in segment.stages {
@@ -62,7 +62,7 @@ extension Plan {
 
 extension Stage {
     /// Every buffer that the stage writes.
-    public var writtenBuffers: [BufferID] {
+    package var writtenBuffers: [BufferID] {
         var result = items.flatMap { item -> [BufferID] in
             switch item {
             case .product(let product): [product.output]
@@ -79,7 +79,7 @@ extension Stage {
     }
 
     /// Every buffer that the stage reads or writes.
-    public var touchedBuffers: Set<BufferID> {
+    package var touchedBuffers: Set<BufferID> {
         var result = Set(writtenBuffers)
         for item in items {
             switch item {

@@ -10,7 +10,7 @@ extension StreamGraph {
     /// - Parameters:
     ///   - states: products that are part of the recurrences of these states stay as they are.
     ///   - parameters: weights that follow from these paths are not put together with others; nil where that makes no difference.
-    public func joiningProducts(leaving states: Set<String> = [], apart parameters: Set<String>? = nil) -> StreamGraph {
+    package func joiningProducts(leaving states: Set<String> = [], apart parameters: Set<String>? = nil) -> StreamGraph {
         let joining = ProductJoining(self, leaving: states, apart: parameters)
         var result = self
         for group in joining.groups { result.join(group) }

@@ -8,24 +8,24 @@ import RecStream
 ///
 /// Griewank and Walther, "Algorithm 799: revolve", ACM Trans. Math. Software 26 (2000), of which this is the scheme of one
 /// level; Chen et al., "Training deep nets with sublinear memory cost", arXiv:1604.06174.
-public struct Chunking: Equatable, Sendable {
+package struct Chunking: Equatable, Sendable {
     /// A segment that runs over the steps of the first axis.
-    public struct Pass: Equatable, Sendable {
-        public var segment: Int
-        public var isReversed: Bool
+    package struct Pass: Equatable, Sendable {
+        package var segment: Int
+        package var isReversed: Bool
         /// The segments whose streams it reads, and those that these read, in order: they run again for each of its chunks.
-        public var sources: [Int]
+        package var sources: [Int]
         /// Where it runs again, the stages that some kept stream follows from.
-        public var repeated: [Int]
+        package var repeated: [Int]
         /// What these stages carry from chunk to chunk, with the edges of the segment's blocks.
-        public var rings: [BufferID]
+        package var rings: [BufferID]
     }
 
-    public var streams: [KeptStream]
-    public var passes: [Pass]
+    package var streams: [KeptStream]
+    package var passes: [Pass]
 
     /// - Throws: the reason where some pass cannot be cut along the first axis.
-    public init(_ plan: Plan) throws(ChunkRefusal) {
+    package init(_ plan: Plan) throws(ChunkRefusal) {
         let streams = plan.keptStreams
         self.streams = streams
         let kept = Dictionary(streams.map { ($0.buffer, $0.writer) }) { first, _ in first }
@@ -76,10 +76,10 @@ public struct Chunking: Equatable, Sendable {
     }
 
     /// The segments that run again for some other.
-    public var repeatedSegments: Set<Int> { Set(passes.flatMap(\.sources)) }
+    package var repeatedSegments: Set<Int> { Set(passes.flatMap(\.sources)) }
 
     /// The least number of steps that a chunk must have: as far as some pass reads across a boundary.
-    public var leastSteps: Int { max(1, streams.map { max($0.before, $0.behind) }.max() ?? 1) }
+    package var leastSteps: Int { max(1, streams.map { max($0.before, $0.behind) }.max() ?? 1) }
 }
 
 extension Stage {
@@ -97,10 +97,10 @@ extension Stage {
 }
 
 /// Why a plan cannot run in chunks of the first axis.
-public struct ChunkRefusal: Error, Equatable, Sendable {
-    public var reason: String
+package struct ChunkRefusal: Error, Equatable, Sendable {
+    package var reason: String
     /// Where the recurrence stands that is in the way.
-    public var span: SourceSpan?
+    package var span: SourceSpan?
 
     init(_ reason: String, at span: SourceSpan?) {
         self.reason = reason

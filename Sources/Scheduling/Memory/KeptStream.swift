@@ -2,18 +2,18 @@ import RecStream
 
 /// A stream that one pass over the steps writes and another reads, so that all its steps lie in memory, or a chunk of them
 /// at a time.
-public struct KeptStream: Equatable, Sendable {
-    public var buffer: BufferID
+package struct KeptStream: Equatable, Sendable {
+    package var buffer: BufferID
     /// The segment that writes it.
-    public var writer: Int
+    package var writer: Int
     /// How many steps before the present one, and behind it, some pass reads.
-    public var before: Int
-    public var behind: Int
+    package var before: Int
+    package var behind: Int
 }
 
 extension Plan {
     /// Every stream that is kept for all steps of the first axis, results apart.
-    public var keptStreams: [KeptStream] {
+    package var keptStreams: [KeptStream] {
         let reaches = streamReaches
         return segments.indices.flatMap { segment in
             segments[segment].written.compactMap { id -> KeptStream? in
@@ -40,7 +40,7 @@ extension Plan {
 
 extension Segment {
     /// Every buffer that the segment's stages write.
-    public var written: [BufferID] {
+    package var written: [BufferID] {
         var seen: Set<BufferID> = []
         return stages.flatMap(\.writtenBuffers).filter { seen.insert($0).inserted }
     }

@@ -6,9 +6,9 @@ import RecStream
 /// A row of a buffer is looked at as a matrix with rows of `period` elements. Of those a worker has the columns
 /// `start ..< end`, the same ones in every item with that period: what it reads at its own columns it has written itself,
 /// so that nobody waits. The gates of a cell, one behind the other in a row, and its state have the state's period.
-public struct RowSharing: Equatable, Encodable, Sendable {
+package struct RowSharing: Equatable, Encodable, Sendable {
     /// A worker's part of an item.
-    public enum Part: Equatable, Encodable, Sendable {
+    package enum Part: Equatable, Encodable, Sendable {
         /// Turns of a loop of the nest, each of which stands for `stride` elements of a row.
         case loop(variable: Int, stride: Int, period: Int)
         /// Columns of a product.
@@ -22,16 +22,16 @@ public struct RowSharing: Equatable, Encodable, Sendable {
     }
 
     /// Where shares of a period may begin.
-    public struct Grain: Equatable, Encodable, Sendable {
-        public var period: Int
+    package struct Grain: Equatable, Encodable, Sendable {
+        package var period: Int
         /// Shares begin at multiples of so many elements.
-        public var multiple: Int
+        package var multiple: Int
         /// Whether single elements are divided, so that shares should be whole vectors.
-        public var isOfElements: Bool
+        package var isOfElements: Bool
     }
 
     /// What is divided where both can be done.
-    public enum Manner: Hashable, CaseIterable, Sendable {
+    package enum Manner: Hashable, CaseIterable, Sendable {
         /// Everything that can be, so that the work is least.
         case divided
         /// Less, where every worker can spare a barrier by computing for itself what all of them need.
@@ -39,20 +39,20 @@ public struct RowSharing: Equatable, Encodable, Sendable {
     }
 
     /// By item.
-    public internal(set) var parts: [Part]
+    package internal(set) var parts: [Part]
     /// Items before which all workers wait for each other, ascending; 0 stands for the beginning of a step.
-    public internal(set) var barriers: [Int]
+    package internal(set) var barriers: [Int]
     /// Buffers of which every worker has one of its own, the first worker that of the run.
-    public internal(set) var ownBuffers: [BufferID]
+    package internal(set) var ownBuffers: [BufferID]
     /// Buffers of a step that keep two of them, so that one can be written while the other is read.
-    public internal(set) var alternating: [BufferID]
+    package internal(set) var alternating: [BufferID]
     /// By ascending period.
-    public internal(set) var grains: [Grain]
+    package internal(set) var grains: [Grain]
 }
 
 extension RowSharing.Part {
     /// The period of a divided item.
-    public var period: Int? {
+    package var period: Int? {
         switch self {
         case .loop(_, _, let period), .columns(let period), .batches(_, let period): period
         case .repeated, .alone: nil
@@ -73,7 +73,7 @@ extension RowSharing.Grain {
     /// Elements of a share but for the last: whole vectors where single elements are divided.
     ///
     /// - Parameter vector: elements that code takes at a time.
-    public func unit(vector: Int) -> Int {
+    package func unit(vector: Int) -> Int {
         guard isOfElements else { return multiple }
         return multiple * vector / Self.greatestDivisor(multiple, vector)
     }
@@ -83,7 +83,7 @@ extension RowSharing.Grain {
 
 extension Plan {
     /// Segments in which workers can share the rows of some stage.
-    public var segmentsThatCanShareRows: [Int] {
+    package var segmentsThatCanShareRows: [Int] {
         segments.indices.filter { segment in
             guard case .sweep = segments[segment].kind else { return false }
             return segments[segment].stages.contains { RowSharing($0, buffers: buffers, .divided) != nil }
@@ -91,12 +91,12 @@ extension Plan {
     }
 
     /// The same plan with the rows of each step shared by workers wherever that can be done.
-    public func sharingRows(_ manner: RowSharing.Manner = .divided) -> Plan {
+    package func sharingRows(_ manner: RowSharing.Manner = .divided) -> Plan {
         sharingRows(in: segmentsThatCanShareRows.reduce(into: [:]) { $0[$1] = manner })
     }
 
     /// The same plan with the rows of each step shared by workers in these segments, wherever that can be done.
-    public func sharingRows(in chosen: [Int: RowSharing.Manner]) -> Plan {
+    package func sharingRows(in chosen: [Int: RowSharing.Manner]) -> Plan {
         var plan = self
         for (segment, manner) in chosen {
             for k in segments[segment].stages.indices {

@@ -6,50 +6,50 @@ import RecStream
 ///
 /// `state = ⊕ factor ⊗ (state before) ⊕ constant`, where a state before is one of `slots`: a state so many steps before
 /// the block. A fractional step has one state and the four entries of a matrix as factors.
-public struct BlockMap: Equatable, Encodable, Sendable {
-    public enum Form: Equatable, Encodable, Sendable {
+package struct BlockMap: Equatable, Encodable, Sendable {
+    package enum Form: Equatable, Encodable, Sendable {
         case linear(Semiring)
         case fraction
     }
 
-    public struct Slot: Equatable, Encodable, Sendable {
+    package struct Slot: Equatable, Encodable, Sendable {
         /// Index into `states`.
-        public var state: Int
-        public var lag: Int
+        package var state: Int
+        package var lag: Int
     }
 
     /// What stands for a value: the value itself in the graph, its ring in a plan.
-    public struct Factor<Place: Equatable & Sendable>: Equatable, Sendable {
-        public var place: Place
+    package struct Factor<Place: Equatable & Sendable>: Equatable, Sendable {
+        package var place: Place
         /// For element `e` of the state and element `b` of the slot's basis, at `e · basis + b`: the element of the slot's
         /// state that the factor weighs. Empty where each element weighs its own.
-        public var elements: [Int]
+        package var elements: [Int]
         /// How many elements of the slot reach an element of the state.
-        public var basis: Int
+        package var basis: Int
     }
 
-    public var form: Form
-    public var slots: [Slot]
-    public var states: [BufferID]
-    public var constants: [BufferID]
+    package var form: Form
+    package var slots: [Slot]
+    package var states: [BufferID]
+    package var constants: [BufferID]
     /// By state and slot; for a fraction one row of four.
-    public var factors: [[Factor<BufferID>]]
+    package var factors: [[Factor<BufferID>]]
 
     /// The number that changes nothing where it weighs, and the one that adds nothing where it joins.
-    public var one: Double {
+    package var one: Double {
         switch form {
         case .linear(.plusTimes), .linear(.orAnd), .fraction: 1
         case .linear(.maxPlus), .linear(.minPlus), .linear(.logSumExp): 0
         }
     }
 
-    public var zero: Double { form.zero }
+    package var zero: Double { form.zero }
 }
 
 extension BlockMap.Factor: Encodable where Place: Encodable {}
 
 extension BlockMap.Form {
-    public var zero: Double {
+    package var zero: Double {
         switch self {
         case .linear(.plusTimes), .linear(.orAnd), .fraction: 0
         case .linear(.maxPlus), .linear(.logSumExp): -.infinity
@@ -59,16 +59,16 @@ extension BlockMap.Form {
 }
 
 /// How one recurrence runs as a scan, in a plan.
-public struct Scan: Equatable, Encodable, Sendable {
+package struct Scan: Equatable, Encodable, Sendable {
     /// Computes the maps of a block, from the identity on, over the same steps.
-    public var form: Stage.Form
-    public var items: [Item]
-    public var maps: [BlockMap]
+    package var form: Stage.Form
+    package var items: [Item]
+    package var maps: [BlockMap]
     /// Steps of a time block. Fixed, so that results do not depend on how many threads share the blocks.
-    public static let blockSteps = 64
+    package static let blockSteps = 64
 
     /// The stage that computes the maps.
-    public var summary: Stage { Stage(form: form, items: items) }
+    package var summary: Stage { Stage(form: form, items: items) }
 }
 
 extension BlockMap {

@@ -6,24 +6,24 @@ import RecStream
 ///
 /// Kogge and Stone, "A parallel algorithm for the efficient solution of a general class of recurrence equations", IEEE
 /// Trans. Computers C-22 (1973); Hillis and Steele, "Data parallel algorithms", CACM 29 (1986).
-public struct RegisterScan: Equatable, Encodable, Sendable {
+package struct RegisterScan: Equatable, Encodable, Sendable {
     /// One recurrence of the stage, by the nodes of its nest.
-    public struct Map: Equatable, Encodable, Sendable {
-        public var form: BlockMap.Form
+    package struct Map: Equatable, Encodable, Sendable {
+        package var form: BlockMap.Form
         /// Where each state lies between calls, and how many steps back it is read.
-        public var rings: [BufferID]
-        public var depths: [Int]
-        public var slots: [BlockMap.Slot]
+        package var rings: [BufferID]
+        package var depths: [Int]
+        package var slots: [BlockMap.Slot]
         /// By state and slot; nil where the slot does not reach the state. Four of one row for a fraction.
-        public var factors: [[Nest.NodeID?]]
+        package var factors: [[Nest.NodeID?]]
         /// Nil where nothing is added.
-        public var constants: [Nest.NodeID?]
+        package var constants: [Nest.NodeID?]
         /// For each state the node that stands for it in the nest.
-        public var scanned: [Nest.NodeID]
+        package var scanned: [Nest.NodeID]
     }
 
-    public var flat: FlatNest
-    public var maps: [Map]
+    package var flat: FlatNest
+    package var maps: [Map]
 
     /// With more elements a step, vectors are full without composing steps.
     static let mostElements = 8
