@@ -16,6 +16,8 @@ package struct StepForm {
 
     package let scalars: Scalars
     package let map: Map
+    /// By scalar, the known values that it is an element of, in the order of the graph.
+    package let standing: [Scalars.ID: [Scalars.Element]]
 
     /// Nil where the step has no such form.
     package init?(_ graph: StreamGraph, members: [ValueID], delayed: [ValueID]) {
@@ -33,6 +35,7 @@ package struct StepForm {
                 guard rows.count == nexts.count else { continue }
                 scalars = forms.scalars
                 map = .linear(semiring, rows)
+                standing = step.standing
                 return
             }
             if nexts.count == 1, let (_, next) = nexts.first, let slot = step.scalars.onlySlot(of: next.scalar, at: next.index) {
@@ -42,6 +45,7 @@ package struct StepForm {
                 if let form = forms.form(of: next.scalar) {
                     self.scalars = forms.scalars
                     map = .fraction(form, index: next.index, slot: slot)
+                    standing = step.standing
                     return
                 }
             }

@@ -92,6 +92,13 @@ import Testing
         try expectAgreement(compiled, data, "\(name), different lengths")
     }
 
+    @Test(arguments: ViewedRecurrences.all)
+    func views(kind: RecurrenceKind) throws {
+        let refusals = PlanForms(try Model(Program(text: kind.source), dims: kind.dims)).recurrences.compactMap(\.refusal)
+        #expect(refusals.isEmpty, "\(kind.name): \(refusals)")
+        try kinds(kind: kind)
+    }
+
     @Test(arguments: RecurrenceKind.all)
     func kinds(kind: RecurrenceKind) throws {
         var widths: [[String: Int]] = [kind.dims]

@@ -31,6 +31,12 @@ package struct Scalars {
         package var offsets: [Int]
     }
 
+    /// An element of a value of the graph.
+    package struct Element: Hashable {
+        package var value: ValueID
+        package var index: [Affine]
+    }
+
     package struct Factor: Hashable {
         package var scalar: ID
         package var power: Int

@@ -9,11 +9,7 @@ struct SymbolicStep {
     let members: Set<ValueID>
     private(set) var scalars = Scalars()
     private let uniformity: Uniformity
-    private struct Key: Hashable {
-        var value: ValueID
-        var index: [Affine]
-    }
-    private var found: [Key: Scalars.ID] = [:]
+    private var found: [Scalars.Element: Scalars.ID] = [:]
     private var depth = 0
 
     /// Expressions nested deeper than this are not followed.
@@ -61,6 +57,15 @@ struct SymbolicStep {
         return Next(index: index, scalar: scalars.intern(.opaque(state, index)))
     }
 
+    /// By scalar, the values that the recurrence does not change and that it is an element of, in the order of the graph.
+    var standing: [Scalars.ID: [Scalars.Element]] {
+        var result: [Scalars.ID: [Scalars.Element]] = [:]
+        for (element, id) in found where !members.contains(element.value) { result[id, default: []].append(element) }
+        return result.mapValues { elements in
+            elements.sorted { ($0.value, $0.index.description) < ($1.value, $1.index.description) }
+        }
+    }
+
     /// A fresh index of this extent: one variable, or two.
     private mutating func digits(extent: Int, at factor: Int?) -> (Affine, [Int]) {
         guard let factor, factor > 1, extent % factor == 0 else {
@@ -75,7 +80,7 @@ struct SymbolicStep {
     private mutating func evaluate(
         _ value: ValueID, at index: [Affine], isOutermost: Bool = false
     ) throws(SplitRequest) -> Scalars.ID {
-        let key = Key(value: value, index: index)
+        let key = Scalars.Element(value: value, index: index)
         if let known = found[key] { return known }
         depth += 1
         defer { depth -= 1 }

@@ -49,7 +49,7 @@ struct BlockMapBuilder {
         guard let form = StepForm(graph, members: facts.members, delayed: facts.delayed) else {
             throw ScanRefusal("its step has no form that composes cheaply", at: span)
         }
-        var builder = BlockMapBuilder(values: ScalarValues(graph, form.scalars), facts: facts, span: span)
+        var builder = BlockMapBuilder(values: ScalarValues(graph, form.scalars, standing: form.standing), facts: facts, span: span)
         let result: BlockMapValues
         switch form.map {
         case .linear(let semiring, let rows): result = try builder.linear(semiring, rows)

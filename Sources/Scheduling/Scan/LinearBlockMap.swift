@@ -163,24 +163,25 @@ extension BlockMapBuilder {
         element: ElementType
     ) throws(ScanRefusal) -> ValueID {
         let source = values.graph[term.slot.value].shape
-        // Axes of the product: the state's own, those that are summed over, those of the basis.
+        // Axes of the product: the state's own, those that are summed over, those of the basis. What runs along an axis of the
+        // source in several variables is one axis.
         var free: [ScalarValues.Axis] = []
-        var from = [Int?](repeating: nil, count: own.count)
-        var freeFrom: [Int?] = []
-        for (axis, index) in term.index.enumerated() {
-            if let at = own.indices.first(where: { own[$0].index == index && own[$0].dim.size == source[axis].size && from[$0] == nil }) {
-                from[at] = axis
-            } else {
-                guard index.offset == 0, index.terms.allSatisfy({ term.bound.contains($0.variable) }) else {
-                    throw ScanRefusal("its elements meet their neighbours, for which no map is built", at: span)
-                }
-                free.append(ScalarValues.Axis(index: index, dim: Dim("\(source[axis].name)'", source[axis].size)))
-                freeFrom.append(axis)
-            }
+        var bound = Set(term.bound)
+        for (axis, index) in term.index.enumerated() where !own.contains(where: { $0.index == index }) {
+            let variables = Set(index.terms.map(\.variable))
+            guard variables.count > 1, variables.isSubset(of: bound), values.runsThrough(index, source[axis].size) else { continue }
+            free.append(ScalarValues.Axis(index: index, dim: Dim("\(source[axis].name)'", source[axis].size)))
+            bound.subtract(variables)
         }
-        let shape = own.map(\.dim) + free.map(\.dim) + basis
-        let spread = values.broadcast(
-            read, to: shape, from: from + freeFrom + basis.indices.map { source.count + $0 })
+        for variable in term.bound where bound.contains(variable) {
+            free.append(ScalarValues.Axis(index: .variable(variable), dim: Dim("i'", values.scalars.extents[variable])))
+        }
+        // The axes of the basis have variables beyond those of the step.
+        let first = values.scalars.extents.count
+        let columns = basis.indices.map { ScalarValues.Axis(index: .variable(first + $0), dim: basis[$0]) }
+        let spread = try values.placed(
+            read, term.index + columns.map(\.index), own + free + columns, extents: values.scalars.extents + basis.sizes)
+        let shape = values.graph[spread].shape
         let isOne = values.isNumber(term.weight, semiring == .plusTimes || semiring == .orAnd ? 1 : 0)
         var product = spread
         if !isOne {

@@ -10,7 +10,8 @@ struct ScalarValues {
     }
 
     private(set) var graph: StreamGraph
-    private let scalars: Scalars
+    let scalars: Scalars
+    private let standing: [Scalars.ID: [Scalars.Element]]
     private struct Key: Hashable {
         var scalar: Scalars.ID
         var indices: [Affine]
@@ -18,9 +19,11 @@ struct ScalarValues {
     }
     private var built: [Key: ValueID] = [:]
 
-    init(_ graph: StreamGraph, _ scalars: Scalars) {
+    /// - Parameter standing: by scalar, the values of the graph that it is an element of.
+    init(_ graph: StreamGraph, _ scalars: Scalars, standing: [Scalars.ID: [Scalars.Element]]) {
         self.graph = graph
         self.scalars = scalars
+        self.standing = standing
     }
 
     /// The scalar at every index along `axes`.
@@ -35,15 +38,22 @@ struct ScalarValues {
     }
 
     private mutating func build(_ id: Scalars.ID, _ axes: [Axis], _ element: ElementType) throws(ScanRefusal) -> ValueID {
+        if case .number(let number) = scalars.nodes[id] { return constant(number, axes, element) }
+        // What the program has computed as it is needed here.
+        for candidate in standing[id, default: []] where graph[candidate.value].element == element {
+            if let whole = spread(candidate.value, candidate.index, axes) { return whole }
+        }
         switch scalars.nodes[id] {
         case .number(let number): return constant(number, axes, element)
-        case .known(let value, let index): return try converted(placed(value, index, axes), to: element)
+        case .known(let value, let index): return try converted(placed(value, index, axes, extents: scalars.extents), to: element)
+        case .index(let index): return try converted(position(index, axes), to: element)
         case .polynomial(let monomials): return try sum(monomials, axes, element)
         case .unary(let function, let a):
             if function == .not { return unary(.not, try value(a, over: axes, as: .bool), .bool) }
             return try converted(unary(function, try value(a, over: axes, as: .real), .real), to: element)
         case .binary(let function, let a, let b):
-            let inner: ElementType = function == .and || function == .or ? .bool : element == .int ? .int : .real
+            let inner: ElementType =
+                function == .and || function == .or ? .bool : element == .int || isInteger(a) && isInteger(b) ? .int : .real
             let left = try value(a, over: axes, as: inner)
             let right = try value(b, over: axes, as: inner)
             return try converted(binary(function, left, right), to: element)
@@ -56,8 +66,18 @@ struct ScalarValues {
             let bound = variables.map { Axis(index: .variable($0), dim: Dim("\($0)", scalars.extents[$0])) }
             let inner = try value(body, over: axes + bound, as: element)
             return reduce(kind, inner, axes: Array(axes.count..<axes.count + bound.count))
-        case .state, .index, .opaque:
-            throw ScanRefusal("its factors need index arithmetic that scans do not have")
+        case .state(let slot, _): throw ScanRefusal("its factors depend on the state", at: graph[slot.value].span)
+        case .opaque(let value, _): throw ScanRefusal("its step is too long to be written out", at: graph[value].span)
+        }
+    }
+
+    /// Whether a scalar counts: then comparing it as a real could round it.
+    private func isInteger(_ id: Scalars.ID) -> Bool {
+        switch scalars.nodes[id] {
+        case .number(let number): number == number.rounded() && abs(number) < 1e9
+        case .known(let value, _): graph[value].element == .int
+        case .index: true
+        case .state, .polynomial, .unary, .binary, .select, .reduce, .opaque: false
         }
     }
 
@@ -127,12 +147,20 @@ struct ScalarValues {
     }
 
     /// An element of a value of the graph at every index along `axes`.
-    private mutating func placed(_ value: ValueID, _ index: [Affine], _ axes: [Axis]) throws(ScanRefusal) -> ValueID {
+    ///
+    /// - Parameter extents: of each variable.
+    mutating func placed(_ value: ValueID, _ index: [Affine], _ axes: [Axis], extents: [Int]) throws(ScanRefusal) -> ValueID {
+        if let whole = spread(value, index, axes) { return whole }
+        return try viewed(value, at: index, over: axes, extents: extents)
+    }
+
+    /// The same where each axis of the value is one of `axes`, and nil where it is not.
+    private mutating func spread(_ value: ValueID, _ index: [Affine], _ axes: [Axis]) -> ValueID? {
         var from = [Int?](repeating: nil, count: axes.count)
         for (position, affine) in index.enumerated() {
             guard let axis = axes.firstIndex(where: { $0.index == affine && $0.dim.size == graph[value].shape[position].size }),
                 from[axis] == nil
-            else { throw ScanRefusal("its factors need index arithmetic that scans do not have", at: graph[value].span) }
+            else { return nil }
             from[axis] = position
         }
         return broadcast(value, to: axes.map(\.dim), from: from)
