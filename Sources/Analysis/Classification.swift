@@ -42,7 +42,7 @@ struct Classification {
             rows.append(TransitionStructure.Row(state: state, index: next.index, form: form))
         }
         let structure = TransitionStructure(
-            graph: graph, scalars: forms.scalars, rows: rows, one: semiring == .plusTimes || semiring == .orAnd ? 1 : 0)
+            graph: graph, scalars: forms.scalars, rows: rows, one: semiring.one, zero: semiring.zero)
         facts.kind = semiring == .plusTimes ? .affine : .semiring(semiring)
         facts.transition = structure.transition
         if facts.kind == .affine { facts.notAffine = nil }
@@ -61,7 +61,7 @@ struct Classification {
             rows.append(TransitionStructure.Row(state: state, index: next.index, form: form))
         }
         facts.kind = .affineInLogarithm
-        facts.transition = TransitionStructure(graph: graph, scalars: forms.scalars, rows: rows, one: 1).transition
+        facts.transition = TransitionStructure(graph: graph, scalars: forms.scalars, rows: rows, one: 1, zero: 0).transition
         if facts.transition.isElementwise { facts.notDiagonal = nil }
         return true
     }

@@ -56,10 +56,8 @@ struct LinearForms {
 
     // MARK: Combining
 
-    private func one() -> Double { semiring == .plusTimes || semiring == .orAnd ? 1 : 0 }
-
     private mutating func state(_ slot: Scalars.Slot, _ index: [Affine]) -> LinearForm {
-        LinearForm(terms: [LinearForm.Term(slot: slot, index: index, weight: scalars.number(one()), bound: [])])
+        LinearForm(terms: [LinearForm.Term(slot: slot, index: index, weight: scalars.number(semiring.one), bound: [])])
     }
 
     private mutating func join(_ a: Scalars.ID, _ b: Scalars.ID) -> Scalars.ID {
@@ -124,7 +122,7 @@ struct LinearForms {
 
     /// A choice that does not depend on the states chooses between weights.
     private mutating func choice(_ test: Scalars.ID, _ yes: LinearForm, _ no: LinearForm) -> LinearForm {
-        let nothing = scalars.number(zero())
+        let nothing = scalars.number(semiring.zero)
         func chosen(_ form: LinearForm, _ isYes: Bool, _ scalars: inout Scalars) -> LinearForm {
             func pick(_ id: Scalars.ID, _ scalars: inout Scalars) -> Scalars.ID {
                 scalars.intern(isYes ? .select(test, id, nothing) : .select(test, nothing, id))
@@ -135,14 +133,6 @@ struct LinearForms {
             return result
         }
         return join(chosen(yes, true, &scalars), chosen(no, false, &scalars))
-    }
-
-    private func zero() -> Double {
-        switch semiring {
-        case .plusTimes, .orAnd: 0
-        case .maxPlus, .logSumExp: -.infinity
-        case .minPlus: .infinity
-        }
     }
 
     private mutating func select(_ test: Scalars.ID, _ yes: Scalars.ID, _ no: Scalars.ID) throws(Failure) -> LinearForm {

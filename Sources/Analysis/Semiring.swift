@@ -7,4 +7,21 @@ package enum Semiring: String, Hashable, Encodable, Sendable, CaseIterable {
     /// `log(exp a + exp b)` and `+`.
     case logSumExp = "log-sum-exp"
     case orAnd = "or-and"
+
+    /// What changes nothing where it weighs.
+    package var one: Double {
+        switch self {
+        case .plusTimes, .orAnd: 1
+        case .maxPlus, .minPlus, .logSumExp: 0
+        }
+    }
+
+    /// What adds nothing where it joins.
+    package var zero: Double {
+        switch self {
+        case .plusTimes, .orAnd: 0
+        case .maxPlus, .logSumExp: -.infinity
+        case .minPlus: .infinity
+        }
+    }
 }

@@ -9,7 +9,7 @@ struct StepWriter {
     private static let mostTerms = 6
 
     func write(_ row: TransitionStructure.Row) -> String {
-        var parts = row.form.terms.prefix(Self.mostTerms).map(term)
+        var parts = row.form.terms.prefix(Self.mostTerms).map { term($0, in: row) }
         if row.form.terms.count > Self.mostTerms { parts.append("…") }
         if row.form.offset != nil { parts.append("…") }
         return "\(printer.name(row.state)) = \(joined(parts))"
@@ -25,8 +25,16 @@ struct StepWriter {
         }
     }
 
-    private func term(_ term: LinearForm.Term) -> String {
-        let state = printer.state(term.slot)
+    private func term(_ term: LinearForm.Term, in row: TransitionStructure.Row) -> String {
+        var state = printer.state(term.slot)
+        // Where an element comes from elsewhere, a weight of the index alone says which have such a place.
+        let distances = term.index.count == row.index.count ? zip(row.index, term.index).map { $0 + $1 * -1 } : []
+        let moved = distances.filter { $0.terms.isEmpty && $0.offset != 0 }.map { "\($0.offset)" }
+        if !moved.isEmpty, distances.allSatisfy(\.terms.isEmpty) {
+            state += " moved by \(moved.joined(separator: ", "))"
+            if printer.scalars.isOfIndexAlone(term.weight) { return state }
+            state = "(\(state))"
+        }
         var text: String
         switch semiring {
         case .plusTimes: text = printer.scalars.isNumber(term.weight, 1) ? state : "\(printer.factor(term.weight)) * \(state)"

@@ -17,6 +17,13 @@ package enum Transition: Equatable, Sendable {
     case companion(order: Int)
     /// A diagonal and a sum of `rank` outer products, kept as factors.
     case lowRank(Diagonal, rank: Int)
+    /// For each element a block over `size` states, and a sum of `rank` outer products over the elements; along `axes` no
+    /// element meets another.
+    case lowRankBlocks(size: Int, rank: Int, over: [String])
+    /// Each element is another element before or something new, so that nothing is kept for more than `steps` steps.
+    case delays(steps: Int)
+    /// Elements follow from others in one direction alone: nothing is kept for more than `steps` steps.
+    case nilpotent(steps: Int)
     /// Blocks of `size` elements that meet each other.
     case blocks(size: Int)
     /// Elements meet along other axes than these.
@@ -36,6 +43,10 @@ extension Transition: CustomStringConvertible {
         case .lowRank(.zero, let rank): "low-rank(\(rank))"
         case .lowRank(.axes, let rank): "diagonal + low-rank(\(rank))"
         case .lowRank(let diagonal, let rank): "\(diagonal) + low-rank(\(rank))"
+        case .lowRankBlocks(let size, let rank, let axes):
+            "\(axes.isEmpty ? "" : "block-diagonal over \(axes.joined(separator: ", ")), ")\(size)×\(size) blocks + low-rank(\(rank))"
+        case .delays(let steps): "shift register: delays of 1 to \(steps) steps"
+        case .nilpotent(let steps): "nilpotent: nothing stays longer than \(steps) steps"
         case .blocks(let size): "block-diagonal(\(size)): \(size)×\(size) blocks"
         case .blocksOver(let axes): "block-diagonal over \(axes.joined(separator: ", "))"
         case .banded(let width): "banded(\(width))"
@@ -53,7 +64,7 @@ extension Transition: CustomStringConvertible {
     package var isElementwise: Bool {
         switch self {
         case .diagonal, .complexDiagonal, .rotation, .companion: true
-        case .lowRank, .blocks, .blocksOver, .banded, .dense: false
+        case .lowRank, .lowRankBlocks, .delays, .nilpotent, .blocks, .blocksOver, .banded, .dense: false
         }
     }
 }

@@ -14,6 +14,8 @@ struct TransitionStructure {
     let rows: [Row]
     /// The weight that changes nothing: 1 for `×`, 0 for `+`.
     let one: Double
+    /// The weight of what does not count.
+    let zero: Double
 
     var relation: IndexRelation {
         IndexRelation(
@@ -36,7 +38,10 @@ struct TransitionStructure {
             if rows.count == 2, isRotation { return isSplitComplex ? .complexDiagonal : .rotation }
             return .blocks(size: rows.count)
         }
-        if rows.count == 1, let lowRank = lowRank(rows[0]) { return lowRank }
+        if let lowRank { return lowRank }
+        if let finite = FiniteMemory(graph: graph, scalars: scalars, rows: rows, zero: zero) {
+            return finite.isCopy(one) ? .delays(steps: finite.steps) : .nilpotent(steps: finite.steps)
+        }
         switch relation.structure {
         case .blocksOver(let axes):
             // The same matrix for every element along these axes is one dense matrix.
@@ -63,47 +68,66 @@ struct TransitionStructure {
         return axes.isEmpty ? .scalar : .axes(axes)
     }
 
-    /// A diagonal and outer products; nil where some weight couples where from and where to.
+    /// A diagonal, or blocks over the states, and outer products; nil where some weight couples where from and where to.
     ///
-    /// The rank is that of Σ u·wᵀ with as few different `u` or `w` as there are: products of several such maps stay low.
-    private func lowRank(_ row: Row) -> Transition? {
+    /// The rank is that of Σ u·wᵀ with as few different `u` or `w` as there are: products of several such maps stay low. Over
+    /// several states one `w` stands for elements of one of them, and its `u` for elements of all, or the other way round.
+    private var lowRank: Transition? {
         guard one == 1 else { return nil }
+        struct Side: Hashable {
+            var state: ValueID
+            var factors: [Scalars.Factor]
+        }
         var comparing = scalars
-        var left: Set<[Scalars.Factor]> = []
-        var right: Set<[Scalars.Factor]> = []
-        var slots: Set<Scalars.Slot> = []
-        for term in row.form.terms {
-            slots.insert(term.slot)
-            if term.index == row.index { continue }
-            guard term.index.count == row.index.count, !term.bound.isEmpty else { return nil }
-            var to: UInt64 = 0
-            var back: [Int: Affine] = [:]
-            let from = term.bound.reduce(UInt64(0)) { $0 | Scalars.bit($1) }
-            for (other, own) in zip(term.index, row.index) where other != own {
-                // The other index must run freely.
-                guard Scalars.bits([other]) & ~from == 0, other.offset == 0 else { return nil }
-                to |= Scalars.bits([own])
-                for (a, b) in zip(other.terms, own.terms) { back[a.variable] = .variable(b.variable) }
-            }
-            for monomial in scalars.monomials(of: term.weight) {
-                var (lefts, rights): ([Scalars.Factor], [Scalars.Factor]) = ([], [])
-                for factor in monomial.factors {
-                    let variables = scalars.variables(of: factor.scalar)
-                    switch (variables & to != 0, variables & from != 0) {
-                    case (true, true): return nil
-                    case (true, false): lefts.append(factor)
-                    case (false, true):
-                        // In the names of the row's own variables, so that equal factors are seen as equal.
-                        rights.append(Scalars.Factor(scalar: comparing.renamed(factor.scalar, back), power: factor.power))
-                    case (false, false): break
-                    }
+        var left: Set<Side> = []
+        var right: Set<Side> = []
+        var offsets: Set<[Int]> = []
+        for row in rows {
+            // The rows have index variables of their own: all are written in those of the first.
+            var common: [Int: Affine] = [:]
+            if rows.count > 1 {
+                guard graph[row.state].shape.sizes == graph[rows[0].state].shape.sizes, row.index.map(\.terms.count) == rows[0].index.map(\.terms.count)
+                else { return nil }
+                for (own, first) in zip(row.index, rows[0].index) {
+                    for (a, b) in zip(own.terms, first.terms) { common[a.variable] = .variable(b.variable) }
                 }
-                left.insert(lefts)
-                right.insert(rights.sorted { ($0.scalar, $0.power) < ($1.scalar, $1.power) })
+            }
+            func named(_ factor: Scalars.Factor, _ names: [Int: Affine]) -> Scalars.Factor {
+                Scalars.Factor(scalar: comparing.renamed(factor.scalar, names), power: factor.power)
+            }
+            for term in row.form.terms {
+                offsets.insert(term.slot.offsets)
+                if term.index == row.index, term.bound.isEmpty { continue }
+                guard term.index.count == row.index.count, !term.bound.isEmpty else { return nil }
+                var to: UInt64 = 0
+                var back: [Int: Affine] = [:]
+                let from = term.bound.reduce(UInt64(0)) { $0 | Scalars.bit($1) }
+                for (axis, other) in term.index.enumerated() where other != row.index[axis] {
+                    // The other index must run freely.
+                    guard Scalars.bits([other]) & ~from == 0, other.offset == 0 else { return nil }
+                    to |= Scalars.bits([row.index[axis]])
+                    for (a, b) in zip(other.terms, rows[0].index[axis].terms) { back[a.variable] = .variable(b.variable) }
+                }
+                for monomial in scalars.monomials(of: term.weight) {
+                    var (lefts, rights): ([Scalars.Factor], [Scalars.Factor]) = ([], [])
+                    for factor in monomial.factors {
+                        let variables = scalars.variables(of: factor.scalar)
+                        switch (variables & to != 0, variables & from != 0) {
+                        case (true, true): return nil
+                        case (true, false): lefts.append(named(factor, common))
+                        case (false, true): rights.append(named(factor, back))
+                        case (false, false): break
+                        }
+                    }
+                    left.insert(Side(state: row.state, factors: lefts.sorted { ($0.scalar, $0.power) < ($1.scalar, $1.power) }))
+                    right.insert(Side(state: term.slot.value, factors: rights.sorted { ($0.scalar, $0.power) < ($1.scalar, $1.power) }))
+                }
             }
         }
-        guard slots.count == 1, !left.isEmpty else { return nil }
-        return .lowRank(diagonal(of: row), rank: min(left.count, right.count))
+        guard offsets.count == 1, !left.isEmpty else { return nil }
+        let rank = min(left.count, right.count)
+        guard rows.count > 1 else { return .lowRank(diagonal(of: rows[0]), rank: rank) }
+        return .lowRankBlocks(size: rows.count, rank: rank, over: relation.keptAxes)
     }
 
     /// `x' = c·x − s·y`, `y' = s·x + c·y`, in either sign of `s`.

@@ -276,5 +276,95 @@ struct RecurrenceKind: Sendable, CustomTestStringConvertible {
                   output h
                 }
                 """, dims: ["C": 2], facts: [(["h"], "nonlinear", "Jacobian diagonal")]),
+        RecurrenceKind(
+            name: "momentum that the memory feeds", source: """
+                model M(N) {
+                  input a, e, g, x: [N]
+                  state S, M: [N]
+                  S = 0.5 * e * S[t-1] - 0.3 * g * M[t-1] + x
+                  M = 0.5 * a * M[t-1] + S
+                  output M
+                }
+                """, dims: ["N": 3], facts: [(["S", "M"], "affine", "block-diagonal(2): 2×2 blocks")]),
+        RecurrenceKind(
+            name: "momentum before a memory", source: """
+                model M(N) {
+                  input a, e, x: [N]
+                  state S, M: [N]
+                  S = 0.5 * e * S[t-1] + x
+                  M = 0.5 * a * M[t-1] + S
+                  output M
+                }
+                """, dims: ["N": 3], facts: [(["S"], "affine", "diagonal[N]"), (["M"], "affine", "diagonal[N]")]),
+        RecurrenceKind(
+            name: "a row of a memory with momentum", source: """
+                model M(K) {
+                  input k: [K]
+                  input v, a, e, h: real
+                  state S, M: [K]
+                  S = sigmoid(e) * S[t-1] - 0.2 * sigmoid(h) * (sum(M[t-1] * k) - v) * k
+                  M = (1 - sigmoid(a)) * M[t-1] + S
+                  output M
+                }
+                """, dims: ["K": 4], facts: [(["S", "M"], "affine", "2×2 blocks + low-rank(1)")]),
+        RecurrenceKind(
+            name: "a memory with momentum", source: """
+                model M(K, V) {
+                  input k: [K]
+                  input v: [V]
+                  input a, e, h: real
+                  state S, M: [V, K]
+                  S = sigmoid(e) * S[t-1] - 0.2 * sigmoid(h) * outer(M[t-1] @ k - v, k)
+                  M = (1 - sigmoid(a)) * M[t-1] + S
+                  output y = M @ k
+                }
+                """, dims: ["K": 3, "V": 2], facts: [(["S", "M"], "affine", "block-diagonal over V, 2×2 blocks + low-rank(1)")]),
+        RecurrenceKind(
+            name: "two keys and momentum", source: """
+                model M(K) {
+                  input k, q: [K]
+                  input v: real
+                  state S, M: [K]
+                  S = 0.5 * S[t-1] - 0.1 * (sum(M[t-1] * k) - v) * k - 0.1 * sum(S[t-1] * q) * q
+                  M = 0.9 * M[t-1] + S
+                  output M
+                }
+                """, dims: ["K": 3], facts: [(["S", "M"], "affine", "2×2 blocks + low-rank(2)")]),
+        RecurrenceKind(
+            name: "shift register of rows", source: """
+                model M(W, K) {
+                  input x: [K]
+                  state r: [W, K]
+                  r = concat(reshape(x, [1, K]), (r[t-1])[0 : W - 1])
+                  output r
+                }
+                """, dims: ["W": 5, "K": 2], facts: [(["r"], "affine", "shift register: delays of 1 to 4 steps")]),
+        RecurrenceKind(
+            name: "shift register that grows at its end, two at a time", source: """
+                model M(W) {
+                  input x: [2]
+                  state r: [W]
+                  r = concat((r[t-1])[2:], x)
+                  output r
+                }
+                """, dims: ["W": 6], facts: [(["r"], "affine", "shift register: delays of 1 to 2 steps")]),
+        RecurrenceKind(
+            name: "what moves on and fades", source: """
+                model M(W) {
+                  input a, x: [W]
+                  state r: [W]
+                  r = a * concat(0, (r[t-1])[0 : W - 1]) + x
+                  output r
+                }
+                """, dims: ["W": 5], facts: [(["r"], "affine", "nilpotent: nothing stays longer than 4 steps")]),
+        RecurrenceKind(
+            name: "what moves on in a circle", source: """
+                model M(W) {
+                  input x: [W]
+                  state r: [W]
+                  r = 0.9 * concat((r[t-1])[W - 1 :], (r[t-1])[0 : W - 1]) + x
+                  output r
+                }
+                """, dims: ["W": 5], facts: [(["r"], "affine", "banded(4)")]),
     ]
 }

@@ -92,6 +92,18 @@ package struct Scalars {
     package func isKnown(_ id: ID) -> Bool { facts[id].isKnown }
     func variables(of id: ID) -> UInt64 { facts[id].variables }
 
+    /// Whether a scalar follows from where its element stands.
+    func isOfIndexAlone(_ id: ID) -> Bool {
+        switch nodes[id] {
+        case .number, .index: true
+        case .known, .state, .opaque: false
+        case .polynomial(let monomials): monomials.allSatisfy { $0.factors.allSatisfy { isOfIndexAlone($0.scalar) } }
+        case .unary(_, let a), .reduce(_, let a, _): isOfIndexAlone(a)
+        case .binary(_, let a, let b): isOfIndexAlone(a) && isOfIndexAlone(b)
+        case .select(let c, let a, let b): isOfIndexAlone(c) && isOfIndexAlone(a) && isOfIndexAlone(b)
+        }
+    }
+
     private func derivedFacts(of node: Node) -> Facts {
         var result = Facts(variables: 0, isKnown: true, origin: nil)
         func include(_ id: ID) {

@@ -212,8 +212,10 @@ struct SymbolicStep {
         if least >= range.lowerBound, most < range.upperBound { return scalars.number(1) }
         if most < range.lowerBound || least >= range.upperBound { return scalars.number(0) }
         let number = scalars.intern(.index(index))
-        let low = scalars.intern(.binary(.less, number, scalars.number(Double(range.lowerBound))))
         let high = scalars.intern(.binary(.less, number, scalars.number(Double(range.upperBound))))
+        if least >= range.lowerBound { return high }
+        let low = scalars.intern(.binary(.less, number, scalars.number(Double(range.lowerBound))))
+        if most < range.upperBound { return scalars.intern(.unary(.not, low)) }
         let notLow = scalars.intern(.unary(.not, low))
         return scalars.intern(.binary(.and, min(notLow, high), max(notLow, high)))
     }

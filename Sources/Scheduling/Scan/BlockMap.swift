@@ -38,8 +38,8 @@ package struct BlockMap: Equatable, Encodable, Sendable {
     /// The number that changes nothing where it weighs, and the one that adds nothing where it joins.
     package var one: Double {
         switch form {
-        case .linear(.plusTimes), .linear(.orAnd), .fraction: 1
-        case .linear(.maxPlus), .linear(.minPlus), .linear(.logSumExp): 0
+        case .linear(let semiring): semiring.one
+        case .fraction: 1
         }
     }
 
@@ -51,9 +51,8 @@ extension BlockMap.Factor: Encodable where Place: Encodable {}
 extension BlockMap.Form {
     package var zero: Double {
         switch self {
-        case .linear(.plusTimes), .linear(.orAnd), .fraction: 0
-        case .linear(.maxPlus), .linear(.logSumExp): -.infinity
-        case .linear(.minPlus): .infinity
+        case .linear(let semiring): semiring.zero
+        case .fraction: 0
         }
     }
 }

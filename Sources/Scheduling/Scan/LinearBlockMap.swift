@@ -182,7 +182,7 @@ extension BlockMapBuilder {
         let spread = try values.placed(
             read, term.index + columns.map(\.index), own + free + columns, extents: values.scalars.extents + basis.sizes)
         let shape = values.graph[spread].shape
-        let isOne = values.isNumber(term.weight, semiring == .plusTimes || semiring == .orAnd ? 1 : 0)
+        let isOne = values.isNumber(term.weight, semiring.one)
         var product = spread
         if !isOne {
             let inner = own + free
