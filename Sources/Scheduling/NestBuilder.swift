@@ -97,7 +97,9 @@ struct NestBuilder {
             inner.remove(at: axis + 1)
             return view(a, at: inner)
         case .reshape(let a):
-            guard let home = homes.current[a] else { return nil }
+            guard let home = homes.current[a] else {
+                return Regrouping(from: graph[a].shape, to: graph[value].shape).flatMap { view(a, at: $0.index(index)) }
+            }
             return Access(
                 buffer: home.buffer, position: .linear(index, strides: graph[value].shape.strides),
                 offsets: [Int](repeating: 0, count: graph.axes.count))
@@ -168,6 +170,9 @@ struct NestBuilder {
             inner.remove(at: axis + 1)
             return evaluate(a, at: inner)
         case .reshape(let a):
+            if homes.current[a] == nil, let operand = Regrouping(from: graph[a].shape, to: graph[value].shape) {
+                return evaluate(a, at: operand.index(index))
+            }
             return reshaped(a, position: .linear(index, strides: graph[value].shape.strides))
         case .gather(let table, let at):
             return gathered(table, at, index, element)

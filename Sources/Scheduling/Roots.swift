@@ -23,7 +23,7 @@ struct Roots {
                 mark(graph[operand].variance.isStream ? operand : Self.viewed(operand, in: graph, isRoot: isRoot))
             }
             switch operation {
-            case .reshape(let operand): mark(operand)
+            case .reshape(let operand): if !graph.isRegrouping(id) { mark(operand) }
             case .gather(let table, _): mark(table)
             case .delay(let operand, _, let initial):
                 mark(operand)

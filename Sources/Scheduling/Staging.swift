@@ -128,7 +128,8 @@ struct Staging {
         for component in components.reversed() where !component.isRecurrence {
             let value = component.members[0]
             guard stage[value.index] % 2 == 0, !isSequential[value.index], products[value] == nil,
-                !kept.contains(value), graph[value].variance.isStream, graph[value].operation.isPointwise,
+                !kept.contains(value), graph[value].variance.isStream,
+                graph[value].operation.isPointwise || graph.isRegrouping(value),
                 let target = users[value.index].map({ stage[$0.index] }).min(), target % 2 == 1,
                 users[value.index].allSatisfy({ user in
                     placement.segment[user.index] == placement.segment[value.index] && stage[user.index] == target
@@ -188,7 +189,7 @@ struct InlineCost {
         for id in graph.ids {
             let operation = graph[id].operation
             var dear = operation.isDear
-            if operation.isPointwise {
+            if operation.isPointwise || graph.isRegrouping(id) {
                 // What another segment has computed lies in memory.
                 dear = dear || operation.instantOperands.contains { operand in
                     isDear[operand.index] && placement.segment[operand.index] == placement.segment[id.index]
