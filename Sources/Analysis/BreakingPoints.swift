@@ -43,7 +43,7 @@ struct BreakingPoints {
             case .binary(.add, let a, let b), .binary(.subtract, let a, let b): next = [a, b].filter(depends)
             case .rename(let a), .broadcast(let a, _), .unary(.negate, let a): next = depends(a) ? [a] : []
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch: next = []
+                .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: next = []
             }
             guard next.count == 1 else { break }
             id = next[0]
@@ -106,6 +106,11 @@ struct BreakingPoints {
             breaks(a, "is reduced over the whole sequence")
         case .overBatch(let a):
             breaks(a, "is summed over the batch")
+        case .chunks(let a, _, _), .steps(let a, _):
+            breaks(a, "is taken from other steps")
+        case .runningAffine(let factor, let term, _, _), .solve(let factor, let term, _):
+            if depends(factor) { breaks(factor, "is multiplied by what depends on the state") }
+            if depends(term) { mixes(id, "runs over elements of the state") }
         }
     }
 }

@@ -39,7 +39,7 @@ extension StreamGraph {
         case .input, .parameter, .constant: return []
         case .unary(let function, let a): operands = function.hasDerivative ? [a] : []
         case .binary, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .delay, .overTime,
-            .overBatch:
+            .overBatch, .chunks, .steps, .runningAffine, .solve:
             operands = self[id].operation.operands
         case .select(_, let a, let b): operands = [a, b]
         case .gather(let a, _), .scatter(let a, _, _): operands = [a]

@@ -73,7 +73,7 @@ struct Differentiation {
             case .output(let name):
                 return (seed, found(primal.outputs.filter { $0.name == name }.map(\.value), "output", name, among: primal.outputs.map(\.name)), false)
             case .finalState(let name):
-                if primal.axes.count != 1 {
+                if primal.dataAxes.count != 1 {
                     problems.append(Diagnostic(.unsupported, "over several axes the state '\(name)' has no last step", at: nil))
                 }
                 let (values, isPair) = stateValues(name)

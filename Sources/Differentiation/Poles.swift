@@ -33,7 +33,7 @@ struct Poles {
                 case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: continue
                 }
             case .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-                .overTime, .overBatch:
+                .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 isPole[id.index] = graph[id].operation.operands.contains { isPole[$0.index] }
             }
         }
@@ -50,7 +50,7 @@ extension StreamGraph {
         case .constant(.real(let number)): return number.isFinite && number != 0
         case .broadcast(let a, _), .rename(let a), .reshape(let a): return isNonzeroConstant(a)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window,
-            .gather, .scatter, .delay, .overTime, .overBatch:
+            .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return false
         }
     }

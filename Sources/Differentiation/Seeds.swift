@@ -46,7 +46,9 @@ extension ReverseMode {
     /// The last step of a state has the cotangent; where there is no step, what it begins with has.
     private mutating func plantFinal(_ cotangent: ValueID, _ state: ValueID) {
         if activity.isActive(state) {
-            let end = reversed.contains(state) ? builder.isFirst(axis: 0) : builder.isLast(axis: 0)
+            // A state that is known between chunks alone varies over those.
+            let axis = primal.axes.indices.first { primal[state].variance.varies(over: $0) } ?? 0
+            let end = reversed.contains(state) ? builder.isFirst(axis: axis) : builder.isLast(axis: axis)
             add(builder.chosen(end, cotangent), to: state, over: primal[state].variance.union(builder[end].variance))
         }
         let isEmpty = builder.binary(.equal, builder.length(axis: 0), builder.constant(0))

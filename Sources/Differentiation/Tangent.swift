@@ -113,9 +113,11 @@ private struct ForwardMode {
             let terms = sides.compactMap { own, labels, other, otherLabels -> ValueID? in
                 guard let tangent = tangents[own.index] else { return nil }
                 let factor = poles[other] ? builder.bounded(other) : other
-                return builder.contract(tangent, labels, factor, otherLabels, to: c.resultLabels)
+                let term = builder.contract(tangent, labels, factor, otherLabels, to: c.resultLabels)
+                // The factors may call a dim differently.
+                return builder[term].shape == shape ? term : builder.rename(term, to: shape)
             }
-            return builder.sum(terms).map { builder[$0].shape == shape ? $0 : builder.rename($0, to: shape) }
+            return builder.sum(terms)
         case .reduce(let kind, let a, let axes):
             return tangents[a.index].map { reduced(kind, a, axes, id, $0) }
         case .rename(let a):
@@ -141,6 +143,23 @@ private struct ForwardMode {
             return overTime(kind, a, axis, id)
         case .overBatch(let a):
             return builder.overBatch(wide(a))
+        case .chunks(let a, let axis, _):
+            return builder.chunks(wide(a), axis: axis, named: shape[0].name)
+        case .steps(let a, let axis):
+            return builder.steps(wide(a), axis: axis)
+        case .runningAffine(let factor, let term, let axis, let isReversed):
+            let terms = [
+                tangents[term.index],
+                tangents[factor.index].map { builder.binary(.multiply, $0, builder.shifted(id, axis: axis, isReversed: isReversed)) },
+            ]
+            return builder.sum(terms.compactMap { $0 }).map {
+                builder.runningAffine(factor, $0, axis: axis, isReversed: isReversed)
+            }
+        case .solve(let matrix, let right, let isTransposed):
+            let terms = [
+                tangents[right.index], tangents[matrix.index].map { builder.strictlyLower($0, times: id, isTransposed: isTransposed) },
+            ]
+            return builder.sum(terms.compactMap { $0 }).map { builder.solve(matrix, $0, isTransposed: isTransposed) }
         }
     }
 

@@ -49,6 +49,14 @@ extension ReverseMode {
             give(overTimeShare(kind, a, axis, id, adjoint), to: a, from: id)
         case .overBatch(let a):
             give(adjoint, to: a, from: id)
+        case .chunks(let a, let axis, _):
+            give(builder.steps(wide(adjoint, like: id), axis: axis), over: primal[a].variance, to: a)
+        case .steps(let a, let axis):
+            give(builder.chunks(wide(adjoint, like: id), axis: axis, named: primal[a].shape[0].name), over: primal[a].variance, to: a)
+        case .runningAffine(let factor, let term, let axis, let isReversed):
+            runningAffineShares(factor, term, axis, isReversed, id, adjoint)
+        case .solve(let matrix, let right, let isTransposed):
+            solveShares(matrix, right, isTransposed, id, adjoint)
         }
     }
 

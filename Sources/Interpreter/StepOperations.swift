@@ -8,7 +8,7 @@ extension Evaluation {
         let count = value.shape.elementCount
         let isComplex = value.element == .complex
         switch value.operation {
-        case .input, .parameter, .delay, .overTime, .overBatch:
+        case .input, .parameter, .delay, .overTime, .overBatch, .chunks, .steps:
             break
         case .constant(let scalar):
             switch scalar {
@@ -61,6 +61,10 @@ extension Evaluation {
                 let row = min(max(Int(nearest: places[k]), 0), rows - 1)
                 for j in 0..<width { out[row * width + j] += source[k * width + j] }
             }
+        case .runningAffine(let factor, let term, let axis, let isReversed):
+            runningAffine(memory.row(factor), memory.row(term), out, value.shape, axis, isReversed)
+        case .solve(let matrix, let right, let isTransposed):
+            solve(memory.row(matrix), graph[matrix].shape, memory.row(right), out, count, isTransposed)
         }
     }
 

@@ -30,14 +30,18 @@ final class StreamMemory {
     init(_ graph: StreamGraph, _ data: BoundData) {
         self.graph = graph
         batch = data.batch
-        extents = data.extents
         lengths = data.lengths
-        step = [Int](repeating: 0, count: data.extents.count)
+        // Data say nothing of chunks.
+        let extents = graph.axes.indices.map { axis in
+            graph.axes[axis].chunks.map { ($0.count - 1 + data.extents[$0.axis]) / $0.count } ?? data.extents[axis]
+        }
+        self.extents = extents
+        step = [Int](repeating: 0, count: extents.count)
         widths = graph.values.map { $0.shape.elementCount * ($0.element == .complex ? 2 : 1) }
         strides = zip(graph.values, widths).map { value, width in
-            var strides = [Int](repeating: 0, count: 1 + data.extents.count)
+            var strides = [Int](repeating: 0, count: 1 + extents.count)
             var next = width
-            for (axis, extent) in data.extents.enumerated().reversed() where value.variance.varies(over: axis) {
+            for (axis, extent) in extents.enumerated().reversed() where value.variance.varies(over: axis) {
                 strides[1 + axis] = next
                 next *= extent
             }
@@ -45,7 +49,7 @@ final class StreamMemory {
             return strides
         }
         rowCounts = graph.values.map { value in
-            data.extents.enumerated().reduce(value.variance.batch ? data.batch : 1) { count, axis in
+            extents.enumerated().reduce(value.variance.batch ? data.batch : 1) { count, axis in
                 value.variance.varies(over: axis.offset) ? count * axis.element : count
             }
         }
@@ -62,6 +66,7 @@ final class StreamMemory {
 
     /// The present sequence's own length along an axis. Only the first axis has sequences of different length.
     func length(along axis: Int) -> Int {
+        if let chunks = graph.axes[axis].chunks { return (length(along: chunks.axis) + chunks.count - 1) / chunks.count }
         if axis == 0, let lengths { return lengths[sequence] }
         return extents[axis]
     }

@@ -64,7 +64,7 @@ struct Homes {
         case .input(let input, _): (kind, name) = (.input(name: input), input)
         case .parameter(let info): (kind, name) = (.parameter(path: info.path), info.path)
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return
         }
         let buffer = addBuffer(
@@ -217,7 +217,7 @@ struct Homes {
             switch graph[user].operation {
             case .reshape, .gather, .delay: true
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename,
-                .slice, .concat, .pad, .window, .scatter, .overTime, .overBatch:
+                .slice, .concat, .pad, .window, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 false
             }
         }
@@ -237,7 +237,7 @@ struct Homes {
                 position = next.compactMap { $0 }
                 operands = [a]
             case .input, .parameter, .constant, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
-                .scatter, .delay, .overTime, .overBatch:
+                .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 return identity
             }
             // Follow the operand that has all the axes.
@@ -260,7 +260,7 @@ struct Homes {
         case .binary(_, let a, let b), .select(_, let a, let b):
             return leadsToProduct(a, rank: rank) || leadsToProduct(b, rank: rank)
         case .input, .parameter, .constant, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-            .delay, .overTime, .overBatch:
+            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return false
         }
     }

@@ -106,7 +106,7 @@ struct NestBuilder {
         case .delay(let a, let offsets, let initial):
             return homes.delayed[value].map { access($0, index, offsets: offsets, fallback: fallback(for: $0, initial, of: a)) }
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather, .scatter,
-            .overTime, .overBatch:
+            .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }
@@ -184,7 +184,7 @@ struct NestBuilder {
             return contracted(contraction, at: index)
         case .reduce(let kind, let a, let axes):
             return reduced(kind, a, axes, at: index)
-        case .input, .parameter, .concat, .pad, .overTime, .overBatch:
+        case .input, .parameter, .concat, .pad, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             // Always in memory: inputs and parameters have homes, the others are roots computed by items of their own.
             preconditionFailure("\(graph[value].operation) has no home")
         }

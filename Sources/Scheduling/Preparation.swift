@@ -20,7 +20,7 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
     func isLeaf(_ id: ValueID) -> Bool {
         switch result[id].operation {
         // A mean over time lies in memory as a sum.
-        case .input, .parameter, .constant, .overTime, .overBatch: true
+        case .input, .parameter, .constant, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: true
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
             .gather, .scatter, .delay:
             false

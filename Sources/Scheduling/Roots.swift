@@ -32,7 +32,7 @@ struct Roots {
                 .window(let operand, _, _):
                 if costs.isDear[operand.index] { mark(operand) }
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice,
-                .concat, .pad, .scatter, .overTime, .overBatch:
+                .concat, .pad, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }
@@ -69,7 +69,7 @@ struct Roots {
             switch graph[id].operation {
             case .input, .parameter, .constant: isRoot[id.index] = false
             case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }
@@ -93,7 +93,7 @@ struct Roots {
                 .window(let operand, _, _), .reshape(let operand):
                 id = operand
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather,
-                .scatter, .delay, .overTime, .overBatch:
+                .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 return id
             }
         }

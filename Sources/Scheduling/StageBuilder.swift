@@ -87,7 +87,7 @@ struct StageBuilder {
                     computing: root)
             }
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-            .slice, .window, .gather, .scatter, .delay, .overTime, .overBatch:
+            .slice, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             join(root)
         }
     }

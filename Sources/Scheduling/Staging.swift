@@ -174,7 +174,7 @@ extension Operation {
             true
         case .contract(let contraction):
             Set(contraction.leftLabels).union(contraction.rightLabels) == Set(contraction.resultLabels)
-        case .reduce, .reshape, .concat, .pad, .overTime, .overBatch: false
+        case .reduce, .reshape, .concat, .pad, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: false
         }
     }
 }
@@ -208,7 +208,7 @@ extension Operation {
         case .unary(let function, _): NestCost.weight(of: function) > 1
         case .binary(let function, _, _): NestCost.weight(of: function) > 1
         case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

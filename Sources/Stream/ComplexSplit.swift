@@ -178,7 +178,7 @@ private struct ComplexSplit {
                 add(.scatter(real(updates), index: real(index), count: count), like: id),
                 add(.scatter(imaginary(updates), index: real(index), count: count), like: id)
             )
-        case .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .overTime, .overBatch:
+        case .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return (add(operation.mapOperands { real($0) }, like: id), add(operation.mapOperands { imaginary($0) }, like: id))
         }
     }
@@ -250,7 +250,7 @@ private struct ComplexSplit {
         case .delay(let operand, let offsets, let initial):
             return delay(operand, offsets, initial.map { real($0) }, isImaginary: false, like: id)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-            .slice, .concat, .pad, .window, .gather, .scatter, .overTime, .overBatch:
+            .slice, .concat, .pad, .window, .gather, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             var same = value
             same.operation = value.operation.mapOperands { real($0) }
             return result.add(same)

@@ -214,6 +214,26 @@ package struct GraphBuilder {
     /// The sum over all sequences of a value given once per sequence.
     package mutating func overBatch(_ a: ValueID) -> ValueID { add(.overBatch(a)) }
 
+    // MARK: Chunks
+
+    /// Steps as the first dim of chunks; `axis` counts the chunks.
+    package mutating func chunks(_ a: ValueID, axis: Int, fill: Double = 0, named name: String? = nil) -> ValueID {
+        let dims = name.map { [Dim($0, 1)] } ?? []
+        return add(.chunks(a, axis: axis, fill: fill), proposing: ValueType(.real, dims, .none))
+    }
+
+    package mutating func steps(_ a: ValueID, axis: Int) -> ValueID { add(.steps(a, axis: axis)) }
+
+    /// `y[i] = factor[i] · y[i-1] + term[i]` along a dim.
+    package mutating func runningAffine(_ factor: ValueID, _ term: ValueID, axis: Int, isReversed: Bool = false) -> ValueID {
+        add(.runningAffine(factor, term, axis: axis, isReversed: isReversed))
+    }
+
+    /// The `X` with `X - strictLower(matrix) · X = right`.
+    package mutating func solve(_ matrix: ValueID, _ right: ValueID, isTransposed: Bool = false) -> ValueID {
+        add(.solve(matrix, right, isTransposed: isTransposed))
+    }
+
     // MARK: Results
 
     package mutating func state(_ name: String, _ value: ValueID, from initial: ValueID? = nil) {

@@ -87,7 +87,8 @@ package struct ParameterInfo: Hashable, Sendable {
     }
 }
 
-/// What a value is. Everything acts on one step of one sequence at a time, but for `delay`, `overTime` and `overBatch`.
+/// What a value is. Everything acts on one step of one sequence at a time, but for `delay`, `overTime`, `overBatch`,
+/// `chunks` and `steps`.
 ///
 /// Shapes are explicit: element-wise operands have the result's shape (a `broadcast` stands where the program lines
 /// operands up by name). The result's shape, element type and variance stand in `Value`.
@@ -130,6 +131,16 @@ package enum Operation: Hashable, Sendable {
     case overTime(TimeReduceKind, ValueID, axis: Int)
     /// The sum over all sequences of a value given once per sequence; the result varies over nothing.
     case overBatch(ValueID)
+    /// What varies over the steps that the axis of chunks at `axis` cuts up, with a first dim for the steps of a chunk instead.
+    /// Behind the end of a sequence stands `fill`.
+    case chunks(ValueID, axis: Int, fill: Double)
+    /// The reverse of `chunks`: the first dim becomes steps again.
+    case steps(ValueID, axis: Int)
+    /// Along a dim, `y[i] = a[i] · y[i-1] + b[i]` from `y[-1] = 0`; from the last element to the first where `isReversed`.
+    case runningAffine(ValueID, ValueID, axis: Int, isReversed: Bool)
+    /// The `X` with `X - strictLower(L) · X = B`, or with the transpose of the strictly lower triangle. `L` is `[…, M, M]`, and
+    /// `B` the same first dims, `M`, and any others.
+    case solve(ValueID, ValueID, isTransposed: Bool)
 }
 
 extension Operation {
@@ -138,8 +149,9 @@ extension Operation {
         switch self {
         case .input, .parameter, .constant: []
         case .unary(_, let a), .reduce(_, let a, _), .broadcast(let a, _), .rename(let a), .reshape(let a),
-            .slice(let a, _, _, _), .pad(let a, _, _, _, _), .window(let a, _, _), .overTime(_, let a, _), .overBatch(let a): [a]
-        case .binary(_, let a, let b): [a, b]
+            .slice(let a, _, _, _), .pad(let a, _, _, _, _), .window(let a, _, _), .overTime(_, let a, _), .overBatch(let a),
+            .chunks(let a, _, _), .steps(let a, _): [a]
+        case .binary(_, let a, let b), .runningAffine(let a, let b, _, _), .solve(let a, let b, _): [a, b]
         case .select(let c, let a, let b): [c, a, b]
         case .contract(let c): [c.left, c.right]
         case .concat(let parts, _): parts
@@ -182,6 +194,11 @@ extension Operation {
         case .delay(let a, let offsets, let initial): .delay(rename(a), offsets: offsets, initial: initial.map(rename))
         case .overTime(let kind, let a, let axis): .overTime(kind, rename(a), axis: axis)
         case .overBatch(let a): .overBatch(rename(a))
+        case .chunks(let a, let axis, let fill): .chunks(rename(a), axis: axis, fill: fill)
+        case .steps(let a, let axis): .steps(rename(a), axis: axis)
+        case .runningAffine(let a, let b, let axis, let isReversed):
+            .runningAffine(rename(a), rename(b), axis: axis, isReversed: isReversed)
+        case .solve(let a, let b, let isTransposed): .solve(rename(a), rename(b), isTransposed: isTransposed)
         }
     }
 }

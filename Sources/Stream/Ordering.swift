@@ -38,7 +38,7 @@ extension StreamGraph {
             switch self[id].operation {
             case .input, .parameter: true
             case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 false
             }
         }

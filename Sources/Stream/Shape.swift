@@ -30,9 +30,26 @@ package enum ElementType: String, Hashable, Encodable, Sendable, CaseIterable {
 package struct StreamAxis: Hashable, Sendable {
     package var name: String
     package var length: Int?
-    package init(name: String, length: Int? = nil) {
+    /// What it counts, where it is an axis of chunks of another one. Data do not run over such axes; a pass adds them.
+    package var chunks: Chunks?
+
+    /// Chunks of `count` steps of the axis at `axis`, from its first step on or, where `isReversed`, from each sequence's last
+    /// step on, backwards.
+    package struct Chunks: Hashable, Sendable {
+        package var axis: Int
+        package var count: Int
+        package var isReversed: Bool
+        package init(of axis: Int, count: Int, isReversed: Bool) {
+            self.axis = axis
+            self.count = count
+            self.isReversed = isReversed
+        }
+    }
+
+    package init(name: String, length: Int? = nil, chunks: Chunks? = nil) {
         self.name = name
         self.length = length
+        self.chunks = chunks
     }
 }
 

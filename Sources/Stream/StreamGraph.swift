@@ -117,6 +117,9 @@ package struct StreamGraph: Equatable, Sendable {
         set { values[id.index] = newValue }
     }
 
+    /// The axes that data run over: all but those that count chunks. They come first.
+    package var dataAxes: Range<Int> { 0..<(axes.firstIndex { $0.chunks != nil } ?? axes.count) }
+
     package var ids: [ValueID] { values.indices.map(ValueID.init) }
 
     /// Adds a value; its instant operands must be in the graph already.

@@ -111,8 +111,7 @@ private struct GraphTextParser {
         try expect("over")
         var axes: [StreamAxis] = []
         while next != "{", position < words.count {
-            let axis = try word()
-            axes.append(StreamAxis(name: axis, length: accept(":") ? try integer() : nil))
+            axes.append(try axis(behind: axes))
             guard accept(",") else { break }
         }
         guard axes.count <= 8 else { throw problem("a graph has at most 8 axes") }
@@ -121,6 +120,17 @@ private struct GraphTextParser {
         while next.hasPrefix("%") { try value(into: &graph) }
         while !accept("}") { try item(into: &graph, depth: depth) }
         return graph
+    }
+
+    private mutating func axis(behind axes: [StreamAxis]) throws(GraphTextError) -> StreamAxis {
+        let name = try word()
+        let length = accept(":") ? try integer() : nil
+        guard accept("=") else { return StreamAxis(name: name, length: length) }
+        let whole = try word()
+        guard let of = axes.firstIndex(where: { $0.name == whole }) else { throw problem("there is no axis '\(whole)'") }
+        try expect("by")
+        let count = try integer()
+        return StreamAxis(name: name, length: length, chunks: StreamAxis.Chunks(of: of, count: count, isReversed: accept("reversed")))
     }
 
     private mutating func item(into graph: inout StreamGraph, depth: Int) throws(GraphTextError) {
@@ -315,6 +325,29 @@ private struct GraphTextParser {
         case "batch":
             guard kind == TimeReduceKind.sum.rawValue else { throw problem("there is no reduction '\(kind)' over the batch") }
             return .overBatch(try id())
+        case "chunks":
+            let operand = try id()
+            try expect("axis")
+            let axis = try integer()
+            try expect("else")
+            return .chunks(operand, axis: axis, fill: try real())
+        case "steps":
+            let operand = try id()
+            try expect("axis")
+            return .steps(operand, axis: try integer())
+        case "running":
+            guard kind == "affine" else { throw problem("there is no running '\(kind)'") }
+            let factor = try id()
+            try expect(",")
+            let term = try id()
+            try expect("axis")
+            let axis = try integer()
+            return .runningAffine(factor, term, axis: axis, isReversed: accept("reversed"))
+        case "solve":
+            let matrix = try id()
+            try expect(",")
+            let right = try id()
+            return .solve(matrix, right, isTransposed: accept("transposed"))
         default:
             throw problem("there is no operation '\(word)'")
         }

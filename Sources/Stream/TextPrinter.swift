@@ -6,7 +6,7 @@ extension StreamGraph {
 
     /// The same with a comment behind each value that has a place in the source, such as `12:5`.
     package func text(place: (SourceSpan) -> String?) -> String {
-        var lines = ["graph \(quoted(name)) over \(axes.map { axis in word(axis.name) + (axis.length.map { ": \($0)" } ?? "") }.joined(separator: ", ")) {"]
+        var lines = ["graph \(quoted(name)) over \(axes.map(describe).joined(separator: ", ")) {"]
         for id in ids {
             let comment = self[id].span.flatMap(place).map { "  # \($0.replacing("\n", with: " "))" } ?? ""
             lines.append("  " + line(id) + comment)
@@ -56,6 +56,12 @@ extension StreamGraph {
     }
 
     private func list(_ ids: [ValueID]) -> String { "[\(ids.map(\.description).joined(separator: ", "))]" }
+
+    /// `t`, `k: 4`, `"t/64" = t by 64`
+    private func describe(_ axis: StreamAxis) -> String {
+        let cut = axis.chunks.map { " = \(word(axes[$0.axis].name)) by \($0.count)\($0.isReversed ? " reversed" : "")" }
+        return word(axis.name) + (axis.length.map { ": \($0)" } ?? "") + (cut ?? "")
+    }
 
     /// `%7 "h" = add %5, %6 : real[H: 64] batch, t`
     private func line(_ id: ValueID) -> String {
@@ -107,6 +113,11 @@ extension StreamGraph {
             return "delay \(a) \(numbers(offsets))" + (initial.map { " from \($0)" } ?? "")
         case .overTime(let kind, let a, let axis): return "time.\(kind.rawValue) \(a) axis \(axis)"
         case .overBatch(let a): return "batch.sum \(a)"
+        case .chunks(let a, let axis, let fill): return "chunks \(a) axis \(axis) else \(fill)"
+        case .steps(let a, let axis): return "steps \(a) axis \(axis)"
+        case .runningAffine(let a, let b, let axis, let isReversed):
+            return "running.affine \(a), \(b) axis \(axis)\(isReversed ? " reversed" : "")"
+        case .solve(let a, let b, let isTransposed): return "solve \(a), \(b)\(isTransposed ? " transposed" : "")"
         }
     }
 

@@ -82,8 +82,49 @@ extension StreamGraph {
             guard self[a].variance == .once else { throw TypeFault("\(a) is not given once per sequence") }
             guard self[a].element != .bool else { throw TypeFault("bools are not added up") }
             type = ValueType(self[a].element, self[a].shape, .none)
+        case .chunks(let a, let axis, _):
+            let chunks = try chunks(axis)
+            guard self[a].variance.varies(over: chunks.axis), !self[a].variance.varies(over: axis) else {
+                throw TypeFault("\(a) does not vary over \(axes[chunks.axis].name) alone")
+            }
+            type.element = self[a].element
+            type.shape = [Dim(proposed.shape.first?.name ?? "\(chunks.count)", chunks.count)] + self[a].shape
+            type.variance = moved(type.variance, from: chunks.axis, to: axis)
+        case .steps(let a, let axis):
+            let chunks = try chunks(axis)
+            guard self[a].variance.varies(over: axis), !self[a].variance.varies(over: chunks.axis) else {
+                throw TypeFault("\(a) does not vary over \(axes[axis].name) alone")
+            }
+            guard self[a].shape.first?.size == chunks.count else { throw TypeFault("\(a) is not \(chunks.count) steps") }
+            type.element = self[a].element
+            type.shape = Array(self[a].shape.dropFirst())
+            type.variance = moved(type.variance, from: axis, to: chunks.axis)
+        case .runningAffine(let a, let b, let axis, _):
+            try expectSame(a, b)
+            guard self[a].element == .real, self[a].shape.indices.contains(axis) else {
+                throw TypeFault("\(self[a].type) has no axis \(axis) of reals")
+            }
+            type.element = .real
+            type.shape = self[a].shape
+        case .solve(let matrix, let right, _):
+            let (sizes, rows) = (self[matrix].shape.sizes, self[right].shape.sizes)
+            guard self[matrix].element == .real, self[right].element == .real, sizes.count >= 2,
+                sizes.suffix(2).first == sizes.last, rows.starts(with: sizes.dropLast())
+            else { throw TypeFault("\(self[matrix].type) is no matrix for \(self[right].type)") }
+            type.element = .real
+            type.shape = self[right].shape
         }
         return type
+    }
+
+    private func chunks(_ axis: Int) throws(TypeFault) -> StreamAxis.Chunks {
+        guard axes.indices.contains(axis), let chunks = axes[axis].chunks else { throw TypeFault("axis \(axis) counts no chunks") }
+        return chunks
+    }
+
+    /// How many chunks there are depends on the sequence.
+    private func moved(_ variance: Variance, from old: Int, to new: Int) -> Variance {
+        variance.removing(axis: old).union(Variance(batch: true, axes: 1 << UInt8(new)))
     }
 
     private func element(_ result: ElementType?, _ function: String, _ a: ValueID) throws(TypeFault) -> ElementType {

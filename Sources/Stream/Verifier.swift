@@ -42,6 +42,12 @@ private final class Verifier {
     private func checkAxes() {
         expect(graph.axes.count <= 8, "\(graph.axes.count) axes, and at most 8 can be told apart")
         expectUnique(graph.axes.map(\.name), "axes")
+        for (position, axis) in graph.axes.enumerated() {
+            guard let chunks = axis.chunks else { continue }
+            expect(
+                (0..<position).contains(chunks.axis) && graph.axes[chunks.axis].chunks == nil && chunks.count >= 1,
+                "the axis '\(axis.name)' counts no chunks of an axis before it")
+        }
         for axis in graph.axes { expect(axis.length ?? 1 >= 0, "the axis '\(axis.name)' has the length \(axis.length ?? 0)") }
         expectUnique(
             graph.values.compactMap { if case .input(let name, _) = $0.operation { name } else { nil } }, "inputs")

@@ -205,7 +205,7 @@ private struct BindingCheck {
             case .rename(let operand), .broadcast(let operand, _), .reshape(let operand), .slice(let operand, _, _, _):
                 id = operand
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window,
-                .gather, .scatter, .delay, .overTime, .overBatch:
+                .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 return id
             }
         }

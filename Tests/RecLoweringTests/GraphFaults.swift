@@ -107,6 +107,7 @@ private func shapeFaults(of value: Value, in graph: StreamGraph) -> [String] {
     case .overTime(_, let a, let axis):
         expect(shape(a) == value.shape, "shape")
         expect(graph[a].variance.varies(over: axis), "the operand does not vary over the axis")
+    case .chunks, .steps, .runningAffine, .solve: expect(false, "lowering makes no chunks")
     }
     return result
 }
@@ -145,7 +146,7 @@ private func varianceFaults(of value: Value, in graph: StreamGraph) -> [String] 
     case .rename where operands.isStatic && graph.outputs.contains { graph[$0.value] == value }:
         return value.variance == .once ? [] : ["variance"]
     case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-        .gather, .scatter:
+        .gather, .scatter, .chunks, .steps, .runningAffine, .solve:
         return value.variance == operands ? [] : ["varies over \(value.variance), its operands over \(operands)"]
     }
 }

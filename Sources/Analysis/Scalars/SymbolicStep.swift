@@ -106,7 +106,7 @@ struct SymbolicStep {
         let isMember = members.contains(value)
         if takesKnownAsTheyAre, !isMember, !graph[value].operation.isViewOrConstant { return leaf(value, index) }
         switch graph[value].operation {
-        case .input, .parameter, .scatter, .overTime, .overBatch:
+        case .input, .parameter, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return unfollowed(value, index)
         case .delay(let operand, let offsets, _):
             return isMember ? scalars.intern(.state(Scalars.Slot(value: operand, offsets: offsets), index)) : leaf(value, index)
@@ -324,7 +324,7 @@ extension Operation {
         switch self {
         case .constant, .broadcast, .rename, .slice, .reshape: true
         case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
-            .overBatch:
+            .overBatch, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

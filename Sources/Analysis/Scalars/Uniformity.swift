@@ -17,7 +17,9 @@ struct Uniformity {
                 ids.reduce([Bool](repeating: false, count: rank)) { result, id in zip(result, known(id)).map { $0 || $1 } }
             }
             switch value.operation {
-            case .input, .parameter, .reshape, .concat, .pad, .window, .gather, .scatter, .delay: varies.append(all())
+            case .input, .parameter, .reshape, .concat, .pad, .window, .gather, .scatter, .delay, .chunks, .steps, .runningAffine,
+                .solve:
+                varies.append(all())
             case .constant: varies.append([Bool](repeating: false, count: rank))
             case .unary(_, let a), .rename(let a), .overTime(_, let a, _), .overBatch(let a): varies.append(known(a))
             case .slice(let a, _, _, _): varies.append(known(a))

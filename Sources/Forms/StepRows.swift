@@ -1,0 +1,148 @@
+import RecStream
+
+/// What is linear in the state `S` before a step and has been summed over the dims along which `S` is read: a row for each
+/// other dim of `S`.
+///
+/// `Σ query · S + Σ coefficient · (row of a write of this step) + known`
+struct StepRow {
+    var query: Labelled?
+    /// A coefficient of nil is 1.
+    var terms: [(coefficient: Labelled?, write: Int)] = []
+    var known: Labelled?
+    /// What its own dims stand for.
+    var labels: [Int]
+}
+
+/// What is linear in the state before a step and has all its dims: `scale · S + Σ left ⊗ (row of a write)`.
+struct StepMatrix {
+    /// Nil where the state has no part in it.
+    var scale: Scale?
+    /// A left factor of nil is 1.
+    var writes: [(left: Labelled?, write: Int)] = []
+    var labels: [Int]
+
+    /// What the state is multiplied by; nil is 1.
+    struct Scale { var factor: Labelled? }
+}
+
+enum StepValue {
+    case row(StepRow)
+    case matrix(StepMatrix)
+
+    var labels: [Int] {
+        switch self {
+        case .row(let row): row.labels
+        case .matrix(let matrix): matrix.labels
+        }
+    }
+}
+
+extension LabelledBuilder {
+    mutating func scaled(_ row: StepRow, by factor: Labelled) -> StepRow {
+        var result = row
+        result.query = row.query.map { binary(.multiply, $0, factor) }
+        result.known = row.known.map { binary(.multiply, $0, factor) }
+        for k in row.terms.indices { result.terms[k].coefficient = product(row.terms[k].coefficient, factor) }
+        return result
+    }
+
+    mutating func scaled(_ matrix: StepMatrix, by factor: Labelled) -> StepMatrix {
+        var result = matrix
+        if let scale = matrix.scale { result.scale = StepMatrix.Scale(factor: product(scale.factor, factor)) }
+        for k in matrix.writes.indices { result.writes[k].left = product(matrix.writes[k].left, factor) }
+        return result
+    }
+
+    mutating func scaled(_ value: StepValue, by factor: Labelled) -> StepValue {
+        switch value {
+        case .row(let row): .row(scaled(row, by: factor))
+        case .matrix(let matrix): .matrix(scaled(matrix, by: factor))
+        }
+    }
+
+    mutating func added(_ a: StepRow, _ b: StepRow) -> StepRow {
+        var result = a
+        result.query = sum(a.query, b.query)
+        result.known = sum(a.known, b.known)
+        for term in b.terms {
+            if let k = result.terms.firstIndex(where: { $0.write == term.write }) {
+                let (one, other) = (result.terms[k].coefficient ?? number(1), term.coefficient ?? number(1))
+                result.terms[k].coefficient = binary(.add, one, other)
+            } else {
+                result.terms.append(term)
+            }
+        }
+        return result
+    }
+
+    mutating func added(_ a: StepMatrix, _ b: StepMatrix) -> StepMatrix {
+        var result = a
+        if let other = b.scale {
+            if let own = a.scale {
+                let (one, two) = (own.factor ?? number(1), other.factor ?? number(1))
+                result.scale = StepMatrix.Scale(factor: binary(.add, one, two))
+            } else {
+                result.scale = other
+            }
+        }
+        for write in b.writes {
+            if let k = result.writes.firstIndex(where: { $0.write == write.write }) {
+                let (one, two) = (result.writes[k].left ?? number(1), write.left ?? number(1))
+                result.writes[k].left = binary(.add, one, two)
+            } else {
+                result.writes.append(write)
+            }
+        }
+        return result
+    }
+
+    /// `value` where `condition` holds (or where it does not), and 0 elsewhere, whatever stands there.
+    mutating func chosen(_ condition: Labelled, _ value: StepValue, where isTrue: Bool) -> StepValue {
+        let zero = number(0)
+        func pick(_ a: Labelled, _ b: inout LabelledBuilder) -> Labelled {
+            isTrue ? b.select(condition, a, zero) : b.select(condition, zero, a)
+        }
+        switch value {
+        case .row(var row):
+            row.query = row.query.map { pick($0, &self) }
+            row.known = row.known.map { pick($0, &self) }
+            for k in row.terms.indices { row.terms[k].coefficient = pick(row.terms[k].coefficient ?? number(1), &self) }
+            return .row(row)
+        case .matrix(var matrix):
+            if let scale = matrix.scale { matrix.scale = StepMatrix.Scale(factor: pick(scale.factor ?? number(1), &self)) }
+            for k in matrix.writes.indices { matrix.writes[k].left = pick(matrix.writes[k].left ?? number(1), &self) }
+            return .matrix(matrix)
+        }
+    }
+
+    /// The row at one place along a label that its query, coefficients or known part have.
+    mutating func element(_ row: StepRow, _ label: Int, at place: Int) -> StepRow {
+        var result = row
+        result.query = row.query.map { element($0, label, at: place) }
+        result.known = row.known.map { element($0, label, at: place) }
+        for k in row.terms.indices { result.terms[k].coefficient = row.terms[k].coefficient.map { element($0, label, at: place) } }
+        result.labels = row.labels.filter { $0 != label }
+        return result
+    }
+
+    /// The matrix times `query`, summed over `summed`. A label that no factor has counts as often as it has places.
+    mutating func read(_ matrix: StepMatrix, _ query: Labelled?, over summed: Set<Int>, giving labels: [Int]) -> StepRow {
+        var row = StepRow(labels: labels)
+        if let scale = matrix.scale { row.query = product(scale.factor, query) ?? number(1) }
+        for write in matrix.writes {
+            let whole: Labelled
+            switch (write.left, query) {
+            case (let left?, let query?):
+                let kept = (left.labels + query.labels).filter { !summed.contains($0) }
+                whole = contract(left, query, to: kept.reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
+            case (let only?, nil), (nil, let only?): whole = sum(only, over: summed)
+            case (nil, nil): whole = number(1)
+            }
+            let had = Set((write.left?.labels ?? []) + (query?.labels ?? []))
+            let missing = summed.subtracting(had).reduce(1) { $0 * dim($1).size }
+            let factor = number(Double(missing))
+            row.terms.append((missing == 1 ? whole : binary(.multiply, whole, factor), write.write))
+        }
+        return row
+    }
+}

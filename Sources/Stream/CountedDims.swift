@@ -1,0 +1,16 @@
+/// Places along a dim, and neighbours.
+extension GraphBuilder {
+    /// The element before along a dim, and 0 for the first; the one behind where `isReversed`.
+    package mutating func shifted(_ a: ValueID, axis: Int, isReversed: Bool) -> ValueID {
+        let dim = self[a].shape[axis]
+        guard dim.size > 1 else { return constant(.real(0), self[a].shape) }
+        let rest = slice(a, axis: axis, start: isReversed ? 1 : 0, count: dim.size - 1)
+        return pad(rest, axis: axis, before: isReversed ? 0 : 1, after: isReversed ? 1 : 0, named: dim.name)
+    }
+
+    /// 0, 1, 2, … as reals.
+    package mutating func counted(_ dim: Dim) -> ValueID {
+        let ones = constant(.real(1), [dim])
+        return binary(.subtract, runningAffine(ones, ones, axis: 0), ones)
+    }
+}

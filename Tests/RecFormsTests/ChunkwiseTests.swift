@@ -1,0 +1,98 @@
+import Rec
+import RecAnalysis
+import RecDifferentiation
+import RecForms
+import RecInterpreter
+import RecStream
+import RecTensors
+import Testing
+
+/// Chunkwise forms against the recurrence, both in the interpreter.
+struct ChunkwiseTests {
+    @Test("every program gives the same chunk by chunk", arguments: ChunkwiseProgram.all)
+    func agrees(_ program: ChunkwiseProgram) throws {
+        let graph = try program.graph()
+        for count in [1, 3, 16, 32] {
+            let chunked = try graph.chunkwise(program.states, by: count)
+            #expect(chunked.violations() == [], "\(program.name)")
+            #expect(try StreamGraph(text: chunked.text).text == chunked.text)
+            for extent in Extent.all {
+                let data = program.data(graph, extent)
+                let (expected, got) = (Interpreter(graph).run(data), Interpreter(chunked).run(data))
+                expectSame(got, expected, "\(program.name) by \(count), \(extent)", within: 1e-11)
+            }
+        }
+    }
+
+    @Test("gradients are those of the recurrence", arguments: ChunkwiseProgram.all)
+    func gradientsAgree(_ program: ChunkwiseProgram) throws {
+        let graph = try program.graph()
+        var request = GradientRequest(of: graph)
+        request.seeds += graph.states.map { .finalState($0.name) }
+        request.targets += program.states.map { .initialState($0) }
+        let plain = try gradient(of: graph, request)
+        for count in [4, 32] {
+            let chunked = try gradient(of: graph.chunkwise(program.states, by: count), request)
+            #expect(chunked.violations() == [], "\(program.name)")
+            for extent in Extent.few {
+                let data = program.data(plain, extent)
+                expectSame(
+                    Interpreter(chunked).run(data), Interpreter(plain).run(data), "\(program.name) by \(count), \(extent)", within: 1e-9,
+                    states: false)
+            }
+        }
+    }
+
+    @Test("tangents are those of the recurrence", arguments: ChunkwiseProgram.all)
+    func tangentsAgree(_ program: ChunkwiseProgram) throws {
+        let graph = try program.graph()
+        let targets = GradientRequest(of: graph).targets
+        let plain = try tangent(of: graph, along: targets)
+        let chunked = try tangent(of: graph.chunkwise(program.states, by: 8), along: targets)
+        #expect(chunked.violations() == [], "\(program.name)")
+        for extent in Extent.few {
+            let data = program.data(plain, extent)
+            expectSame(Interpreter(chunked).run(data), Interpreter(plain).run(data), "\(program.name), \(extent)", within: 1e-9, states: false)
+        }
+    }
+
+    @Test("what has no chunkwise form is refused, with the reason", arguments: Refused.all)
+    func refuses(_ refused: Refused) throws {
+        let graph = try ChunkwiseProgram(name: "Refused", text: refused.text, dims: ["K": 2, "V": 3]).graph()
+        do {
+            _ = try graph.chunkwise(["S"], by: 4)
+            Issue.record("not refused: \(refused.reason)")
+        } catch { #expect(error.reason == refused.reason) }
+    }
+}
+
+struct Refused: Sendable, CustomTestStringConvertible {
+    var text: String
+    var reason: String
+    var testDescription: String { reason }
+
+    private static func program(_ step: String, _ output: String = "output o = q @ S") -> String {
+        """
+        model Refused(K, V) {
+          input q, k: [K]
+          input v: [V]
+          input a: real
+          state S: [K, V]
+          \(step)
+          \(output)
+        }
+        """
+    }
+
+    static let all = [
+        Refused(text: program("S = tanh(S[t-1]) + outer(k, v)"), reason: "'S' enters tanh, and goes back into the state"),
+        Refused(text: program("S = a * S[t-1] + outer(k, v)", "output S"), reason: "nothing sums over dims of 'S'"),
+        Refused(text: program("S = a * S[t-1] + outer(k, v)", "output o = q @ S\n  output S"), reason: "'S' is an output"),
+        Refused(
+            text: program("S = a * S[t-1] + outer(k, v)", "output o = q @ S\n  output u = S @ v"),
+            reason: "the state is summed over different dims"),
+        Refused(text: program("S = a * S[t-1] + outer(k, tanh(k @ S[t-1]))"), reason: "what is linear in the state enters tanh, and goes back into the state"),
+        Refused(text: program("S = a * S[t-2] + outer(k, v)"), reason: "'S' looks back several steps"),
+        Refused(text: program("S = a * S[t-1] + outer(k, v)", "output o = q @ tanh(S)"), reason: "'S' as a whole enters tanh"),
+    ]
+}
