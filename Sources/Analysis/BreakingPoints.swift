@@ -68,7 +68,7 @@ struct BreakingPoints {
         case .unary(let function, let a):
             switch function {
             case .negate, .toReal, .toComplex, .re, .im, .conj, .stop: break
-            case .abs, .sign, .floor, .not, .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid,
+            case .abs, .sign, .floor, .not, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
                 .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .cis, .toInt:
                 breaks(a, "enters \(function.rawValue)")
             }
@@ -79,7 +79,8 @@ struct BreakingPoints {
                 if depends(a), depends(b) { breaks(a, "is multiplied by another factor that depends on the state") }
             case .divide:
                 if depends(b) { breaks(b, "is divided by") }
-            case .power, .min, .max, .logaddexp, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or:
+            case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
+                .or:
                 breaks(depends(a) ? a : b, "enters \(function.rawValue)")
             }
         case .select(let condition, _, _):

@@ -122,8 +122,8 @@ extension Scalars {
             case .or: return x != 0 || y != 0 ? 1 : 0
             case .less: return x < y ? 1 : 0
             case .equal: return x == y ? 1 : 0
-            case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .lessOrEqual, .notEqual, .greaterOrEqual, .greater,
-                .complex:
+            case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .lessOrEqual, .notEqual, .greaterOrEqual,
+                .greater, .complex:
                 return nil
             }
         case .polynomial(let monomials):

@@ -79,7 +79,7 @@ struct ScalarPrinter {
         case .greater: ">"
         case .and: "and"
         case .or: "or"
-        case .min, .max, .logaddexp, .complex: nil
+        case .min, .max, .logaddexp, .atan2, .mod, .complex: nil
         }
     }
 

@@ -21,6 +21,7 @@
     F(LLVMBuildFNeg) \
     F(LLVMBuildFPExt) \
     F(LLVMBuildFPTrunc) \
+    F(LLVMBuildFRem) \
     F(LLVMBuildFSub) \
     F(LLVMBuildGEP2) \
     F(LLVMBuildICmp) \
@@ -33,6 +34,7 @@
     F(LLVMBuildPhi) \
     F(LLVMBuildRetVoid) \
     F(LLVMBuildSIToFP) \
+    F(LLVMBuildSRem) \
     F(LLVMBuildSelect) \
     F(LLVMBuildShl) \
     F(LLVMBuildShuffleVector) \

@@ -58,7 +58,7 @@ final class NestEmitter {
         nest.nodes.contains { node in
             switch node.operation {
             case .unary(let function, _): !function.isSimple
-            case .binary(let function, _, _): function == .logaddexp || function == .power
+            case .binary(let function, _, _): !function.isSimple
             case .constant, .load, .gather, .select, .reduce, .position, .length, .carried, .scanned: false
             }
         } ? 1 : mostVectors

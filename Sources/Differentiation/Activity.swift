@@ -52,8 +52,8 @@ extension UnaryOperator {
     /// Whether a derivative passes; it is 0 everywhere, or stopped, where none does.
     fileprivate var hasDerivative: Bool {
         switch self {
-        case .negate, .abs, .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .relu, .gelu,
-            .silu, .softplus:
+        case .negate, .abs, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .relu,
+            .gelu, .silu, .softplus:
             true
         case .sign, .floor, .not, .step, .stop, .toReal, .toInt: false
         // Complex values have been taken apart.

@@ -46,8 +46,23 @@ extension GraphBuilder {
             // Of two operands −∞ neither has a slope: their difference is NaN.
             let difference = ofFirst ? binary(.subtract, a, b) : binary(.subtract, b, a)
             return .slope(select(binary(.equal, difference, difference), unary(.sigmoid, difference), number(0)))
+        case .atan2: return .slope(angleSlope(a, b, ofFirst: ofFirst))
+        // a − b · ⌊a / b⌋, whose steps have no slope.
+        case .mod: return ofFirst ? .one : .slope(bounded(unary(.negate, unary(.floor, binary(.divide, a, b)))))
         case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .complex: return .none
         }
+    }
+
+    /// `b / (a² + b²)`, or `−a / (a² + b²)`: the smaller is taken as a part of the larger, so that no square overflows.
+    private mutating func angleSlope(_ a: ValueID, _ b: ValueID, ofFirst: Bool) -> ValueID {
+        let isSteep = binary(.greater, unary(.abs, a), unary(.abs, b))
+        let (large, small) = (select(isSteep, a, b), select(isSteep, b, a))
+        let ratio = binary(.divide, small, large)
+        let one = constant(.real(1), self[a].shape)
+        let ofSmall = binary(.divide, one, binary(.add, large, binary(.multiply, small, ratio)))
+        let ofLarge = binary(.multiply, ratio, ofSmall)
+        if ofFirst { return bounded(select(isSteep, ofLarge, ofSmall)) }
+        return bounded(unary(.negate, select(isSteep, ofSmall, ofLarge)))
     }
 
     mutating func scaled(_ adjoint: ValueID, by partial: Partial) -> ValueID {

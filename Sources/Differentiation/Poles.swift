@@ -18,17 +18,17 @@ struct Poles {
                 if case .real(let number) = scalar { isPole[id.index] = !number.isFinite }
             case .unary(let function, let a):
                 switch function {
-                case .log, .log1p, .sqrt, .rsqrt: isPole[id.index] = true
+                case .log, .log2, .log1p, .sqrt, .rsqrt: isPole[id.index] = true
                 case .negate, .abs, .exp, .expm1, .relu, .gelu, .silu, .softplus, .logsigmoid, .floor, .stop, .re, .im,
                     .conj, .toComplex:
                     isPole[id.index] = isPole[a.index]
-                case .sign, .not, .sin, .cos, .tanh, .sigmoid, .step, .cis, .toReal, .toInt: continue
+                case .sign, .not, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .step, .cis, .toReal, .toInt: continue
                 }
             case .binary(let function, let a, let b):
                 switch function {
-                case .divide: isPole[id.index] = isPole[a.index] || !graph.isNonzeroConstant(b)
+                case .divide, .mod: isPole[id.index] = isPole[a.index] || !graph.isNonzeroConstant(b)
                 case .power: isPole[id.index] = true
-                case .add, .subtract, .multiply, .min, .max, .logaddexp, .complex:
+                case .add, .subtract, .multiply, .min, .max, .logaddexp, .atan2, .complex:
                     isPole[id.index] = isPole[a.index] || isPole[b.index]
                 case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: continue
                 }

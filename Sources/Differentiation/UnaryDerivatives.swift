@@ -6,7 +6,8 @@ extension ReverseMode {
         switch function {
         case .negate: return builder.unary(.negate, adjoint)
         case .relu: return builder.select(builder.isPositive(x), adjoint, builder.zeros(primal[x].shape))
-        case .abs, .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus:
+        case .abs, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu,
+            .softplus:
             guard let slope = builder.slope(of: function, x, y) else { return builder.zeros(primal[x].shape) }
             return builder.binary(.multiply, adjoint, slope)
         // No derivative passes through these, and complex values have been taken apart.
@@ -24,6 +25,7 @@ extension GraphBuilder {
         case .abs: return unary(.sign, x)
         case .exp: return select(binary(.less, y, number(.infinity)), y, number(0))
         case .log: return bounded(binary(.divide, number(1), x))
+        case .log2: return bounded(binary(.divide, number(1.4426950408889634), x))
         case .log1p: return bounded(binary(.divide, number(1), binary(.add, number(1), x)))
         case .expm1:
             let power = binary(.add, y, number(1))
@@ -32,6 +34,8 @@ extension GraphBuilder {
         case .rsqrt: return bounded(binary(.divide, binary(.multiply, number(-0.5), y), x))
         case .sin: return unary(.cos, x)
         case .cos: return unary(.negate, unary(.sin, x))
+        case .tan: return binary(.add, number(1), binary(.multiply, y, y))
+        case .erf: return binary(.multiply, number(2 / Double.pi.squareRoot()), unary(.exp, unary(.negate, binary(.multiply, x, x))))
         case .tanh: return binary(.subtract, number(1), binary(.multiply, y, y))
         case .sigmoid: return binary(.multiply, y, binary(.subtract, number(1), y))
         case .logsigmoid: return unary(.sigmoid, unary(.negate, x))

@@ -21,12 +21,15 @@ func realUnary(_ function: UnaryOperator, _ x: Double) -> Double {
     case .not: x == 0 ? 1 : 0
     case .exp: exp(x)
     case .log: log(x)
+    case .log2: log2(x)
     case .log1p: log1p(x)
     case .expm1: expm1(x)
     case .sqrt: x.squareRoot()
     case .rsqrt: 1 / x.squareRoot()
     case .sin: sin(x)
     case .cos: cos(x)
+    case .tan: tan(x)
+    case .erf: erf(x)
     case .tanh: tanh(x)
     case .sigmoid: sigmoid(x)
     case .logsigmoid: -softplus(-x)
@@ -52,6 +55,13 @@ private func sigmoid(_ x: Double) -> Double {
 
 private func softplus(_ x: Double) -> Double { x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)) }
 
+/// Of a floored division, as in Python: exact, with the sign of the divisor; the ends are NaN.
+private func remainder(_ a: Double, _ b: Double) -> Double {
+    let rest = fmod(a, b)
+    if rest == 0 { return b < 0 ? -0.0 : 0 }
+    return (rest < 0) != (b < 0) ? rest + b : rest
+}
+
 /// Functions of two reals or ints. `min`, `max` and `logaddexp` give NaN where either operand is NaN; comparisons with NaN
 /// are false, but for `notEqual`.
 func realBinary(_ function: BinaryOperator, _ a: Double, _ b: Double) -> Double {
@@ -65,6 +75,8 @@ func realBinary(_ function: BinaryOperator, _ a: Double, _ b: Double) -> Double 
     case .max: a.isNaN || b.isNaN ? .nan : Swift.max(a, b)
     case .logaddexp:
         if a == b, a.isInfinite { a } else if a.isNaN || b.isNaN { .nan } else { Swift.max(a, b) + log1p(exp(-Swift.abs(a - b))) }
+    case .atan2: atan2(a, b)
+    case .mod: remainder(a, b)
     case .less: a < b ? 1 : 0
     case .lessOrEqual: a <= b ? 1 : 0
     case .equal: a == b ? 1 : 0

@@ -30,6 +30,8 @@ extension Evaluation {
                 complexBinary(function, x, y, out, count)
             } else {
                 for k in 0..<count { out[k] = realBinary(function, x[k], y[k]) }
+                // An int is never NaN: there is no remainder by 0.
+                if function == .mod, value.element == .int { for k in 0..<count where y[k] == 0 { out[k] = 0 } }
             }
         case .select(let condition, let a, let b):
             let (c, x, y) = (memory.row(condition), memory.row(a), memory.row(b))

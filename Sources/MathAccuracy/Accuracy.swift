@@ -20,7 +20,7 @@ package struct Accuracy {
     package static func bound(_ function: UnaryOperator) -> Double {
         switch function {
         case .gelu, .silu, .softplus, .logsigmoid: 4
-        case .exp, .expm1, .log, .log1p, .tanh, .sigmoid, .sin, .cos, .sqrt, .rsqrt, .negate, .abs, .sign, .floor, .not,
+        case .exp, .expm1, .log, .log2, .log1p, .tanh, .sigmoid, .erf, .sin, .cos, .tan, .sqrt, .rsqrt, .negate, .abs, .sign, .floor, .not,
             .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex:
             2
         }
@@ -34,6 +34,7 @@ package struct Accuracy {
         case .exp: return exp(x)
         case .expm1: return expm1(x)
         case .log: return log(x)
+        case .log2: return log2(x)
         case .log1p: return log1p(x)
         case .tanh: return tanh(x)
         case .sigmoid: return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x))
@@ -41,6 +42,8 @@ package struct Accuracy {
         case .softplus: return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x))
         case .silu: return x == -.infinity ? -0.0 : x * (x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)))
         case .gelu: return x == -.infinity ? -0.0 : 0.5 * x * erfc(-x / 2.0.squareRoot())
+        case .erf: return erf(x)
+        case .tan: return tan(x)
         case .sin: return sin(x)
         case .cos: return cos(x)
         case .sqrt: return x.squareRoot()

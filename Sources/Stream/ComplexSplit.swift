@@ -199,8 +199,8 @@ private struct ComplexSplit {
             return (real(a), unary(.negate, imaginary(a), like: id))
         case .negate, .stop:
             return (unary(function, real(a), like: id), unary(function, imaginary(a), like: id))
-        case .abs, .sign, .floor, .not, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid,
-            .relu, .gelu, .silu, .softplus, .step, .re, .im, .toReal, .toInt:
+        case .abs, .sign, .floor, .not, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
+            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .re, .im, .toReal, .toInt:
             preconditionFailure("the verifier allows no \(function) with a complex result")
         }
     }
@@ -228,7 +228,8 @@ private struct ComplexSplit {
             let re = products(real(a), real(b), .add, imaginary(a), imaginary(b))
             let im = products(imaginary(a), real(b), .subtract, real(a), imaginary(b))
             return (binary(.divide, re, square, like: id), binary(.divide, im, square, like: id))
-        case .power, .min, .max, .logaddexp, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or:
+        case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
+            .or:
             preconditionFailure("the verifier allows no \(function) with a complex result")
         }
     }

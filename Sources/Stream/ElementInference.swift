@@ -23,8 +23,8 @@ extension UnaryOperator {
         case .sign, .floor: operand == .real || operand == .int ? operand : nil
         case .not: operand == .bool ? .bool : nil
         case .exp: operand == .real || operand == .complex ? operand : nil
-        case .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu,
-            .softplus, .step:
+        case .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .relu, .gelu,
+            .silu, .softplus, .step:
             operand == .real ? .real : nil
         case .re, .im: operand == .complex ? .real : nil
         case .conj: operand == .complex ? .complex : nil
@@ -42,8 +42,8 @@ extension BinaryOperator {
         switch self {
         case .add, .subtract, .multiply: operand == .bool ? nil : operand
         case .divide: operand == .real || operand == .complex ? operand : nil
-        case .power, .logaddexp: operand == .real ? .real : nil
-        case .min, .max: operand == .real || operand == .int ? operand : nil
+        case .power, .logaddexp, .atan2: operand == .real ? .real : nil
+        case .min, .max, .mod: operand == .real || operand == .int ? operand : nil
         case .less, .lessOrEqual, .greaterOrEqual, .greater: operand == .real || operand == .int ? .bool : nil
         case .equal, .notEqual: .bool
         case .and, .or: operand == .bool ? .bool : nil

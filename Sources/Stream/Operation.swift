@@ -15,7 +15,7 @@ package enum Scalar: Hashable, Encodable, Sendable {
 
 package enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
     case negate, abs, sign, floor, not
-    case exp, log, log1p, expm1, sqrt, rsqrt, sin, cos
+    case exp, log, log2, log1p, expm1, sqrt, rsqrt, sin, cos, tan, erf
     case tanh, sigmoid, logsigmoid, relu, gelu, silu, softplus, step
     case re, im, conj, cis
     /// The identity, through which no gradient passes.
@@ -27,6 +27,8 @@ package enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable 
 /// Operands have one shape and one element type; so has the result, but for comparisons, which give `bool`.
 package enum BinaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
     case add, subtract, multiply, divide, power, min, max, logaddexp
+    /// The angle of the point (b, a), as C's `atan2`; the remainder of a floored division, which has the sign of the divisor.
+    case atan2, mod
     case less, lessOrEqual, equal, notEqual, greaterOrEqual, greater
     case and, or
     /// Two reals to one complex number.

@@ -17,15 +17,15 @@ enum Builtins {
 
     /// Element-wise functions of one real argument that are one operation.
     static let real: [String: UnaryOperator] = [
-        "log": .log, "log1p": .log1p, "expm1": .expm1, "sqrt": .sqrt, "rsqrt": .rsqrt, "sin": .sin, "cos": .cos,
-        "tanh": .tanh, "sigmoid": .sigmoid, "logsigmoid": .logsigmoid, "relu": .relu, "gelu": .gelu, "silu": .silu,
+        "log": .log, "log2": .log2, "log1p": .log1p, "expm1": .expm1, "sqrt": .sqrt, "rsqrt": .rsqrt, "sin": .sin, "cos": .cos,
+        "tan": .tan, "erf": .erf, "tanh": .tanh, "sigmoid": .sigmoid, "logsigmoid": .logsigmoid, "relu": .relu, "gelu": .gelu, "silu": .silu,
         "softplus": .softplus, "step": .step,
     ]
     static let reductions: [String: ReduceKind] = ["sum": .sum, "prod": .product, "min": .min, "max": .max, "logsumexp": .logsumexp]
     static let others = [
-        "exp", "abs", "sign", "floor", "stop", "re", "im", "conj", "cis", "complex", "clamp", "logaddexp", "outer", "mean",
-        "softmax", "argmax", "norm", "first", "last", "concat", "split", "reshape", "conv", "pad", "rmsnorm", "layernorm",
-        "crossentropy", "real", "int",
+        "exp", "abs", "sign", "floor", "stop", "re", "im", "conj", "cis", "complex", "clamp", "logaddexp", "atan2", "mod", "elu",
+        "leaky_relu", "isnan", "outer", "mean", "var", "softmax", "argmax", "argmin", "norm", "first", "last", "concat", "split", "reshape",
+        "conv", "pad", "rmsnorm", "layernorm", "crossentropy", "real", "int",
     ]
     static let names = Array(real.keys) + Array(reductions.keys) + others
 }
@@ -47,7 +47,7 @@ extension ModelTyper {
         case "min", "max":
             if call.brackets == nil, call.positional.count > 1 { return try extremum(call, name == "min" ? .min : .max) }
             return try reduction(call)
-        case "sum", "prod", "logsumexp", "mean", "softmax", "argmax", "norm", "first", "last":
+        case "sum", "prod", "logsumexp", "mean", "softmax", "var", "argmax", "argmin", "norm", "first", "last":
             return try reduction(call)
         case "exp": return try onElements(call, .exp, [.real, .int, .complex])
         case "abs": return try magnitude(call)
@@ -65,6 +65,10 @@ extension ModelTyper {
             return unary(.cis, try converted(value, to: .real, span), call.span, to: .complex)
         case "complex": return try pair(call, .complex)
         case "logaddexp": return try pair(call, .logaddexp)
+        case "atan2": return try pair(call, .atan2)
+        case "mod": return try pair(call, .mod)
+        case "elu", "leaky_relu": return try bentUnit(call)
+        case "isnan": return try isNaN(call)
         case "clamp": return try clamp(call)
         case "outer": return try outer(call)
         case "concat": return try concat(call)
@@ -131,7 +135,7 @@ extension ModelTyper {
         var values = [try value(of: arguments[0]), try value(of: arguments[1])]
         for k in 0..<2 {
             try require(values[k], is: [.real, .int], "'\(call.name.text)'", arguments[k].span)
-            if function != .min, function != .max { values[k] = try converted(values[k], to: .real, arguments[k].span) }
+            if function != .mod { values[k] = try converted(values[k], to: .real, arguments[k].span) }
         }
         return try elementwise(function, values[0], values[1], (arguments[0].span, arguments[1].span), call.span)
     }
@@ -160,6 +164,13 @@ extension ModelTyper {
             value = try elementwise(function, value, bound, (arguments[0].span, arguments[k].span), call.span)
         }
         return value
+    }
+
+    /// Only NaN is not equal to itself.
+    private func isNaN(_ call: Builtins.Call) throws -> ValueID {
+        let (value, span) = try argument(call)
+        try require(value, is: [.real, .int, .complex], "'isnan'", span)
+        return apply(.notEqual, value, value, call.span)
     }
 
     private func toReal(_ call: Builtins.Call) throws -> ValueID {

@@ -92,6 +92,7 @@ extension ModelTyper {
         case .integer(let number): return Double(number)
         case .real(let number): return number
         case .name("inf"): return .infinity
+        case .name("nan"): return .nan
         case .name("pi"): return .pi
         case .unary(.negate, let operand): return -(try constantNumber(operand))
         case .binary(.add, let a, let b): return try constantNumber(a) + constantNumber(b)

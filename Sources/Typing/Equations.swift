@@ -59,6 +59,7 @@ extension ModelTyper {
     func global(_ name: String, at span: SourceSpan) throws -> Meaning {
         switch name {
         case "inf": return .value(constant(.infinity, span))
+        case "nan": return .value(constant(.nan, span))
         case "pi": return .value(constant(.pi, span))
         default: break
         }

@@ -54,7 +54,7 @@ extension ModelTyper {
         case .array:
             throw report(
                 .wrongArgument, "a list of numbers is not a value", at: expression.span,
-                help: "lists stand in examples, and as the shape in reshape(x, […])")
+                help: "numbers become a vector with concat(a, b); a list stands in reductions, as in max([a, b]), in examples, and as a shape")
         }
     }
 
@@ -85,7 +85,7 @@ extension ModelTyper {
         switch function {
         case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: element = .bool
         case .complex: element = .complex
-        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp: element = model[a].element
+        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod: element = model[a].element
         }
         return add(
             .primitive(.binary(function, a, b)), element, model[a].shape, model[a].variance.union(model[b].variance), span)

@@ -52,5 +52,5 @@ extension ElementType {
 
 /// Functions over axes.
 enum ReductionNames {
-    static let all: Set<String> = ["sum", "mean", "max", "min", "prod", "logsumexp", "norm", "softmax", "argmax", "first", "last"]
+    static let all: Set<String> = ["sum", "mean", "max", "min", "prod", "logsumexp", "norm", "var", "softmax", "argmax", "argmin", "first", "last"]
 }

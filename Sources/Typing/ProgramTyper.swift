@@ -144,7 +144,7 @@ private final class ProgramTyper {
     /// What is wrong with a function whatever it is called with: names it cannot know.
     func check(function name: String) {
         guard let function = program.functions[name], diagnostics.count < Diagnostic.most else { return }
-        var known: Set<String> = ["inf", "pi"]
+        var known: Set<String> = ["inf", "nan", "pi"]
         for parameter in function.parameters where !known.insert(parameter.text).inserted {
             diagnostics.append(
                 Diagnostic(.duplicateDefinition, "'\(parameter.text)' stands twice among the parameters", at: parameter.span))

@@ -7,9 +7,11 @@ extension ModelTyper {
     func reduction(_ call: Builtins.Call) throws -> ValueID {
         let name = call.name.text
         let expressions = try arguments(call, 1...1, brackets: true)
+        if case .array(let items) = expressions[0].kind { return try listReduction(call, items, expressions[0].span) }
         let span = expressions[0].span
         var value = try value(of: expressions[0])
         let (times, dims) = try split(brackets: call.brackets)
+        if name == "var" { return try variance(of: value, times, dims, call, span) }
         if dims != nil || times.isEmpty { value = try reduceInStep(name, value, dims, call, span) }
         for axis in times { value = try reduceOverTime(name, value, axis, call) }
         return value
@@ -34,7 +36,7 @@ extension ModelTyper {
         guard let kind = TimeReduceKind(rawValue: name) else {
             throw report(
                 .unsupported, "'\(name)' cannot run over the axis '\(model.axes[axis].name)'", at: call.name.span,
-                help: "over time there are sum, mean, max, min, first and last")
+                help: "over time there are sum, mean, var, max, min, first and last")
         }
         guard model[value].variance.varies(over: axis) else {
             throw report(
@@ -76,17 +78,17 @@ extension ModelTyper {
         case "min", "max":
             try require(value, is: [.real, .int], "'\(name)'", span)
             return reduce(name == "min" ? .min : .max, value, axes, call.span)
-        case "argmax":
-            try require(value, is: [.real, .int], "'argmax'", span)
+        case "argmax", "argmin":
+            try require(value, is: [.real, .int], "'\(name)'", span)
             guard axes.count == 1 else {
                 throw report(
-                    .ambiguousDim, "'argmax' runs over one axis", at: call.span, caption: describe(value),
-                    help: "name it: argmax[\(model[value].shape[0].name)](…)")
+                    .ambiguousDim, "'\(name)' runs over one axis", at: call.span, caption: describe(value),
+                    help: "name it: \(name)[\(model[value].shape[0].name)](…)")
             }
-            return reduce(.argmax, value, axes, call.span)
+            return reduce(.argmax, name == "argmin" ? try reversed(value, call.span) : value, axes, call.span)
         default: break
         }
-        try require(value, is: name == "mean" || name == "norm" ? [.real, .int] : [.real, .int], "'\(name)'", span)
+        try require(value, is: [.real, .int], "'\(name)'", span)
         value = try converted(value, to: .real, span)
         switch name {
         case "logsumexp":
@@ -102,6 +104,29 @@ extension ModelTyper {
             let total = try spread(reduce(.sum, weights, axes, call.span), like: value, without: axes, call.span)
             return apply(.divide, weights, total, call.span)
         }
+    }
+
+    /// Numbers in the opposite order; of ints −1 − n, which also the least one has.
+    private func reversed(_ value: ValueID, _ span: SourceSpan) throws -> ValueID {
+        guard model[value].element == .int else { return unary(.negate, value, span) }
+        let minusOne = add(.primitive(.constant(.int(-1))), .int, [], .none, span)
+        return apply(.subtract, try broadcast(minusOne, to: model[value].shape, span), value, span)
+    }
+
+    /// The mean square of the deviations from the mean, over axes of the step and of time together.
+    private func variance(
+        of given: ValueID, _ times: [Int], _ dims: [Expression]?, _ call: Builtins.Call, _ span: SourceSpan
+    ) throws -> ValueID {
+        try require(given, is: [.real, .int], "'var'", span)
+        let value = try converted(given, to: .real, span)
+        let axes = try dims.map { try stepAxes($0, of: value) } ?? (times.isEmpty ? Array(model[value].shape.indices) : [])
+        func mean(_ value: ValueID) throws -> ValueID {
+            let inStep = dims != nil || times.isEmpty ? try reduceInStep("mean", value, dims, call, span) : value
+            return try times.reduce(inStep) { try reduceOverTime("mean", $0, $1, call) }
+        }
+        let center = try spread(try mean(value), like: value, without: axes, call.span)
+        let deviation = apply(.subtract, value, center, call.span)
+        return try mean(apply(.multiply, deviation, deviation, call.span))
     }
 
     /// The positions of named axes, ascending.

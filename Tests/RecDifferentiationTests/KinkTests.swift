@@ -83,6 +83,8 @@ import Testing
         // x / |x|
         try expect(["x": 0], ["x": 0], "x / |x|") { b, x in b.binary(.divide, x("x"), b.unary(.abs, x("x"))) }
         try expect(["x": 3], ["x": 0], "x / |x|") { b, x in b.binary(.divide, x("x"), b.unary(.abs, x("x"))) }
+        try expect(["a": 0, "b": 0], ["a": 0, "b": 0], "atan2 at the origin") { b, x in b.binary(.atan2, x("a"), x("b")) }
+        try expect(["a": 3, "b": 0], ["a": 1, "b": 0], "3 mod 0") { b, x in b.binary(.mod, x("a"), x("b")) }
         // The norm of a zero.
         try expect(["x": 0], ["x": 0], "norm") { b, x in b.unary(.sqrt, b.binary(.multiply, x("x"), x("x"))) }
     }
@@ -106,6 +108,13 @@ import Testing
         }
         // Overflow on the side that is not chosen.
         try expect(["x": -800], ["x": 2], "exp") { b, ids in guarded(&b, ids("x")) { b, x in b.unary(.exp, b.unary(.negate, x)) } }
+    }
+
+    /// Squares of these overflow.
+    @Test func slopesOfAngles() throws {
+        try expect(["a": 3e18, "b": 4e18], ["a": 4e18 / 25e36, "b": -3e18 / 25e36], "atan2") { b, x in b.binary(.atan2, x("a"), x("b")) }
+        try expect(["a": 0, "b": -2], ["a": -0.5, "b": 0], "atan2 behind") { b, x in b.binary(.atan2, x("a"), x("b")) }
+        try expect(["a": -7, "b": 3], ["a": 1, "b": 3], "mod") { b, x in b.binary(.mod, x("a"), x("b")) }
     }
 
     @Test func logarithmsOfNothing() throws {

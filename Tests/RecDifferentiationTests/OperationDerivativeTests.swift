@@ -17,19 +17,28 @@ import Testing
     }
 
     @Test(arguments: [
-        UnaryOperator.negate, .abs, .exp, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu, .softplus, .log, .log1p,
-        .sqrt, .rsqrt,
+        UnaryOperator.negate, .abs, .exp, .expm1, .sin, .cos, .erf, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu, .softplus, .log, .log2,
+        .log1p, .sqrt, .rsqrt,
     ])
     func functionsOfOneNumber(function: UnaryOperator) throws {
-        try expect(positive: [.log, .log1p, .sqrt, .rsqrt].contains(function), "\(function)") { b, x, u, p in
+        try expect(positive: [.log, .log2, .log1p, .sqrt, .rsqrt].contains(function), "\(function)") { b, x, u, p in
             b.binary(.add, b.unary(function, x), b.binary(.multiply, b.unary(function, u), b.unary(function, p)))
         }
     }
 
-    @Test(arguments: [BinaryOperator.add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp])
+    @Test(arguments: [BinaryOperator.add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2])
     func functionsOfTwoNumbers(function: BinaryOperator) throws {
         try expect(positive: function == .power || function == .divide, "\(function)") { b, x, u, p in
             b.binary(.add, b.binary(function, x, p), b.binary(function, b.unary(.sigmoid, u), b.binary(function, x, p)))
+        }
+    }
+
+    /// Away from poles, and from jumps.
+    @Test func tangentsAndRemainders() throws {
+        try expect("tan") { b, x, u, p in b.binary(.multiply, b.unary(.tan, b.unary(.sigmoid, x)), b.unary(.tan, b.unary(.tanh, p))) }
+        try expect("mod") { b, x, u, p in
+            let divisor = b.binary(.add, b.unary(.sigmoid, p), b.constant(.real(3), self.shape))
+            return b.binary(.mod, b.binary(.subtract, b.unary(.sigmoid, x), b.binary(.multiply, divisor, b.constant(.real(2), self.shape))), divisor)
         }
     }
 

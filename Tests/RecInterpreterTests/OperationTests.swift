@@ -31,13 +31,15 @@ import Testing
             (.exp, [0.1353352832366127, 0.6065306597126334, 1, 1.6487212707001282, 20.085536923187668]),
             (.sin, [-0.9092974268256817, -0.479425538604203, 0, 0.479425538604203, 0.1411200080598672]),
             (.cos, [-0.4161468365471424, 0.8775825618903728, 1, 0.8775825618903728, -0.9899924966004454]),
+            (.tan, [2.185039863261519, -0.5463024898437905, 0, 0.5463024898437905, -0.1425465430742778]),
+            (.erf, [-0.9953222650189527, -0.5204998778130465, 0, 0.5204998778130465, 0.9999779095030014]),
         ]
         for (function, values) in expected {
             #expect(agree(apply(shape, x) { $0.unary(function, $1) }, values), "\(function)")
         }
         let positive = [0.25, 1, 4]
         for (function, values) in [
-            (UnaryOperator.log, [-1.3862943611198906, 0, 1.3862943611198906]), (.sqrt, [0.5, 1, 2]), (.rsqrt, [2, 1, 0.5]),
+            (UnaryOperator.log, [-1.3862943611198906, 0, 1.3862943611198906]), (.log2, [-2, 0, 2]), (.sqrt, [0.5, 1, 2]), (.rsqrt, [2, 1, 0.5]),
             (.log1p, [0.22314355131420976, 0.6931471805599453, 1.6094379124341003]),
         ] {
             #expect(agree(apply([Dim("K", 3)], positive) { $0.unary(function, $1) }, values), "\(function)")
@@ -74,6 +76,8 @@ import Testing
             (.divide, [0.5, 5.0 / 3, .nan, .nan, -inf, .nan]), (.power, [1, 125, .nan, 0, inf, .nan]),
             (.min, [1, 3, .nan, -inf, -inf, .nan]), (.max, [2, 5, .nan, -inf, 4, .nan]),
             (.logaddexp, [2.313261687518223, 5.126928011042972, .nan, -inf, 4, .nan]),
+            (.atan2, [0.4636476090008061, 1.0303768265243125, .nan, -2.356194490192345, -1.5707963267948966, .nan]),
+            (.mod, [1, 2, .nan, .nan, .nan, .nan]),
             (.less, [1, 0, 0, 0, 1, 0]), (.lessOrEqual, [1, 0, 0, 1, 1, 0]), (.equal, [0, 0, 0, 1, 0, 0]),
             (.notEqual, [1, 1, 1, 0, 1, 1]), (.greaterOrEqual, [0, 1, 0, 1, 0, 0]), (.greater, [0, 1, 0, 0, 0, 0]),
         ]
@@ -81,6 +85,9 @@ import Testing
         #expect(binary(.and, [0, 0, 1, 1], [0, 1, 0, 1], .bool) == [0, 0, 0, 1])
         #expect(binary(.or, [0, 0, 1, 1], [0, 1, 0, 1], .bool) == [0, 1, 1, 1])
         #expect(binary(.multiply, [3], [-4], .int) == [-12])
+        // The sign of a remainder is that of the divisor.
+        #expect(binary(.mod, [7, -7, 7, -7, 6, -6, 5], [3, 3, -3, -3, 3, -3, 0], .int) == [1, 2, -2, -1, 0, 0, 0])
+        #expect(agree(binary(.mod, [7.5, -7.5, 7.5, -7.5, 1, -1, 1, 0], [2, 2, -2, -2, inf, inf, -inf, 0]), [1.5, 0.5, -0.5, -1.5, 1, inf, -inf, .nan]))
     }
 
     /// Ints beyond what an i64 holds are given back as the nearest one, rather than trap.

@@ -67,6 +67,51 @@ import Testing
         expectClose(got["k"], [0, -1, 3])
     }
 
+    @Test func furtherFunctions() throws {
+        let got = try step(
+            "output a = leaky_relu(x)\n output b = leaky_relu(x, slope: 0.5)\n output c = elu(x)\n output d = elu(x, alpha: 2)\n output e = mod(x, 0.75)\n output f = atan2(x, -1)\n output g = log2(x * x)\n output h = erf(x) + tan(x)\n output i = real(isnan(x / (x + 1)))\n output j = real(isnan(nan * x)) + real(isnan(D))\n output k = mod(D, 2) + mod(-D, 2)\n output l = leaky_relu(x, slope: x)\n output m = argmin(x)\n output n = argmin[D](W)\n output o = var(x)\n output p = var[D](W)")
+        expectClose(got["a"], [0.5, -0.01, 2])
+        expectClose(got["b"], [0.5, -0.5, 2])
+        expectClose(got["c"], [0.5, expm1(-1), 2])
+        expectClose(got["d"], [0.5, 2 * expm1(-1), 2])
+        expectClose(got["e"], [0.5, 0.5, 0.5])
+        expectClose(got["f"], x.map { atan2($0, -1) })
+        expectClose(got["g"], [-2, 0, 2])
+        expectClose(got["h"], x.map { erf($0) + tan($0) })
+        expectClose(got["i"], [0, 0, 0])
+        expectClose(got["j"], [1, 1, 1])
+        expectClose(got["k"], [2])
+        expectClose(got["l"], [0.5, 1, 2])
+        expectClose(got["m"], [1])
+        expectClose(got["n"], [1, 2])
+        expectClose(got["o"], [5.25 / 3 - 0.25])
+        func variance(_ row: [Double]) -> Double { row.map { $0 * $0 }.reduce(0, +) / 3 - (row.reduce(0, +) / 3) * (row.reduce(0, +) / 3) }
+        expectClose(got["p"], [variance([1, -2, 0.25]), variance([3, 0.5, -1])])
+    }
+
+    /// Lists are reduced item by item, over which the axes stay.
+    @Test func reductionsOfLists() throws {
+        let got = try step(
+            "y = 2 - x\n output a = sum([x, y, 1])\n output b = prod([x, y])\n output c = max([x, y, 0])\n output d = min([x, 0])\n output e = mean([x, y, 5])\n output f = logsumexp([x, y, 0, 1])\n output g = norm([x, 2])\n output h = argmax([x, y, 1])\n output i = argmin([0, x])\n output j = var([x, y])\n output k = sum([complex(x, 1), 2]) |> im\n output l = sum([D, H])\n output m = argmax([1, 3, 3, 2])\n output n = argmax([0, nan, 7])\n output o = sum([W, x])\n output p = max([x])")
+        let y = x.map { 2 - $0 }
+        expectClose(got["a"], [3, 3, 3])
+        expectClose(got["b"], zip(x, y).map { $0 * $1 })
+        expectClose(got["c"], [1.5, 3, 2])
+        expectClose(got["d"], [0, -1, 0])
+        expectClose(got["e"], [7.0 / 3, 7.0 / 3, 7.0 / 3])
+        expectClose(got["f"], zip(x, y).map { log(exp($0) + exp($1) + 1 + exp(1)) })
+        expectClose(got["g"], x.map { sqrt($0 * $0 + 4) })
+        expectClose(got["h"], [1, 1, 0])
+        expectClose(got["i"], [0, 1, 0])
+        expectClose(got["j"], zip(x, y).map { ($0 - 1) * ($0 - 1) / 2 + ($1 - 1) * ($1 - 1) / 2 })
+        expectClose(got["k"], [1, 1, 1])
+        expectClose(got["l"], [5])
+        expectClose(got["m"], [1])
+        expectClose(got["n"], [1])
+        expectClose(got["o"], w.indices.map { w[$0] + x[$0 % 3] })
+        expectClose(got["p"], x)
+    }
+
     @Test func complexNumbers() throws {
         let got = try step("c = complex(x, 2 * x)\n output a = re(c * c)\n output b = im(conj(c))\n output d = abs(c)\n output e = re(cis(x) * exp(complex(0, -x)))\n output f = im(c / (1 + 0 * c))\n output g = re(sum(c))")
         expectClose(got["a"], x.map { $0 * $0 - 4 * $0 * $0 })

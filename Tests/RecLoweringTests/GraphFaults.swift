@@ -52,8 +52,9 @@ private func shapeFaults(of value: Value, in graph: StreamGraph) -> [String] {
         case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater: expect(value.element == .bool, "bool")
         case .and, .or: expect(value.element == .bool && element(a) == .bool, "bools")
         case .complex: expect(value.element == .complex && element(a) == .real, "complex of reals")
-        case .power, .logaddexp: expect(value.element == .real && element(a) == .real, "reals")
+        case .power, .logaddexp, .atan2: expect(value.element == .real && element(a) == .real, "reals")
         case .divide: expect(value.element == element(a) && (element(a) == .real || element(a) == .complex), "no integer division")
+        case .mod: expect(value.element == element(a) && (element(a) == .real || element(a) == .int), "reals or ints")
         case .add, .subtract, .multiply, .min, .max: expect(value.element == element(a) && element(a) != .bool, "numbers")
         }
     case .select(let c, let a, let b):
@@ -127,8 +128,8 @@ private func unaryResult(_ operation: UnaryOperator, _ operand: ElementType) -> 
     case .toInt: operand == .real || operand == .bool ? .int : nil
     case .toComplex: operand == .real ? .complex : nil
     case .floor: operand == .real || operand == .int ? operand : nil
-    case .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu, .softplus,
-        .step: operand == .real ? .real : nil
+    case .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu,
+        .softplus, .step: operand == .real ? .real : nil
     }
 }
 

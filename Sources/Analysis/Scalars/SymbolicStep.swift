@@ -175,8 +175,8 @@ struct SymbolicStep {
         switch function {
         case .negate: return scalars.scale(a, by: -1)
         case .stop, .toReal, .toComplex, .re: return a
-        case .abs, .sign, .floor, .not, .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tanh, .sigmoid, .logsigmoid,
-            .relu, .gelu, .silu, .softplus, .step, .im, .conj, .cis, .toInt:
+        case .abs, .sign, .floor, .not, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
+            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .im, .conj, .cis, .toInt:
             return scalars.intern(.unary(function, a))
         }
     }
@@ -195,7 +195,7 @@ struct SymbolicStep {
         case .min, .max, .logaddexp, .and, .or, .equal, .notEqual:
             return a == b && (function == .min || function == .max || function == .and || function == .or)
                 ? a : scalars.intern(.binary(function, min(a, b), max(a, b)))
-        case .less, .lessOrEqual, .greaterOrEqual, .greater, .complex:
+        case .atan2, .mod, .less, .lessOrEqual, .greaterOrEqual, .greater, .complex:
             return scalars.intern(.binary(function, a, b))
         }
     }

@@ -7,7 +7,7 @@ package final class MathProbe {
 
     /// The functions that have vector code of their own.
     package static let functions: [UnaryOperator] = [
-        .exp, .expm1, .log, .log1p, .tanh, .sigmoid, .logsigmoid, .softplus, .silu, .gelu, .sin, .cos, .sqrt, .rsqrt,
+        .exp, .expm1, .log, .log2, .log1p, .tanh, .sigmoid, .logsigmoid, .softplus, .silu, .gelu, .erf, .sin, .cos, .tan, .sqrt, .rsqrt,
     ]
 
     private let code: LoadedCode

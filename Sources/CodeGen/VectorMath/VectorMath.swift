@@ -49,7 +49,7 @@ struct VectorMath {
         case .sqrt: return builder.intrinsic("llvm.sqrt", overloads: [type], [x])
         case .rsqrt:
             return builder.fdiv(builder.constant(1.0, like: type), builder.intrinsic("llvm.sqrt", overloads: [type], [x]))
-        case .exp, .log, .log1p, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus:
+        case .exp, .log, .log2, .log1p, .expm1, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus:
             return transcendental(function, x)
         }
     }
@@ -91,7 +91,7 @@ struct VectorMath {
         case .notEqual: return builder.fcompare(LLVMRealUNE, a, b)
         case .greaterOrEqual: return builder.fcompare(LLVMRealOGE, a, b)
         case .greater: return builder.fcompare(LLVMRealOGT, a, b)
-        case .power, .logaddexp: return transcendental(function, a, b)
+        case .power, .logaddexp, .atan2, .mod: return transcendental(function, a, b)
         case .and, .or, .complex: preconditionFailure("no operation on reals")
         }
     }
@@ -116,8 +116,21 @@ struct VectorMath {
         case .notEqual: builder.compare(LLVMIntNE, a, b)
         case .greaterOrEqual: builder.compare(LLVMIntSGE, a, b)
         case .greater: builder.compare(LLVMIntSGT, a, b)
-        case .divide, .power, .logaddexp, .and, .or, .complex: preconditionFailure("no operation on ints")
+        case .mod: remainder(a, b)
+        case .divide, .power, .logaddexp, .atan2, .and, .or, .complex: preconditionFailure("no operation on ints")
         }
+    }
+
+    /// The remainder of a floored division, with the sign of the divisor; 0 where the divisor is 0.
+    private func remainder(_ a: IRValue, _ b: IRValue) -> IRValue {
+        let type = builder.type(of: a)
+        let zero = builder.constant(0, like: type)
+        // Division by 0, and the least int by −1, would trap: every number is a multiple of 1 and −1, which give 0.
+        let isTrivial = builder.compare(LLVMIntULE, builder.add(b, builder.constant(1, like: type)), builder.constant(1, like: type))
+        let rest: IRValue = LLVMBuildSRem(builder.builder, a, builder.select(isTrivial, builder.constant(1, like: type), b), "")
+        let differs = builder.compare(LLVMIntSLT, LLVMBuildXor(builder.builder, rest, b, ""), zero)
+        let isOff = builder.and(differs, builder.compare(LLVMIntNE, rest, zero))
+        return builder.select(isOff, builder.add(rest, b), rest)
     }
 
     private func bool(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
@@ -130,7 +143,7 @@ struct VectorMath {
         case .lessOrEqual: builder.or(builder.not(a), b)
         case .greater: builder.and(a, builder.not(b))
         case .greaterOrEqual: builder.or(a, builder.not(b))
-        case .subtract, .divide, .power, .logaddexp, .complex: preconditionFailure("no operation on bools")
+        case .subtract, .divide, .power, .logaddexp, .atan2, .mod, .complex: preconditionFailure("no operation on bools")
         }
     }
 
@@ -145,8 +158,8 @@ struct VectorMath {
             case .exp: return single.exp(x)
             case .sigmoid: return single.sigmoid(x)
             case .tanh: return single.tanh(x)
-            case .expm1, .log, .log1p, .sin, .cos, .logsigmoid, .gelu, .silu, .softplus, .negate, .abs, .sign, .floor, .not, .sqrt,
-                .rsqrt, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex:
+            case .expm1, .log, .log2, .log1p, .sin, .cos, .tan, .erf, .logsigmoid, .gelu, .silu, .softplus, .negate, .abs, .sign, .floor,
+                .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex:
                 break
             }
         }
@@ -158,7 +171,19 @@ struct VectorMath {
         // Powers have so many special cases, and are so rare in models, that the C library computes them lane by lane.
         if function == .power { return builder.intrinsic("llvm.pow", overloads: [builder.type(of: a)], [a, b]) }
         let core = WideMath(builder, isForSingle: builder.precision == .f32)
-        return core.narrowed(core.logAddExp(core.widened(a), core.widened(b)), like: a)
+        return core.narrowed(core.evaluate(function, core.widened(a), core.widened(b)), like: a)
+    }
+}
+
+extension BinaryOperator {
+    /// Whether the function is a few instructions, rather than a polynomial or a call.
+    var isSimple: Bool {
+        switch self {
+        case .add, .subtract, .multiply, .divide, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
+            .or, .complex:
+            true
+        case .power, .logaddexp, .atan2, .mod: false
+        }
     }
 }
 
@@ -169,7 +194,8 @@ extension UnaryOperator {
         case .negate, .abs, .sign, .floor, .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt,
             .toComplex:
             true
-        case .exp, .log, .log1p, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis: false
+        case .exp, .log, .log2, .log1p, .expm1, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis:
+            false
         }
     }
 }

@@ -75,6 +75,7 @@ struct WideMath {
         case .exp: exp(x)
         case .expm1: expm1(x)
         case .log: log(x)
+        case .log2: log2(x)
         case .log1p: log1p(x)
         case .tanh: tanh(x)
         case .sigmoid: sigmoid(x)
@@ -84,10 +85,42 @@ struct WideMath {
         case .gelu: gelu(x)
         case .sin: trigonometric(x, isSine: true)
         case .cos: trigonometric(x, isSine: false)
+        case .tan: tangent(x)
+        case .erf: erf(x)
         case .negate, .abs, .sign, .floor, .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal,
             .toInt, .toComplex:
             preconditionFailure("\(function) is not transcendental")
         }
+    }
+
+    func evaluate(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
+        switch function {
+        case .logaddexp: logAddExp(a, b)
+        case .atan2: angle(a, b)
+        case .mod: remainder(a, b)
+        case .add, .subtract, .multiply, .divide, .power, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater,
+            .and, .or, .complex:
+            preconditionFailure("\(function) has no code here")
+        }
+    }
+
+    /// `fast` everywhere, but where `isRare` holds in some lane what `slow` gives in such lanes. Its code is then jumped over.
+    private func unless(_ isRare: IRValue, _ fast: IRValue, slow: () -> IRValue) -> IRValue {
+        let isAny = builder.lanes(of: fast) == 1
+            ? isRare : builder.intrinsic("llvm.vector.reduce.or", overloads: [builder.type(of: isRare)], [isRare])
+        let before = builder.currentBlock
+        let inside = builder.block("rare")
+        let after = builder.block("usual")
+        builder.branch(isAny, inside, after)
+        builder.position(at: inside)
+        let chosen = builder.select(isRare, slow(), fast)
+        let end = builder.currentBlock
+        builder.branch(after)
+        builder.position(at: after)
+        let result = builder.phi(builder.type(of: fast))
+        builder.addIncoming(result, fast, from: before)
+        builder.addIncoming(result, chosen, from: end)
+        return result
     }
 
     // MARK: Exponentials
@@ -142,6 +175,26 @@ struct WideMath {
     // MARK: Logarithms
 
     private func log(_ x: IRValue) -> IRValue {
+        let (e, f, tail) = fractionLog(x)
+        let result = builder.fma(e, c(Self.ln2High, x), add(f, builder.fma(e, c(Self.ln2Low, x), tail)))
+        return atLimits(x, result)
+    }
+
+    /// The exponent is added last, so that powers of two are exact.
+    private func log2(_ x: IRValue) -> IRValue {
+        let (e, f, tail) = fractionLog(x)
+        // 1 / ln 2 in two parts, of which the first has few enough digits.
+        let whole = add(f, tail)
+        let lost = add(sub(f, whole), tail)
+        let low = builder.fma(whole, c(Self.reciprocalLow, x), mul(lost, c(Self.reciprocalHigh, x)))
+        return atLimits(x, add(e, builder.fma(whole, c(Self.reciprocalHigh, x), low)))
+    }
+
+    private static let reciprocalHigh = 0x1.71547652b82fep+0
+    private static let reciprocalLow = 0x1.777d0ffda0d24p-56
+
+    /// `log x = e · ln 2 + (f + tail)`.
+    private func fractionLog(_ x: IRValue) -> (e: IRValue, f: IRValue, tail: IRValue) {
         var y = x
         var bias = c(0, x)
         if !isForSingle {
@@ -163,8 +216,11 @@ struct WideMath {
         let terms = isForSingle ? 5 : 10
         let series = polynomial((1...terms).map { 2 / Double(2 * $0 + 1) }, square)
         // log(1 + f) = 2s + s³·series; 2s = f − s·f keeps the rounding of s out of the leading term.
-        let tail = builder.fma(e, c(Self.ln2Low, x), mul(s, sub(mul(square, series), f)))
-        let result = builder.fma(e, c(Self.ln2High, x), add(f, tail))
+        return (e, f, mul(s, sub(mul(square, series), f)))
+    }
+
+    /// A logarithm where its argument is zero, negative, infinite or NaN.
+    private func atLimits(_ x: IRValue, _ result: IRValue) -> IRValue {
         var special = builder.select(equal(x, c(0, x)), c(-.infinity, x), result)
         special = builder.select(less(x, c(0, x)), c(.nan, x), special)
         // Infinity and NaN are their own logarithms.
@@ -229,16 +285,36 @@ struct WideMath {
         -5.1561861565166395e-09, -6.255766439518075e-11, 3.093226583830838e-10,
     ]
 
-    /// `x · Φ(x)` with `Φ(−|x|) = erfc(|x|/√2) / 2`, which keeps its relative accuracy in the tail.
-    private func gelu(_ x: IRValue) -> IRValue {
-        let z = mul(atMost(abs(x), 40), c(0.5.squareRoot(), x))
-        let q = div(sub(z, c(3.75, x)), add(z, c(3.75, x)))
-        let p = div(polynomial(isForSingle ? Self.scaledErfcSingle : Self.scaledErfc, q), builder.fma(z, c(2, x), c(1, x)))
+    /// `erf x / x` in `x²`, for `x` up to ½; by interpolation at Chebyshev nodes, to 1e-11 and 1e-17.
+    private static let erfSingle = [
+        1.1283791670824095, -0.37612638525650693, 0.11283774013179539, -0.026863143032249386, 0.005200413724335493,
+        -0.0007694534279142308,
+    ]
+    private static let erfWhole = [
+        1.1283791670955126, -0.3761263890318375, 0.1128379167095487, -0.02686617064499972, 0.0052239776220169365,
+        -0.0008548326510724796, 0.00012055286202005714, -1.4923003368152099e-05, 1.637123442577e-06, -1.462091340945175e-07,
+    ]
+
+    /// Near zero a polynomial, elsewhere `1 − erfc`.
+    private func erf(_ x: IRValue) -> IRValue {
+        let near = mul(x, polynomial(isForSingle ? Self.erfSingle : Self.erfWhole, mul(x, x)))
+        let far = copySign(sub(c(1, x), complement(atMost(abs(x), 28))), x)
+        return builder.select(less(abs(x), c(0.5, x)), near, far)
+    }
+
+    /// `erfc z` for `z` from 0 to 28.
+    private func complement(_ z: IRValue) -> IRValue {
+        let q = div(sub(z, c(3.75, z)), add(z, c(3.75, z)))
+        let p = div(polynomial(isForSingle ? Self.scaledErfcSingle : Self.scaledErfc, q), builder.fma(z, c(2, z), c(1, z)))
         // e^{−z²}: the rounding of the square is put back.
         let square = mul(z, z)
         let lost = builder.fma(z, z, builder.fneg(square))
-        let decay = mul(exp(builder.fneg(square)), sub(c(1, x), lost))
-        let tail = mul(c(0.5, x), mul(p, decay))
+        return mul(p, mul(exp(builder.fneg(square)), sub(c(1, z), lost)))
+    }
+
+    /// `x · Φ(x)` with `Φ(−|x|) = erfc(|x|/√2) / 2`, which keeps its relative accuracy in the tail.
+    private func gelu(_ x: IRValue) -> IRValue {
+        let tail = mul(c(0.5, x), complement(mul(atMost(abs(x), 40), c(0.5.squareRoot(), x))))
         let distribution = builder.select(less(x, c(0, x)), tail, sub(c(1, x), tail))
         let result = mul(x, distribution)
         return builder.select(equal(x, c(-.infinity, x)), c(-0.0, x), result)
@@ -251,28 +327,39 @@ struct WideMath {
 
     private func trigonometric(_ x: IRValue, isSine: Bool) -> IRValue {
         let isLarge = builder.fcompare(LLVMRealUGE, abs(x), c(Self.largestAngle, x))
-        let lanes = builder.lanes(of: x)
-        let any = lanes == 1 ? isLarge : builder.intrinsic("llvm.vector.reduce.or", overloads: [builder.type(of: isLarge)], [isLarge])
         let fast = reducedTrigonometric(builder.select(isLarge, c(0, x), x), isSine: isSine)
-        let before = builder.currentBlock
-        let slow = builder.block("large")
-        let after = builder.block("angles")
-        builder.branch(any, slow, after)
-        builder.position(at: slow)
-        let library = builder.intrinsic(isSine ? "llvm.sin" : "llvm.cos", overloads: [builder.type(of: x)], [x])
-        let chosen = builder.select(isLarge, library, fast)
-        let end = builder.currentBlock
-        builder.branch(after)
-        builder.position(at: after)
-        let result = builder.phi(builder.type(of: x))
-        builder.addIncoming(result, fast, from: before)
-        builder.addIncoming(result, chosen, from: end)
-        return result
+        return unless(isLarge, fast) { library(isSine ? "llvm.sin" : "llvm.cos", x) }
+    }
+
+    private func library(_ name: String, _ x: IRValue) -> IRValue { builder.intrinsic(name, overloads: [builder.type(of: x)], [x]) }
+
+    private func tangent(_ x: IRValue) -> IRValue {
+        let isLarge = builder.fcompare(LLVMRealUGE, abs(x), c(Self.largestAngle, x))
+        let (sine, cosine, quadrant) = quarterTurn(builder.select(isLarge, c(0, x), x))
+        // Another quarter turn is −1 / tan.
+        let isOdd = isSet(quadrant, 1)
+        let quotient = div(builder.select(isOdd, builder.fneg(cosine), sine), builder.select(isOdd, sine, cosine))
+        let fast = builder.select(equal(x, c(0, x)), x, quotient)
+        return unless(isLarge, fast) { div(library("llvm.sin", x), library("llvm.cos", x)) }
+    }
+
+    private func isSet(_ n: IRValue, _ bit: Int) -> IRValue {
+        let type = builder.type(of: n)
+        return builder.compare(LLVMIntNE, builder.and(n, builder.constant(bit, like: type)), builder.constant(0, like: type))
     }
 
     private static func alternating(_ k: Int) -> Double { k % 2 == 0 ? 1 : -1 }
 
     private func reducedTrigonometric(_ x: IRValue, isSine: Bool) -> IRValue {
+        var (sine, cosine, quadrant) = quarterTurn(x)
+        if !isSine { quadrant = builder.add(quadrant, builder.constant(1, like: builder.type(of: quadrant))) }
+        let value = builder.select(isSet(quadrant, 1), cosine, sine)
+        let signed = builder.select(isSet(quadrant, 2), builder.fneg(value), value)
+        return isSine ? builder.select(equal(x, c(0, x)), x, signed) : signed
+    }
+
+    /// Sine and cosine of what is left within ±π/4, and how many quarter turns have been taken off, in the low bits.
+    private func quarterTurn(_ x: IRValue) -> (sine: IRValue, cosine: IRValue, quadrant: IRValue) {
         let shifted = builder.fma(x, c(2 / Double.pi, x), c(Self.magic, x))
         let n = sub(shifted, c(Self.magic, x))
         // π/2 in three parts.
@@ -285,14 +372,65 @@ struct WideMath {
         let cosines = (1...terms + 1).map { Self.alternating($0) / Self.factorials[2 * $0] }
         let sine = builder.fma(mul(r, square), polynomial(sines, square), r)
         let cosine = builder.fma(square, polynomial(cosines, square), c(1, x))
-        let type = builder.type(of: bits(shifted))
-        var quadrant = bits(shifted)
-        if !isSine { quadrant = builder.add(quadrant, builder.constant(1, like: type)) }
-        let zero = builder.constant(0, like: type)
-        let isOdd = builder.compare(LLVMIntNE, builder.and(quadrant, builder.constant(1, like: type)), zero)
-        let isBack = builder.compare(LLVMIntNE, builder.and(quadrant, builder.constant(2, like: type)), zero)
-        let value = builder.select(isOdd, cosine, sine)
-        let signed = builder.select(isBack, builder.fneg(value), value)
-        return isSine ? builder.select(equal(x, c(0, x)), x, signed) : signed
+        return (sine, cosine, bits(shifted))
+    }
+
+    // MARK: Angles
+
+    /// `(atan t / t − 1) / t²` in `t²`, for `t` up to tan(π/8); by interpolation at Chebyshev nodes, to 1e-10 and 1e-17.
+    private static let arcSingle = [
+        -0.333333332791284, 0.1999977721502531, -0.14284148838971827, 0.11071321390180895, -0.08624350838386206, 0.050472992684427974,
+    ]
+    private static let arc = [
+        -0.3333333333333333, 0.19999999999999804, -0.1428571428565962, 0.11111111105135144, -0.0909090875249078, 0.07692296345833015,
+        -0.06666424361404927, 0.05878922970309668, -0.052304098866177415, 0.045513908032899016, -0.03456535729190067,
+        0.01627999005782057,
+    ]
+    private static let eighth = 0.41421356237309503
+    private static let halfPiLow = 6.123233995736766e-17
+
+    /// C's `atan2(a, b)`.
+    private func angle(_ a: IRValue, _ b: IRValue) -> IRValue {
+        let (rise, run) = (abs(a), abs(b))
+        let isSteep = less(run, rise)
+        let (large, small) = (builder.select(isSteep, rise, run), builder.select(isSteep, run, rise))
+        // Equal ones, infinite too, are at 1; but at the origin the angle is that of the axis.
+        let ratio = builder.select(equal(rise, run), c(1, a), div(small, large))
+        let q = builder.select(equal(add(rise, run), c(0, a)), c(0, a), ratio)
+        let isWide = builder.fcompare(LLVMRealOGT, q, c(Self.eighth, a))
+        let t = builder.select(isWide, div(sub(q, c(1, a)), add(q, c(1, a))), q)
+        let square = mul(t, t)
+        let near = builder.fma(mul(t, square), polynomial(isForSingle ? Self.arcSingle : Self.arc, square), t)
+        let zero = c(0, a)
+        let first = add(builder.select(isWide, c(.pi / 4, a), zero), add(near, builder.select(isWide, c(Self.halfPiLow / 2, a), zero)))
+        let second = builder.select(isSteep, sub(c(.pi / 2, a), sub(first, c(Self.halfPiLow, a))), first)
+        // The sign of a zero counts.
+        let isBehind = less(copySign(c(1, a), b), zero)
+        let third = builder.select(isBehind, sub(c(.pi, a), sub(second, c(2 * Self.halfPiLow, a))), second)
+        return copySign(third, a)
+    }
+
+    // MARK: Remainder
+
+    /// Beyond this a quotient in f64 has no digit before the point to spare.
+    private static let largestQuotient = 0x1p52
+
+    /// `a − b · ⌊a / b⌋`, exact but for the last addition, as Python has it.
+    private func remainder(_ a: IRValue, _ b: IRValue) -> IRValue {
+        let quotient = div(a, b)
+        let isLarge = builder.fcompare(LLVMRealUGE, abs(quotient), c(Self.largestQuotient, a))
+        let floor = builder.intrinsic("llvm.floor", overloads: [builder.type(of: a)], [quotient])
+        // A quotient that was rounded up to a whole number leaves a rest of the other sign; of an infinite divisor `a` is left.
+        let isInfinite = equal(abs(b), c(.infinity, b))
+        let rest = builder.select(isInfinite, a, builder.fma(builder.fneg(floor), b, a))
+        return unless(isLarge, withSign(of: b, rest)) { withSign(of: b, libraryRemainder(a, b)) }
+    }
+
+    private func libraryRemainder(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildFRem(builder.builder, a, b, "") }
+
+    private func withSign(of b: IRValue, _ rest: IRValue) -> IRValue {
+        let zero = c(0, b)
+        let isOff: IRValue = LLVMBuildXor(builder.builder, less(rest, zero), less(b, zero), "")
+        return builder.select(equal(rest, zero), copySign(zero, b), builder.select(isOff, add(rest, b), rest))
     }
 }

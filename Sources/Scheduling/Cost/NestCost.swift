@@ -40,7 +40,7 @@ struct NestCost {
         switch function {
         case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex: 1
         case .sqrt, .rsqrt: 8
-        case .exp, .log, .log1p, .expm1, .sin, .cos, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis: 30
+        case .exp, .log, .log2, .log1p, .expm1, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis: 30
         }
     }
 
@@ -49,7 +49,8 @@ struct NestCost {
         case .add, .subtract, .multiply, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or,
             .complex: 1
         case .divide: 6
-        case .logaddexp: 60
+        case .logaddexp, .atan2: 60
+        case .mod: 15
         case .power: 120
         }
     }

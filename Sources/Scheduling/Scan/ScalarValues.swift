@@ -98,7 +98,7 @@ struct ScalarValues {
         let element: ElementType
         switch function {
         case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: element = .bool
-        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .complex: element = graph[a].element
+        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .complex: element = graph[a].element
         }
         return add(.binary(function, a, b), graph[a].shape, element, of: [a, b])
     }
