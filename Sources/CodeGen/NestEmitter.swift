@@ -59,7 +59,7 @@ final class NestEmitter {
             switch node.operation {
             case .unary(let function, _): !function.isSimple
             case .binary(let function, _, _): !function.isSimple
-            case .constant, .load, .gather, .select, .reduce, .position, .length, .carried, .scanned: false
+            case .constant, .load, .gather, .select, .reduce, .position, .carried, .scanned: false
             }
         } ? 1 : mostVectors
     }
@@ -354,8 +354,6 @@ final class NestEmitter {
             return reduce(kind, body, over, element, isVector: isVector(node))
         case .position(let affine):
             return position(affine, isVector: isVector(node))
-        case .length(let axis):
-            return LLVMBuildSIToFP(builder.builder, stage.length(axis: axis, row), builder.real, "")
         case .carried(let carry, let distance):
             return carried[carry][distance - 1]
         case .scanned:

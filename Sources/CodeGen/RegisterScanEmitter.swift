@@ -95,7 +95,7 @@ struct RegisterScanEmitter {
                 case .carried(let state, let distance):
                     emitter.known[node] = builder.shifted(
                         states[state], by: distance * width, after: before[state], isReversed: isReversed)
-                case .constant, .position, .load, .gather, .unary, .binary, .select, .reduce, .length: break
+                case .constant, .position, .load, .gather, .unary, .binary, .select, .reduce: break
                 }
             }
             emitter.emitStores()

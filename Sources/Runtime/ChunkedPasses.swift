@@ -55,6 +55,7 @@ final class ChunkedPasses {
             chunk.keepEdges(of: number, count: steps(number).count, writer: index)
             present[index] = number
         }
+        memory.finish(segment)
     }
 
     private func addRepetition(of pass: Chunking.Pass, _ segment: Segment) {

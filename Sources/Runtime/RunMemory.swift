@@ -65,7 +65,7 @@ final class RunMemory {
         for id in Set(stages.flatMap { segment.stages[$0].writtenBuffers }) {
             switch model.plan[id].kind {
             case .ring(let ring): allocateRing(id, ring)
-            case .accumulator(let initial):
+            case .accumulator(let initial, _):
                 allocateRows(id)
                 fill(id, initial)
             case .input, .parameter, .output, .static, .once, .full, .block, .step, .zero: break
@@ -137,9 +137,31 @@ final class RunMemory {
             let buffer = model.plan[id]
             switch buffer.kind {
             case .ring(let ring): fill(id, ring)
-            case .accumulator(let initial): fill(id, initial)
+            case .accumulator(let initial, _): fill(id, initial)
             case .input, .parameter, .output, .static, .once, .full, .block, .step, .zero: break
             }
+        }
+    }
+
+    /// Makes the sums that are means be so, once a sweep's last step is taken.
+    func finish(_ segment: Segment) {
+        for id in segment.written {
+            guard case .accumulator(_, .some(let axis)) = model.plan[id].kind else { continue }
+            switch model.precision {
+            case .f32: divide(id, byLengthsAlong: axis, Float.self)
+            case .f64: divide(id, byLengthsAlong: axis, Double.self)
+            }
+        }
+    }
+
+    private func divide<Real: BinaryFloatingPoint>(_ id: BufferID, byLengthsAlong axis: Int, _: Real.Type) {
+        let buffer = model.plan[id]
+        guard let base = frame.base(of: id)?.assumingMemoryBound(to: Real.self) else { return }
+        let sequences = buffer.variance.batch ? batch : 1
+        let count = sequences == 0 ? 0 : rowTotal(buffer) * buffer.rowCount / sequences
+        for sequence in 0..<sequences {
+            let length = Real(axis == 0 ? self.length(of: sequence) : second)
+            for element in sequence * count..<(sequence + 1) * count { base[element] /= length }
         }
     }
 
@@ -183,11 +205,16 @@ final class RunMemory {
         UnsafeMutableRawBufferPointer(start: frame.base(of: id), count: batch * frame.period(of: id) * model.rowBytes(model.plan[id]))
     }
 
-    /// The row of a ring that holds a sequence's last step.
+    /// The one row of a sequence in a buffer that does not vary over steps.
+    func row(of id: BufferID, sequence: Int) -> UnsafeMutableRawPointer? {
+        let stride = frame.batchStride(of: id) * model.plan[id].element.byteCount(model.precision)
+        return frame.base(of: id).map { $0 + sequence * stride }
+    }
+
+    /// The row of a ring that holds the last step taken of a sequence that has one.
     func finalRow(of ring: BufferID, sequence: Int, isReversed: Bool) -> UnsafeMutableRawPointer? {
         let buffer = model.plan[ring]
-        let length = length(of: sequence)
-        let last = isReversed || length == 0 ? 0 : length - 1
+        let last = isReversed ? 0 : length(of: sequence) - 1
         let slot = last % max(frame.period(of: ring), 1)
         return frame.base(of: ring).map { $0 + (sequence * frame.period(of: ring) + slot) * model.rowBytes(buffer) }
     }

@@ -51,6 +51,7 @@ struct Sweep: @unchecked Sendable {
     func run(on pool: ThreadPool) {
         memory.start(segment)
         run(on: pool, over: 0..<firstExtent)
+        memory.finish(segment)
     }
 
     /// Runs some steps, which begin where those of the last call ended. Ends that are not those of the sequence are multiples

@@ -19,8 +19,9 @@ package struct Buffer: Equatable, Encodable, Sendable {
         case `static`
         /// One row for each sequence.
         case once
-        /// A reduction over time, one row for each sequence; starts at `initial`.
-        case accumulator(initial: Double)
+        /// A reduction over an axis, one row for each sequence; starts at `initial`. When its sweep has ended, it is divided by
+        /// the number of steps along `mean`, where that is an axis.
+        case accumulator(initial: Double, mean: Int?)
         /// Every step of a stream.
         case full
         /// The steps of the present block, with room for `halo` steps before it.

@@ -64,7 +64,7 @@ extension Nest {
             case .position(let affine): nodes[k].operation = .position(moved(affine))
             case .reduce(let kind, let body, let variables):
                 nodes[k].operation = .reduce(kind, body, variables: variables.map { $0 > axis ? $0 - 1 : $0 })
-            case .constant, .unary, .binary, .select, .length, .carried, .scanned:
+            case .constant, .unary, .binary, .select, .carried, .scanned:
                 break
             }
         }

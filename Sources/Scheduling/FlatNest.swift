@@ -33,7 +33,7 @@ package struct FlatNest: Equatable, Encodable, Sendable {
         for (id, node) in nest.nodes.enumerated() {
             switch node.operation {
             case .gather, .position: return nil
-            case .constant, .load, .unary, .binary, .select, .reduce, .length, .carried, .scanned: break
+            case .constant, .load, .unary, .binary, .select, .reduce, .carried, .scanned: break
             }
             for access in node.operation.accesses {
                 guard access.offsets.allSatisfy({ $0 == 0 }), access.fallback == nil else { return nil }

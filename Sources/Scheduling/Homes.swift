@@ -102,12 +102,12 @@ struct Homes {
             write(id, to: buffer)
             outputs.append(buffer)
         }
-        if case .overTime(let kind, _, _) = graph[id].operation {
-            setCurrent(id, add(id, .accumulator(initial: kind.initial)))
+        if case .overTime(let kind, _, let axis) = graph[id].operation {
+            setCurrent(id, add(id, .accumulator(initial: kind.initial, mean: kind == .mean ? axis : nil)))
             return
         }
         if case .overBatch = graph[id].operation {
-            setCurrent(id, add(id, .accumulator(initial: 0)))
+            setCurrent(id, add(id, .accumulator(initial: 0, mean: nil)))
             return
         }
         switch placement.kinds[segment] {

@@ -86,8 +86,6 @@ package indirect enum NodeOperation: Hashable, Encodable, Sendable {
     case reduce(ReduceKind, Nest.NodeID, variables: [Int])
     /// The value of loop variables as an int.
     case position(Affine)
-    /// The number of steps of this sequence along an axis.
-    case length(axis: Int)
     /// In a lane loop: the value of a carry `distance` steps ago.
     case carried(carry: Int, distance: Int)
     /// In a scan in registers: the value of a state at the present step.
@@ -97,13 +95,13 @@ package indirect enum NodeOperation: Hashable, Encodable, Sendable {
     package var isOfState: Bool {
         switch self {
         case .carried, .scanned: true
-        case .constant, .position, .load, .gather, .unary, .binary, .select, .reduce, .length: false
+        case .constant, .position, .load, .gather, .unary, .binary, .select, .reduce: false
         }
     }
 
     package var operands: [Nest.NodeID] {
         switch self {
-        case .constant, .load, .position, .length, .carried, .scanned: []
+        case .constant, .load, .position, .carried, .scanned: []
         case .gather(_, let index, _, _): [index]
         case .unary(_, let a), .reduce(_, let a, _): [a]
         case .binary(_, let a, let b): [a, b]
@@ -114,7 +112,7 @@ package indirect enum NodeOperation: Hashable, Encodable, Sendable {
     package var accesses: [Access] {
         switch self {
         case .load(let access), .gather(let access, _, _, _): [access]
-        case .constant, .unary, .binary, .select, .reduce, .position, .length, .carried, .scanned: []
+        case .constant, .unary, .binary, .select, .reduce, .position, .carried, .scanned: []
         }
     }
 }

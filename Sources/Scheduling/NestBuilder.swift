@@ -68,7 +68,7 @@ struct NestBuilder {
         let node: Nest.NodeID
         if asStored, !own.contains(value), let home = homes.current[value] {
             reads.append(Read(value: value, isHere: isIdentity(index, of: value), isDelayed: false))
-            node = load(value, home, at: index)
+            node = add(.load(access(home, index)), graph[value].element)
         } else {
             if asStored, own.contains(value), index != nest.domain.indices.map(Affine.variable) { isLaneWise = false }
             node = compute(value, at: index)
@@ -124,14 +124,6 @@ struct NestBuilder {
         let rowMajor = Affine.linear(
             nest.domain.indices.map(Affine.variable), strides: nest.domain.map { Dim("", $0) }.strides)
         return position == rowMajor && graph[value].shape.elementCount == nest.domain.reduce(1, *)
-    }
-
-    private mutating func load(_ value: ValueID, _ home: Home, at index: [Affine]) -> Nest.NodeID {
-        if case .overTime(.mean, _, let axis) = graph[value].operation {
-            let sum = add(.load(access(home, index)), .real)
-            return add(.binary(.divide, sum, add(.length(axis: axis), .real)), .real)
-        }
-        return add(.load(access(home, index)), graph[value].element)
     }
 
     private func access(_ home: Home, _ index: [Affine], offsets: [Int]? = nil, fallback: BufferID? = nil) -> Access {

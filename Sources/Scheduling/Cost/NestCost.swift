@@ -27,7 +27,7 @@ struct NestCost {
     /// Vector instructions of an operation.
     private static func weight(_ operation: NodeOperation) -> Double {
         switch operation {
-        case .constant, .position, .length, .carried, .scanned: 0
+        case .constant, .position, .carried, .scanned: 0
         case .load: 0.5
         case .gather: 12
         case .reduce, .select: 1

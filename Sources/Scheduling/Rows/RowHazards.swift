@@ -69,7 +69,7 @@ struct RowHazards {
                         touch(access.buffer, access.position, extents: nest.extents, isWrite: false, offsets: access.offsets)
                     case .gather(let access, _, let stride, _):
                         touch(access.buffer, access.position, movedBy: stride, extents: nest.extents, isWrite: false, offsets: access.offsets)
-                    case .constant, .unary, .binary, .select, .reduce, .position, .length, .carried, .scanned: break
+                    case .constant, .unary, .binary, .select, .reduce, .position, .carried, .scanned: break
                     }
                 }
             }
