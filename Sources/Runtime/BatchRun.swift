@@ -123,14 +123,23 @@ extension CompiledModel {
             let shape = plan.graph.states.first { $0.name == state.name }.map { plan.graph[$0.value].shape.sizes } ?? []
             let tensor = Tensor(type: buffer.element.tensorType(precision), shape: [memory.batch] + shape) { target in
                 for sequence in 0..<memory.batch {
-                    guard let base = target.baseAddress,
-                        let row = memory.finalRow(of: state.ring, sequence: sequence, isReversed: isReversed(state.ring))
-                    else { continue }
-                    (base + sequence * bytes).copyMemory(from: row, byteCount: bytes)
+                    guard let base = target.baseAddress else { continue }
+                    if let row = finalRow(of: state, memory, sequence: sequence) {
+                        (base + sequence * bytes).copyMemory(from: row, byteCount: bytes)
+                    } else {
+                        (base + sequence * bytes).initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+                    }
                 }
             }
             return NamedTensor(name: state.name, tensor: tensor)
         }
+    }
+
+    /// Where a state is after the last step of a sequence; nil where it is zero.
+    private func finalRow(of state: Plan.StateHome, _ memory: RunMemory, sequence: Int) -> UnsafeMutableRawPointer? {
+        if memory.length(of: sequence) == 0 { return state.initial.flatMap { memory.row(of: $0, sequence: sequence) } }
+        if let last = state.last { return memory.row(of: last, sequence: sequence) }
+        return memory.finalRow(of: state.ring, sequence: sequence, isReversed: isReversed(state.ring))
     }
 
     /// Whether the recurrence that writes a ring runs from the last step to the first.

@@ -4,7 +4,11 @@ import RecStream
 /// A recurrence whose elements do not meet within a step: each vector of elements runs through all steps of a block by
 /// itself, with its state in registers.
 enum LaneLoop {
-    /// The stage as lanes; nil where some element depends on another one, or where the roots differ in size.
+    /// More values than these do not stay in registers: a delay of so many steps reads its ring instead.
+    private static let mostCarried = 32
+
+    /// The stage as lanes; nil where some element depends on another one, where the roots differ in size, and where it would
+    /// carry too many values.
     static func stage(_ roots: [ValueID], graph: StreamGraph, homes: Homes, staging: Staging) -> Stage? {
         guard graph.axes.count == 1, let first = roots.first(where: { parts(of: $0, graph) == nil }) else { return nil }
         let domain = graph[first].shape.sizes
@@ -25,21 +29,18 @@ enum LaneLoop {
                 rings.append((root, max(depth, 1), home.buffer))
             }
         }
-        for root in roots {
-            StageBuilder.emit(root, into: &builder) { buffer in
-                switch buffer.kind {
-                case .ring, .step: true
-                case .input, .parameter, .output, .static, .once, .accumulator, .full, .block, .zero: false
-                }
+        guard rings.reduce(0, { $0 + $1.depth }) <= max(mostCarried, 2 * rings.count) else { return nil }
+        let index = domain.indices.map(Affine.variable)
+        let carries: [Stage.Carry]
+        do throws(ScanRefusal) {
+            for root in roots { try StageBuilder.emit(root, into: &builder) { $0.kind.isCarried } }
+            for whole in wholes { guard try place(whole, into: &builder) else { return nil } }
+            carries = try rings.map { ring throws(ScanRefusal) in
+                Stage.Carry(node: try builder.evaluate(ring.root, at: index), depth: ring.depth, ring: ring.ring)
             }
-        }
-        for whole in wholes { guard place(whole, into: &builder) else { return nil } }
+        } catch { return nil }
         guard builder.isLaneWise, builder.nest.extents.count == domain.count, !builder.reads.contains(where: { wholes.contains($0.value) })
         else { return nil }
-        let index = domain.indices.map(Affine.variable)
-        let carries = rings.map { ring in
-            Stage.Carry(node: builder.evaluate(ring.root, at: index), depth: ring.depth, ring: ring.ring)
-        }
         return Stage(form: .lanes(carries), items: [.nest(builder.nest.collapsed(carries: carries.count))])
     }
 
@@ -48,7 +49,7 @@ enum LaneLoop {
     }
 
     /// Stores what is put behind each other, each part at its start; false where a later step reads it.
-    private static func place(_ whole: ValueID, into builder: inout NestBuilder) -> Bool {
+    private static func place(_ whole: ValueID, into builder: inout NestBuilder) throws(ScanRefusal) -> Bool {
         let (graph, homes) = (builder.graph, builder.homes.written[whole] ?? [])
         guard case .concat(let parts, let axis) = graph[whole].operation else { return false }
         for home in homes { if case .ring = builder.homes.buffers[home.buffer.index].kind { return false } }
@@ -56,7 +57,7 @@ enum LaneLoop {
         builder.note(whole)
         for part in parts {
             let index = graph[part].shape.indices.map(Affine.variable)
-            let node = builder.evaluate(part, at: index)
+            let node = try builder.evaluate(part, at: index)
             var target = index
             target[axis] = index[axis] + start
             for home in homes { builder.store(node, to: home.buffer, at: .linear(target, strides: home.strides)) }
@@ -65,8 +66,18 @@ enum LaneLoop {
         return true
     }
 
-    private static func isElementwise(_ operation: Operation) -> Bool {
+    static func isElementwise(_ operation: Operation) -> Bool {
         if case .overTime = operation { return true }
         return operation.isPointwise
+    }
+}
+
+extension Buffer.Kind {
+    /// Whether a loop that carries values from step to step in registers need not write here.
+    var isCarried: Bool {
+        switch self {
+        case .ring, .step: true
+        case .input, .parameter, .output, .static, .once, .accumulator, .full, .block, .zero: false
+        }
     }
 }

@@ -62,7 +62,9 @@ struct NestBuilder {
     }
 
     /// The node of `value` at `index`, one affine index for each of its axes.
-    mutating func evaluate(_ value: ValueID, at index: [Affine], asStored: Bool = true) -> Nest.NodeID {
+    ///
+    /// - Throws: where it needs a loop of its own.
+    mutating func evaluate(_ value: ValueID, at index: [Affine], asStored: Bool = true) throws(ScanRefusal) -> Nest.NodeID {
         let key = Key(value: value, index: index)
         if let node = known[key] { return node }
         let node: Nest.NodeID
@@ -71,7 +73,7 @@ struct NestBuilder {
             node = add(.load(access(home, index)), graph[value].element)
         } else {
             if asStored, own.contains(value), index != nest.domain.indices.map(Affine.variable) { isLaneWise = false }
-            node = compute(value, at: index)
+            node = try compute(value, at: index)
         }
         known[key] = node
         return node
@@ -126,79 +128,87 @@ struct NestBuilder {
         return position == rowMajor && graph[value].shape.elementCount == nest.domain.reduce(1, *)
     }
 
+    /// Notes that a value in memory is read at other elements than the one computed.
+    private mutating func noteElsewhere(_ value: ValueID) {
+        reads.append(Read(value: value, isHere: false, isDelayed: false))
+        if own.contains(value) { isLaneWise = false }
+    }
+
     private func access(_ home: Home, _ index: [Affine], offsets: [Int]? = nil, fallback: BufferID? = nil) -> Access {
         Access(
             buffer: home.buffer, position: .linear(index, strides: home.strides),
             offsets: offsets ?? [Int](repeating: 0, count: graph.axes.count), fallback: fallback)
     }
 
-    private mutating func compute(_ value: ValueID, at index: [Affine]) -> Nest.NodeID {
+    private mutating func compute(_ value: ValueID, at index: [Affine]) throws(ScanRefusal) -> Nest.NodeID {
         let element = graph[value].element
         switch graph[value].operation {
         case .constant(let scalar):
             return add(.constant(scalar), element)
         case .unary(let function, let a):
-            return add(.unary(function, evaluate(a, at: index)), element)
+            return try add(.unary(function, evaluate(a, at: index)), element)
         case .binary(let function, let a, let b):
-            let left = evaluate(a, at: index)
-            return add(.binary(function, left, evaluate(b, at: index)), element)
+            let left = try evaluate(a, at: index)
+            return try add(.binary(function, left, evaluate(b, at: index)), element)
         case .select(let condition, let a, let b):
-            let test = evaluate(condition, at: index)
-            let yes = evaluate(a, at: index)
-            return add(.select(test, yes, evaluate(b, at: index)), element)
+            let test = try evaluate(condition, at: index)
+            let yes = try evaluate(a, at: index)
+            return try add(.select(test, yes, evaluate(b, at: index)), element)
         case .rename(let a):
-            return evaluate(a, at: index)
+            return try evaluate(a, at: index)
         case .broadcast(let a, let from):
             var inner = [Affine](repeating: Affine(), count: graph[a].shape.count)
             for (axis, source) in from.enumerated() { if let source { inner[source] = index[axis] } }
-            return evaluate(a, at: inner)
+            return try evaluate(a, at: inner)
         case .slice(let a, let axis, let start, let stride):
             var inner = index
             inner[axis] = index[axis] * stride + start
-            return evaluate(a, at: inner)
+            return try evaluate(a, at: inner)
         case .window(let a, let axis, let stride):
             var inner = index
             inner[axis] = index[axis] * stride + index[axis + 1]
             inner.remove(at: axis + 1)
-            return evaluate(a, at: inner)
+            return try evaluate(a, at: inner)
         case .reshape(let a):
             if homes.current[a] == nil, let operand = Regrouping(from: graph[a].shape, to: graph[value].shape) {
-                return evaluate(a, at: operand.index(index))
+                return try evaluate(a, at: operand.index(index))
             }
-            return reshaped(a, position: .linear(index, strides: graph[value].shape.strides))
+            return try reshaped(a, position: .linear(index, strides: graph[value].shape.strides))
         case .gather(let table, let at):
-            return gathered(table, at, index, element)
+            return try gathered(table, at, index, element)
         case .scatter(let updates, let at, let count):
-            return scattered(updates, at, count, index, element)
+            return try scattered(updates, at, count, index, element)
         case .delay(let a, let offsets, let initial):
-            return delayed(value, a, offsets, initial, index)
+            return try delayed(value, a, offsets, initial, index)
         case .contract(let contraction):
-            return contracted(contraction, at: index)
+            return try contracted(contraction, at: index)
         case .reduce(let kind, let a, let axes):
-            return reduced(kind, a, axes, at: index)
+            return try reduced(kind, a, axes, at: index)
         case .input, .parameter, .concat, .pad, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
-            // Always in memory: inputs and parameters have homes, the others are roots computed by items of their own.
-            preconditionFailure("\(graph[value].operation) has no home")
+            // In memory: inputs and parameters have homes, the others are computed by items of their own.
+            throw ScanRefusal("it has a value that is put together in a loop of its own", at: graph[value].span)
         }
     }
 
     /// `a` read in row-major order at a linear position.
-    private mutating func reshaped(_ a: ValueID, position: Affine) -> Nest.NodeID {
+    private mutating func reshaped(_ a: ValueID, position: Affine) throws(ScanRefusal) -> Nest.NodeID {
         if let home = homes.current[a] {
-            reads.append(Read(value: a, isHere: false, isDelayed: false))
+            noteElsewhere(a)
             return add(
                 .load(Access(buffer: home.buffer, position: position, offsets: [Int](repeating: 0, count: graph.axes.count))),
                 graph[a].element)
         }
         // Only a constant has no home here, and it has one element.
-        return evaluate(a, at: graph[a].shape.map { _ in Affine() })
+        return try evaluate(a, at: graph[a].shape.map { _ in Affine() })
     }
 
-    private mutating func gathered(_ table: ValueID, _ at: ValueID, _ index: [Affine], _ element: ElementType) -> Nest.NodeID {
+    private mutating func gathered(
+        _ table: ValueID, _ at: ValueID, _ index: [Affine], _ element: ElementType
+    ) throws(ScanRefusal) -> Nest.NodeID {
         let rank = graph[at].shape.count
-        let row = evaluate(at, at: Array(index.prefix(rank)))
-        guard let home = homes.current[table] else { return evaluate(table, at: [Affine()] + index.dropFirst(rank)) }
-        reads.append(Read(value: table, isHere: false, isDelayed: false))
+        let row = try evaluate(at, at: Array(index.prefix(rank)))
+        guard let home = homes.current[table] else { return try evaluate(table, at: [Affine()] + index.dropFirst(rank)) }
+        noteElsewhere(table)
         return add(
             .gather(
                 access(home, [Affine()] + index.dropFirst(rank)), index: row, stride: home.strides[0],
@@ -209,25 +219,29 @@ struct NestBuilder {
     /// Each row looks at all places: what a place gives to another row counts as zero.
     private mutating func scattered(
         _ updates: ValueID, _ at: ValueID, _ count: Int, _ index: [Affine], _ element: ElementType
-    ) -> Nest.NodeID {
+    ) throws(ScanRefusal) -> Nest.NodeID {
         let variables = graph[at].shape.map { fresh($0.size) }
         let places = variables.map(Affine.variable)
-        let given = evaluate(at, at: places)
+        let given = try evaluate(at, at: places)
         let least = add(.binary(.max, given, add(.constant(.int(0)), .int)), .int)
         let row = add(.binary(.min, least, add(.constant(.int(count - 1)), .int)), .int)
         let isHere = add(.binary(.equal, row, add(.position(index[0]), .int)), .bool)
-        let update = evaluate(updates, at: places + index.dropFirst())
+        let update = try evaluate(updates, at: places + index.dropFirst())
         let share = add(.select(isHere, update, add(.constant(element == .int ? .int(0) : .real(0)), element)), element)
         return variables.isEmpty ? share : add(.reduce(.sum, share, variables: variables), element)
     }
 
-    private mutating func delayed(_ delay: ValueID, _ a: ValueID, _ offsets: [Int], _ initial: ValueID?, _ index: [Affine]) -> Nest.NodeID {
+    private mutating func delayed(
+        _ delay: ValueID, _ a: ValueID, _ offsets: [Int], _ initial: ValueID?, _ index: [Affine]
+    ) throws(ScanRefusal) -> Nest.NodeID {
         let element = graph[a].element
         if let carry = carries[a] {
             if index != nest.domain.indices.map(Affine.variable) { isLaneWise = false }
             return add(.carried(carry: carry, distance: offsets.map(abs).max() ?? 1), element)
         }
-        guard let home = homes.delayed[delay] else { preconditionFailure("a delayed value has a home") }
+        guard let home = homes.delayed[delay] else {
+            throw ScanRefusal("what it reads at another step is not in memory", at: graph[delay].span)
+        }
         reads.append(Read(value: a, isHere: false, isDelayed: true))
         return add(.load(access(home, index, offsets: offsets, fallback: fallback(for: home, initial, of: a))), element)
     }
@@ -237,7 +251,7 @@ struct NestBuilder {
         return nest.extents.count - 1
     }
 
-    private mutating func contracted(_ contraction: Contraction, at index: [Affine]) -> Nest.NodeID {
+    private mutating func contracted(_ contraction: Contraction, at index: [Affine]) throws(ScanRefusal) -> Nest.NodeID {
         var byLabel: [Int: Affine] = [:]
         for (label, affine) in zip(contraction.resultLabels, index) { byLabel[label] = affine }
         var variables: [Int] = []
@@ -248,14 +262,16 @@ struct NestBuilder {
                 variables.append(variable)
             }
         }
-        let left = evaluate(contraction.left, at: contraction.leftLabels.map { byLabel[$0] ?? Affine() })
-        let right = evaluate(contraction.right, at: contraction.rightLabels.map { byLabel[$0] ?? Affine() })
+        let left = try evaluate(contraction.left, at: contraction.leftLabels.map { byLabel[$0] ?? Affine() })
+        let right = try evaluate(contraction.right, at: contraction.rightLabels.map { byLabel[$0] ?? Affine() })
         let element = nest.nodes[left].element
         let product = add(.binary(.multiply, left, right), element)
         return variables.isEmpty ? product : add(.reduce(.sum, product, variables: variables), element)
     }
 
-    private mutating func reduced(_ kind: ReduceKind, _ a: ValueID, _ axes: [Int], at index: [Affine]) -> Nest.NodeID {
+    private mutating func reduced(
+        _ kind: ReduceKind, _ a: ValueID, _ axes: [Int], at index: [Affine]
+    ) throws(ScanRefusal) -> Nest.NodeID {
         var rest = index[...]
         var variables: [Int] = []
         var inner: [Affine] = []
@@ -268,7 +284,7 @@ struct NestBuilder {
                 inner.append(rest.popFirst() ?? Affine())
             }
         }
-        let body = evaluate(a, at: inner)
+        let body = try evaluate(a, at: inner)
         let element = graph[a].element
         switch kind {
         case .sum, .product, .min, .max:
@@ -290,7 +306,7 @@ struct NestBuilder {
                         return Affine.Term(variable: again[k], coefficient: term.coefficient)
                     })
             }
-            let difference = add(.binary(.subtract, evaluate(a, at: moved), shift), .real)
+            let difference = try add(.binary(.subtract, evaluate(a, at: moved), shift), .real)
             let total = add(.reduce(.sum, add(.unary(.exp, difference), .real), variables: again), .real)
             return add(.binary(.add, add(.unary(.log, total), .real), shift), .real)
         }

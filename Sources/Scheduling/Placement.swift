@@ -25,14 +25,42 @@ struct Placement {
         var delay: [Int]?
     }
 
-    /// - Parameter later: values that are computed in the first segment that uses them.
-    init(_ graph: StreamGraph, components: [Component], totals: [ValueID: TotalShape], later: Set<ValueID> = []) {
+    /// - Parameters:
+    ///   - later: values that are computed in the first segment that uses them.
+    ///   - scans: recurrences whose maps are computed in the segment of the recurrence itself.
+    init(
+        _ graph: StreamGraph, components: [Component], totals: [ValueID: TotalShape], later: Set<ValueID> = [],
+        scans: [BlockMapValues] = []
+    ) {
         self.graph = graph
         self.totals = totals
         isOfRun = graph.isOfRun
         segment = [Int?](repeating: nil, count: graph.values.count)
-        for component in components { place(component) }
+        for component in Self.together(components, scans) { place(component) }
+        var later = later
+        for scan in scans { later.formUnion(scan.added.map { ValueID($0) }) }
         sinkInputMaps(components, later)
+    }
+
+    /// The components in an order for placing, in which a recurrence and those of its maps are one, behind all that either
+    /// needs.
+    private static func together(_ components: [Component], _ scans: [BlockMapValues]) -> [Component] {
+        guard !scans.isEmpty else { return components }
+        var added = scans.map { _ in [Component]() }
+        var result: [Component] = []
+        for component in components {
+            if let k = scans.firstIndex(where: { $0.added.contains(component.members[0].index) }) { added[k].append(component) }
+        }
+        for component in components where !scans.contains(where: { $0.added.contains(component.members[0].index) }) {
+            guard let k = scans.firstIndex(where: { !Set($0.states).isDisjoint(with: component.members) }) else {
+                result.append(component)
+                continue
+            }
+            result += added[k].filter { !$0.isRecurrence }
+            let maps = added[k].filter(\.isRecurrence).flatMap(\.members)
+            result.append(Component(members: (component.members + maps).sorted(), isRecurrence: true))
+        }
+        return result
     }
 
     /// The axes of the loops in which a value is computed.

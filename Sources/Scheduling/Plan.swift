@@ -23,6 +23,10 @@ package struct Plan: Equatable, Sendable {
     package struct StateHome: Equatable, Sendable {
         package var name: String
         package var ring: BufferID
+        /// What it is before the first step; nil for zero.
+        package var initial: BufferID?
+        /// Where its value at the last step is; nil where that is the ring, which holds the last step that was taken.
+        package var last: BufferID?
     }
 
     /// Whether rows of some recurrence run at the same time.

@@ -2,9 +2,11 @@ import RecAnalysis
 import RecStream
 
 /// Decides how a graph is computed, every recurrence one step after another. The graph has no complex values any more.
-package func schedule(_ graph: StreamGraph) -> Plan {
+///
+/// - Throws: the reason where there is no such plan.
+package func schedule(_ graph: StreamGraph) throws(ScanRefusal) -> Plan {
     let recomputed = Recomputation(prepared(graph).joiningProducts().readingJoinedParts())
-    return plan(recomputed.graph, later: recomputed.later, scans: [])
+    return try plan(recomputed.graph, later: recomputed.later, scans: [])
 }
 
 /// Decides how a graph is computed, the recurrences of these states as scans over time blocks.
@@ -23,7 +25,7 @@ package func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws
             scans.append(try BlockMapBuilder.build(facts, in: &graph))
         }
     }
-    return plan(graph, later: recomputed.later, scans: scans, wavefronts: wavefronts)
+    return try plan(graph, later: recomputed.later, scans: scans, wavefronts: wavefronts)
 }
 
 /// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
@@ -44,48 +46,89 @@ package func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     }
 }
 
-private func plan(_ graph: StreamGraph, later: Set<ValueID>, scans: [BlockMapValues], wavefronts: [Wavefront] = []) -> Plan {
-    let components = components(of: graph)
+private func plan(
+    _ original: StreamGraph, later: Set<ValueID>, scans: [BlockMapValues], wavefronts: [Wavefront] = []
+) throws(ScanRefusal) -> Plan {
+    var graph = original
+    var components = components(of: graph)
+    for scan in scans {
+        for component in components where !component.isRecurrence {
+            guard !component.members.contains(where: scan.carried.contains) else {
+                throw ScanRefusal("a part of its map is not carried from step to step")
+            }
+        }
+    }
     let totals = TotalShape.all(in: graph)
-    let placement = Placement(graph, components: components, totals: totals, later: later)
+    var placement = Placement(graph, components: components, totals: totals, later: later, scans: scans)
+    let lasts = lastValues(of: &graph, components, placement)
+    if !lasts.isEmpty {
+        components = RecStream.components(of: graph)
+        placement = Placement(graph, components: components, totals: totals, later: later, scans: scans)
+    }
     let staging = Staging(graph, components: components, placement: placement, totals: totals, scans: scans)
     let roots = Roots(graph, placement: placement, staging: staging)
     let homes = Homes(graph, placement: placement, staging: staging, roots: roots)
 
-    let segments = placement.kinds.indices.map { segment in
+    let segments = try placement.kinds.indices.map { segment throws(ScanRefusal) in
         let members = graph.ids.filter { placement.segment[$0.index] == segment && roots.isRoot[$0.index] }
         let levels = Set(members.map { staging.stage[$0.index] }).sorted()
-        let stages = levels.flatMap { level -> [Stage] in
+        let stages = try levels.map { level throws(ScanRefusal) -> [Stage] in
             let roots = members.filter { staging.stage[$0.index] == level }
-            func stage(_ roots: [ValueID]) -> Stage {
-                StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
+            func stage(_ roots: [ValueID]) throws(ScanRefusal) -> Stage {
+                try StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
             }
-            let totals = roots.compactMap { root in
-                staging.totals[root].map { Item.total(Total(root, $0, graph: graph, homes: homes)) }
+            var totals: [Item] = []
+            for root in roots {
+                if let shape = staging.totals[root] { totals.append(.total(try Total(root, shape, graph: graph, homes: homes))) }
             }
             let after = totals.isEmpty ? [] : [Stage(form: .totals, items: totals)]
             let own = roots.filter { !staging.isOfMap[$0.index] && staging.totals[$0] == nil }
             if own.isEmpty { return after }
             let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }
             if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes) { return [registers] + after }
-            var built = stage(own)
+            var built = try stage(own)
             if !maps.isEmpty {
-                let summary = stage(roots.filter { staging.isOfMap[$0.index] })
-                built.scan = Scan(form: summary.form, items: summary.items, maps: maps.map { BlockMap($0, homes: homes) })
+                let summary = try stage(roots.filter { staging.isOfMap[$0.index] })
+                built.scan = Scan(
+                    form: summary.form, items: summary.items,
+                    maps: try maps.map { map throws(ScanRefusal) in try BlockMap(map, homes: homes) })
             }
             let reaches = wavefronts.filter { !$0.states.isDisjoint(with: own) }.map(\.reach)
             if let most = reaches.max(), built.isRowWise { built.wavefront = most }
             return [built] + after
         }
-        return Segment(kind: placement.kinds[segment], stages: stages)
+        return Segment(kind: placement.kinds[segment], stages: Array(stages.joined()))
     }
     return Plan(
         graph: graph, buffers: homes.buffers, segments: segments,
         states: graph.states.compactMap { state in
-            homes.rings[state.value].map { Plan.StateHome(name: state.name, ring: $0) }
+            homes.rings[state.value].map { ring in
+                Plan.StateHome(
+                    name: state.name, ring: ring, initial: state.initial.flatMap { homes.current[$0]?.buffer },
+                    last: lasts[state.value].flatMap { homes.current[$0]?.buffer })
+            }
         },
         losses: homes.losses, inputHistory: inputHistory(of: graph),
         recomputed: later.sorted { $0.index < $1.index })
+}
+
+/// Adds to a graph the value at the last step of each state that is no recurrence and is computed on the way from the last step
+/// to the first: behind that, its ring holds the first.
+private func lastValues(
+    of graph: inout StreamGraph, _ components: [Component], _ placement: Placement
+) -> [ValueID: ValueID] {
+    guard graph.axes.count == 1 else { return [:] }
+    let recurrent = Set(components.filter(\.isRecurrence).flatMap(\.members))
+    var result: [ValueID: ValueID] = [:]
+    for state in graph.states where !recurrent.contains(state.value) && result[state.value] == nil {
+        guard let segment = placement.segment[state.value.index], case .sweep(_, let order) = placement.kinds[segment],
+            order.loops.contains(where: \.isReversed)
+        else { continue }
+        let value = graph[state.value]
+        result[state.value] = graph.add(
+            Value(.overTime(.last, state.value, axis: 0), element: value.element, shape: value.shape, variance: .once))
+    }
+    return result
 }
 
 /// How many steps back each input stream is read.

@@ -29,14 +29,16 @@ struct StageBuilder {
     }
 
     /// The stage that computes `roots`, which stand in the order of the graph.
+    ///
+    /// - Throws: the reason where some value cannot be computed so.
     static func build(
         _ roots: [ValueID], isSequential: Bool, graph: StreamGraph, homes: Homes, staging: Staging
-    ) -> Stage {
+    ) throws(ScanRefusal) -> Stage {
         if isSequential, let lanes = LaneLoop.stage(roots, graph: graph, homes: homes, staging: staging) { return lanes }
         var builder = StageBuilder(graph: graph, homes: homes, staging: staging)
         let (first, others) = builder.productsFirst(roots)
-        for root in first + others { builder.add(root) }
-        return Stage(form: isSequential ? .sequential : .map, items: builder.finish())
+        for root in first + others { try builder.add(root) }
+        return Stage(form: isSequential ? .sequential : .map, items: try builder.finish())
     }
 
     /// Products that wait for nothing in this stage come before everything else: then the loops behind them can be joined, and
@@ -55,10 +57,10 @@ struct StageBuilder {
         return result
     }
 
-    private mutating func add(_ root: ValueID) {
+    private mutating func add(_ root: ValueID) throws(ScanRefusal) {
         if let shape = staging.products[root] {
-            append(.product(product(root, shape)), computing: root)
-            for copy in copies(of: root) { append(.part(copy), computing: root) }
+            append(.product(try product(root, shape)), computing: root)
+            for copy in try copies(of: root) { append(.part(copy), computing: root) }
             return
         }
         switch graph[root].operation {
@@ -67,28 +69,29 @@ struct StageBuilder {
             var waiting: [(value: ValueID, start: Int)] = []
             for part in parts {
                 if let first = waiting.first, graph[first.value].shape.sizes != graph[part].shape.sizes || waiting.count == Self.mostRoots {
-                    appendPlaced(waiting, in: root, axis: axis)
+                    try appendPlaced(waiting, in: root, axis: axis)
                     waiting = []
                 }
                 waiting.append((part, start))
                 start += graph[part].shape[axis].size
             }
-            if !waiting.isEmpty { appendPlaced(waiting, in: root, axis: axis) }
+            if !waiting.isEmpty { try appendPlaced(waiting, in: root, axis: axis) }
         case .pad(let operand, let axis, let before, let after, let mode):
-            append(.part(placed([(operand, before)], in: root, axis: axis)), computing: root)
+            append(.part(try placed([(operand, before)], in: root, axis: axis)), computing: root)
             let edges = [
                 (start: 0, count: before, isFront: true),
                 (start: before + graph[operand].shape[axis].size, count: after, isFront: false),
             ]
             for edge in edges where edge.count > 0 {
                 append(
-                    .part(padding(operand, in: root, axis: axis, start: edge.start, count: edge.count, mode: mode,
-                        isFront: edge.isFront)),
+                    .part(
+                        try padding(
+                            operand, in: root, axis: axis, start: edge.start, count: edge.count, mode: mode, isFront: edge.isFront)),
                     computing: root)
             }
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
             .slice, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
-            join(root)
+            try join(root)
         }
     }
 
@@ -98,11 +101,11 @@ struct StageBuilder {
     }
 
     /// Adds a root to the first nest over the same elements that comes after all it needs, or to a new one.
-    private mutating func join(_ root: ValueID) {
+    private mutating func join(_ root: ValueID) throws(ScanRefusal) {
         let scattered = staging.scattered[root]
         let domain = scattered.map { updates(of: $0).sizes } ?? Self.domain(of: root, graph: graph, homes: homes)
         var probe = NestBuilder(graph: graph, homes: homes, own: [root], domain: domain)
-        emit(root, into: &probe)
+        try emit(root, into: &probe)
         let reduces = probe.nest.extents.count > domain.count
         let variables = probe.nest.extents.count - domain.count
         var earliest = 0
@@ -126,24 +129,24 @@ struct StageBuilder {
         return false
     }
 
-    private func finish() -> [Item] {
-        items.map { draft in
+    private func finish() throws(ScanRefusal) -> [Item] {
+        try items.map { draft throws(ScanRefusal) in
             switch draft {
             case .product(let product): return .product(product)
             case .part(let nest): return .nest(nest.collapsed())
             case .roots(let roots, let domain, _, _):
                 var builder = NestBuilder(graph: graph, homes: homes, own: Set(roots), domain: domain)
-                for root in roots { emit(root, into: &builder) }
+                for root in roots { try emit(root, into: &builder) }
                 return .nest(builder.nest.collapsed())
             }
         }
     }
 
-    private func emit(_ root: ValueID, into builder: inout NestBuilder) {
+    private func emit(_ root: ValueID, into builder: inout NestBuilder) throws(ScanRefusal) {
         if let scattered = staging.scattered[root] {
-            scatter(scattered, to: root, into: &builder)
+            try scatter(scattered, to: root, into: &builder)
         } else {
-            Self.emit(root, into: &builder)
+            try Self.emit(root, into: &builder)
         }
     }
 
@@ -154,12 +157,12 @@ struct StageBuilder {
     }
 
     /// Adds what is scattered to the places of a sum over time that it goes to.
-    private func scatter(_ scatter: ValueID, to root: ValueID, into builder: inout NestBuilder) {
+    private func scatter(_ scatter: ValueID, to root: ValueID, into builder: inout NestBuilder) throws(ScanRefusal) {
         guard case .scatter(let updates, let at, let count) = graph[scatter].operation else { return }
         let index = graph[updates].shape.indices.map(Affine.variable)
         let rank = graph[at].shape.count
-        let row = builder.evaluate(at, at: Array(index.prefix(rank)))
-        let update = builder.evaluate(updates, at: index)
+        let row = try builder.evaluate(at, at: Array(index.prefix(rank)))
+        let update = try builder.evaluate(updates, at: index)
         builder.note(root)
         for home in homes.written[root] ?? [] {
             builder.store(
@@ -181,21 +184,23 @@ struct StageBuilder {
     }
 
     /// Evaluates a root at the nest's own index and stores it wherever it lives.
-    static func emit(_ root: ValueID, into builder: inout NestBuilder, skipping skipped: (Buffer) -> Bool = { _ in false }) {
+    static func emit(
+        _ root: ValueID, into builder: inout NestBuilder, skipping skipped: (Buffer) -> Bool = { _ in false }
+    ) throws(ScanRefusal) {
         let order = loopOrder(of: root, graph: builder.graph, homes: builder.homes)
         var index = [Affine](repeating: Affine(), count: order.count)
         for (loop, axis) in order.enumerated() { index[axis] = .variable(loop) }
         var mode = Nest.Store.Mode.assign
         let node: Nest.NodeID
         if case .overTime(let kind, let operand, let axis) = builder.graph[root].operation {
-            node = builder.evaluate(operand, at: index)
+            node = try builder.evaluate(operand, at: index)
             mode = .accumulate(kind, axis: axis)
         } else if case .overBatch(let operand) = builder.graph[root].operation {
             // Its one row is the same for all sequences, which come one after another.
-            node = builder.evaluate(operand, at: index)
+            node = try builder.evaluate(operand, at: index)
             mode = .accumulate(.sum, axis: 0)
         } else {
-            node = builder.evaluate(root, at: index)
+            node = try builder.evaluate(root, at: index)
         }
         builder.note(root)
         for home in builder.homes.written[root] ?? [] where !skipped(builder.homes.buffers[home.buffer.index]) {
@@ -204,23 +209,23 @@ struct StageBuilder {
     }
 
     /// Parts of the same shape as one nest, which computes what they share once, unless too many reductions meet in it.
-    private mutating func appendPlaced(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) {
-        let joined = placed(parts, in: root, axis: axis)
+    private mutating func appendPlaced(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) throws(ScanRefusal) {
+        let joined = try placed(parts, in: root, axis: axis)
         if parts.count == 1 || joined.extents.count < Self.mostVariables {
             append(.part(joined), computing: root)
         } else {
-            for part in parts { append(.part(placed([part], in: root, axis: axis)), computing: root) }
+            for part in parts { append(.part(try placed([part], in: root, axis: axis)), computing: root) }
         }
     }
 
     /// Values of one shape written into `root`, each from its `start` along `axis`.
-    private func placed(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) -> Nest {
+    private func placed(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) throws(ScanRefusal) -> Nest {
         let shape = graph[parts[0].value].shape
         var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: shape.sizes)
         let index = shape.indices.map(Affine.variable)
         builder.note(root)
         for part in parts {
-            let node = builder.evaluate(part.value, at: index)
+            let node = try builder.evaluate(part.value, at: index)
             var target = index
             target[axis] = index[axis] + part.start
             for home in homes.written[root] ?? [] { builder.store(node, to: home.buffer, at: .linear(target, strides: home.strides)) }
@@ -230,7 +235,7 @@ struct StageBuilder {
 
     private func padding(
         _ operand: ValueID, in root: ValueID, axis: Int, start: Int, count: Int, mode: PadMode, isFront: Bool
-    ) -> Nest {
+    ) throws(ScanRefusal) -> Nest {
         var domain = graph[operand].shape.sizes
         domain[axis] = count
         var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: domain)
@@ -243,11 +248,11 @@ struct StageBuilder {
             node = builder.add(.constant(.real(0)), .real)
         case .edge:
             source[axis] = Affine(offset: isFront ? 0 : size - 1)
-            node = builder.evaluate(operand, at: source)
+            node = try builder.evaluate(operand, at: source)
         case .reflect:
             // Front: result k is element before − k. Back: result k is element size − 2 − k.
             source[axis] = index[axis] * -1 + (isFront ? count : size - 2)
-            node = builder.evaluate(operand, at: source)
+            node = try builder.evaluate(operand, at: source)
         }
         var target = index
         target[axis] = index[axis] + start
@@ -257,24 +262,24 @@ struct StageBuilder {
     }
 
     /// A product writes one home; the others are copied from it.
-    private func copies(of root: ValueID) -> [Nest] {
+    private func copies(of root: ValueID) throws(ScanRefusal) -> [Nest] {
         let others = (homes.written[root] ?? []).filter { $0 != homes.current[root] }
         guard !others.isEmpty else { return [] }
         var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: graph[root].shape.sizes)
         let index = graph[root].shape.indices.map(Affine.variable)
-        let node = builder.evaluate(root, at: index)
+        let node = try builder.evaluate(root, at: index)
         builder.note(root)
         for home in others { builder.store(node, to: home.buffer, at: .linear(index, strides: home.strides)) }
         return [builder.nest]
     }
 
-    private func product(_ root: ValueID, _ shape: ProductShape) -> Product {
+    private func product(_ root: ValueID, _ shape: ProductShape) throws(ScanRefusal) -> Product {
         let builder = NestBuilder(graph: graph, homes: homes, own: [], domain: [])
         func variable(_ label: Int) -> Affine { .variable(label) }
         guard let input = builder.view(shape.input, at: shape.inputLabels.map(variable)),
             let weight = builder.view(shape.weight, at: shape.weightLabels.map(variable)),
             let output = homes.current[root], case .contract(let contraction) = graph[root].operation
-        else { preconditionFailure("roots hold what a product reads and writes") }
+        else { throw ScanRefusal("what this product reads or writes is not in memory", at: graph[root].span) }
         var outputStride: [Int: Int] = [:]
         for (axis, label) in contraction.resultLabels.enumerated() { outputStride[label] = output.strides[axis] }
         func dimension(_ label: Int) -> Product.Dimension {

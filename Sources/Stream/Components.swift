@@ -5,6 +5,11 @@ package struct Component: Equatable, Sendable {
     package var members: [ValueID]
     /// True where some member depends on itself through a delay.
     package var isRecurrence: Bool
+
+    package init(members: [ValueID], isRecurrence: Bool) {
+        self.members = members
+        self.isRecurrence = isRecurrence
+    }
 }
 
 /// The strongly connected components of a graph, each after those it depends on.

@@ -72,17 +72,21 @@ package struct Scan: Equatable, Encodable, Sendable {
 
 extension BlockMap {
     /// The same with rings in the place of values.
-    init(_ values: BlockMapValues, homes: Homes) {
-        func ring(_ value: ValueID) -> BufferID {
-            guard let ring = homes.rings[value] else { preconditionFailure("what is carried has a ring") }
+    ///
+    /// - Throws: where something of the map is not carried from step to step.
+    init(_ values: BlockMapValues, homes: Homes) throws(ScanRefusal) {
+        func ring(_ value: ValueID) throws(ScanRefusal) -> BufferID {
+            guard let ring = homes.rings[value] else { throw ScanRefusal("its map has a part that is not carried from step to step") }
             return ring
         }
         form = values.form
         slots = values.slots
-        states = values.states.map(ring)
-        constants = values.constants.map(ring)
-        factors = values.factors.map { row in
-            row.map { Factor(place: ring($0.place), elements: $0.elements, basis: $0.basis) }
+        states = try values.states.map(ring)
+        constants = try values.constants.map(ring)
+        factors = try values.factors.map { row throws(ScanRefusal) in
+            try row.map { factor throws(ScanRefusal) in
+                Factor(place: try ring(factor.place), elements: factor.elements, basis: factor.basis)
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ struct BlockMapValues {
     var states: [ValueID]
     var constants: [ValueID]
     var factors: [[BlockMap.Factor<ValueID>]]
+    /// Everything that was added to the graph for the map.
+    var added: Range<Int> = 0..<0
     /// The map of a single step, where every element follows from itself.
     var steps: Steps
 
@@ -31,7 +33,7 @@ struct BlockMapBuilder {
     let facts: RecurrenceFacts
     let span: SourceSpan?
 
-    /// A map in which more elements than this meet costs more than it saves.
+    /// A map in which more elements, or earlier values of one element, meet than this costs more than it saves.
     static let largestBasis = 16
     /// A map may not have more elements than this.
     static let mostElements = 1 << 18
@@ -50,12 +52,14 @@ struct BlockMapBuilder {
             throw ScanRefusal("its step has no form that composes cheaply", at: span)
         }
         var builder = BlockMapBuilder(values: ScalarValues(graph, form.scalars, standing: form.standing), facts: facts, span: span)
-        let result: BlockMapValues
+        let first = graph.values.count
+        var result: BlockMapValues
         switch form.map {
         case .linear(let semiring, let rows): result = try builder.linear(semiring, rows)
         case .fraction(let fraction, let index, let slot): result = try builder.fraction(fraction, index, slot)
         }
         graph = builder.values.graph
+        result.added = first..<graph.values.count
         return result
     }
 

@@ -10,6 +10,9 @@ extension BlockMapBuilder {
             let lags = rows.flatMap(\.form.terms).filter { $0.slot.value == state }.map { abs($0.slot.offsets[0]) }
             for lag in 1...max(1, lags.max() ?? 1) { slots.append(BlockMap.Slot(state: k, lag: lag)) }
         }
+        guard slots.count <= Self.largestBasis else {
+            throw ScanRefusal("\(slots.count) earlier values meet in a step, and maps of more than \(Self.largestBasis) cost more than they save", at: span)
+        }
         let kept = try keptAxes(rows)
         let mixing = states.enumerated().map { k, state in
             values.graph[state].shape.indices.filter { !kept[k].contains($0) }

@@ -29,6 +29,8 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
     static let mostElements = 8
     /// Larger maps take more registers than there are.
     private static let mostSlots = 3
+    /// A vector holds as many steps as a state is read back; longer vectors than this are taken apart again.
+    private static let mostLanes = 32
 
     /// The stage that computes `roots` so; nil where something in it needs more than the elements of whole streams.
     static func stage(_ roots: [ValueID], _ scans: [BlockMapValues], graph: StreamGraph, homes: Homes) -> Stage? {
@@ -36,7 +38,9 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
         let shape = graph[first].shape
         let count = shape.elementCount
         guard count <= mostElements, count & (count - 1) == 0, count > 0 else { return nil }
-        for root in roots where graph[root].shape.sizes != shape.sizes { return nil }
+        for root in roots {
+            guard graph[root].shape.sizes == shape.sizes, LaneLoop.isElementwise(graph[root].operation) else { return nil }
+        }
         for scan in scans {
             guard scan.slots.count <= mostSlots, scan.form != .linear(.orAnd),
                 scan.factors.allSatisfy({ $0.allSatisfy { $0.elements.isEmpty } }),
@@ -52,23 +56,26 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
             for state in scan.states {
                 guard let ring = homes.rings[state], case .ring(let shape) = homes.buffers[ring.index].kind else { return nil }
                 map.rings.append(ring)
-                map.depths.append(max(1, shape.delays.map { shape.distance($0, innerExtent: 1) }.max() ?? 1))
+                let depth = max(1, shape.delays.map { shape.distance($0, innerExtent: 1) }.max() ?? 1)
+                guard depth * count <= mostLanes else { return nil }
+                map.depths.append(depth)
                 builder.carries[state] = number
                 map.scanned.append(builder.give(state, .scanned(number), at: index))
                 number += 1
             }
-            map.factors = scan.steps.factors.map { row in row.map { value in value.map { builder.evaluate($0, at: index) } } }
-            map.constants = scan.steps.constants.map { value in value.map { builder.evaluate($0, at: index) } }
+            do throws(ScanRefusal) {
+                map.factors = try scan.steps.factors.map { row throws(ScanRefusal) in
+                    try row.map { value throws(ScanRefusal) in try value.map { value throws(ScanRefusal) in try builder.evaluate(value, at: index) } }
+                }
+                map.constants = try scan.steps.constants.map { value throws(ScanRefusal) in
+                    try value.map { value throws(ScanRefusal) in try builder.evaluate(value, at: index) }
+                }
+            } catch { return nil }
             maps.append(map)
         }
-        for root in roots {
-            StageBuilder.emit(root, into: &builder) { buffer in
-                switch buffer.kind {
-                case .ring, .step: true
-                case .input, .parameter, .output, .static, .once, .accumulator, .full, .block, .zero: false
-                }
-            }
-        }
+        do throws(ScanRefusal) {
+            for root in roots { try StageBuilder.emit(root, into: &builder) { $0.kind.isCarried } }
+        } catch { return nil }
         guard builder.isLaneWise, builder.nest.extents.count == builder.nest.domain.count,
             let flat = FlatNest(builder.nest.collapsed(), buffers: homes.buffers, axes: [0], allowsRepeats: true),
             flat.rowCount == count
