@@ -53,10 +53,10 @@ package struct Benchmark: Sendable {
             try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms, context: context) }
             ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
-        let scans = try runner.choice.choose(work)
         let start = clock.now
         let compiled = try runner.compiled(for: work)
         let compiling = clock.now - start
+        let scans = try runner.choice.choose(work)
         let code = compiled.code
         let pool = ThreadPool(count: threads)
         // What every run converts, it would convert once in earnest.

@@ -98,15 +98,15 @@ package struct Explanation: Sendable {
     private static func forms(
         _ parts: [Int], _ scans: Set<Int>, _ choice: PlanChoice, _ work: Workload
     ) throws(DiagnosticList) -> [Form] {
-        func seconds(_ scanning: Set<Int>) throws(DiagnosticList) -> Double {
-            try choice.plan(scanning: scanning, for: work).estimatedSeconds(work, on: choice.machine)
+        func form(_ name: PlanForm, _ scanning: Set<Int>, refused: ScanRefusal? = nil) throws(DiagnosticList) -> Form {
+            if let refusal = refused ?? choice.refusal(of: scanning) { return Form(name: name.rawValue, refusal: refusal, seconds: nil) }
+            let plan = try choice.plan(scanning: scanning, for: work)
+            return Form(name: name.rawValue, refusal: nil, seconds: plan.estimatedSeconds(work, on: choice.machine))
         }
-        var result = [Form(name: PlanForm.sequential.rawValue, refusal: nil, seconds: try seconds(scans.subtracting(parts)))]
-        if let refusal = parts.lazy.compactMap({ choice.forms.recurrences[$0].refusal }).first {
-            result.append(Form(name: PlanForm.scan.rawValue, refusal: refusal, seconds: nil))
-        } else {
-            result.append(Form(name: PlanForm.scan.rawValue, refusal: nil, seconds: try seconds(scans.union(parts))))
-        }
+        let result = [
+            try form(.sequential, scans.subtracting(parts)),
+            try form(.scan, scans.union(parts), refused: parts.lazy.compactMap { choice.forms.recurrences[$0].refusal }.first),
+        ]
         return result + unbuilt.map { Form(name: $0, refusal: ScanRefusal("not built in this version"), seconds: nil) }
     }
 

@@ -1,5 +1,6 @@
 @_exported import RecDifferentiation
 import RecInterpreter
+import RecLowering
 import RecScheduling
 
 /// A model whose gradients are asked for: its results and, in the same run, their derivatives.
@@ -30,26 +31,29 @@ package struct GradientModel: Sendable {
         let parameters = request.targets.compactMap { target in
             if case .parameter(let path) = target { path } else { nil }
         }
-        let joined = times.measure("join-products") {
-            model.graph.splittingComplex().sharingCommonValues().joiningProducts(apart: Set(parameters))
+        graph = try onDeepStack { () throws(DiagnosticList) in
+            let joined = times.measure("join-products") {
+                model.graph.splittingComplex().sharingCommonValues().joiningProducts(apart: Set(parameters))
+            }
+            return try times.measure("differentiate") { () throws(DiagnosticList) in try gradient(of: joined, request) }
         }
-        graph = try times.measure("differentiate") { () throws(DiagnosticList) in try gradient(of: joined, request) }
     }
 
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
     ///
     /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
     package func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
-        if forms.isEmpty, graph.requirements.isEmpty { return Pipeline.plan(graph, times: times) }
-        let choices = PlanForms(self, times: times)
-        return try choices.plan(scanning: choices.resolve(forms).scans)
+        try checkSweeps(of: graph)
+        if forms.isEmpty, graph.requirements.isEmpty { return try Pipeline.simplestPlan(graph, times: times) }
+        return try PlanForms(self, times: times).plan(forcing: forms)
     }
 
     /// Machine code for this machine.
     package func compile(
         _ precision: Precision = .f32, forcing forms: [String: PlanForm] = [:], context: CompileContext = CompileContext()
     ) throws -> CompiledPlan {
-        try CompiledPlan(plan(forcing: forms, times: context.times), precision: precision, context: context)
+        let plan = try plan(forcing: forms, times: context.times)
+        return try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
     }
 
     /// Runs whole sequences and differentiates them.

@@ -74,9 +74,8 @@ package struct Model: Sendable {
     /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
     package func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
         try checkSweeps(of: graph)
-        if forms.isEmpty, graph.requirements.isEmpty { return onDeepStack { Pipeline.plan(graph, times: times) } }
-        let choices = PlanForms(self, times: times)
-        return try choices.plan(scanning: choices.resolve(forms).scans)
+        if forms.isEmpty, graph.requirements.isEmpty { return try Pipeline.simplestPlan(graph, times: times) }
+        return try PlanForms(self, times: times).plan(forcing: forms)
     }
 
     /// Machine code for this machine.

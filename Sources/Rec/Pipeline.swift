@@ -23,8 +23,16 @@ package enum Pipeline {
         passes.reduce(graph) { graph, pass in times.measure(pass.name) { pass.run(graph) } }
     }
 
-    package static func plan(_ graph: StreamGraph, times: PassTimes? = nil) -> Plan {
+    /// - Throws: the reason where the graph has no plan.
+    package static func plan(_ graph: StreamGraph, times: PassTimes? = nil) throws(ScanRefusal) -> Plan {
         let prepared = prepare(graph, times: times)
-        return times.measure("schedule") { schedule(prepared) }
+        return try times.measure("schedule") { () throws(ScanRefusal) in try schedule(prepared) }
+    }
+
+    /// The same, on a stack that holds deep graphs, with an error for users.
+    static func simplestPlan(_ graph: StreamGraph, times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
+        do throws(ScanRefusal) {
+            return try onDeepStack { () throws(ScanRefusal) in try plan(graph, times: times) }
+        } catch { throw PlanForms.diagnostics(ofSimplest: error) }
     }
 }

@@ -1,6 +1,7 @@
 import RecAnalysis
 import RecLowering
 import RecScheduling
+import RecSource
 import RecStream
 import Synchronization
 
@@ -8,17 +9,26 @@ import Synchronization
 ///
 /// Recurrences are chosen for one by one: each becomes a scan where the whole plan is then estimated to be faster.
 package final class PlanChoice: Sendable {
-    /// What a run should take, by the cost model, in some form of a recurrence.
-    package struct Estimate: Sendable {
-        package var form: PlanForm
-        package var seconds: Double
+    /// What tells one plan from another: recurrences that are scans, and segments whose rows are shared.
+    package struct Form: Hashable, Sendable {
+        package var scans: Set<Int>
+        package var shared: [Int: RowSharing.Manner]
+    }
+
+    /// What has become of the plans that were asked for, by the recurrences that are scans in them.
+    private struct Known {
+        var plans: [Set<Int>: Plan] = [:]
+        /// Why there is no such plan, or no code for it.
+        var refusals: [Set<Int>: ScanRefusal] = [:]
+        /// Plans for which there is no code in which rows are shared.
+        var unshared: Set<Set<Int>> = []
     }
 
     package let forms: PlanForms
     private let profile: Mutex<MachineProfile?>
     private let times: PassTimes?
     private let forced: (scans: Set<Int>, sequential: Set<Int>)
-    private let known = Mutex<[Set<Int>: Plan]>([:])
+    private let known = Mutex(Known())
 
     package convenience init(
         _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil, times: PassTimes? = nil
@@ -56,11 +66,58 @@ package final class PlanChoice: Sendable {
     }
 
     /// The plan in which these recurrences are scans.
+    ///
+    /// - Throws: the reason where there is none.
     package func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
-        if let plan = known.withLock({ $0[scanning] }) { return plan }
-        let plan = try times.measure("schedule") { () throws(DiagnosticList) in try forms.plan(scanning: scanning) }
-        known.withLock { $0[scanning] = plan }
-        return plan
+        do throws(ScanRefusal) { return try outcome(scanning) } catch {
+            throw forms.diagnostics(of: error, scanning: scanning)
+        }
+    }
+
+    /// Why the plan in which these recurrences are scans cannot be built; nil where it can.
+    package func refusal(of scanning: Set<Int>) -> ScanRefusal? {
+        do throws(ScanRefusal) {
+            _ = try outcome(scanning)
+            return nil
+        } catch { return error }
+    }
+
+    private func outcome(_ scanning: Set<Int>) throws(ScanRefusal) -> Plan {
+        let (present, refusal) = known.withLock { ($0.plans[scanning], $0.refusals[scanning]) }
+        if let refusal { throw refusal }
+        if let present { return present }
+        do throws(ScanRefusal) {
+            let plan = try times.measure("schedule") { () throws(ScanRefusal) in try forms.plan(scanning: scanning) }
+            known.withLock { $0.plans[scanning] = plan }
+            return plan
+        } catch {
+            known.withLock { $0.refusals[scanning] = error }
+            throw error
+        }
+    }
+
+    /// What `compile` makes of the plan that a run should take, and the form of that plan. Where it fails and nobody has asked for
+    /// this form, that is remembered, and the next best form is taken.
+    package func build<Code>(for work: Workload, _ compile: (Form, Plan) throws -> Code) throws -> (form: Form, code: Code) {
+        while true {
+            let scans = try choose(work)
+            let form = try Form(scans: scans, shared: sharedSegments(scanning: scans, work))
+            let plan = try plan(scanning: scans, sharing: form.shared)
+            do { return (form, try compile(form, plan)) } catch {
+                // What is wrong with the data or the machine is so in every form.
+                guard !(error is Diagnostic), !(error is DiagnosticList), try refuse(form, work, error) else { throw error }
+            }
+        }
+    }
+
+    /// Remembers that a form cannot be compiled; false where there is no other.
+    private func refuse(_ form: Form, _ work: Workload, _ error: any Error) throws(DiagnosticList) -> Bool {
+        guard form.shared.isEmpty else {
+            known.withLock { _ = $0.unshared.insert(form.scans) }
+            return true
+        }
+        known.withLock { $0.refusals[form.scans] = ScanRefusal("no code can be generated for it (\(error))") }
+        return try choose(work) != form.scans
     }
 
     /// The plan that a run should take: recurrences in the forms chosen, and the rows of their steps shared by threads where
@@ -82,7 +139,7 @@ package final class PlanChoice: Sendable {
 
     /// The segments in which threads should share the rows of each step, and how.
     package func sharedSegments(scanning: Set<Int>, _ work: Workload) throws(DiagnosticList) -> [Int: RowSharing.Manner] {
-        guard work.threads > 1, work.batch > 0 else { return [:] }
+        guard work.threads > 1, work.batch > 0, !known.withLock({ $0.unshared.contains(scanning) }) else { return [:] }
         let plan = try plan(scanning: scanning)
         let able = plan.segmentsThatCanShareRows
         // The machine is looked at only where that can change anything.
@@ -103,19 +160,21 @@ package final class PlanChoice: Sendable {
         }
     }
 
-    /// Which recurrences should be scans.
+    /// Which recurrences should be scans. A form that cannot be built is left out, unless it was asked for.
     package func choose(_ work: Workload) throws(DiagnosticList) -> Set<Int> {
         var chosen = forced.scans
+        // Where no form was asked for and the simplest cannot be built, any other will do.
+        let needsOther = chosen.isEmpty && refusal(of: chosen) != nil
         // Analysis takes longer than all else of a start from kept code; where nothing can gain it is not needed.
-        guard mayGain(work) else { return chosen }
+        guard needsOther || mayGain(work) else { return chosen }
         let free = forms.recurrences.indices.filter { k in
             forms.recurrences[k].refusal == nil && !forced.scans.contains(k) && !forced.sequential.contains(k)
-                && mayGain(k, work)
+                && (needsOther || mayGain(k, work))
         }
         guard !free.isEmpty else { return chosen }
         let machine = machine
-        var best = try estimate(chosen, work, machine)
-        for k in free {
+        var best = needsOther ? Double.infinity : try estimate(chosen, work, machine)
+        for k in free where refusal(of: chosen.union([k])) == nil {
             let seconds = try estimate(chosen.union([k]), work, machine)
             // A scan must promise something to be preferred to the simplest form.
             guard seconds < 0.9 * best else { continue }
@@ -128,20 +187,6 @@ package final class PlanChoice: Sendable {
     private func estimate(_ scans: Set<Int>, _ work: Workload, _ machine: MachineProfile) throws(DiagnosticList) -> Double {
         let plan = try plan(scanning: scans, for: work)
         return times.measure("estimate") { plan.estimatedSeconds(work, on: machine) }
-    }
-
-    /// What the whole run should take with one recurrence in each of its legal forms, all others as chosen.
-    package func estimates(of recurrence: Int, _ work: Workload) throws(DiagnosticList) -> [Estimate] {
-        let chosen = try choose(work)
-        var result = [
-            Estimate(
-                form: .sequential, seconds: try plan(scanning: chosen.subtracting([recurrence]), for: work).estimatedSeconds(work, on: machine))
-        ]
-        if forms.recurrences[recurrence].refusal == nil {
-            result.append(
-                Estimate(form: .scan, seconds: try plan(scanning: chosen.union([recurrence]), for: work).estimatedSeconds(work, on: machine)))
-        }
-        return result
     }
 
     /// Where the elements of a step fill the vectors of all threads anyway, composing steps is more work for nothing.

@@ -90,15 +90,23 @@ package struct PlanForms: Sendable {
     /// Every recurrence that can have a form, as far as the source lets it, in that form.
     package func all(as form: PlanForm) -> [String: PlanForm] {
         guard let required = try? requirements() else { return [:] }
-        var result: [String: PlanForm] = [:]
-        for (k, recurrence) in recurrences.enumerated() {
-            switch form {
-            case .sequential where required.scans.contains(k): continue
-            case .scan where recurrence.refusal != nil || required.sequential.contains(k): continue
-            case .sequential, .scan: for state in recurrence.facts.states { result[state] = form }
-            }
+        let able: [Int]
+        switch form {
+        case .sequential: able = recurrences.indices.filter { !required.scans.contains($0) }
+        case .scan: able = buildableScans(beside: required)
         }
-        return result
+        return Dictionary(able.flatMap { recurrences[$0].facts.states }.map { ($0, form) }) { first, _ in first }
+    }
+
+    /// Recurrences that can be scans in one plan: all that are legal, or, where there is no such plan, one after another as long
+    /// as there is.
+    private func buildableScans(beside required: (scans: Set<Int>, sequential: Set<Int>)) -> [Int] {
+        func isBuildable(_ scans: Set<Int>) -> Bool { (try? plan(scanning: scans)) != nil }
+        let legal = recurrences.indices.filter { recurrences[$0].refusal == nil && !required.sequential.contains($0) }
+        if isBuildable(required.scans.union(legal)) { return legal }
+        return legal.reduce(into: []) { scans, k in
+            if isBuildable(required.scans.union(scans + [k])) { scans.append(k) }
+        }
     }
 
     private func contradiction(_ state: String, _ form: PlanForm) -> DiagnosticList {
@@ -120,13 +128,39 @@ package struct PlanForms: Sendable {
     }
 
     /// The plan in which these recurrences are scans.
-    func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
-        guard !scanning.isEmpty else { return onDeepStack { schedule(prepared) } }
+    ///
+    /// - Throws: the reason where there is none.
+    func plan(scanning: Set<Int>) throws(ScanRefusal) -> Plan {
+        guard !scanning.isEmpty else { return try onDeepStack { () throws(ScanRefusal) in try schedule(prepared) } }
         let states = Set(scanning.flatMap { recurrences[$0].facts.states })
-        do throws(ScanRefusal) {
-            return try onDeepStack { () throws(ScanRefusal) in try schedule(prepared, scanning: states) }
-        } catch {
-            throw DiagnosticList([Diagnostic(.planRefused, "no scan: \(error.reason)", at: error.span)])
-        }
+        return try onDeepStack { () throws(ScanRefusal) in try schedule(prepared, scanning: states) }
+    }
+
+    /// The plan in which recurrences run in the given forms, by state.
+    ///
+    /// - Throws: where a state is unknown or has no such form, and where there is no such plan.
+    func plan(forcing forms: [String: PlanForm]) throws(DiagnosticList) -> Plan {
+        let scans = try resolve(forms).scans
+        do throws(ScanRefusal) { return try plan(scanning: scans) } catch { throw diagnostics(of: error, scanning: scans) }
+    }
+
+    /// The error where a plan that was asked for cannot be built.
+    func diagnostics(of refusal: ScanRefusal, scanning: Set<Int>) -> DiagnosticList {
+        guard !scanning.isEmpty else { return Self.diagnostics(ofSimplest: refusal) }
+        let states = scanning.sorted().flatMap { recurrences[$0].facts.states }.map { "'\($0)'" }.joined(separator: ", ")
+        return DiagnosticList([
+            Diagnostic(
+                .planRefused, "\(states) cannot run as a scan: \(refusal.reason)", at: refusal.span,
+                help: "leave out --plan: a form that can be built is chosen then")
+        ])
+    }
+
+    /// The error where there is no plan in the simplest form, in which one step follows another.
+    static func diagnostics(ofSimplest refusal: ScanRefusal) -> DiagnosticList {
+        DiagnosticList([
+            Diagnostic(
+                .unsupported, "compiled code cannot take these steps one after another: \(refusal.reason)", at: refusal.span,
+                help: "run it with --interpret")
+        ])
     }
 }

@@ -19,13 +19,7 @@ package final class Runner: Sendable {
     private let bound: Int?
     private let parameters: [String: Tensor]
     private let context: CompileContext
-    private let compiled = Mutex<[Form: CompiledModel]>([:])
-
-    /// What tells one plan from another: recurrences that are scans, and segments whose rows are shared.
-    private struct Form: Hashable {
-        var scans: Set<Int>
-        var shared: [Int: RowSharing.Manner]
-    }
+    private let compiled = Mutex<[PlanChoice.Form: CompiledModel]>([:])
 
     /// - Parameters:
     ///   - parameters: by path, in the shapes of the graph.
@@ -60,18 +54,17 @@ package final class Runner: Sendable {
 
     /// The code that such a run takes.
     package func compiled(for work: Workload) throws -> CompiledModel {
-        let scans = try choice.choose(work)
-        let form = try Form(scans: scans, shared: choice.sharedSegments(scanning: scans, work))
-        if let known = compiled.withLock({ $0[form] }) { return known }
-        let plan = try choice.plan(scanning: scans, sharing: form.shared)
-        let code = try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
-        let fresh = context.times.measure("pack") { CompiledModel(code, parameters: parameters) }
-        return compiled.withLock { known in
-            // Another thread may have been first.
-            if let present = known[form] { return present }
-            known[form] = fresh
-            return fresh
-        }
+        try choice.build(for: work) { form, plan in
+            if let known = compiled.withLock({ $0[form] }) { return known }
+            let code = try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
+            let fresh = context.times.measure("pack") { CompiledModel(code, parameters: parameters) }
+            return compiled.withLock { known in
+                // Another thread may have been first.
+                if let present = known[form] { return present }
+                known[form] = fresh
+                return fresh
+            }
+        }.code
     }
 
     /// Runs whole sequences.

@@ -90,13 +90,15 @@ package final class Trainer {
         let choice = try PlanChoice(gradients, forcing: checkpoint?.plan ?? options.forms)
         let work = Workload(
             batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
-        let scans = try choice.choose(work)
+        let (form, compiled) = try choice.build(for: work) { _, plan in
+            try onDeepStack { try CompiledPlan(plan, precision: options.precision) }
+        }
         var plan: [String: PlanForm] = [:]
         for (k, recurrence) in choice.forms.recurrences.enumerated() {
-            for state in recurrence.facts.states { plan[state] = scans.contains(k) ? .scan : .sequential }
+            for state in recurrence.facts.states { plan[state] = form.scans.contains(k) ? .scan : .sequential }
         }
         self.plan = plan
-        code = try CompiledPlan(choice.plan(for: work), precision: options.precision)
+        code = compiled
         forward = try model.compile(options.precision)
         pool = ThreadPool(count: options.threads)
         if let checkpoint {
