@@ -21,12 +21,12 @@ struct EveryForm {
         (5, 300, [300, 0, 64, 129, 1]),
     ]
 
-    init(_ source: String, dims: [String: Int] = [:], sourceLocation: SourceLocation = #_sourceLocation) throws {
+    init(_ source: String, dims: [String: Int] = [:], name: String = "", sourceLocation: SourceLocation = #_sourceLocation) throws {
         let program = Program(text: source)
         try #require(!program.hasErrors, "\(program.diagnostics.map(\.message))\n\(source)", sourceLocation: sourceLocation)
         let model = try Model(program, dims: dims)
         self.model = model
-        what = "\(source)\n\(dims)"
+        what = "\(name)\n\(source)\n\(dims)"
         location = sourceLocation
         let example = RandomCase(for: model, batch: 1, length: 1, seed: 7)
         var request = GradientRequest(of: model.graph)

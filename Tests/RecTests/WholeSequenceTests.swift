@@ -27,15 +27,19 @@ import Testing
         ("into a fold of steps", "  state h: [N] = 1\n  h = max(h[t-1] - 0.1, x * KIND[t](x))\n  output h", ["N": 1]),
     ]
 
-    @Test(arguments: programs.indices, ["mean", "sum", "last"])
-    func uses(of use: Int, kind: String) throws {
-        let use = Self.programs[use]
-        // Where nothing comes in, a mean is 0/0.
+    /// The mean in every use, and in each use one of the other kinds.
+    @Test(arguments: programs.indices, [true, false])
+    func uses(of use: Int, isMean: Bool) throws {
+        let (name, body, dims) = Self.programs[use]
+        let kind = isMean ? "mean" : ["sum", "last", "first", "max", "min"][use % 5]
+        // Where nothing comes in, a mean is 0/0 and the largest is -inf.
+        let isDefined = ["sum", "last", "first"].contains(kind)
         let sizes = EveryForm.sizes.map { size in
             var size = size
-            size.lengths = size.lengths?.map { kind == "mean" ? max(1, $0) : $0 }
+            size.lengths = size.lengths?.map { isDefined ? $0 : max(1, $0) }
             return size
-        }.filter { kind != "mean" || $0.length > 0 }
-        try EveryForm(Self.model(use.body.replacing("KIND", with: kind)), dims: use.dims).expectAgreement(sizes)
+        }
+        try EveryForm(Self.model(body.replacing("KIND", with: kind)), dims: dims, name: "\(kind), \(name)")
+            .expectAgreement(sizes.filter { isDefined || $0.length > 0 }, withGradients: isMean)
     }
 }
