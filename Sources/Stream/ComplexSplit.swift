@@ -78,7 +78,13 @@ private struct ComplexSplit {
     private mutating func add(_ operation: Operation, like id: ValueID, shape: Shape? = nil) -> ValueID {
         let old = graph[id]
         var proposed = ValueType(old.element == .complex ? .real : old.element, shape ?? old.shape, .none)
-        if case .input = operation { proposed.variance = old.variance }
+        switch operation {
+        // A rename may widen what its operand varies over: an output of a parameter is given for each sequence.
+        case .input, .rename: proposed.variance = old.variance
+        case .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .reshape, .slice, .concat, .pad, .window,
+            .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            break
+        }
         do {
             var value = Value(operation, try result.inferredType(of: operation, proposing: proposed))
             value.span = old.span

@@ -151,4 +151,14 @@ import Testing
         b.output("o", b.reduce(.sum, b.binary(.multiply, q, q), axes: [0, 1]))
         #expect(run(b.graph.recognizingContractions(), [1], ["q": [1, 2]])["o"] == [15])
     }
+
+    /// Programs give every output for each sequence, a parameter too; its parts are given so as well.
+    @Test func complexOutputsOfParametersAreGivenForEachSequence() {
+        var b = GraphBuilder()
+        _ = b.input("x")
+        b.output("y", b.rename(b.parameter("p", [Dim("A", 2)], .complex), over: .once))
+        let split = b.graph.splittingComplex()
+        #expect(split.violations() == [])
+        #expect(split.outputs.map { split[$0.value].variance } == [.once])
+    }
 }
