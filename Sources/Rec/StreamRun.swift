@@ -45,11 +45,26 @@ package enum StreamRun {
         let total = bound.extents[0]
         var streams: [String: [Double]] = [:]
         for name in session.inputNames { streams[name] = bound.inputs[name]?.doubles() }
-        var collected = [String: [Double]](uniqueKeysWithValues: session.outputNames.map { ($0, []) })
+        var collected: [String: [Double]] = [:]
         var widths: [String: Int] = [:]
-        for output in model.graph.outputs {
-            widths[output.name] = model.graph[output.value].shape.elementCount * (model.graph[output.value].element == .complex ? 2 : 1)
-            collected[output.name] = [Double](repeating: 0, count: bound.batch * total * (widths[output.name] ?? 0))
+        let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
+        /// The numbers of some steps of each sequence, behind those that are there.
+        func collect(_ output: (name: String, value: Value), _ steps: Int, of total: Int, at: Int) {
+            let width = widths[output.name] ?? 0
+            for sequence in 0..<bound.batch {
+                session.withOutput(output.name, sequence: sequence) { bytes in
+                    for k in 0..<steps * width {
+                        collected[output.name]?[(sequence * total + at) * width + k] = read(bytes, k, precision, output.value.element)
+                    }
+                }
+            }
+        }
+        for output in outputs {
+            widths[output.name] = output.value.shape.elementCount * (output.value.element == .complex ? 2 : 1)
+            let steps = output.value.variance.isStream ? total : 1
+            collected[output.name] = [Double](repeating: 0, count: bound.batch * steps * (widths[output.name] ?? 0))
+            // What does not vary over time is known before the first step.
+            if !output.value.variance.isStream { collect(output, 1, of: 1, at: 0) }
         }
         var at = 0
         while at < total {
@@ -65,24 +80,15 @@ package enum StreamRun {
                 }
             }
             session.advance(steps)
-            for output in model.graph.outputs {
-                let width = widths[output.name] ?? 0
-                for sequence in 0..<bound.batch {
-                    session.withOutput(output.name, sequence: sequence) { bytes in
-                        for k in 0..<steps * width {
-                            collected[output.name]?[(sequence * total + at) * width + k] = read(bytes, k, precision, model.graph[output.value].element)
-                        }
-                    }
-                }
-            }
+            for output in outputs where output.value.variance.isStream { collect(output, steps, of: total, at: at) }
             at += steps
         }
-        let outputs = model.graph.outputs.map { output in
-            let value = model.graph[output.value]
-            let shape = [bound.batch, total] + value.shape.sizes + (value.element == .complex ? [2] : [])
+        let tensors = outputs.map { output in
+            let steps = output.value.variance.isStream ? [total] : []
+            let shape = [bound.batch] + steps + output.value.shape.sizes + (output.value.element == .complex ? [2] : [])
             return NamedTensor(name: output.name, tensor: Tensor(collected[output.name] ?? [], shape: shape))
         }
-        return ModelResults(outputs: outputs, losses: [], finalStates: [])
+        return ModelResults(outputs: tensors, losses: [], finalStates: [])
     }
 
     private static func write(

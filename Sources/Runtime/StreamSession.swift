@@ -165,8 +165,9 @@ package final class StreamSession {
     /// The memory of the last steps of an output, for one sequence of the batch.
     package func withOutput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
         guard let port = outputs.first(where: { $0.name == name }), sequence < batch else { return nil }
-        let start = port.memory.start + sequence * capacity * port.stepBytes
-        return body(UnsafeRawBufferPointer(start: start, count: capacity * port.stepBytes))
+        // What does not vary over time lies there once.
+        let byteCount = (model.plan[port.buffer].variance.isStream ? capacity : 1) * port.stepBytes
+        return body(UnsafeRawBufferPointer(start: port.memory.start + sequence * byteCount, count: byteCount))
     }
 
     // MARK: Steps

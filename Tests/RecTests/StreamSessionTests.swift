@@ -40,4 +40,17 @@ import Testing
             #expect(throws: Diagnostic.self) { try session("model M { input x: real\n \(body) }") }
         }
     }
+
+    /// Of what does not vary over time there is one value for each sequence, as in a run of whole sequences.
+    @Test(arguments: [1, 3, 8])
+    func outputsGivenOnceHaveNoSteps(piece: Int) throws {
+        let text = "model M { input x: real\n input c: [2] once\n param p: complex\n output y = 2 * x\n output z = c + 1\n output w = p\n }"
+        let model = try Model(Program(text: text))
+        let data = RandomCase(for: model, batch: 3, length: 7, seed: 4).data
+        let whole = try model.run(data, on: .interpreter)
+        let streamed = try StreamRun.run(model, data, precision: .f64, piece: piece)
+        for (a, b) in zip(streamed.outputs, whole.outputs) {
+            #expect(a.tensor.shape == b.tensor.shape && a.tensor.doubles() == b.tensor.doubles(), "\(a.name)")
+        }
+    }
 }
