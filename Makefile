@@ -7,6 +7,7 @@
 # make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
 # make bench-tiles  time the tiles that products are made of, in every shape (docs/plans.md)
 # make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
+# make fuzz   random programs through every part, for MINUTES=10 (docs/fuzzing.md); FUZZ='--seed 5' and other options
 # make test-math   every f32 input of every elementary function (some minutes)
 
 RECC = .build/release/recc
@@ -14,8 +15,10 @@ RECC = .build/release/recc
 STATIC := $(shell test -d "$$(dirname "$$(readlink -f "$$(command -v swift)")")/../lib/swift_static" && echo --static-swift-stdlib)
 RELEASE = -c release $(STATIC)
 BENCH =
+MINUTES = 10
+FUZZ =
 
-.PHONY: all setup build demo test test-math bench bench-peers bench-choice bench-starts bench-tiles bench-training clean
+.PHONY: all setup build demo test test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-training clean
 
 all: build
 
@@ -46,6 +49,10 @@ test: build
 test-math: setup
 	@swift build $(RELEASE) --product recc-math
 	@.build/release/recc-math --all
+
+fuzz: setup
+	@swift build $(RELEASE) --product recc-fuzz
+	@.build/release/recc-fuzz --minutes $(MINUTES) --output .build/fuzz $(FUZZ)
 
 bench: build
 	@python3 Benchmarks/bench.py --recc $(RECC) $(BENCH)

@@ -55,6 +55,10 @@ let package = Package(
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
         .executableTarget(name: "recc-tiles", dependencies: ["RecCodeGen"], path: "Sources/recc-tiles", swiftSettings: settings),
+        .target(name: "Fuzzing", dependencies: ["Rec"], path: "Sources/Fuzzing", swiftSettings: settings),
+        .executableTarget(
+            name: "recc-fuzz", dependencies: ["Fuzzing", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/recc-fuzz", swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("RecSyntax"),
         tests("RecLowering", ["RecInterpreter"]),
@@ -66,6 +70,7 @@ let package = Package(
         tests("RecCodeGen", ["MathAccuracy", "TestSupport"]),
         tests("RecScheduling"),
         tests("RecTraining", ["TestSupport"]),
+        tests("Fuzzing"),
         .testTarget(
             name: "RecTests", dependencies: ["Rec", "TestSupport"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),
     ]

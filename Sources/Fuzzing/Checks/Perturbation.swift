@@ -1,0 +1,108 @@
+import RecStream
+import RecTensors
+
+/// A way to compute a little wrongly, as code does that rounds.
+enum Perturbation: Hashable {
+    /// Every number times `1 ± size`: a factor for each value, the same at every step, so that errors add up rather than cancel.
+    case factors(size: Double, seed: UInt64)
+    /// Every number rounded to so many bits less than f64 has, each by itself (Veltkamp's splitting; Dekker, Numer. Math. 18, 1971).
+    case rounding(bits: Int)
+}
+
+extension StreamGraph {
+    /// The same graph with every number that is computed, and every input and parameter, changed a little.
+    func perturbed(_ how: Perturbation) -> StreamGraph {
+        var random: Dice?
+        if case .factors(_, let seed) = how { random = Dice(seed: seed, for: "rounding") }
+        // What takes the place of a value is the last of several.
+        var places: [Int] = []
+        var next = 0
+        for value in values {
+            next += 1 + (value.isRounded ? value.addedCount(how) : 0)
+            places.append(next - 1)
+        }
+        func moved(_ id: ValueID) -> ValueID { ValueID(places[id.index]) }
+        var result = StreamGraph(name: name, axes: axes)
+        for value in values {
+            var copy = value
+            copy.operation = value.operation.mapOperands(moved)
+            let own = result.add(copy)
+            guard value.isRounded else { continue }
+            switch how {
+            case .factors(let size, _):
+                let share = 0.5 + Double(random?.below(51) ?? 0) / 100
+                let factor = result.constant(1 + (random?.chance(50) == true ? size : -size) * share, like: value)
+                result.compute(.multiply, own, factor, like: value)
+            case .rounding(let bits): result.round(own, bits, like: value)
+            }
+        }
+        result.states = states.map { State(name: $0.name, value: moved($0.value), initial: $0.initial.map(moved)) }
+        result.outputs = outputs.map { Output(name: $0.name, value: moved($0.value)) }
+        result.losses = losses.map { Output(name: $0.name, value: moved($0.value)) }
+        return result
+    }
+
+    /// A number in the shape of a value.
+    private mutating func constant(_ number: Double, like value: Value) -> ValueID {
+        let scalar: Scalar = value.element == .complex ? .complex(number, 0) : .real(number)
+        let id = add(Value(.constant(scalar), element: value.element, shape: [], variance: .none))
+        guard !value.shape.isEmpty else { return id }
+        return add(Value(.broadcast(id, from: value.shape.map { _ in nil }), element: value.element, shape: value.shape, variance: .none))
+    }
+
+    @discardableResult
+    private mutating func compute(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID, like value: Value) -> ValueID {
+        let element: ElementType = function == .equal ? .bool : value.element
+        return add(Value(.binary(function, a, b), element: element, shape: value.shape, variance: value.variance))
+    }
+
+    /// Adds a value rounded: `(2^bits + 1) x − ((2^bits + 1) x − x)`, or the value itself where that is not finite.
+    private mutating func round(_ own: ValueID, _ bits: Int, like value: Value) {
+        let factor = constant(Double(1 << bits) + 1, like: value)
+        guard value.element == .real else {
+            // A complex number has no rounding of its own here.
+            compute(.multiply, own, constant(1 + 0x1p-53 * Double(1 << bits), like: value), like: value)
+            return
+        }
+        let zero = constant(0, like: value)
+        let large = compute(.multiply, own, factor, like: value)
+        let rounded = compute(.subtract, large, compute(.subtract, large, own, like: value), like: value)
+        let isFinite = compute(.equal, compute(.subtract, large, large, like: value), zero, like: value)
+        _ = add(Value(.select(isFinite, then: rounded, otherwise: own), element: value.element, shape: value.shape, variance: value.variance))
+    }
+}
+
+extension Value {
+    /// How many values a change of this one adds.
+    fileprivate func addedCount(_ how: Perturbation) -> Int {
+        let constant = shape.isEmpty ? 1 : 2
+        return switch how {
+        case .factors: constant + 1
+        case .rounding: element == .real ? 2 * constant + 6 : 2 * constant + 1
+        }
+    }
+
+    /// Whether code may give another number than the true one.
+    fileprivate var isRounded: Bool {
+        guard element == .real || element == .complex else { return false }
+        switch operation {
+        case .input, .parameter, .unary, .binary, .contract, .reduce, .scatter, .overTime, .overBatch, .runningAffine, .solve: return true
+        case .constant, .select, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .delay, .chunks, .steps: return false
+        }
+    }
+}
+
+extension BoundData {
+    /// Every number times `1 ± size`, each with a factor of its own.
+    func perturbed(by size: Double, seed: UInt64) -> BoundData {
+        func changed(_ name: String, _ tensor: Tensor) -> Tensor {
+            guard tensor.type.isFloating else { return tensor }
+            var dice = Dice(seed: seed, for: name)
+            return Tensor(tensor.doubles().map { $0 * (1 + (dice.chance(50) ? size : -size)) }, shape: tensor.shape)
+        }
+        var result = self
+        result.inputs = Dictionary(uniqueKeysWithValues: inputs.map { ($0, changed($0, $1)) })
+        result.parameters = Dictionary(uniqueKeysWithValues: parameters.map { ($0, changed($0, $1)) })
+        return result
+    }
+}

@@ -1,0 +1,44 @@
+import Foundation
+import Rec
+import RecCodeGen
+import RecTensors
+
+/// Streams in pieces, and code that was kept.
+extension Checker {
+    /// Steps given in pieces give what the whole sequence gives.
+    mutating func checkStream(_ model: Model, _ reference: Reference, piece: Int) throws {
+        let data = reference.data
+        let isStream = model.graph.values.contains { value in
+            if case .input = value.operation { value.variance.isStream } else { false }
+        }
+        guard isStream, model.graph.axes.count == 1, data.lengths == nil, data.batch > 0 else { return }
+        let given = ModelData(inputs: data.inputs, parameters: data.parameters)
+        let results: ModelResults
+        do { results = try StreamRun.run(model, given, precision: .f64, piece: piece) } catch let error as Diagnostic {
+            // What looks ahead cannot be streamed.
+            guard error.id == .planRefused else { throw Failure("stream", error.message) }
+            return
+        }
+        outcome.plans += 1
+        var expected = reference.numbers
+        expected.items.removeAll { !$0.name.hasPrefix("output ") }
+        let wanted = Reference(reference, only: expected)
+        let got = RunNumbers(results, of: model.graph)
+        try expect("stream", wanted.mismatch(got, .double).flatMap { reference.fitsDouble ? "pieces of \(piece): \($0)" : nil })
+    }
+
+    /// Code that was kept gives the bits of fresh code.
+    mutating func checkKeptCode(_ model: Model, _ choice: PlanChoice, _ reference: Reference) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-fuzz-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let context = CompileContext(cache: KernelCache(folder: folder.path))
+        let plan = try must("kept code") { try choice.plan(scanning: []) }
+        func numbers() throws -> RunNumbers {
+            let code = try must("kept code") { try CompiledPlan(plan, precision: .f32, context: context) }
+            let compiled = CompiledModel(code, parameters: reference.data.parameters)
+            return RunNumbers(model.run(reference.data, on: compiled, pool: ThreadPool(count: 1, leastWork: 0)), of: model.graph)
+        }
+        let fresh = try numbers()
+        try expect("kept code", try numbers().firstDifference(from: fresh))
+    }
+}
