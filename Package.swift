@@ -71,6 +71,10 @@ let package = Package(
         tests("RecScheduling"),
         tests("RecTraining", ["TestSupport"]),
         tests("Fuzzing"),
+        // As a user of the library sees it: only what is public.
+        .testTarget(
+            name: "LibraryTests", dependencies: ["Rec", "RecTraining"], path: "Tests/LibraryTests", packageAccess: false,
+            swiftSettings: settings),
         .testTarget(
             name: "RecTests", dependencies: ["Rec", "TestSupport"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),
     ]

@@ -1,12 +1,15 @@
 import RecSource
 
 /// What goes along with a compilation: where machine code is kept, and who asks where time goes.
-package struct CompileContext: Sendable {
+public struct CompileContext: Sendable {
     /// Nil where every compilation starts anew.
-    package var cache: KernelCache?
+    public var cache: KernelCache?
     package var times: PassTimes?
 
-    package init(cache: KernelCache? = nil, times: PassTimes? = nil) {
+    /// A context in which code is kept in `cache`; with nil every compilation starts anew and nothing is written.
+    public init(cache: KernelCache? = nil) { self.init(cache: cache, times: nil) }
+
+    package init(cache: KernelCache? = nil, times: PassTimes?) {
         self.cache = cache
         self.times = times
     }

@@ -2,7 +2,9 @@ import RecScheduling
 import RecSource
 
 /// The machine code of a plan.
-package final class CompiledPlan {
+///
+/// Sendable because nothing of it changes.
+package final class CompiledPlan: @unchecked Sendable {
     /// The work of one stage: frame, sequences `b0 ..< b1`, steps `i0 ..< i1`, elements `l0 ..< l1`.
     package typealias StageFunction = @convention(c) (UnsafeMutableRawPointer, Int, Int, Int, Int, Int, Int) -> Void
 

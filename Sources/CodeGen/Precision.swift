@@ -1,5 +1,6 @@
 /// The arithmetic of compiled code.
-package enum Precision: String, Sendable, CaseIterable {
+public enum Precision: String, Sendable, CaseIterable {
     case f32, f64
+
     package var byteCount: Int { self == .f32 ? 4 : 8 }
 }

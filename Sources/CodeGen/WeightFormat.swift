@@ -1,7 +1,7 @@
 import RecSource
 
 /// How the weights of products are stored for their kernels.
-package enum WeightFormat: String, CaseIterable, Encodable, Sendable {
+public enum WeightFormat: String, CaseIterable, Encodable, Sendable {
     /// In the precision of the code.
     case full
     /// The upper half of an f32, rounded to nearest, ties to even: 8 bits of exponent and 7 of fraction. Sums are taken in f32.

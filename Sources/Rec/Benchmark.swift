@@ -115,7 +115,7 @@ package struct Benchmark: Sendable {
         self.scans = scans.sorted().flatMap { runner.choice.forms.recurrences[$0].facts.states }
         // Steps one at a time are never composed.
         streamSeconds = Self.streamSeconds(
-            scans.isEmpty ? compiled : CompiledModel(try model.compile(precision, context: CompileContext(cache: context.cache)), parameters: bound.parameters), bound)
+            scans.isEmpty ? compiled : try CompiledModel(model.compile(precision, context: CompileContext(cache: context.cache)), parameters: bound.parameters), bound)
     }
 }
 
@@ -129,7 +129,7 @@ extension Benchmark {
         var times: [Double] = []
         var total = 0.0
         while times.count < 5 || (total < 0.2 && times.count < 5000) {
-            let elapsed = clock.measure { for _ in 0..<steps { session.advance() } }
+            let elapsed = clock.measure { for _ in 0..<steps { try? session.advance() } }
             let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
             times.append(seconds / Double(steps))
             total += seconds

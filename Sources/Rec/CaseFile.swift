@@ -3,26 +3,36 @@ import RecTensors
 
 /// A file with data for a model, and perhaps with the results they should give: tensors `input.NAME`, `once.NAME`,
 /// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`, `cotangent.NAME`, `grad.NAME`.
-package struct CaseFile: Sendable {
-    package var data = ModelData()
-    package var outputs: [NamedTensor] = []
-    package var losses: [NamedTensor] = []
-    package var finalStates: [NamedTensor] = []
+public struct CaseFile: Sendable {
+    /// Inputs, parameters and lengths.
+    public var data = ModelData()
+    /// Expected outputs.
+    public var outputs: [NamedTensor] = []
+    /// Expected losses.
+    public var losses: [NamedTensor] = []
+    /// Expected states after the last step.
+    public var finalStates: [NamedTensor] = []
     /// Expected gradients: of the losses, or of `sum(output * cotangent)` where the file has cotangents.
-    package var gradients: [NamedTensor] = []
+    public var gradients: [NamedTensor] = []
     /// By output; for the last value of a state by `final.STATE`.
-    package var cotangents: [String: Tensor] = [:]
+    public var cotangents: [String: Tensor] = [:]
     /// Dims that the file's metadata give (`dims: "D=5,H=7"`).
-    package var dims: [String: Int] = [:]
+    public var dims: [String: Int] = [:]
 
     /// A case that is put together in memory.
-    package init(_ data: ModelData, outputs: [NamedTensor]) {
+    public init(_ data: ModelData, outputs: [NamedTensor]) {
         self.data = data
         self.outputs = outputs
     }
 
-    package init(path: String) throws(Diagnostic) {
-        let archive = try TensorFile.read(path)
+    /// Reads a `.safetensors` or `.npz` file.
+    ///
+    /// - Throws: where the file cannot be read, or is no case.
+    public init(path: String) throws(DiagnosticList) {
+        self = try reportingProblems { try CaseFile(TensorFile.read(path), path) }
+    }
+
+    private init(_ archive: TensorArchive, _ path: String) throws(Diagnostic) {
         if let only = archive.tensors.first, only.name.isEmpty, archive.tensors.count == 1 {
             throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors")
         }
@@ -66,11 +76,13 @@ extension CaseFile {
 
 extension ModelData {
     /// Adds the tensors of weights files, named by path, with `param.` or `const.` in front or without.
-    package mutating func addParameters(from paths: [String]) throws(Diagnostic) {
+    ///
+    /// - Throws: where a file cannot be read, or its tensors have no names.
+    public mutating func addParameters(from paths: [String]) throws(DiagnosticList) {
         for path in paths {
-            for item in try TensorFile.read(path).tensors {
+            for item in try TensorArchive(path: path).tensors {
                 guard !item.name.isEmpty else {
-                    throw Diagnostic(.fileProblem, "\(path): parameters have names", at: nil, help: "use .npz or .safetensors")
+                    throw DiagnosticList(.fileProblem, "\(path): parameters have names", help: "use .npz or .safetensors")
                 }
                 parameters[item.name] = item.tensor
                 for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {

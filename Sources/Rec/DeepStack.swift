@@ -1,8 +1,11 @@
 import Foundation
+import RecRuntime
 
 /// Runs `body` on a stack on which the deepest program that is accepted can be walked: a chain of names is as deep as it is
 /// long. Where there is no such stack, as under a limit of memory, it runs on the present one.
 package func onDeepStack<T, E: Error>(_ body: () throws(E) -> T) throws(E) -> T {
+    // Whoever is on a deep stack already stays there.
+    if StackSpace.remaining >= 1 << 26 { return try body() }
     let result: Result<T, E> = withoutActuallyEscaping(body) { body in
         let job = Job { () -> Result<T, E> in
             do throws(E) { return .success(try body()) } catch { return .failure(error) }

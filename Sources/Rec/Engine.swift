@@ -4,7 +4,7 @@ import RecRuntime
 import RecTensors
 
 /// What runs a model.
-package enum Engine: Hashable, Sendable {
+public enum Engine: Hashable, Sendable {
     /// The reference, in f64.
     case interpreter
     /// Machine code.
@@ -17,7 +17,8 @@ package enum Engine: Hashable, Sendable {
         }
     }
 
-    package var name: String {
+    /// `interpreter`, `compiled f32`.
+    public var name: String {
         switch self {
         case .interpreter: "interpreter"
         case .compiled(let precision): "compiled \(precision.rawValue)"

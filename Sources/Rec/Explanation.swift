@@ -4,7 +4,11 @@ import RecSource
 import RecStream
 
 /// What each recurrence of a model is, in which forms it can run, and which is chosen for an amount of work.
-package struct Explanation: Sendable {
+///
+/// ```swift
+/// print(try Explanation(model, batch: 8, length: 2048, threads: 2))
+/// ```
+public struct Explanation: Sendable {
     /// A form of execution: legal, with what a run should take, or refused.
     package struct Form: Sendable {
         package var name: String
@@ -28,6 +32,7 @@ package struct Explanation: Sendable {
         package var note: String
     }
 
+    package var sources: SourceMap
     package var model: String
     package var dims: [(name: String, size: Int)]
     package var work: Workload
@@ -53,6 +58,7 @@ package struct Explanation: Sendable {
     ///   - bound: bytes that the run may have in memory.
     /// - Throws: `DiagnosticList` where a form is not legal, or the run does not fit its bound.
     package init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
+        try Self.check(model, work, bound)
         let choice = try PlanChoice(model, forcing: forced)
         try self.init(model, choice, work)
         if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound, model.program.sources) }
@@ -60,13 +66,24 @@ package struct Explanation: Sendable {
 
     /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
     package init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
+        try Self.check(gradients.model, work, bound)
         let choice = try PlanChoice(gradients, forcing: forced)
         try self.init(gradients.model, choice, work)
         try explainMemory(of: choice.plan(for: work), within: bound, gradients.model.program.sources)
     }
 
+    private static func check(_ model: Model, _ work: Workload, _ bound: Int?) throws(DiagnosticList) {
+        try CallCheck.threads(work.threads)
+        try CallCheck.memory(bound)
+        guard work.batch >= 1, work.extents.allSatisfy({ $0 >= 1 }) else {
+            throw DiagnosticList(.badCall, "a run of \(work.batch) sequences of \(work.extents.map(String.init).joined(separator: " × ")) steps is none")
+        }
+        try model.checkSize(batch: work.batch, extents: work.extents)
+    }
+
     /// What a choice makes of a model.
     package init(_ model: Model, _ choice: PlanChoice, _ work: Workload) throws {
+        sources = model.program.sources
         self.model = model.graph.name
         self.work = work
         let scans = try choice.choose(work)

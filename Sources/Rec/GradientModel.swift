@@ -2,6 +2,7 @@
 import RecInterpreter
 import RecLowering
 import RecScheduling
+import RecTyping
 
 /// A model whose gradients are asked for: its results and, in the same run, their derivatives.
 ///
@@ -10,17 +11,57 @@ import RecScheduling
 /// let results = try gradients.run(data)
 /// results.gradients  // W, b, x, …
 /// ```
-package struct GradientModel: Sendable {
+///
+/// It may be used by any number of threads and tasks at the same time.
+public struct GradientModel: Sendable {
     /// What is differentiated.
-    package let model: Model
+    public let model: Model
     /// By what, and with which cotangents.
     package let request: GradientRequest
     /// The model's graph, products of one value joined, with a further output for each gradient.
     package let graph: StreamGraph
+    /// Code that was compiled for runs.
+    private var code = ModelCode()
+
+    /// Gradients of the losses, or of all outputs where there are none, with respect to every trained parameter and every input of
+    /// real or complex numbers.
+    ///
+    /// - Throws: where the model has weights in bf16, or nothing that can be differentiated.
+    public init(_ model: Model) throws(DiagnosticList) { try self.init(model, nil) }
+
+    /// Gradients of some losses or outputs, with respect to some parameters, inputs or initial values.
+    ///
+    /// - Parameters:
+    ///   - names: parameters by path, inputs by name, and `initial.STATE`; nil for all parameters and inputs.
+    ///   - cotangents: the outputs, or `final.STATE`, that runs will be given cotangents of; empty for the losses.
+    ///   - truncation: gradients do not pass between blocks of so many steps; nil for no bound.
+    /// - Throws: where a name is unknown or stands for what cannot be differentiated, or a bound is less than 1.
+    public init(
+        _ model: Model, withRespectTo names: [String]?, cotangents: [String] = [], truncation: Int? = nil
+    ) throws(DiagnosticList) {
+        var request = GradientRequest(of: model.graph, truncation: truncation)
+        if let names { request.targets = names.map { Self.target($0, of: model.typed) } }
+        if !cotangents.isEmpty { request.seeds = cotangents.map(GradientRequest.Seed.init(cotangent:)) }
+        try self.init(model, request)
+    }
+
+    /// What a name stands for.
+    package static func target(_ name: String, of model: TypedModel) -> GradientRequest.Target {
+        if name.hasPrefix("initial.") { return .initialState(String(name.dropFirst("initial.".count))) }
+        return model.inputs.contains { $0.name == name } ? .input(name) : .parameter(name)
+    }
+
+    package init(_ model: Model, times: PassTimes?) throws(DiagnosticList) { try self.init(model, nil, times: times) }
 
     /// - Parameter request: nil for the losses, or all outputs where there are none, with respect to everything.
     /// - Throws: where the request names what the model does not have.
-    package init(_ model: Model, _ request: GradientRequest? = nil, times: PassTimes? = nil) throws(DiagnosticList) {
+    package init(_ model: Model, _ request: GradientRequest?, times: PassTimes? = nil) throws(DiagnosticList) {
+        do { self = try onDeepStack { () throws(DiagnosticList) in try GradientModel(of: model, request, times) } } catch {
+            throw error.placed(in: model.program.sources)
+        }
+    }
+
+    private init(of model: Model, _ request: GradientRequest?, _ times: PassTimes?) throws(DiagnosticList) {
         guard model.weights == .full else {
             throw model.weightsRefused("gradients", help: "leave the weights in full; what is trained can run in bf16 afterwards")
         }
@@ -59,33 +100,56 @@ package struct GradientModel: Sendable {
     /// Runs whole sequences and differentiates them.
     ///
     /// - Parameters:
+    ///   - data: as for a run of the model; parameters that are not among them are the model's.
     ///   - cotangents: by output, for last values of states by `final.STATE`, in their shapes.
+    ///   - engine: the interpreter in f64, or machine code in f32 or f64.
+    ///   - threads: from 1 to 1024.
+    ///   - forms: in which form the recurrence of a state runs; that of the adjoint of a state `h` is `grad.h`.
     ///   - bound: the bytes that a run of compiled code may have in memory: its data, results and all that it works with. Streams
     ///     that do not fit are computed again, chunk by chunk. Nil for what is usual; see `docs/gradients.md`.
-    /// - Throws: `DiagnosticList` where data are missing or misshapen, or the run does not fit its bound.
-    package func run(
+    ///   - context: where compiled code is kept, if anywhere.
+    /// - Throws: where data are missing, unknown or misshapen, a form is not legal, or the run does not fit its bound or the machine.
+    public func run(
         _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1,
         forcing forms: [String: PlanForm] = [:], within bound: Int? = nil, context: CompileContext = CompileContext()
+    ) throws(DiagnosticList) -> GradientResults {
+        try reportingProblems(in: model.program.sources) {
+            try StackSpace.run {
+                try running(data, cotangents, on: engine, threads: threads, forcing: forms, within: bound, context: context)
+            }
+        }
+    }
+
+    private func running(
+        _ data: ModelData, _ cotangents: [String: Tensor], on engine: Engine, threads: Int, forcing forms: [String: PlanForm],
+        within bound: Int?, context: CompileContext
     ) throws -> GradientResults {
+        try CallCheck.threads(threads)
+        try CallCheck.memory(bound)
         let data = try context.times.measure("check data") { () throws in try bind(data, cotangents: cotangents) }
         switch engine {
         case .interpreter:
             // The reference takes products one by one.
-            let graph = try gradient(of: model.graph, request)
+            try model.checkMemory(batch: data.batch, extents: data.extents, on: engine)
+            let graph = try onDeepStack { () throws(DiagnosticList) in try gradient(of: model.graph, request) }
             return context.times.measure("run") { split(Interpreter(graph).run(data)) }
         case .compiled(let precision):
-            let runner = try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)
+            try model.checkMemory(batch: data.batch, extents: data.extents)
+            let runner = try code.runner(precision, forms, context) { () throws(DiagnosticList) in
+                try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)
+            }
+            let pool = runner.pool(of: threads)
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
-            let compiled = try runner.compiled(for: work)
+            let compiled = try runner.compiled(for: work, with: data.parameters)
             return try context.times.measure("run") { () throws(DiagnosticList) in
-                try run(data, on: compiled, pool: ThreadPool(count: threads), within: bound)
+                try run(data, on: compiled, pool: pool, within: bound)
             }
         }
     }
 
     /// Runs whole sequences on code that is compiled already.
-    package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> GradientResults {
-        split(compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool))
+    package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) throws(DiagnosticList) -> GradientResults {
+        split(try compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool))
     }
 
     /// The same with so many bytes of memory at most; nil for what is usual.
@@ -99,7 +163,14 @@ package struct GradientModel: Sendable {
 
     /// Data and cotangents, checked.
     package func bind(_ data: ModelData, cotangents: [String: Tensor] = [:]) throws(DiagnosticList) -> BoundData {
+        try CallCheck.inputs(data.inputs.keys.filter { !$0.hasPrefix("cotangent.") }, of: model.typed)
         var all = data
+        all.parameters.merge(model.parameters) { given, _ in given }
+        if let unknown = cotangents.keys.sorted().first(where: { name in !request.seeds.contains { $0.cotangentName == "cotangent.\(name)" } }) {
+            throw DiagnosticList(
+                .unknownName, "there is no cotangent of '\(unknown)' in what is differentiated",
+                help: "name it where the gradients are asked for")
+        }
         for (name, tensor) in cotangents { all.inputs["cotangent.\(name)"] = tensor }
         return try BoundData(all, for: graph)
     }
@@ -125,15 +196,27 @@ package struct GradientModel: Sendable {
 extension Model {
     /// Runs whole sequences and differentiates them.
     ///
+    /// It differentiates and compiles each time; a `GradientModel` does so once.
+    ///
     /// - Parameters:
-    ///   - cotangents: by output, for last values of states by `final.STATE`, in their shapes.
-    ///   - request: nil for the outputs that have cotangents, or the losses where there are no cotangents, with respect to
-    ///     everything.
-    /// - Throws: `DiagnosticList` where data are missing or misshapen, or the request names what the model does not have.
+    ///   - data: as for a run of the model; parameters that are not among them are the model's.
+    ///   - cotangents: by output, for last values of states by `final.STATE`, in their shapes; where there are none the losses are
+    ///     differentiated.
+    ///   - engine: the interpreter in f64, or machine code in f32 or f64.
+    ///   - threads: from 1 to 1024.
+    /// - Throws: where data are missing, unknown or misshapen, or there is nothing that can be differentiated.
+    public func gradients(
+        _ data: ModelData, cotangents: [String: Tensor] = [:], on engine: Engine = .compiled(.f32), threads: Int = 1
+    ) throws(DiagnosticList) -> GradientResults {
+        try gradients(data, cotangents: cotangents, of: nil, on: engine, threads: threads)
+    }
+
+    /// - Parameter request: nil for the outputs that have cotangents, or the losses where there are no cotangents, with respect to
+    ///   everything.
     package func gradients(
-        _ data: ModelData, cotangents: [String: Tensor] = [:], of request: GradientRequest? = nil,
+        _ data: ModelData, cotangents: [String: Tensor] = [:], of request: GradientRequest?,
         on engine: Engine = .compiled(.f32), threads: Int = 1
-    ) throws -> GradientResults {
+    ) throws(DiagnosticList) -> GradientResults {
         var wanted = request ?? GradientRequest(of: graph)
         if request == nil, !cotangents.isEmpty { wanted.seeds = cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
         return try GradientModel(self, wanted).run(data, cotangents: cotangents, on: engine, threads: threads)
@@ -141,17 +224,21 @@ extension Model {
 }
 
 /// What a gradient run gives.
-package struct GradientResults: Sendable {
+public struct GradientResults: Sendable {
     /// The model's own results.
-    package var results: ModelResults
+    public package(set) var results: ModelResults
     /// In the order of the request: parameters by path and inputs by name in their shapes, `initial.STATE` as `[batch, …]`.
-    package var gradients: [NamedTensor]
+    public package(set) var gradients: [NamedTensor]
 
     package init(results: ModelResults, gradients: [NamedTensor]) {
         self.results = results
         self.gradients = gradients
     }
 
-    /// The gradient of this name.
-    package subscript(_ name: String) -> Tensor? { gradients.first { $0.name == name }?.tensor }
+    /// The gradient of this name: a parameter's path, an input, `initial.STATE`.
+    ///
+    /// - Throws: where there is none.
+    public subscript(_ name: String) -> Tensor {
+        get throws(DiagnosticList) { try gradients.tensor(named: name, what: "gradient") }
+    }
 }

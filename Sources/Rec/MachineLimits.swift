@@ -21,7 +21,7 @@ package struct MachineLimits: Sendable {
         let turns = 1_000_000
         var best = Double.infinity
         for _ in 0..<5 {
-            let elapsed = ContinuousClock().measure { pool.run { _ in probe.run(turns: turns) } }
+            let elapsed = ContinuousClock().measure { pool.run { _, _ in probe.run(turns: turns) } }
             best = min(best, Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18)
         }
         return Double(threads) * probe.operations(turns: turns) / best
@@ -43,7 +43,7 @@ package struct MachineLimits: Sendable {
         var best = Double.infinity
         for _ in 0..<5 {
             let elapsed = ContinuousClock().measure {
-                pool.run { worker in
+                pool.run { worker, _ in
                     guard let a = UnsafeMutableRawPointer(bitPattern: from), let b = UnsafeMutableRawPointer(bitPattern: to) else { return }
                     memcpy(b + worker * count, a + worker * count, count)
                 }

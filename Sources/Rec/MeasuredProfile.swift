@@ -24,7 +24,7 @@ extension MachineProfile {
         let turns = 200_000
         let pool = ThreadPool(count: threads)
         let alone = fastest { many.run(turns: turns) }
-        let together = fastest(patiently: 1.1 * alone) { pool.run { _ in many.run(turns: turns) } }
+        let together = fastest(patiently: 1.1 * alone) { pool.run { _, _ in many.run(turns: turns) } }
         let chain = fastest { one.run(turns: turns) }
         // Short, so that one of the turns is likely to be undisturbed.
         let waits = 200
@@ -38,9 +38,9 @@ extension MachineProfile {
     /// Seconds of so many barriers; waking the threads is not counted.
     private static func seconds(of waits: Int, on pool: ThreadPool) -> Double {
         let elapsed = Mutex(Double.infinity)
-        pool.run { worker in
-            pool.barrier()
-            let time = seconds { for _ in 0..<waits { pool.barrier() } }
+        pool.run { worker, team in
+            team.barrier()
+            let time = seconds { for _ in 0..<waits { team.barrier() } }
             if worker == 0 { elapsed.withLock { $0 = time } }
         }
         return elapsed.withLock { $0 }

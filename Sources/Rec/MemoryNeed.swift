@@ -26,14 +26,31 @@ extension Model {
                 if !extents.isEmpty, engine == .interpreter || results.contains(ValueID(index)) { need += bytes(value) / 2 }
             }
         }
+        if !extents.isEmpty { need += 8 * Double(batch) }
         let memory = Double(ProcessInfo.processInfo.physicalMemory)
-        guard need > memory else { return }
+        guard need > memory else { return try checkSize(batch: batch, extents: extents) }
         let gigabytes = (need * 1e-9).rounded()
         throw DiagnosticList([
             Diagnostic(
                 .tooLarge, "the tensors of this run take about \(gigabytes < 1e15 ? "\(Int(gigabytes))" : "\(gigabytes)") GB, and this machine has \(Int(memory * 1e-9))",
                 at: nil, help: "make the batch, the length or the dims smaller")
         ])
+    }
+}
+
+extension Model {
+    /// Refuses work whose sizes cannot be computed with: they are added and multiplied without a thought of overflow.
+    package func checkSize(batch: Int, extents: [Int]) throws(DiagnosticList) {
+        let row = graph.values.reduce(8.0) { sum, value in
+            guard value.variance.batch || value.variance.isStream else { return sum }
+            return sum + value.shape.sizes.reduce(8.0) { $0 * Double($1) } * (value.element == .complex ? 2 : 1)
+        }
+        let steps = extents.reduce(Double(max(batch, 1))) { $0 * Double(max($1, 1)) }
+        guard steps * row <= 0x1p50 else {
+            throw DiagnosticList(
+                .tooLarge, "a batch of \(batch) over \(extents.map(String.init).joined(separator: " × ")) steps is too large",
+                help: "make the batch, the length or the dims smaller")
+        }
     }
 }
 

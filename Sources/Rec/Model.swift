@@ -7,47 +7,75 @@ import RecStream
 @_exported import RecTensors
 import RecTyping
 
-/// A model with its dims fixed, ready to run.
+/// A model with its dims fixed, and perhaps its weights, ready to run.
 ///
 /// ```swift
-/// let program = try Program(path: "gru.rec")
-/// let model = try Model(program, dims: ["D": 8, "H": 64])
-/// let results = try model.run(ModelData(inputs: ["x": x], parameters: weights))
+/// let model = try Model("gru.rec", dims: ["D": 8], weights: "gru.safetensors")
+/// let h = try model(["x": samples])["h"]
 /// ```
-package struct Model: Sendable {
+///
+/// A model may be used by any number of threads and tasks at the same time; its copies share compiled code.
+public struct Model: Sendable {
     package let program: Program
     package let typed: TypedModel
-    package let dims: [String: Int]
+    /// The sizes of the dims that were given or read off data, by name.
+    public let dims: [String: Int]
     package let graph: StreamGraph
     /// How compiled code stores the weights of its products.
     package private(set) var weights = WeightFormat.full
+    /// The parameters and constants that runs take where their data give none, by path.
+    public package(set) var parameters: [String: Tensor] = [:]
+    /// Code that was compiled for calls; a model with other weights has its own.
+    package var code = ModelCode()
 
-    /// - Parameter name: the model of the program; nil for its main model.
-    /// - Throws: `DiagnosticList` where the program has errors or a dim is missing.
-    package init(
-        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], times: PassTimes? = nil
-    ) throws(DiagnosticList) {
-        self.program = program
-        let typed = try program.model(named: name)
-        self.typed = typed
-        self.dims = dims
-        if let unknown = dims.keys.sorted().first(where: { !typed.dims.contains($0) }) {
-            let close = nearest(unknown, among: typed.dims)
-            throw DiagnosticList([
-                Diagnostic(
-                    .unknownDim, "'\(typed.name)' has no dim '\(unknown)'", at: nil,
-                    help: close.map { "did you mean '\($0)'?" }
-                        ?? (typed.dims.isEmpty ? "it has none" : "its dims are \(typed.dims.joined(separator: ", "))"))
-            ])
-        }
-        graph = try program.graph(of: typed, dims: dims, times: times)
+    /// A model of a program.
+    ///
+    /// - Parameters:
+    ///   - name: which model; nil for the one that no other uses as a layer.
+    ///   - dims: sizes from 1 to 2^31 by name; those with a default may be left out.
+    /// - Throws: where the program has errors, there is no such model, or a dim is missing, unknown or impossible.
+    public init(_ program: Program, named name: String? = nil, dims: [String: Int] = [:]) throws(DiagnosticList) {
+        try self.init(program, named: name, dims: dims, times: nil)
     }
 
     /// A model whose dims are read off data, as far as they are not given.
+    ///
+    /// - Throws: where the program has errors, there is no such model, or the data do not tell the dims.
+    public init(
+        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData
+    ) throws(DiagnosticList) {
+        try self.init(program, named: name, dims: dims, fitting: data, times: nil)
+    }
+
     package init(
-        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData, times: PassTimes? = nil
+        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], times: PassTimes?
+    ) throws(DiagnosticList) {
+        self.program = program
+        let typed = try program.model(named: name)
+        do { try Self.check(dims, of: typed) } catch { throw error.placed(in: program.sources) }
+        self.typed = typed
+        self.dims = dims
+        do { graph = try program.graph(of: typed, dims: dims, times: times) } catch { throw error.placed(in: program.sources) }
+    }
+
+    private static func check(_ dims: [String: Int], of typed: TypedModel) throws(DiagnosticList) {
+        if let unknown = dims.keys.sorted().first(where: { !typed.dims.contains($0) }) {
+            let close = nearest(unknown, among: typed.dims)
+            throw DiagnosticList(
+                .unknownDim, "'\(typed.name)' has no dim '\(unknown)'",
+                help: close.map { "did you mean '\($0)'?" }
+                    ?? (typed.dims.isEmpty ? "it has none" : "its dims are \(typed.dims.joined(separator: ", "))"))
+        }
+        if let (name, size) = dims.sorted(by: { $0.key < $1.key }).first(where: { !(1...1 << 31).contains($0.value) }) {
+            throw DiagnosticList(.unsolvableDim, "the dim '\(name)' is from 1 to \(1 << 31), and not \(size)")
+        }
+    }
+
+    package init(
+        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData, times: PassTimes?
     ) throws(DiagnosticList) {
         let typed = try program.model(named: name)
+        do { try Self.check(dims, of: typed) } catch { throw error.placed(in: program.sources) }
         let evidence =
             data.inputs.map { DimEvidence(name: $0.key, role: .input, sizes: $0.value.shape) }
             + data.parameters.map { DimEvidence(name: $0.key, role: .parameter, sizes: $0.value.shape) }
@@ -61,9 +89,10 @@ package struct Model: Sendable {
 
     /// The same model, whose compiled code stores the weights of its products so: in `bf16` it reads half as many bytes, and
     /// results differ by some thousandths (`recc verify --weights bf16` says by how much). For f32 and without gradients.
-    package func storingWeights(as format: WeightFormat) -> Model {
+    public func storingWeights(as format: WeightFormat) -> Model {
         var result = self
         result.weights = format
+        result.code = ModelCode()
         return result
     }
 
@@ -102,14 +131,33 @@ package struct Model: Sendable {
         return result
     }
 
-    /// Runs whole sequences.
+    /// Runs whole sequences. Code is compiled when it is first needed and kept with the model, whatever the parameters of later runs.
     ///
-    /// - Parameter limit: the bytes that a run of compiled code may have in memory; see `GradientModel.run`.
-    /// - Throws: `DiagnosticList` where data are missing or misshapen, or the run does not fit its bound.
-    package func run(
+    /// - Parameters:
+    ///   - data: inputs in the shapes of the source with `[batch, t]` in front; parameters that are not among them are the model's.
+    ///   - engine: the interpreter in f64, or machine code in f32 or f64.
+    ///   - threads: from 1 to 1024.
+    ///   - forms: in which form the recurrence of a state runs; the others run in the form that should be fastest.
+    ///   - limit: the bytes that a run of compiled code may have in memory; nil for what is usual (`docs/gradients.md`).
+    ///   - context: where compiled code is kept, if anywhere.
+    /// - Throws: where data are missing, unknown or misshapen, a form is not legal, or the run does not fit its bound or the machine.
+    public func run(
         _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:],
         within limit: Int? = nil, context: CompileContext = CompileContext()
+    ) throws(DiagnosticList) -> ModelResults {
+        try reportingProblems(in: program.sources) {
+            try StackSpace.run { try running(data, on: engine, threads: threads, forcing: forms, within: limit, context: context) }
+        }
+    }
+
+    private func running(
+        _ data: ModelData, on engine: Engine, threads: Int, forcing forms: [String: PlanForm], within limit: Int?, context: CompileContext
     ) throws -> ModelResults {
+        try CallCheck.threads(threads)
+        try CallCheck.memory(limit)
+        try CallCheck.inputs(data.inputs.keys, of: typed)
+        var data = data
+        data.parameters.merge(parameters) { given, _ in given }
         let bound = try context.times.measure("check data") { () throws in try BoundData(data, for: graph) }
         try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
         switch engine {
@@ -117,14 +165,21 @@ package struct Model: Sendable {
             guard weights == .full else { throw weightsRefused("the interpreter", help: "run compiled code, in f32") }
             return context.times.measure("run") { Interpreter(graph).run(bound) }
         case .compiled(let precision):
-            let runner = try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, within: limit, context: context)
-            return try runner.run(bound, pool: ThreadPool(count: threads))
+            let runner = try code.runner(precision, forms, context) { () throws(DiagnosticList) in
+                try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
+            }
+            let pool = runner.pool(of: threads)
+            let work = Workload(batch: bound.batch, extents: bound.extents, threads: pool.count, bytesPerReal: precision.byteCount)
+            let compiled = try runner.compiled(for: work, with: bound.parameters)
+            return try context.times.measure("run") { () throws(DiagnosticList) in
+                try run(bound, on: compiled, pool: pool, within: limit)
+            }
         }
     }
 
     /// Runs whole sequences on code that is compiled already.
-    package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) -> ModelResults {
-        let results = compiled.run(
+    package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) throws(DiagnosticList) -> ModelResults {
+        let results = try compiled.run(
             inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
         return joiningComplexStates(results)
     }

@@ -4,7 +4,7 @@ import RecSource
 import RecStream
 
 /// How a recurrence can run.
-package enum PlanForm: String, CaseIterable, Sendable {
+public enum PlanForm: String, CaseIterable, Sendable {
     /// One step after another.
     case sequential
     /// Time in blocks, whose maps are composed.

@@ -5,14 +5,26 @@ import RecLowering
 import RecTyping
 
 /// A program read from a file or a text: parsed, its imports followed, and typed.
-package struct Program: Sendable {
+///
+/// ```swift
+/// let program = try Program(path: "gru.rec")
+/// for problem in program.problems { print(problem) }
+/// ```
+public struct Program: Sendable {
     package let sources: SourceMap
     package let typed: TypedProgram
     /// Everything found wrong; a program with errors has models only as far as they are sound.
     package let diagnostics: [Diagnostic]
 
-    /// Reads a `.rec` file.
-    package init(path: String, times: PassTimes? = nil) throws(DiagnosticList) {
+    /// Reads a `.rec` file and those that it imports.
+    ///
+    /// - Throws: where the file cannot be read. What is wrong with what it says is in `problems`.
+    public init(path: String) throws(DiagnosticList) { try self.init(path: path, times: nil) }
+
+    /// A program from text; `path` is what messages call it, and where imports are looked for.
+    public init(text: String, path: String = "program.rec") { self.init(text: text, path: path, times: nil) }
+
+    package init(path: String, times: PassTimes?) throws(DiagnosticList) {
         let text: String
         do throws(Diagnostic) {
             text = try times.measure("read") { () throws(Diagnostic) in try ProgramText.read(path) }
@@ -20,8 +32,11 @@ package struct Program: Sendable {
         self.init(text: text, path: path, times: times)
     }
 
-    /// A program from text; `path` is what messages call it, and where imports are looked for.
-    package init(text: String, path: String = "program.rec", times: PassTimes? = nil) {
+    package init(text: String, path: String, times: PassTimes?) {
+        (sources, typed, diagnostics) = onDeepStack { Self.read(text, path, times) }
+    }
+
+    private static func read(_ text: String, _ path: String, _ times: PassTimes?) -> (SourceMap, TypedProgram, [Diagnostic]) {
         // A file may be named in several ways; it is the first of them to everyone.
         var names = [Program.place(of: path): path]
         let loader = times.measure("parse") {
@@ -35,22 +50,27 @@ package struct Program: Sendable {
                 return (full, try ProgramText.read(full))
             }
         }
-        sources = loader.sources
         var problems = loader.diagnostics
         let (typed, more) = times.measure("type") { typeProgram(loader.program, sources: loader.sources) }
         // A construct that could not be parsed is missing; what would be said about names in it is not worth saying.
         if problems.isEmpty { problems += more }
-        self.typed = typed
-        diagnostics = problems
+        return (loader.sources, typed, problems)
     }
 
     private static func place(of path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
 
-    package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+    /// Everything found wrong, errors and warnings, in the order in which it was found.
+    public var problems: [Problem] { diagnostics.map { Problem($0, in: sources) } }
+
+    /// Whether any problem is an error; there are no models of such a program then.
+    public var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+
+    /// The models that stand in the file itself, in its order; those of imported files are left out.
+    public var modelNames: [String] { typed.mainFileModels }
 
     /// The model to work with: the one named, else the main model.
     package func model(named name: String? = nil) throws(DiagnosticList) -> TypedModel {
-        if hasErrors { throw DiagnosticList(diagnostics) }
+        if hasErrors { throw DiagnosticList(diagnostics, in: sources) }
         if let name {
             if let model = typed.models[name] { return model }
             throw DiagnosticList([
@@ -71,8 +91,10 @@ package struct Program: Sendable {
 
     /// The stream graph of a model with its dims fixed.
     package func graph(of model: TypedModel, dims: [String: Int], times: PassTimes? = nil) throws(DiagnosticList) -> StreamGraph {
-        let graph = try times.measure("lower") { () throws(DiagnosticList) in try lower(typed, model: model.name, dims: dims) }
-        try times.measure("check folds") { () throws(DiagnosticList) in try checkMonoids(of: graph) }
-        return graph
+        try onDeepStack { () throws(DiagnosticList) in
+            let graph = try times.measure("lower") { () throws(DiagnosticList) in try lower(typed, model: model.name, dims: dims) }
+            try times.measure("check folds") { () throws(DiagnosticList) in try checkMonoids(of: graph) }
+            return graph
+        }
     }
 }

@@ -10,33 +10,48 @@ import Synchronization
 ///
 /// ```swift
 /// let runner = try Runner(model, parameters: weights)
-/// let results = try runner.run(BoundData(data, for: model.graph), pool: ThreadPool(count: 2))
+/// let results = try runner.run(["x": x], threads: 2)
 /// ```
-package final class Runner: Sendable {
-    package let model: Model
+///
+/// A runner may be used by any number of threads and tasks at the same time.
+public final class Runner: Sendable {
+    /// What it runs.
+    public let model: Model
+    package let graph: StreamGraph
     package let precision: Precision
     package let choice: PlanChoice
     private let bound: Int?
     private let parameters: [String: Tensor]
     private let context: CompileContext
     private let compiled = Mutex<[PlanChoice.Form: CompiledModel]>([:])
+    private let codes = Mutex<[PlanChoice.Form: CompiledPlan]>([:])
+    /// By number of threads.
+    private let pools = Mutex<[Int: ThreadPool]>([:])
 
+    /// A runner of a model.
+    ///
     /// - Parameters:
-    ///   - parameters: by path, in the shapes of the graph.
+    ///   - precision: of the arithmetic.
+    ///   - parameters: by path, in the shapes of the source; those of the model where they are not among them.
     ///   - forced: forms in which recurrences are to run, by state.
     ///   - bound: bytes that a run may have in memory; nil for what is usual.
-    ///   - context: where code is kept, if anywhere, and who asks where time goes.
-    /// - Throws: `DiagnosticList` where a form is not legal.
-    package init(
-        _ model: Model, precision: Precision = .f32, parameters: [String: Tensor], forcing forced: [String: PlanForm] = [:],
+    ///   - context: where compiled code is kept, if anywhere.
+    /// - Throws: where parameters are missing or misshapen, or a form is not legal.
+    public init(
+        _ model: Model, precision: Precision = .f32, parameters: [String: Tensor] = [:], forcing forced: [String: PlanForm] = [:],
         within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
-        self.model = model
+        // Code that is kept for calls of the model is no part of a runner: it may hold this one.
+        self.model = model.apart
+        graph = model.graph
         self.bound = bound
         self.precision = precision
-        self.parameters = parameters
         self.context = context
-        choice = try PlanChoice(model, forcing: forced, times: context.times)
+        do throws(DiagnosticList) {
+            try CallCheck.memory(bound)
+            self.parameters = try BoundData.parameters(parameters.merging(model.parameters) { given, _ in given }, for: model.graph)
+            choice = try PlanChoice(model, forcing: forced, times: context.times)
+        } catch { throw error.placed(in: model.program.sources) }
     }
 
     /// Runs a model with its gradients; see `GradientModel.run(_:on:pool:)`.
@@ -44,30 +59,75 @@ package final class Runner: Sendable {
         _ gradients: GradientModel, precision: Precision = .f32, parameters: [String: Tensor],
         forcing forced: [String: PlanForm] = [:], within bound: Int? = nil, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
-        model = gradients.model
+        model = gradients.model.apart
+        graph = gradients.graph
         self.bound = bound
         self.precision = precision
-        self.parameters = parameters
+        self.parameters = try BoundData.parameters(parameters.merging(gradients.model.parameters) { given, _ in given }, for: gradients.graph)
         self.context = context
         choice = try PlanChoice(gradients, forcing: forced, times: context.times)
     }
 
-    /// The code that such a run takes.
-    package func compiled(for work: Workload) throws -> CompiledModel {
+    /// The code that such a run takes, and what tells it from other code.
+    private func code(for work: Workload) throws -> (form: PlanChoice.Form, code: CompiledPlan) {
         try choice.build(for: work) { form, plan in
-            if let known = compiled.withLock({ $0[form] }) { return known }
-            let code = try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
-            let fresh = context.times.measure("pack") { CompiledModel(code, parameters: parameters) }
-            return compiled.withLock { known in
+            if let known = codes.withLock({ $0[form] }) { return known }
+            let fresh = try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
+            return codes.withLock { known in
                 // Another thread may have been first.
-                if let present = known[form] { return present }
-                known[form] = fresh
-                return fresh
+                let present = known[form] ?? fresh
+                known[form] = present
+                return present
             }
-        }.code
+        }
+    }
+
+    /// The code that such a run takes, with other parameters in place: nothing is compiled anew for them.
+    func compiled(for work: Workload, with parameters: [String: Tensor]) throws -> CompiledModel {
+        let code = try code(for: work).code
+        return try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters) }
+    }
+
+    /// The code that such a run takes, with the parameters in place.
+    package func compiled(for work: Workload) throws -> CompiledModel {
+        let (form, code) = try code(for: work)
+        if let known = compiled.withLock({ $0[form] }) { return known }
+        let fresh = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters) }
+        return compiled.withLock { known in
+            // Another thread may have been first.
+            if let present = known[form] { return present }
+            known[form] = fresh
+            return fresh
+        }
     }
 
     /// Runs whole sequences.
+    ///
+    /// - Parameters:
+    ///   - inputs: `[batch, t, …]` for streams, `[batch, …]` for once inputs; without a batch axis the batch is 1.
+    ///   - lengths: the length of each sequence in steps; nil where all have the full length.
+    ///   - threads: from 1 to 1024.
+    /// - Throws: where inputs are missing, unknown or misshapen, or the run does not fit its bound or the machine.
+    public func run(_ inputs: [String: Tensor], lengths: [Int]? = nil, threads: Int = 1) throws(DiagnosticList) -> ModelResults {
+        try reportingProblems(in: model.program.sources) {
+            try CallCheck.threads(threads)
+            try CallCheck.inputs(inputs.keys, of: model.typed)
+            let data = try BoundData(ModelData(inputs: inputs, parameters: parameters, lengths: lengths), for: graph)
+            try model.checkMemory(batch: data.batch, extents: data.extents)
+            return try StackSpace.run { try run(data, pool: pool(of: threads)) }
+        }
+    }
+
+    /// The pool for so many threads.
+    func pool(of threads: Int) -> ThreadPool {
+        pools.withLock { pools in
+            if let known = pools[threads] { return known }
+            let fresh = ThreadPool(count: threads)
+            pools[threads] = fresh
+            return fresh
+        }
+    }
+
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         let compiled = try compiled(for: work)

@@ -23,7 +23,7 @@ package enum StreamRun {
         }
         let bound = try BoundData(known, for: model.graph)
         let code = try model.compile(precision, context: context)
-        let compiled = context.times.measure("pack") { CompiledModel(code, parameters: bound.parameters) }
+        let compiled = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: bound.parameters) }
         return try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs)
     }
 
@@ -40,7 +40,7 @@ package enum StreamRun {
         }
         try model.checkMemory(batch: bound.batch, extents: bound.extents)
         let code = try model.compile(precision, context: context)
-        let compiled = context.times.measure("pack") { CompiledModel(code, parameters: bound.parameters) }
+        let compiled = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: bound.parameters) }
         let session = try StreamSession(compiled, batch: bound.batch, capacity: piece, once: bound.inputs)
         let total = bound.extents[0]
         var streams: [String: [Double]] = [:]
@@ -49,10 +49,10 @@ package enum StreamRun {
         var widths: [String: Int] = [:]
         let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
         /// The numbers of some steps of each sequence, behind those that are there.
-        func collect(_ output: (name: String, value: Value), _ steps: Int, of total: Int, at: Int) {
+        func collect(_ output: (name: String, value: Value), _ steps: Int, of total: Int, at: Int) throws {
             let width = widths[output.name] ?? 0
             for sequence in 0..<bound.batch {
-                session.withOutput(output.name, sequence: sequence) { bytes in
+                try session.withOutput(output.name, sequence: sequence) { bytes in
                     for k in 0..<steps * width {
                         collected[output.name]?[(sequence * total + at) * width + k] = read(bytes, k, precision, output.value.element)
                     }
@@ -64,7 +64,7 @@ package enum StreamRun {
             let steps = output.value.variance.isStream ? total : 1
             collected[output.name] = [Double](repeating: 0, count: bound.batch * steps * (widths[output.name] ?? 0))
             // What does not vary over time is known before the first step.
-            if !output.value.variance.isStream { collect(output, 1, of: 1, at: 0) }
+            if !output.value.variance.isStream { try collect(output, 1, of: 1, at: 0) }
         }
         var at = 0
         while at < total {
@@ -74,13 +74,13 @@ package enum StreamRun {
                 let element = model.element(ofInput: name)
                 for sequence in 0..<bound.batch {
                     let start = (sequence * total + at) * width
-                    session.withInput(name, sequence: sequence) { bytes in
+                    try session.withInput(name, sequence: sequence) { bytes in
                         write(numbers[start..<start + steps * width], to: bytes, precision, element)
                     }
                 }
             }
-            session.advance(steps)
-            for output in outputs where output.value.variance.isStream { collect(output, steps, of: total, at: at) }
+            try session.advance(steps)
+            for output in outputs where output.value.variance.isStream { try collect(output, steps, of: total, at: at) }
             at += steps
         }
         let tensors = outputs.map { output in

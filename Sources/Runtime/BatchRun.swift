@@ -1,30 +1,52 @@
 import RecCodeGen
 import RecScheduling
+import RecSource
 import RecStream
 import RecTensors
 
 extension CompiledModel {
     /// Runs whole sequences. `inputs` by name, in the shapes of the graph: `[batch, axes…, dims…]`.
+    ///
+    /// - Throws: `DiagnosticList` where inputs are missing, or they or the lengths do not fit batch and extents.
     package func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool
-    ) -> ModelResults {
+    ) throws(DiagnosticList) -> ModelResults {
+        try checkSize(batch: batch, extents: extents, lengths)
         var chunkSteps: Int?
         if !MemoryPlan.isSurelyWhole(code.facts, batch: batch, extents: extents, pool: pool) {
             chunkSteps = MemoryPlan(code.facts, batch: batch, extents: extents, workers: pool.count, leastWork: pool.leastWork).chunkSteps
         }
-        return run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: chunkSteps)
+        return try run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: chunkSteps)
     }
 
     /// Runs whole sequences, with in memory what a plan says that was made for such data.
     package func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool, memory needs: MemoryPlan
-    ) -> ModelResults {
-        run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: needs.chunkSteps)
+    ) throws(DiagnosticList) -> ModelResults {
+        try checkSize(batch: batch, extents: extents, lengths)
+        return try run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: needs.chunkSteps)
+    }
+
+    /// Counts of elements are computed from these numbers, and memory is read by them.
+    private func checkSize(batch: Int, extents: [Int], _ lengths: [Int]?) throws(DiagnosticList) {
+        guard batch >= 0, extents.count == plan.graph.axes.count, extents.allSatisfy({ $0 >= 0 }),
+            zip(plan.graph.axes, extents).allSatisfy({ $0.length == nil || $0.length == $1 })
+        else {
+            let axes = plan.graph.axes.map { axis in axis.length.map { "\(axis.name) = \($0)" } ?? axis.name }
+            throw DiagnosticList(
+                .badCall, "a batch of \(batch) and the extents \(extents) are none of '\(plan.graph.name)'",
+                help: "its axes are \(axes.joined(separator: ", "))")
+        }
+        try RunSize.check(code.facts, batch: batch, extents: extents)
+        guard let lengths else { return }
+        guard lengths.count == batch, extents.count == 1, lengths.allSatisfy({ (0...extents[0]).contains($0) }) else {
+            throw DiagnosticList(.badCall, "\(lengths.count) lengths do not fit a batch of \(batch) and the extents \(extents)")
+        }
     }
 
     private func run(
         inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]?, pool: ThreadPool, chunkSteps: Int?
-    ) -> ModelResults {
+    ) throws(DiagnosticList) -> ModelResults {
         let chunking = chunkSteps == nil ? nil : try? Chunking(plan)
         let memory = RunMemory(
             self, batch: batch, extents: extents, lengths: lengths, workers: pool.count,
@@ -37,7 +59,7 @@ extension CompiledModel {
             let strides = memory.denseStrides(buffer, firstExtent: extents.first ?? 1)
             switch buffer.kind {
             case .input(let name):
-                guard let given = inputs[name] else { preconditionFailure("inputs are checked before") }
+                let given = try Self.tensor(name, "input", in: inputs, count: memory.rowTotal(buffer) * buffer.rowCount)
                 let tensor = resident(given, as: buffer.element, precision)
                 held.append(tensor)
                 tensor.withUnsafeBytes { bytes in

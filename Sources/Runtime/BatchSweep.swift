@@ -17,8 +17,8 @@ extension Sweep {
             if workers == 1 {
                 runInStep(sequences, length, all, shared, rows, worker: 0, of: 1) {}
             } else {
-                pool.run { worker in
-                    runInStep(sequences, length, all, shared, rows, worker: worker, of: pool.count) { pool.barrier() }
+                pool.run { worker, team in
+                    runInStep(sequences, length, all, shared, rows, worker: worker, of: pool.count) { team.barrier() }
                 }
             }
         }

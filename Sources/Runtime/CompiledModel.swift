@@ -1,5 +1,6 @@
 import RecCodeGen
 import RecScheduling
+import RecSource
 import RecStream
 import RecTensors
 
@@ -21,8 +22,9 @@ package final class CompiledModel: @unchecked Sendable {
     private let parameters: [Tensor]
     private let memory: [AlignedMemory]
 
-    /// `parameters` by path, in the shapes of the graph.
-    package init(_ code: CompiledPlan, parameters: [String: Tensor]) {
+    /// - Parameter parameters: by path, in the shapes of the graph; others are left alone.
+    /// - Throws: `DiagnosticList` where one is missing or has another number of elements.
+    package init(_ code: CompiledPlan, parameters: [String: Tensor]) throws(DiagnosticList) {
         self.code = code
         let plan = code.plan
         let precision = code.precision
@@ -34,7 +36,7 @@ package final class CompiledModel: @unchecked Sendable {
             let id = BufferID(index)
             switch buffer.kind {
             case .parameter(let path):
-                guard let given = parameters[path] else { preconditionFailure("parameters are checked before") }
+                let given = try Self.tensor(path, "parameter", in: parameters, count: buffer.rowCount)
                 let tensor = RecRuntime.resident(given, as: buffer.element, precision)
                 resident.append(tensor)
                 tensor.withUnsafeBytes { bytes in
@@ -66,6 +68,19 @@ package final class CompiledModel: @unchecked Sendable {
             frame.words[FrameLayout.descriptor(ofProduct: index, in: plan)] = Int(bitPattern: packed.start)
         }
         self.memory = memory
+    }
+
+    /// A tensor with as many elements as a buffer holds.
+    static func tensor(_ name: String, _ what: String, in tensors: [String: Tensor], count: Int) throws(DiagnosticList) -> Tensor {
+        guard let tensor = tensors[name] else {
+            throw DiagnosticList(
+                .missingTensor, "the \(what) '\(name)' is missing",
+                help: nearest(name, among: tensors.keys.sorted()).map { "there is a tensor '\($0)'" })
+        }
+        guard tensor.count == count else {
+            throw DiagnosticList(.misshapenTensor, "the \(what) '\(name)' has the shape \(tensor.shape), and \(count) elements are expected")
+        }
+        return tensor
     }
 
     private static func pack<Real: BinaryFloatingPoint>(

@@ -1,5 +1,6 @@
 import RecCodeGen
 import RecScheduling
+import RecSource
 import RecStream
 
 /// What the parts of a run take, in bytes.
@@ -70,5 +71,27 @@ struct RunSize {
         }
         for product in plan.products { result.dataBytes += facts.packing.byteCount(of: product) }
         return result
+    }
+}
+
+extension RunSize {
+    /// Larger runs are beyond every machine; sizes within it are added and multiplied without a thought of overflow.
+    private static let largest = 0x1p47
+
+    /// Refuses runs whose sizes cannot be computed with.
+    static func check(_ facts: KernelFacts, batch: Int, extents: [Int]) throws(DiagnosticList) {
+        let steps = extents.reduce(Double(max(batch, 1))) { $0 * Double(max($1, 1)) }
+        let row = facts.plan.buffers.reduce(8.0) { sum, buffer in
+            switch buffer.kind {
+            case .parameter, .static, .zero: sum
+            case .input, .output, .once, .accumulator, .full, .block, .step, .ring:
+                sum + Double(buffer.rowCount * buffer.element.byteCount(facts.precision))
+            }
+        }
+        guard steps * row <= largest else {
+            throw DiagnosticList(
+                .tooLarge, "a batch of \(batch) over \(extents.map(String.init).joined(separator: " × ")) steps is too large",
+                help: "make the batch, the length or the dims smaller")
+        }
     }
 }

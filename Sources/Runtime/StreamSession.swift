@@ -12,57 +12,64 @@ import RecTensors
 
 /// A model that runs step by step, with its state kept between calls.
 ///
-/// Inputs are written into the session's own memory, outputs read from it; a step allocates nothing:
+/// Inputs are written into the session's own memory and outputs read from it; a step allocates nothing:
 ///
 /// ```swift
-/// let session = try StreamSession(model)
-/// session.withInput("x") { $0.copyBytes(from: frame) }
-/// session.advance()
-/// session.withOutput("y") { … }
+/// let session = try model.stream()
+/// try session.withInput("x") { $0.copyBytes(from: frame) }
+/// try session.advance()
+/// try session.withOutput("y") { … }
 /// ```
 ///
-/// One piece, many pieces and single steps give the same results. A session belongs to one thread at a time.
-package final class StreamSession {
+/// `step(_:)` does the same with arrays of numbers. One piece, many pieces and single steps give the same results. A session belongs to
+/// one thread at a time.
+public final class StreamSession {
     package let model: CompiledModel
-    package let batch: Int
+    /// Sequences that take their steps together.
+    public let batch: Int
     /// The most steps of one call.
-    package let capacity: Int
+    public let capacity: Int
     /// Steps taken since the beginning.
-    package private(set) var stepCount = 0
+    public private(set) var stepCount = 0
 
     private let memory: RunMemory
     private let window: BlockWindow
     private let sweep: Int
-    private var inputs: [Port] = []
-    private var outputs: [Port] = []
+    private(set) var inputs: [Port] = []
+    private(set) var outputs: [Port] = []
     private let onceTensors: [Tensor]
     private let stageCount: Int
     private let secondExtent: Int
 
     /// Memory of a stream that lies outside the kernels: `[batch, history + capacity, …]`.
-    private struct Port {
+    struct Port {
         var name: String
+        var element: ElementType
         var buffer: BufferID
         var memory: AlignedMemory
         /// Bytes of a step of one sequence.
         var stepBytes: Int
         /// Steps before the present ones that are still read.
         var history: Int
+        /// Bytes from one sequence of the batch to the next; 0 where all have the same numbers.
+        var sequenceBytes: Int
     }
 
     /// - Parameters:
     ///   - once: the inputs given once, `[batch, …]`.
     ///   - secondExtent: the length of the second axis, for models over two.
-    /// - Throws: a diagnostic where the model cannot run step by step: where it looks ahead, or needs a whole sequence.
+    /// - Throws: where the model cannot run step by step, as it looks ahead or needs a whole sequence; where once inputs are missing or
+    ///   misshapen; where batch or capacity are less than 1, or take more memory than there is.
     package init(
         _ model: CompiledModel, batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], secondExtent: Int = 1
-    ) throws(Diagnostic) {
+    ) throws(DiagnosticList) {
         self.model = model
         self.batch = batch
-        self.capacity = max(1, capacity)
+        self.capacity = capacity
         self.secondExtent = secondExtent
         let plan = model.plan
-        sweep = try Self.onlySweep(of: plan)
+        do { sweep = try Self.onlySweep(of: plan) } catch { throw DiagnosticList([error]) }
+        try Self.checkSize(model, batch: batch, capacity: capacity, secondExtent: secondExtent)
         var extents = [Int.max >> 8]
         if plan.graph.axes.count > 1 { extents.append(plan.graph.axes[1].length ?? secondExtent) }
         let memory = RunMemory(model, batch: batch, extents: extents, lengths: nil)
@@ -71,27 +78,34 @@ package final class StreamSession {
         for (index, buffer) in plan.buffers.enumerated() {
             let id = BufferID(index)
             let steps = buffer.variance.varies(over: 1) && extents.count > 1 ? extents[1] : 1
+            let stepElements = buffer.rowCount * steps
             let stepBytes = model.rowBytes(buffer) * steps
             switch buffer.kind {
             case .input(let name) where buffer.variance.isStream:
                 let history = plan.inputHistory[name] ?? 0
                 let block = AlignedMemory(byteCount: stepBytes * (history + self.capacity) * batch)
-                inputs.append(Port(name: name, buffer: id, memory: block, stepBytes: stepBytes, history: history))
+                inputs.append(
+                    Port(
+                        name: name, element: buffer.element, buffer: id, memory: block, stepBytes: stepBytes, history: history,
+                        sequenceBytes: stepBytes * (history + capacity)))
             case .input(let name):
-                guard let given = once[name] else {
-                    throw Diagnostic(.missingTensor, "the once input '\(name)' is missing", at: nil)
-                }
+                let rows = (buffer.variance.batch ? batch : 1) * steps
+                let given = try CompiledModel.tensor(name, "once input", in: once, count: buffer.rowCount * rows)
                 let tensor = resident(given, as: buffer.element, model.precision)
                 held.append(tensor)
                 tensor.withUnsafeBytes { bytes in
                     if let base = bytes.baseAddress {
-                        memory.frame.describe(id, base: base, batch: buffer.rowCount, first: 0, second: 0)
+                        memory.frame.describe(id, base: base, batch: buffer.rowCount * steps, first: 0, second: buffer.rowCount)
                     }
                 }
             case .output(let k):
                 let block = AlignedMemory(byteCount: stepBytes * self.capacity * batch)
-                outputs.append(Port(name: plan.graph.outputs[k].name, buffer: id, memory: block, stepBytes: stepBytes, history: 0))
-                memory.frame.describe(id, base: block.start, batch: buffer.rowCount, first: 0, second: 0)
+                outputs.append(
+                    Port(
+                        name: plan.graph.outputs[k].name, element: buffer.element, buffer: id, memory: block, stepBytes: stepBytes, history: 0,
+                        sequenceBytes: buffer.variance.batch ? stepBytes * capacity : 0))
+                memory.frame.describe(
+                    id, base: block.start, batch: buffer.variance.batch ? stepElements * capacity : 0, first: 0, second: buffer.rowCount)
             case .parameter, .static, .once, .accumulator, .full, .block, .step, .ring, .zero:
                 break
             }
@@ -145,37 +159,95 @@ package final class StreamSession {
         }
     }
 
-    // MARK: Data
-
-    package var inputNames: [String] { inputs.map(\.name) }
-    package var outputNames: [String] { outputs.map(\.name) }
-
-    /// Bytes of one step of one sequence of a stream; nil for a name that is none.
-    package func stepByteCount(_ name: String) -> Int? {
-        (inputs.first { $0.name == name } ?? outputs.first { $0.name == name })?.stepBytes
+    /// A session's memory is allocated at once.
+    private static func checkSize(
+        _ model: CompiledModel, batch: Int, capacity: Int, secondExtent: Int
+    ) throws(DiagnosticList) {
+        guard batch >= 1, capacity >= 1, secondExtent >= 1 else {
+            throw DiagnosticList(
+                .badCall, "a stream of \(batch) sequence\(batch == 1 ? "" : "s") with room for \(capacity) step\(capacity == 1 ? "" : "s") at a time is none",
+                help: "batch and capacity are 1 or more")
+        }
+        let plan = model.plan
+        let second = plan.graph.axes.count > 1 ? Double(plan.graph.axes[1].length ?? secondExtent) : 1
+        let bytes = plan.buffers.reduce(0.0) { sum, buffer in
+            var steps = Double(capacity)
+            switch buffer.kind {
+            case .parameter, .static, .zero: return sum
+            case .input(let name): steps += Double(plan.inputHistory[name] ?? 0)
+            case .ring(let ring): steps = Double(ring.period(innerExtent: 1)) * second
+            case .block(let halo): steps += Double(halo)
+            case .output, .once, .accumulator, .full, .step: break
+            }
+            return sum + Double(model.rowBytes(buffer)) * steps * second * Double(batch)
+        }
+        guard bytes <= Double(PhysicalMemory.bytes) else {
+            throw DiagnosticList(
+                .tooLarge, "a stream of \(batch) sequences with room for \(capacity) steps at a time does not fit into memory",
+                help: "make the batch or the capacity smaller")
+        }
     }
 
-    /// The memory of the next steps of an input, for one sequence of the batch: `capacity` steps.
-    package func withInput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeMutableRawBufferPointer) -> R) -> R? {
-        guard let port = inputs.first(where: { $0.name == name }), sequence < batch else { return nil }
-        let start = port.memory.start + (sequence * (port.history + capacity) + port.history) * port.stepBytes
+    // MARK: Data
+
+    /// The streams that go in, in no particular order.
+    public var inputNames: [String] { inputs.map(\.name) }
+    /// What comes out.
+    public var outputNames: [String] { outputs.map(\.name) }
+
+    /// Bytes of one step of one sequence of an input or output.
+    ///
+    /// - Throws: where there is no stream of this name.
+    public func stepByteCount(_ name: String) throws(DiagnosticList) -> Int {
+        try port(name, inputs + outputs, "input or output").stepBytes
+    }
+
+    func port(_ name: String, _ ports: [Port], _ what: String, sequence: Int = 0) throws(DiagnosticList) -> Port {
+        guard let port = ports.first(where: { $0.name == name }) else {
+            let names = ports.map(\.name)
+            throw DiagnosticList(
+                .unknownName, "the stream has no \(what) '\(name)'",
+                help: nearest(name, among: names).map { "did you mean '\($0)'?" }
+                    ?? (names.isEmpty ? "it has none" : "it has \(names.joined(separator: ", "))"))
+        }
+        guard (0..<batch).contains(sequence) else {
+            throw DiagnosticList(.badCall, "there is no sequence \(sequence)", help: "the stream has \(batch), counted from 0")
+        }
+        return port
+    }
+
+    /// Calls `body` with the memory of the next steps of an input for one sequence of the batch: `capacity` steps, each of
+    /// `stepByteCount` bytes in the precision of the code (whole numbers as `Int64`, bools as bytes of 0 and 1). What is written there is
+    /// read by `advance`; the pointer must not be used after the call.
+    ///
+    /// - Throws: where there is no such input or sequence.
+    public func withInput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeMutableRawBufferPointer) -> R) throws(DiagnosticList) -> R {
+        let port = try port(name, inputs, "input", sequence: sequence)
+        let start = port.memory.start + sequence * port.sequenceBytes + port.history * port.stepBytes
         return body(UnsafeMutableRawBufferPointer(start: start, count: capacity * port.stepBytes))
     }
 
-    /// The memory of the last steps of an output, for one sequence of the batch.
-    package func withOutput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
-        guard let port = outputs.first(where: { $0.name == name }), sequence < batch else { return nil }
+    /// Calls `body` with the memory of the last steps of an output for one sequence of the batch: `capacity` steps, of which those of the
+    /// last `advance` are filled. The pointer must not be used after the call.
+    ///
+    /// - Throws: where there is no such output or sequence.
+    public func withOutput<R>(_ name: String, sequence: Int = 0, _ body: (UnsafeRawBufferPointer) -> R) throws(DiagnosticList) -> R {
+        let port = try port(name, outputs, "output", sequence: sequence)
         // What does not vary over time lies there once.
-        let byteCount = (model.plan[port.buffer].variance.isStream ? capacity : 1) * port.stepBytes
-        return body(UnsafeRawBufferPointer(start: port.memory.start + sequence * byteCount, count: byteCount))
+        let count = model.plan[port.buffer].variance.isStream ? capacity : 1
+        return body(UnsafeRawBufferPointer(start: port.memory.start + sequence * port.sequenceBytes, count: count * port.stepBytes))
     }
 
     // MARK: Steps
 
-    /// Takes `steps` steps, at most `capacity`.
-    package func advance(_ steps: Int = 1) {
-        precondition(steps >= 0 && steps <= capacity, "at most \(capacity) steps at a time")
-        guard steps > 0, batch > 0 else { return }
+    /// Takes `steps` steps of what lies in the inputs; outputs then hold as many.
+    ///
+    /// - Throws: where they are fewer than 0 or more than `capacity`.
+    public func advance(_ steps: Int = 1) throws(DiagnosticList) {
+        guard steps >= 0 && steps <= capacity else {
+            throw DiagnosticList(.badCall, "the stream cannot take \(steps) steps at a time", help: "it has room for \(capacity)")
+        }
+        guard steps > 0 else { return }
         let range = stepCount..<stepCount + steps
         window.move(to: range)
         let frame = window.frame
@@ -209,8 +281,8 @@ package final class StreamSession {
 
     // MARK: Saving
 
-    /// Everything that the next step depends on, for `restore`.
-    package func savedState() -> [NamedTensor] {
+    /// Everything that the next step depends on, for `restore`; it can be written to a file as a `TensorArchive`.
+    public func savedState() -> [NamedTensor] {
         var result = [NamedTensor(name: "steps", tensor: Tensor([stepCount, window.presentCount], shape: [2]))]
         for region in regions() {
             let bytes = UnsafeRawBufferPointer(start: region.start, count: region.count)
@@ -219,19 +291,21 @@ package final class StreamSession {
         return result
     }
 
-    /// Goes back to a saved state of a session of the same model, batch and capacity.
-    package func restore(_ state: [NamedTensor]) throws(Diagnostic) {
+    /// Goes back to a saved state of a session of the same model, precision, batch and capacity.
+    ///
+    /// - Throws: where the state is of another; the session is then as it was.
+    public func restore(_ state: [NamedTensor]) throws(DiagnosticList) {
         let regions = regions()
         let named = Dictionary(state.map { ($0.name, $0.tensor) }, uniquingKeysWith: { a, _ in a })
-        for region in regions where named[region.name]?.byteCount != region.count {
-            throw Diagnostic(
-                .misshapenTensor, "the saved state is not of this model: '\(region.name)' does not fit", at: nil,
+        for region in regions where named[region.name].map({ $0.type == .u8 && $0.byteCount == region.count }) != true {
+            throw DiagnosticList(
+                .misshapenTensor, "the saved state is not of this model: '\(region.name)' does not fit",
                 help: "model, precision, batch and capacity must be those of the session that was saved")
         }
         guard let steps = named["steps"]?.doubles(), steps.count == 2, steps[0] >= 0, steps[0] < 0x1p50,
-            steps[1] >= 0, steps[1] <= min(steps[0], Double(capacity))
+            steps[1] >= 0, steps[1] <= min(steps[0], Double(capacity)), steps.allSatisfy({ $0 == $0.rounded() })
         else {
-            throw Diagnostic(.missingTensor, "the saved state does not say how many steps were taken", at: nil)
+            throw DiagnosticList(.missingTensor, "the saved state does not say how many steps were taken")
         }
         for region in regions {
             named[region.name]?.withUnsafeBytes { bytes in

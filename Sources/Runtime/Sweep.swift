@@ -104,7 +104,7 @@ struct Sweep: @unchecked Sendable {
     /// Each worker takes sequences of its own through all blocks and stages; nobody waits for anybody.
     private func runBatchParallel(_ steps: Range<Int>, on pool: ThreadPool) {
         let workers = min(pool.count, memory.batch)
-        pool.run { worker in
+        pool.run { worker, _ in
             guard worker < workers else { return }
             runSequences(division.share(worker, of: workers), steps)
         }
@@ -154,17 +154,17 @@ struct Sweep: @unchecked Sendable {
     }
 
     /// A scan by all workers; each takes every so many-th block.
-    private func runShared(_ blocks: TimeBlocks, _ steps: Range<Int>, _ frame: Frame, worker: Int, on pool: ThreadPool) {
+    private func runShared(_ blocks: TimeBlocks, _ steps: Range<Int>, _ frame: Frame, worker: Int, of team: ThreadTeam) {
         if worker == 0 { _ = blocks.prepare(steps, frame) }
-        pool.barrier()
-        for k in stride(from: worker, to: blocks.count, by: pool.count) { blocks.summarize(k) }
-        pool.barrier()
+        team.barrier()
+        for k in stride(from: worker, to: blocks.count, by: team.count) { blocks.summarize(k) }
+        team.barrier()
         if worker == 0 { blocks.join() }
-        pool.barrier()
-        for k in stride(from: worker, to: blocks.count, by: pool.count) { blocks.apply(k) }
-        pool.barrier()
+        team.barrier()
+        for k in stride(from: worker, to: blocks.count, by: team.count) { blocks.apply(k) }
+        team.barrier()
         if worker == 0 { blocks.finish() }
-        pool.barrier()
+        team.barrier()
     }
 
     /// All workers share each stage: by steps where they are independent, by lanes in lane loops, by rows where the plan says so.
@@ -180,7 +180,7 @@ struct Sweep: @unchecked Sendable {
             segment.stages[number].wavefront == nil
         {
             // Nothing passes between workers: nobody waits.
-            pool.run { worker in
+            pool.run { worker, _ in
                 forEachBlock(length, of: all) { steps in
                     share(
                         segment.stages[number], number, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[number])
@@ -190,26 +190,26 @@ struct Sweep: @unchecked Sendable {
         }
         let scans = timeBlocks(0..<batch)
         let wavefronts = wavefronts(workers: pool.count)
-        pool.run { worker in
+        pool.run { worker, team in
             forEachBlock(length, of: all) { steps in
                 if worker == 0 { shared.window.move(to: steps) }
-                pool.barrier()
+                team.barrier()
                 for stage in stages {
                     let description = segment.stages[stage]
                     if let blocks = scans[stage] {
-                        runShared(blocks, steps, shared.window.frame, worker: worker, on: pool)
+                        runShared(blocks, steps, shared.window.frame, worker: worker, of: team)
                         continue
                     }
                     if let wavefront = wavefronts[stage] {
                         if worker == 0 { wavefront.prepare(steps, shared.window.frame) }
-                        pool.barrier()
+                        team.barrier()
                         wavefront.run(worker: worker)
-                        pool.barrier()
+                        team.barrier()
                         continue
                     }
                     share(
                         description, stage, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[stage])
-                    pool.barrier()
+                    team.barrier()
                 }
             }
         }

@@ -40,9 +40,3 @@ package struct Diagnostic: Error, Equatable, Sendable {
         self.help = help
     }
 }
-
-/// Several diagnostics thrown as one.
-package struct DiagnosticList: Error, Sendable {
-    package var diagnostics: [Diagnostic]
-    package init(_ diagnostics: [Diagnostic]) { self.diagnostics = diagnostics }
-}

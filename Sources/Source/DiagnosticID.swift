@@ -45,6 +45,7 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case planRefused = "plan-refused"
     case memoryBound = "memory-bound"
     case weightsRefused = "weights-refused"
+    case badCall = "bad-call"
     // Training
     case notFinite = "not-finite"
     case checkpointMismatch = "checkpoint-mismatch"

@@ -33,21 +33,26 @@ package struct DiagnosticRenderer: Sendable {
         let severity = styled("\(diagnostic.severity.rawValue):", color(diagnostic.severity))
         let message = styled(diagnostic.message, .bold)
         var lines = ["\(place(diagnostic.span))\(severity) \(message) [\(diagnostic.id.rawValue)]"]
-        if let span = diagnostic.span {
+        if let span = known(diagnostic.span) {
             lines += excerpt(span, caption: diagnostic.caption, mark: "^", style: color(diagnostic.severity))
         } else if let caption = diagnostic.caption {
             lines.append("   \(caption)")
         }
         for label in diagnostic.labels {
             lines.append("\(place(label.span))\(styled("note:", .blue)) \(label.text)")
-            lines += excerpt(label.span, caption: nil, mark: "-", style: .blue)
+            if let span = known(label.span) { lines += excerpt(span, caption: nil, mark: "-", style: .blue) }
         }
         if let help = diagnostic.help { lines.append("\(styled("help:", .green)) \(help)") }
         return lines.joined(separator: "\n") + "\n"
     }
 
+    /// A span in one of the files; nil for one of others.
+    private func known(_ span: SourceSpan?) -> SourceSpan? {
+        span.flatMap { sources.files.indices.contains($0.file.index) ? $0 : nil }
+    }
+
     private func place(_ span: SourceSpan?) -> String {
-        guard let span else { return "" }
+        guard let span = known(span) else { return "" }
         let position = sources.position(of: span.start, in: span.file)
         return styled("\(sources[span.file].path):\(position.line):\(position.column): ", .bold)
     }
@@ -98,10 +103,10 @@ package struct DiagnosticRenderer: Sendable {
             ("id", quoted(diagnostic.id.rawValue)), ("severity", quoted(diagnostic.severity.rawValue)),
             ("message", quoted(diagnostic.message)),
         ]
-        if let span = diagnostic.span { fields += position(span) }
+        if let span = known(diagnostic.span) { fields += position(span) }
         if let caption = diagnostic.caption { fields.append(("caption", quoted(caption))) }
         if !diagnostic.labels.isEmpty {
-            let labels = diagnostic.labels.map { object(position($0.span) + [("text", quoted($0.text))]) }
+            let labels = diagnostic.labels.map { object((known($0.span).map(position) ?? []) + [("text", quoted($0.text))]) }
             fields.append(("labels", "[\(labels.joined(separator: ", "))]"))
         }
         if let help = diagnostic.help { fields.append(("help", quoted(help))) }

@@ -42,6 +42,18 @@ extension BoundData {
     }
 }
 
+extension BoundData {
+    /// The parameters of a graph, looked up by path and by the name that the source gives.
+    ///
+    /// - Throws: a list of everything that is missing or misshapen.
+    package static func parameters(_ given: [String: Tensor], for graph: StreamGraph) throws(DiagnosticList) -> [String: Tensor] {
+        var check = BindingCheck(ModelData(parameters: given), graph)
+        check.bindParameters()
+        if !check.problems.isEmpty { throw DiagnosticList(check.problems) }
+        return check.parameters
+    }
+}
+
 /// The work of checking data against a graph.
 private struct BindingCheck {
     let data: ModelData
@@ -123,6 +135,10 @@ private struct BindingCheck {
             let expected = (value.variance.batch ? [batch] : []) + axes.map { extents[$0] } + stepSizes(value)
             guard let tensor = data.inputs[name] else {
                 if let fallback {
+                    guard let count = elementCount(expected), 8 * count <= PhysicalMemory.bytes else {
+                        problem(.tooLarge, "'\(name)' \(expected) does not fit into memory")
+                        continue
+                    }
                     inputs[name] = Tensor([Double](repeating: fallback, count: expected.reduce(1, *)), shape: expected)
                     continue
                 }

@@ -22,8 +22,9 @@ private func reason(_ error: Int32) -> String {
 }
 
 extension TensorStorage {
-    /// The bytes of a file, mapped: nothing is read before it is looked at.
-    static func mapping(_ path: String) throws(Diagnostic) -> TensorStorage {
+    /// The bytes of a file, read into memory of this process: whatever happens to the file afterwards, they stay as they were.
+    /// A mapped file would end the process where somebody cuts it short.
+    static func reading(_ path: String) throws(Diagnostic) -> TensorStorage {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw fileProblem(path, reason(errno)) }
         defer { close(descriptor) }
@@ -33,10 +34,19 @@ extension TensorStorage {
         guard status.st_mode & S_IFMT == S_IFREG else { throw fileProblem(path, "this is not a regular file") }
         let count = Int(status.st_size)
         guard count > 0 else { return TensorStorage(bytes: UnsafeRawBufferPointer(start: nil, count: 0)) {} }
-        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
-            throw fileProblem(path, "cannot be mapped: \(String(cString: strerror(errno)))")
+        guard count <= PhysicalMemory.bytes, let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            start != MAP_FAILED
+        else { throw fileProblem(path, "its \(count) bytes do not fit into memory") }
+        let storage = TensorStorage(bytes: UnsafeRawBufferPointer(start: start, count: count)) { munmap(start, count) }
+        var done = 0
+        while done < count {
+            let got = pread(descriptor, start + done, count - done, off_t(done))
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw fileProblem(path, reason(errno)) }
+            guard got > 0 else { throw fileProblem(path, "the file became shorter while it was read") }
+            done += got
         }
-        return TensorStorage(bytes: UnsafeRawBufferPointer(start: start, count: count)) { munmap(start, count) }
+        return storage
     }
 }
 

@@ -1,8 +1,9 @@
 /// What an element of a tensor is, in memory and in files.
-package enum TensorType: String, Hashable, Sendable, CaseIterable {
+public enum TensorType: String, Hashable, Sendable, CaseIterable {
     case f64, f32, f16, bf16, i64, i32, u8, bool
 
-    package var byteCount: Int {
+    /// Bytes of an element.
+    public var byteCount: Int {
         switch self {
         case .f64, .i64: 8
         case .f32, .i32: 4
@@ -19,15 +20,18 @@ package enum TensorType: String, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// A dense row-major tensor over shared bytes, which may be a mapped file.
-package struct Tensor: Sendable {
-    package let type: TensorType
-    package let shape: [Int]
+/// A dense row-major tensor over shared bytes, which are never changed.
+public struct Tensor: Sendable {
+    /// What its elements are.
+    public let type: TensorType
+    /// The sizes of its axes, none of them negative; empty for a scalar.
+    public let shape: [Int]
     let storage: TensorStorage
     /// Where the first element lies in the storage.
     let byteOffset: Int
 
-    package var count: Int { shape.reduce(1, *) }
+    /// How many elements it has.
+    public var count: Int { shape.reduce(1, *) }
     package var byteCount: Int { count * type.byteCount }
 
     init(type: TensorType, shape: [Int], storage: TensorStorage, byteOffset: Int) {
@@ -37,7 +41,9 @@ package struct Tensor: Sendable {
         self.byteOffset = byteOffset
     }
 
-    package func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    /// Calls `body` with the elements as they lie in memory: `count` of them, `type.byteCount` bytes each, in row-major order and in
+    /// the byte order of the machine. The pointer must not be used after the call.
+    public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try withExtendedLifetime(storage) {
             try body(UnsafeRawBufferPointer(rebasing: storage.bytes[byteOffset..<byteOffset + byteCount]))
         }
@@ -106,9 +112,18 @@ extension Tensor {
     }
 
     /// Every element as f64 in row-major order (bool as 0 and 1).
-    package func doubles() -> [Double] {
+    public func doubles() -> [Double] {
         [Double](unsafeUninitializedCapacity: count) { out, initialized in
             forEach { k, value in out[k] = value }
+            initialized = count
+        }
+    }
+
+    /// Every element as f32 in row-major order, rounded to nearest (bool as 0 and 1).
+    public func floats() -> [Float] {
+        if type == .f32 { return withUnsafeBytes { Array($0.assumingMemoryBound(to: Float.self)) } }
+        return [Float](unsafeUninitializedCapacity: count) { out, initialized in
+            forEach { k, value in out[k] = Float(value) }
             initialized = count
         }
     }

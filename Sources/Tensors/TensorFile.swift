@@ -1,16 +1,37 @@
 import RecSource
 
 /// The tensors of a file, in its order, and the text that describes them.
-package struct TensorArchive: Sendable {
-    package var tensors: [NamedTensor]
-    package var metadata: [String: String]
+public struct TensorArchive: Sendable {
+    /// In the order of the file.
+    public var tensors: [NamedTensor]
+    /// Texts by key; only `.safetensors` files have them.
+    public var metadata: [String: String]
 
-    package init(tensors: [NamedTensor] = [], metadata: [String: String] = [:]) {
+    /// An archive that is put together in memory.
+    public init(tensors: [NamedTensor] = [], metadata: [String: String] = [:]) {
         self.tensors = tensors
         self.metadata = metadata
     }
 
-    package subscript(_ name: String) -> Tensor? { tensors.first { $0.name == name }?.tensor }
+    /// Reads a `.safetensors`, `.npz`, `.npy` or `.csv` file; the one tensor of the last two has the name "".
+    ///
+    /// The file is read into memory, and may be changed or removed afterwards.
+    ///
+    /// - Throws: where the file cannot be read, is broken, or is of another kind.
+    public init(path: String) throws(DiagnosticList) {
+        self = try reportingProblems { try TensorFile.read(path) }
+    }
+
+    /// Writes the tensors to a file whole or not at all; the ending of the path tells the format. A `.npy` or `.csv` file holds
+    /// one tensor, whose name is not written.
+    ///
+    /// - Throws: where the file cannot be written, or its format cannot hold the tensors.
+    public func write(to path: String) throws(DiagnosticList) {
+        try reportingProblems { try TensorFile.write(self, to: path) }
+    }
+
+    /// The tensor of this name; nil where there is none.
+    public subscript(_ name: String) -> Tensor? { tensors.first { $0.name == name }?.tensor }
 }
 
 /// Reads and writes tensors; the ending of the path tells the format.
@@ -28,7 +49,7 @@ package enum TensorFile {
     /// Reads a file. A file of one tensor without a name gives it the name "".
     package static func read(_ path: String) throws(Diagnostic) -> TensorArchive {
         let format = try format(of: path)
-        let storage = try TensorStorage.mapping(path)
+        let storage = try TensorStorage.reading(path)
         switch format {
         case .npy: return TensorArchive(tensors: [NamedTensor(name: "", tensor: try Npy.read(storage, path: path))])
         case .npz: return try Npz.read(storage, path: path)

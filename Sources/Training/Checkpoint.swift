@@ -6,8 +6,9 @@ import RecSource
 ///
 /// A checkpoint is one `.safetensors` file: `param.PATH` and `moment.K.PATH` in F64, `const.PATH`, and in the metadata the
 /// step, the plan, and what the run was made with. So `--params` reads weights off it as off any other file.
-package struct Checkpoint: Sendable {
-    package let step: Int
+public struct Checkpoint: Sendable {
+    /// How many steps had been taken.
+    public let step: Int
     package let parameters: [TrainedParameter]
     let constants: [String: Tensor]
     /// The form in which each recurrence ran.
@@ -25,25 +26,32 @@ package struct Checkpoint: Sendable {
         self.signature = signature
     }
 
+    /// No run has more.
+    private static let mostSteps = 1 << 40
+
     /// Where a folder has its checkpoint.
-    package static func path(in folder: String) -> String { URL(fileURLWithPath: folder).appendingPathComponent("checkpoint.safetensors").path }
+    public static func path(in folder: String) -> String { URL(fileURLWithPath: folder).appendingPathComponent("checkpoint.safetensors").path }
 
     /// The checkpoint of a folder; nil where there is none yet. What a run that was killed left half written is removed.
-    package static func read(from folder: String) throws(Diagnostic) -> Checkpoint? {
+    ///
+    /// - Throws: where the file cannot be read, or is no checkpoint.
+    public static func read(from folder: String) throws(DiagnosticList) -> Checkpoint? {
         let path = path(in: folder)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         where name.hasPrefix("checkpoint.safetensors.") && name.hasSuffix(".tmp") {
             try? FileManager.default.removeItem(atPath: URL(fileURLWithPath: folder).appendingPathComponent(name).path)
         }
         guard FileManager.default.fileExists(atPath: path) else { return nil }
-        return try Checkpoint(TensorFile.read(path), path: path)
+        return try reportingProblems { try Checkpoint(TensorFile.read(path), path: path) }
     }
 
     /// Writes the file whole or not at all: after a crash or a loss of power the folder has the new checkpoint, or the one
     /// before.
-    package func write(to folder: String) throws(Diagnostic) {
+    ///
+    /// - Throws: where it cannot be written.
+    public func write(to folder: String) throws(DiagnosticList) {
         do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
-            throw Diagnostic(.fileProblem, "\(folder): the folder cannot be made", at: nil)
+            throw DiagnosticList(.fileProblem, "\(folder): the folder cannot be made")
         }
         var archive = TensorArchive()
         for parameter in parameters {
@@ -58,12 +66,14 @@ package struct Checkpoint: Sendable {
         archive.metadata = signature.reduce(into: [:]) { $0["run.\($1.key)"] = $1.value }
         archive.metadata["step"] = "\(step)"
         for (state, form) in plan { archive.metadata["plan.\(state)"] = form.rawValue }
-        try TensorFile.write(archive, to: Self.path(in: folder), isDurable: true)
+        let path = Self.path(in: folder)
+        let whole = archive
+        try reportingProblems { try TensorFile.write(whole, to: path, isDurable: true) }
     }
 
     private init(_ archive: TensorArchive, path: String) throws(Diagnostic) {
         func broken(_ reason: String) -> Diagnostic { Diagnostic(.fileProblem, "\(path): \(reason)", at: nil, help: "this is no checkpoint") }
-        guard let step = archive.metadata["step"].flatMap({ Int($0) }), step >= 0 else { throw broken("the number of the step is missing") }
+        guard let step = archive.metadata["step"].flatMap({ Int($0) }), (0...Self.mostSteps).contains(step) else { throw broken("the number of the step is missing") }
         self.step = step
         var signature: [String: String] = [:]
         var plan: [String: PlanForm] = [:]

@@ -67,7 +67,7 @@ package struct LossChart: Sendable {
     }
 
     /// Writes the drawing whole or not at all.
-    package func write(to path: String) throws(Diagnostic) {
+    package func write(to path: String) throws(DiagnosticList) {
         try TextFile.write(svg, to: path, what: "the drawing")
     }
 

@@ -2,7 +2,7 @@
 ///
 /// Every element is updated by itself. Numbers are f64 whatever the precision of the run, so that small updates are not
 /// lost in rounding.
-package enum Optimizer: Hashable, Sendable {
+public enum Optimizer: Hashable, Sendable {
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2, arXiv:1711.05101); `decay` is multiplied
     /// by the learning rate, as in PyTorch.
     case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, decay: Double = 0.01)

@@ -1,9 +1,10 @@
 import Foundation
 
 /// The learning rate of each step.
-package struct Schedule: Hashable, Sendable {
+public struct Schedule: Hashable, Sendable {
     /// What becomes of the rate after the warm-up.
-    package enum Decay: String, CaseIterable, Sendable {
+    public enum Decay: String, CaseIterable, Sendable {
+        /// The rate stays.
         case constant
         /// Half a cosine from the full rate to `floor` (Loshchilov and Hutter 2017, arXiv:1608.03983).
         case cosine
@@ -12,16 +13,18 @@ package struct Schedule: Hashable, Sendable {
     }
 
     /// The largest rate.
-    package var rate: Double
-    package var decay: Decay
+    public var rate: Double
+    /// What becomes of the rate after the warm-up.
+    public var decay: Decay
     /// Over so many steps the rate rises in a straight line to the full one.
-    package var warmup: Int
+    public var warmup: Int
     /// How many steps there are to be: behind the last a decay has come to its end.
-    package var steps: Int
+    public var steps: Int
     /// What a decay ends at, as a share of the full rate.
-    package var floor: Double
+    public var floor: Double
 
-    package init(rate: Double, decay: Decay = .constant, warmup: Int = 0, steps: Int = 0, floor: Double = 0) {
+    /// A schedule; `warmup`, `steps` and `rate` are 0 or more, which a `Trainer` checks.
+    public init(rate: Double, decay: Decay = .constant, warmup: Int = 0, steps: Int = 0, floor: Double = 0) {
         self.rate = rate
         self.decay = decay
         self.warmup = warmup
@@ -30,10 +33,10 @@ package struct Schedule: Hashable, Sendable {
     }
 
     /// The rate of a step; the first is 1.
-    package func rate(at step: Int) -> Double {
-        if step <= warmup { return rate * Double(step) / Double(warmup) }
+    public func rate(at step: Int) -> Double {
+        if step <= warmup { return rate * max(0, Double(step)) / Double(warmup) }
         // Full at the first step after the warm-up; the floor would be reached by the step behind the last, so that none is wasted.
-        let share = steps > warmup ? min(1, Double(step - warmup - 1) / Double(steps - warmup)) : 0
+        let share = steps > warmup ? min(1, (Double(step) - Double(warmup) - 1) / (Double(steps) - Double(warmup))) : 0
         switch decay {
         case .constant: return rate
         case .cosine: return rate * (floor + (1 - floor) * 0.5 * (1 + cos(.pi * share)))

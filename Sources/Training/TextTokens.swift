@@ -3,13 +3,15 @@ import Rec
 import RecSource
 
 /// Text as tokens: each byte is one, from 0 to 255.
-package enum TextTokens {
+public enum TextTokens {
     /// The files one behind the other, `[t]` in U8.
-    package static func read(_ paths: [String]) throws(Diagnostic) -> Tensor {
+    ///
+    /// - Throws: where a file cannot be read.
+    public static func read(_ paths: [String]) throws(DiagnosticList) -> Tensor {
         var bytes: [UInt8] = []
         for path in paths {
             do { bytes += try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
-                throw Diagnostic(.fileProblem, "\(path): the text cannot be read", at: nil, help: "is it there, and no folder?")
+                throw DiagnosticList(.fileProblem, "\(path): the text cannot be read", help: "is it there, and no folder?")
             }
         }
         return Tensor(type: .u8, shape: [bytes.count]) { $0.copyBytes(from: bytes) }

@@ -13,24 +13,29 @@ import RecStream
 /// while trainer.step < 500 { print(try trainer.advance().loss) }
 /// trainer.weights  // by path
 /// ```
-package final class Trainer {
+///
+/// A trainer belongs to one thread at a time.
+public final class Trainer {
     /// What a step gives.
-    package struct StepReport: Sendable {
+    public struct StepReport: Sendable {
         /// The number of the step; the first is 1.
-        package var step: Int
+        public let step: Int
         /// The sum of the model's losses over the minibatch, before the update.
-        package var loss: Double
+        public let loss: Double
         /// Of all gradients together, before clipping.
-        package var gradientNorm: Double
-        package var rate: Double
+        public let gradientNorm: Double
+        /// The learning rate of the step.
+        public let rate: Double
         /// The steps of all sequences of the minibatch together.
-        package var stepCount: Int
+        public let stepCount: Int
     }
 
-    package let model: Model
-    package let options: TrainingOptions
+    /// What is trained.
+    public let model: Model
+    /// What each step does.
+    public let options: TrainingOptions
     /// How many steps have been taken.
-    package private(set) var step = 0
+    public private(set) var step = 0
     /// In the order of the model.
     package private(set) var parameters: [TrainedParameter]
 
@@ -46,77 +51,109 @@ package final class Trainer {
     private let signature: [String: String]
 
     /// - Parameters:
-    ///   - weights: parameters by path that start from these numbers; others start from their initialisers.
+    ///   - weights: parameters by path that start from these numbers; others start from those of the model, or from their initialisers.
     ///   - checkpoint: where to go on from; the weights are those of the checkpoint then.
     /// - Throws: where the model has no loss or nothing to train, data do not fit, or the checkpoint is one of another run.
-    package init(
-        _ model: Model, _ data: TrainingData, _ options: TrainingOptions, weights: [String: Tensor] = [:],
+    public init(
+        _ model: Model, _ data: TrainingData, _ options: TrainingOptions = TrainingOptions(), weights: [String: Tensor] = [:],
         resuming checkpoint: Checkpoint? = nil
-    ) throws {
+    ) throws(DiagnosticList) {
+        let start: Start
+        do { start = try StackSpace.run { try Start(model, data, options, weights, checkpoint) } } catch {
+            throw DiagnosticList(error, in: model.program.sources)
+        }
         self.model = model
         self.data = data
         self.options = options
-        order = MinibatchOrder(data, seed: options.seed, batch: options.batch)
-        guard !model.graph.losses.isEmpty else {
-            throw Diagnostic(
-                .missingTensor, "'\(model.graph.name)' has no loss to train for", at: nil, help: "write one: loss error = mean[t](…)")
-        }
-        var request = GradientRequest(of: model.graph, truncation: options.truncation)
-        request.targets.removeAll { if case .parameter = $0 { false } else { true } }
-        guard !request.targets.isEmpty else {
-            throw Diagnostic(.missingTensor, "'\(model.graph.name)' has no parameter to train", at: nil)
-        }
-        gradients = try GradientModel(model, request)
+        (order, gradients, constants, code) = (start.order, start.gradients, start.constants, start.code)
+        (forward, pool, plan, signature) = (start.forward, start.pool, start.plan, start.signature)
+        parameters = checkpoint?.parameters ?? start.parameters
+        step = checkpoint?.step ?? 0
+    }
 
-        var all = model.initialParameters(seed: options.seed)
-        for (path, tensor) in weights where all[path] != nil { all[path] = tensor }
-        // Names, shapes and numbers are checked by the rules for every run.
-        let first = data.minibatch(at: order.positions(of: 1))
-        let bound = try BoundData(ModelData(inputs: first.inputs, parameters: all, lengths: first.lengths), for: gradients.graph)
-        let paths = request.targets.compactMap { if case .parameter(let path) = $0 { path } else { nil } }
-        parameters = paths.compactMap { path in
-            bound.parameters[path].map {
-                TrainedParameter(path: path, shape: $0.shape, values: $0.doubles(), momentCount: options.optimizer.momentCount)
+    /// What a trainer begins with.
+    private struct Start {
+        let order: MinibatchOrder
+        let gradients: GradientModel
+        let constants: [String: Tensor]
+        let code: CompiledPlan
+        let forward: CompiledPlan
+        let pool: ThreadPool
+        let plan: [String: PlanForm]
+        let signature: [String: String]
+        let parameters: [TrainedParameter]
+
+        init(
+            _ model: Model, _ data: TrainingData, _ options: TrainingOptions, _ weights: [String: Tensor], _ checkpoint: Checkpoint?
+        ) throws {
+            try options.check()
+            try model.checkMemory(batch: options.batch, extents: data.minibatchExtents(of: model.graph))
+            var order = MinibatchOrder(data, seed: options.seed, batch: options.batch)
+            guard !model.graph.losses.isEmpty else {
+                throw Diagnostic(
+                    .missingTensor, "'\(model.graph.name)' has no loss to train for", at: nil, help: "write one: loss error = mean[t](…)")
             }
-        }
-        constants = bound.parameters.filter { !paths.contains($0.key) }
+            var request = GradientRequest(of: model.graph, truncation: options.truncation)
+            request.targets.removeAll { if case .parameter = $0 { false } else { true } }
+            guard !request.targets.isEmpty else {
+                throw Diagnostic(.missingTensor, "'\(model.graph.name)' has no parameter to train", at: nil)
+            }
+            let gradients = try GradientModel(model, request)
 
-        var identity = Fingerprint()
-        identity.add(model.graph.text)
-        signature = options.signature.merging(["model": "\(identity.value)", "data": "\(data.fingerprint)"]) { $1 }
-        if let checkpoint { try checkpoint.check(against: signature, parameters) }
+            self.gradients = gradients
+            var all = model.initialParameters(seed: options.seed)
+            all.merge(model.parameters) { $1 }
+            for (path, tensor) in weights where all[path] != nil { all[path] = tensor }
+            // Names, shapes and numbers are checked by the rules for every run.
+            let first = data.minibatch(at: order.positions(of: 1))
+            self.order = order
+            let bound = try BoundData(ModelData(inputs: first.inputs, parameters: all, lengths: first.lengths), for: gradients.graph)
+            let paths = request.targets.compactMap { if case .parameter(let path) = $0 { path } else { nil } }
+            parameters = paths.compactMap { path in
+                bound.parameters[path].map {
+                    TrainedParameter(path: path, shape: $0.shape, values: $0.doubles(), momentCount: options.optimizer.momentCount)
+                }
+            }
+            constants = bound.parameters.filter { !paths.contains($0.key) }
 
-        // Another machine, or another measurement of this one, may choose other plans; a run that goes on keeps its own.
-        let choice = try PlanChoice(gradients, forcing: checkpoint?.plan ?? options.forms)
-        let work = Workload(
-            batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
-        let (form, compiled) = try choice.build(for: work) { _, plan in
-            try onDeepStack { try CompiledPlan(plan, precision: options.precision) }
-        }
-        var plan: [String: PlanForm] = [:]
-        for (k, recurrence) in choice.forms.recurrences.enumerated() {
-            for state in recurrence.facts.states { plan[state] = form.scans.contains(k) ? .scan : .sequential }
-        }
-        self.plan = plan
-        code = compiled
-        forward = try model.compile(options.precision)
-        pool = ThreadPool(count: options.threads)
-        if let checkpoint {
-            parameters = checkpoint.parameters
-            step = checkpoint.step
+            var identity = Fingerprint()
+            identity.add(model.graph.text)
+            signature = options.signature.merging(["model": "\(identity.value)", "data": "\(data.fingerprint)"]) { $1 }
+            if let checkpoint { try checkpoint.check(against: signature, parameters) }
+
+            // Another machine, or another measurement of this one, may choose other plans; a run that goes on keeps its own.
+            let choice = try PlanChoice(gradients, forcing: checkpoint?.plan ?? options.forms)
+            let work = Workload(
+                batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
+            let (form, compiled) = try choice.build(for: work) { _, plan in
+                try onDeepStack { try CompiledPlan(plan, precision: options.precision) }
+            }
+            var plan: [String: PlanForm] = [:]
+            for (k, recurrence) in choice.forms.recurrences.enumerated() {
+                for state in recurrence.facts.states { plan[state] = form.scans.contains(k) ? .scan : .sequential }
+            }
+            self.plan = plan
+            code = compiled
+            forward = try model.compile(options.precision)
+            pool = ThreadPool(count: options.threads)
         }
     }
 
     /// Takes a step.
     ///
-    /// - Throws: `Diagnostic` with the id `not-finite` where the loss or a gradient is NaN or infinite; `DiagnosticList` where the
-    ///   step does not fit the memory that it may have. Nothing is updated then.
-    package func advance() throws -> StepReport {
+    /// - Throws: `not-finite` where the loss or a gradient is NaN or infinite; `memory-bound` where the step does not fit the memory that
+    ///   it may have. Nothing is updated then.
+    @discardableResult
+    public func advance() throws(DiagnosticList) -> StepReport {
+        try reportingProblems(in: model.program.sources) { try StackSpace.run { try advancing() } }
+    }
+
+    private func advancing() throws -> StepReport {
         let number = step + 1
         let positions = order.positions(of: number)
         let bound = try bind(data, positions, gradients.graph)
         let results = try gradients.run(
-            bound, on: CompiledModel(code, parameters: bound.parameters), pool: pool, within: options.memory)
+            bound, on: try CompiledModel(code, parameters: bound.parameters), pool: pool, within: options.memory)
         let loss = Self.sum(results.results.losses)
         let slopes = results.gradients.map { $0.tensor.doubles() }
         let norm = GradientNorm.of(slopes)
@@ -136,28 +173,34 @@ package final class Trainer {
     }
 
     /// The loss over all sequences of other data, or over windows side by side, with the parameters as they are now.
-    package func loss(on other: TrainingData) throws -> Double {
+    ///
+    /// - Throws: where the data do not fit the model, or the memory that a step may have.
+    public func loss(on other: TrainingData) throws(DiagnosticList) -> Double {
+        try reportingProblems(in: model.program.sources) { try StackSpace.run { try meanLoss(on: other) } }
+    }
+
+    private func meanLoss(on other: TrainingData) throws -> Double {
         let positions = other.coveringPositions
         var total = 0.0
         for start in stride(from: 0, to: positions.count, by: options.batch) {
             let some = Array(positions[start..<min(start + options.batch, positions.count)])
             let bound = try bind(other, some, model.graph)
             let results = try model.run(
-                bound, on: CompiledModel(forward, parameters: bound.parameters), pool: pool, within: options.memory)
+                bound, on: try CompiledModel(forward, parameters: bound.parameters), pool: pool, within: options.memory)
             total += Self.sum(results.losses) * Double(some.count)
         }
         return total / Double(positions.count)
     }
 
     /// Every parameter and constant by path, in the precision of the run.
-    package var weights: [String: Tensor] {
+    public var weights: [String: Tensor] {
         var result = constants
         for parameter in parameters { result[parameter.path] = parameter.tensor(options.precision) }
         return result
     }
 
     /// All that is needed to go on from here.
-    package var checkpoint: Checkpoint {
+    public var checkpoint: Checkpoint {
         Checkpoint(step: step, parameters: parameters, constants: constants, plan: plan, signature: signature)
     }
 

@@ -6,7 +6,7 @@ import RecStream
 ///
 /// A minibatch is a list of positions: of sequences, or of the first steps of windows. Which positions a step has follows
 /// from the seed and the number of the step alone (`MinibatchOrder`).
-package struct TrainingData: Sendable {
+public struct TrainingData: Sendable {
     /// One input of the model and where its numbers lie.
     private struct Source {
         var tensor: Tensor
@@ -17,9 +17,9 @@ package struct TrainingData: Sendable {
     private let sources: [String: Source]
     private let lengths: [Int]?
     /// Steps of a window; nil for sequences.
-    package let window: Int?
+    public let window: Int?
     /// The sequences, or steps, that are used.
-    package let range: Range<Int>
+    public let range: Range<Int>
     /// How many steps ahead of a window's last step data must reach.
     private let reach: Int
 
@@ -30,7 +30,7 @@ package struct TrainingData: Sendable {
     /// one of them, the other is the same one step ahead: the next token.
     ///
     /// - Throws: `DiagnosticList` where inputs are missing, or do not fit together.
-    package init(_ data: ModelData, for model: Model, window: Int? = nil) throws(DiagnosticList) {
+    public init(_ data: ModelData, for model: Model, window: Int? = nil) throws(DiagnosticList) {
         let needs = model.graph.values.compactMap { value -> (name: String, value: Value, isOptional: Bool)? in
             if case .input(let name, let fallback) = value.operation { (name, value, fallback != nil) } else { nil }
         }
@@ -105,7 +105,11 @@ package struct TrainingData: Sendable {
     /// The data without their last part, and that part.
     ///
     /// - Parameter share: of the sequences or steps, between 0 and 1.
-    package func holdingOut(_ share: Double) throws(DiagnosticList) -> (training: TrainingData, heldOut: TrainingData) {
+    /// - Throws: where the share is no such number, or too little is left on either side.
+    public func holdingOut(_ share: Double) throws(DiagnosticList) -> (training: TrainingData, heldOut: TrainingData) {
+        guard share > 0, share < 1 else {
+            throw Self.problem(.badCall, "the share of the data to hold out lies between 0 and 1, and is not \(share)")
+        }
         let count = Int((Double(range.count) * share).rounded())
         let border = range.upperBound - min(max(count, 1), range.count)
         return (try TrainingData(self, range.lowerBound..<border), try TrainingData(self, border..<range.upperBound))
@@ -113,6 +117,21 @@ package struct TrainingData: Sendable {
 
     /// How many positions a minibatch can be drawn from.
     var positionCount: Int { max(0, range.count - (window.map { $0 - 1 + reach } ?? 0)) }
+
+    /// How long the axes of a minibatch are.
+    func minibatchExtents(of graph: StreamGraph) -> [Int] {
+        graph.axes.indices.map { axis in
+            if let length = graph.axes[axis].length { return length }
+            if let window, axis == 0 { return window }
+            for value in graph.values {
+                guard case .input(let name, _) = value.operation, value.variance.varies(over: axis), let source = sources[name] else { continue }
+                // Behind the sequences stand the axes that the input varies over.
+                let place = 1 + (0..<axis).count { value.variance.varies(over: $0) } - (window == nil ? 0 : 1)
+                if source.tensor.shape.indices.contains(place) { return source.tensor.shape[place] }
+            }
+            return 1
+        }
+    }
 
     /// Positions that touch everything once: each sequence, or windows side by side.
     var coveringPositions: [Int] { Array(stride(from: range.lowerBound, to: range.lowerBound + positionCount, by: window ?? 1)) }

@@ -3,20 +3,22 @@ import Rec
 import RecSource
 
 /// A whole run: steps, validation, checkpoints and the log.
-package struct TrainingRun {
+public struct TrainingRun {
     /// The step to stop after.
-    package var steps: Int
+    public var steps: Int
     /// A row, a validation and a checkpoint every so many steps, and at the end.
-    package var every: Int
-    package var validation: TrainingData?
+    public var every: Int
+    /// Data whose loss is computed for each row; nil for none.
+    public var validation: TrainingData?
     /// The folder of the checkpoint.
-    package var checkpoints: String?
+    public var checkpoints: String?
     /// The CSV file.
-    package var log: String?
+    public var log: String?
     /// Stops once the loss of a row, the validation's where there is one, is this or less.
-    package var goal: Double?
+    public var goal: Double?
 
-    package init(
+    /// A run; what is not given is left out.
+    public init(
         steps: Int, every: Int = 100, validation: TrainingData? = nil, checkpoints: String? = nil, log: String? = nil, goal: Double? = nil
     ) {
         self.steps = steps
@@ -28,7 +30,9 @@ package struct TrainingRun {
     }
 
     /// Trains up to the last step; `report` sees every row.
-    package func run(_ trainer: Trainer, report: (TrainingLog.Row) -> Void = { _ in }) throws {
+    ///
+    /// - Throws: what a step throws, and where the log or a checkpoint cannot be written.
+    public func run(_ trainer: Trainer, report: (TrainingLog.Row) -> Void = { _ in }) throws(DiagnosticList) {
         if let log { try startLog(log, at: trainer.step) }
         var losses: [Double] = []
         var counted = 0
@@ -37,12 +41,12 @@ package struct TrainingRun {
             let result = try trainer.advance()
             losses.append(result.loss)
             counted += result.stepCount
-            guard trainer.step % every == 0 || trainer.step == steps else { continue }
+            guard trainer.step % max(1, every) == 0 || trainer.step == steps else { continue }
             let time = start.duration(to: .now).components
             let seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18
             let row = TrainingLog.Row(
                 step: trainer.step, loss: losses.reduce(0, +) / Double(losses.count),
-                validation: try validation.map { try trainer.loss(on: $0) }, rate: result.rate,
+                validation: try validation.map { data throws(DiagnosticList) in try trainer.loss(on: data) }, rate: result.rate,
                 gradientNorm: result.gradientNorm, speed: Double(counted) / seconds)
             // The row first: a run that goes on drops rows behind its checkpoint, but never sees the steps before it again.
             if let log { try TrainingLog.append(row, to: log) }
@@ -56,7 +60,7 @@ package struct TrainingRun {
     }
 
     /// An empty log, or what stands in it up to the step from which the run goes on.
-    private func startLog(_ path: String, at step: Int) throws(Diagnostic) {
+    private func startLog(_ path: String, at step: Int) throws(DiagnosticList) {
         var rows: [TrainingLog.Row] = []
         if step > 0, FileManager.default.fileExists(atPath: path) { rows = try TrainingLog(path: path).rows.filter { $0.step <= step } }
         try TrainingLog(rows: rows).write(to: path)

@@ -41,6 +41,8 @@ struct GradCheck: ParsableCommand {
         let dims = try options.dimValues()
         let check = try options.reporting(program) {
             let model = try Model(program, named: options.model, dims: dims)
+            // Differences are computed by the interpreter, which keeps every value.
+            try model.checkMemory(batch: batch, extents: model.graph.axes.map { $0.length ?? length }, on: .interpreter)
             let lengths = model.graph.axes.count == 1 ? (0..<batch).map { max(0, length - 2 * $0) } : nil
             let generated = RandomCase(for: model, batch: batch, length: length, lengths: lengths, seed: seed)
             return try GradientCheck(model, generated, engine: precision.map { .compiled($0) } ?? .interpreter, seed: seed)

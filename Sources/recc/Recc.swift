@@ -1,4 +1,5 @@
 import ArgumentParser
+import Rec
 
 @main
 struct Recc: ParsableCommand {
@@ -11,7 +12,7 @@ struct Recc: ParsableCommand {
 
             Exit status: 0 for success, 1 where the program or the data are at fault, 2 where the command is.
             """,
-        version: "recc 0.1.0",
+        version: "recc \(Rec.version)",
         subcommands: [
             Check.self, Format.self, Compile.self, Explain.self, Run.self, Verify.self, GradCheck.self, Train.self, Plot.self, Bench.self,
             Test.self,

@@ -211,23 +211,22 @@ struct Run: ParsableCommand {
     /// Raw f32 steps from standard input to standard output.
     private func streamStandardInput(_ model: Model, _ data: ModelData, _ context: CompileContext) throws {
         let session = try StreamRun.session(model, data, precision: .f32, context: context)
-        guard session.inputNames.count == 1, let name = session.inputNames.first, let count = session.stepByteCount(name),
-            let result = session.outputNames.first, let size = session.stepByteCount(result), count > 0
-        else {
+        guard session.inputNames.count == 1, let name = session.inputNames.first, let result = session.outputNames.first else {
             throw Diagnostic(
                 .unsupported, "'--stream -' feeds one input stream, the model has \(session.inputNames.count)", at: nil,
                 help: "run it over files with --stream steps")
         }
+        let (count, size) = (try session.stepByteCount(name), try session.stepByteCount(result))
         var rest: [UInt8] = []
         while true {
             let chunk = try Terminal.read(1 << 16)
             rest += chunk
             var place = 0
             while rest.count - place >= count {
-                session.withInput(name) { target in target.copyBytes(from: rest[place..<place + count]) }
+                try session.withInput(name) { target in target.copyBytes(from: rest[place..<place + count]) }
                 place += count
-                session.advance()
-                session.withOutput(result) { bytes in Terminal.write(Array(bytes[0..<size])) }
+                try session.advance()
+                try session.withOutput(result) { bytes in Terminal.write(Array(bytes[0..<size])) }
             }
             rest.removeFirst(place)
             if chunk.isEmpty { break }

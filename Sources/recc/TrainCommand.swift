@@ -129,7 +129,7 @@ struct Train: ParsableCommand {
             }
             let trainer = try Trainer(
                 model, training, trainingOptions(forms), weights: fitting.parameters,
-                resuming: checkpoint.flatMap { folder throws(Diagnostic) in try Checkpoint.read(from: folder) })
+                resuming: checkpoint.flatMap { folder throws(DiagnosticList) in try Checkpoint.read(from: folder) })
             if trainer.step > 0 { Terminal.print("going on after step \(trainer.step)") }
             let course = TrainingRun(
                 steps: steps, every: every, validation: validation, checkpoints: checkpoint, log: log, goal: until)

@@ -17,8 +17,8 @@ import Testing
             batch: 1, extents: [1], lengths: nil, inputs: inputs.mapValues { Tensor([$0], shape: [1, 1]) }, parameters: [:])
         var runs = [Interpreter(graph).run(data)]
         for precision in [Precision.f64, .f32] {
-            let compiled = CompiledModel(try CompiledPlan(Pipeline.plan(graph), precision: precision), parameters: [:])
-            runs.append(compiled.run(inputs: data.inputs, batch: 1, extents: [1], pool: ThreadPool(count: 1)))
+            let compiled = try CompiledModel(CompiledPlan(Pipeline.plan(graph), precision: precision), parameters: [:])
+            runs.append(try compiled.run(inputs: data.inputs, batch: 1, extents: [1], pool: ThreadPool(count: 1)))
         }
         return runs.map { run in
             Dictionary(uniqueKeysWithValues: run.outputs.map { (String($0.name.dropFirst(5)), $0.tensor.doubles()[0]) })

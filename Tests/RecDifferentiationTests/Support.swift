@@ -75,9 +75,9 @@ func expectDerivatives(
         if truncation == nil {
             try expectTransposed(graph, request, results, data, place, sourceLocation: sourceLocation)
         }
-        let compiled = CompiledModel(code, parameters: data.parameters)
+        let compiled = try CompiledModel(code, parameters: data.parameters)
         for threads in [1, 2] {
-            let got = compiled.run(
+            let got = try compiled.run(
                 inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: ThreadPool(count: threads, leastWork: 0))
             for (a, b) in zip(got.outputs, results.outputs) {
                 let isSame = zip(a.tensor.doubles(), b.tensor.doubles()).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }

@@ -30,21 +30,21 @@ import Testing
         let (length, lengths) = (length(unit), lengths?(unit))
         let generated = RandomCase(for: model, batch: batch, length: length, lengths: lengths, seed: 7)
         let data = try gradients.bind(generated.data, cotangents: generated.cotangents)
-        let compiled = CompiledModel(code, parameters: data.parameters)
+        let compiled = try CompiledModel(code, parameters: data.parameters)
         for threads in threads {
             for leastWork in threads == 1 ? [0, ThreadPool.usualLeastWork] : [0] {
                 let pool = ThreadPool(count: threads, leastWork: leastWork)
-                func run(_ needs: MemoryPlan) -> [String: [Double]] {
-                    let results = compiled.run(
+                func run(_ needs: MemoryPlan) throws -> [String: [Double]] {
+                    let results = try compiled.run(
                         inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool, memory: needs)
                     let all = results.outputs + results.losses + results.finalStates
                     return Dictionary(all.map { ($0.name, $0.tensor.doubles()) }) { $0 + $1 }
                 }
-                let whole = run(MemoryPlan(code.facts, batch: data.batch, extents: data.extents, workers: threads, leastWork: leastWork))
+                let whole = try run(MemoryPlan(code.facts, batch: data.batch, extents: data.extents, workers: threads, leastWork: leastWork))
                 for units in units {
                     let needs = try MemoryPlan(code.facts, batch: data.batch, extents: data.extents, pool: pool, units: units)
                     #expect(!isCut || needs.chunkCount > 1, "\(what) is not cut", sourceLocation: sourceLocation)
-                    let chunked = run(needs)
+                    let chunked = try run(needs)
                     for (name, numbers) in whole {
                         let isSame = chunked[name]?.elementsEqual(numbers) { $0 == $1 || $0.isNaN && $1.isNaN } == true
                         #expect(

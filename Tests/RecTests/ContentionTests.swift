@@ -97,11 +97,11 @@ import Testing
         let plan = try gradients.plan()
         let shared = plan.sharingRows(.repeated)
         let code = try CompiledModel(CompiledPlan(shared, precision: .f32), parameters: bound.parameters)
-        func run(_ threads: Int) -> [[UInt64]] {
-            let results = gradients.run(bound, on: code, pool: ThreadPool(count: threads, leastWork: 0))
+        func run(_ threads: Int) throws -> [[UInt64]] {
+            let results = try gradients.run(bound, on: code, pool: ThreadPool(count: threads, leastWork: 0))
             return results.gradients.map { $0.tensor.doubles().map(\.bitPattern) }
         }
-        let alone = run(1)
+        let alone = try run(1)
         let pool = 4
         for segment in plan.segments.indices {
             // As if workers had been in each other's way: the next runs are left to one thread.
@@ -109,6 +109,6 @@ import Testing
                 code.contention.noteShared(Contention.Key(segment: segment, batch: batch, workers: pool), secondsPerStep: 1, isDisturbed: true)
             }
         }
-        for _ in 0..<6 { #expect(run(pool) == alone) }
+        for _ in 0..<6 { #expect(try run(pool) == alone) }
     }
 }

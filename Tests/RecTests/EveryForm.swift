@@ -73,9 +73,9 @@ struct EveryForm {
                 let code = try model.compile(precision, forcing: form)
                 for ((size, random), reference) in zip(cases, references) {
                     let bound = try BoundData(random.data, for: model.graph)
-                    let compiled = CompiledModel(code, parameters: bound.parameters)
+                    let compiled = try CompiledModel(code, parameters: bound.parameters)
                     try expectSame(reference, tolerance, "\(form) \(size) \(precision)") { pool in
-                        model.run(bound, on: compiled, pool: pool)
+                        try model.run(bound, on: compiled, pool: pool)
                     }
                 }
             }
@@ -91,9 +91,9 @@ struct EveryForm {
                 let code = try gradients.compile(precision, forcing: form)
                 for ((size, random), reference) in zip(cases, references) {
                     let bound = try gradients.bind(random.data, cotangents: random.cotangents)
-                    let compiled = CompiledModel(code, parameters: bound.parameters)
+                    let compiled = try CompiledModel(code, parameters: bound.parameters)
                     try expectSame(all(reference), tolerance, "gradients, \(form) \(size) \(precision)") { pool in
-                        all(gradients.run(bound, on: compiled, pool: pool))
+                        all(try gradients.run(bound, on: compiled, pool: pool))
                     }
                 }
                 if number < 2, precision == .f64, model.graph.axes.count == 1 { try expectChunks(gradients, code, form) }
@@ -142,15 +142,15 @@ struct EveryForm {
         let length = 2 * unit + 5
         let random = RandomCase(for: model, batch: 2, length: length, lengths: [length, unit + 1], seed: 5)
         let bound = try gradients.bind(random.data, cotangents: random.cotangents)
-        let compiled = CompiledModel(code, parameters: bound.parameters)
-        func run(_ memory: MemoryPlan) -> [NamedTensor] {
+        let compiled = try CompiledModel(code, parameters: bound.parameters)
+        func run(_ memory: MemoryPlan) throws -> [NamedTensor] {
             tensors(
-                compiled.run(
+                try compiled.run(
                     inputs: bound.inputs, batch: bound.batch, extents: bound.extents, lengths: bound.lengths, pool: pool, memory: memory))
         }
         let whole = MemoryPlan(code.facts, batch: 2, extents: bound.extents, workers: 2, leastWork: 0)
         guard let cut = try? MemoryPlan(code.facts, batch: 2, extents: bound.extents, pool: pool, units: 1), cut.chunkCount > 1 else { return }
-        expectBits(run(cut), run(whole), "chunks of \(unit) of \(length) steps, \(form)")
+        expectBits(try run(cut), try run(whole), "chunks of \(unit) of \(length) steps, \(form)")
     }
 
     /// What is chosen where nobody asks for a form.

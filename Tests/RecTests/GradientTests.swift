@@ -17,10 +17,10 @@ func expectGradientAgreement(
         for (number, generated) in cases.enumerated() {
             let bound = try gradients.bind(generated.data, cotangents: generated.cotangents)
             let reference = try gradients.run(generated.data, cotangents: generated.cotangents, on: .interpreter)
-            let compiled = CompiledModel(code, parameters: bound.parameters)
+            let compiled = try CompiledModel(code, parameters: bound.parameters)
             var first: (outputs: [[Double]], gradients: [[Double]])?
             for threads in [1, 2, 3] {
-                let got = gradients.run(bound, on: compiled, pool: ThreadPool(count: threads, leastWork: 0))
+                let got = try gradients.run(bound, on: compiled, pool: ThreadPool(count: threads, leastWork: 0))
                 for (a, b) in zip(got.gradients + got.results.outputs, reference.gradients + reference.results.outputs) {
                     let error = relativeError(a.tensor, b.tensor)
                     let isSame = a.tensor.doubles().elementsEqual(b.tensor.doubles()) { $0 == $1 || $0.isNaN && $1.isNaN }
@@ -102,7 +102,7 @@ func expectGradientAgreement(
         let data = ModelData(inputs: ["x": Tensor([0.0, -1, 4], shape: [1, 3])])
         for engine in [Engine.interpreter, .compiled(.f64), .compiled(.f32)] {
             let results = try model.gradients(data, cotangents: ["y": Tensor([1.0, 1, 1], shape: [1, 3])], on: engine)
-            #expect(try #require(results["x"]).doubles() == [2, 2, 0.5], "\(engine.name)")
+            #expect(try results["x"].doubles() == [2, 2, 0.5], "\(engine.name)")
         }
     }
 

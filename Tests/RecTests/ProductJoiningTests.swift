@@ -199,11 +199,11 @@ import Testing
         let session = try StreamSession(CompiledModel(stored.compile(.f32), parameters: bound.parameters), capacity: 1)
         let x = try #require(data.inputs["x"]?.doubles())
         for step in 0..<7 {
-            session.withInput("x") { memory in
+            try session.withInput("x") { memory in
                 for k in 0..<9 { memory.storeBytes(of: Float(x[step * 9 + k]), toByteOffset: 4 * k, as: Float.self) }
             }
-            session.advance()
-            let h = session.withOutput("h") { memory in (0..<40).map { Double(memory.load(fromByteOffset: 4 * $0, as: Float.self)) } }
+            try session.advance()
+            let h = try session.withOutput("h") { memory in (0..<40).map { Double(memory.load(fromByteOffset: 4 * $0, as: Float.self)) } }
             #expect(h == Array(whole[step * 40..<(step + 1) * 40]))
         }
     }

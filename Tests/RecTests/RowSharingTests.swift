@@ -100,11 +100,11 @@ import Testing
 
     private func expectAgreement(
         _ plan: Plan, _ precision: Precision, _ parameters: [String: Tensor], _ reference: [NamedTensor], tolerance: Double,
-        _ what: String, _ run: (CompiledModel, ThreadPool) -> [NamedTensor]
+        _ what: String, _ run: (CompiledModel, ThreadPool) throws -> [NamedTensor]
     ) throws {
         func bits(_ items: [NamedTensor]) -> [[UInt64]] { items.map { $0.tensor.doubles().map { $0.isNaN ? 0 : $0.bitPattern } } }
         let plain = try CompiledModel(CompiledPlan(plan, precision: precision), parameters: parameters)
-        let alone = run(plain, ThreadPool(count: 1, leastWork: 0))
+        let alone = try run(plain, ThreadPool(count: 1, leastWork: 0))
         for (a, b) in zip(alone, reference) {
             let error = relativeError(a.tensor, b.tensor)
             #expect(error <= tolerance, "\(what): \(a.name) under \(precision): \(error)")
@@ -114,7 +114,7 @@ import Testing
         for plan in divided.segments == repeated.segments ? [divided] : [divided, repeated] {
             let compiled = try CompiledModel(CompiledPlan(plan, precision: precision), parameters: parameters)
             for threads in [1, 2, 3] {
-                let isSame = bits(run(compiled, ThreadPool(count: threads, leastWork: 0))) == bits(alone)
+                let isSame = try bits(run(compiled, ThreadPool(count: threads, leastWork: 0))) == bits(alone)
                 #expect(isSame, "\(what): results under \(precision) depend on \(threads) threads that share rows\n\(plan.text)")
             }
         }
@@ -127,7 +127,7 @@ import Testing
             model.plan(), precision, bound.parameters, reference.outputs + reference.losses + reference.finalStates,
             tolerance: precision == .f64 ? 1e-8 : 5e-4, what
         ) { code, pool in
-            let got = model.run(bound, on: code, pool: pool)
+            let got = try model.run(bound, on: code, pool: pool)
             return got.outputs + got.losses + got.finalStates
         }
     }
@@ -138,7 +138,7 @@ import Testing
         let bound = try gradients.bind(generated.data, cotangents: generated.cotangents)
         try expectAgreement(
             gradients.plan(), precision, bound.parameters, reference.gradients, tolerance: precision == .f64 ? 1e-8 : 5e-3, what
-        ) { code, pool in gradients.run(bound, on: code, pool: pool).gradients }
+        ) { code, pool in try gradients.run(bound, on: code, pool: pool).gradients }
     }
 
     @Test(arguments: cells)

@@ -26,7 +26,7 @@ import Testing
             let bound = try BoundData(data, for: model.graph)
             for (precision, tolerance) in [(Precision.f64, 1e-9), (.f32, 2e-4)] {
                 let plan = try model.compile(precision, forcing: forms)
-                code.append((precision, tolerance, CompiledModel(plan, parameters: bound.parameters)))
+                code.append((precision, tolerance, try CompiledModel(plan, parameters: bound.parameters)))
             }
         }
     }
@@ -41,7 +41,7 @@ import Testing
         for (precision, tolerance, code) in compiled.code {
             var first: ModelResults?
             for threads in [1, 2, 3] {
-                let got = compiled.model.run(bound, on: code, pool: ThreadPool(count: threads, leastWork: 0))
+                let got = try compiled.model.run(bound, on: code, pool: ThreadPool(count: threads, leastWork: 0))
                 for (a, b) in zip(got.outputs + got.losses + got.finalStates, reference.outputs + reference.losses + reference.finalStates) {
                     let error = relativeError(a.tensor, b.tensor)
                     #expect(

@@ -5,14 +5,14 @@ import Testing
 @Suite struct StreamSessionTests {
     private func session(_ text: String, dims: [String: Int] = [:], capacity: Int = 1) throws -> StreamSession {
         let model = try Model(Program(text: text), dims: dims)
-        let compiled = CompiledModel(try model.compile(.f64), parameters: model.initialParameters(seed: 1))
+        let compiled = try CompiledModel(model.compile(.f64), parameters: model.initialParameters(seed: 1))
         return try StreamSession(compiled, capacity: capacity)
     }
 
-    private func step(_ session: StreamSession, _ x: Double) -> Double {
-        session.withInput("x") { $0.storeBytes(of: x, as: Double.self) }
-        session.advance()
-        return session.withOutput("y") { $0.load(as: Double.self) } ?? .nan
+    private func step(_ session: StreamSession, _ x: Double) throws -> Double {
+        try session.withInput("x") { $0.storeBytes(of: x, as: Double.self) }
+        try session.advance()
+        return try session.withOutput("y") { $0.load(as: Double.self) }
     }
 
     private let filter = "model M { input x: real\n state s: real = 1\n s = 0.5 * s[t-1] + x[t-2]\n z = 2 * s\n output y = z + z[t-1] }"
@@ -20,24 +20,24 @@ import Testing
     @Test func savedStatesGoOn() throws {
         let inputs = (0..<20).map { Double($0 % 7) - 3 }
         let whole = try session(filter)
-        let expected = inputs.map { step(whole, $0) }
+        let expected = try inputs.map { try step(whole, $0) }
         let first = try session(filter)
-        for (k, x) in inputs.prefix(9).enumerated() { #expect(step(first, x) == expected[k]) }
+        for (k, x) in inputs.prefix(9).enumerated() { #expect(try step(first, x) == expected[k]) }
         let second = try session(filter)
         try second.restore(first.savedState())
         #expect(second.stepCount == 9)
-        for k in 9..<20 { #expect(step(second, inputs[k]) == expected[k]) }
+        for k in 9..<20 { #expect(try step(second, inputs[k]) == expected[k]) }
     }
 
     @Test func foreignStatesAreRefused() throws {
         let other = try session("model M(H) { input x: real\n state h: [H]\n h = h[t-1] + x\n output y = sum(h) }", dims: ["H": 3])
-        #expect(throws: Diagnostic.self) { try session(filter).restore(other.savedState()) }
-        #expect(throws: Diagnostic.self) { try session(filter).restore([]) }
+        #expect(throws: DiagnosticList.self) { try session(filter).restore(other.savedState()) }
+        #expect(throws: DiagnosticList.self) { try session(filter).restore([]) }
     }
 
     @Test func whatNeedsTheWholeSequenceIsRefused() {
         for body in ["output y = x[t+1]", "output y = x - mean[t](x)", "state s: real\n s = s[t+1] + x\n output y = s"] {
-            #expect(throws: Diagnostic.self) { try session("model M { input x: real\n \(body) }") }
+            #expect(throws: DiagnosticList.self) { try session("model M { input x: real\n \(body) }") }
         }
     }
 

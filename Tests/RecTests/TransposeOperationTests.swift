@@ -54,10 +54,10 @@ import Testing
             for (batch, length, lengths) in [(1, 1, nil), (3, 40, nil), (4, 9, [9, 0, 3, 8]), (2, 0, nil), (0, 3, nil)] as [(Int, Int, [Int]?)] {
                 let data = data(batch: batch, length: length, lengths: lengths)
                 let reference = Interpreter(graph).run(data)
-                let compiled = CompiledModel(code, parameters: data.parameters)
+                let compiled = try CompiledModel(code, parameters: data.parameters)
                 var first: [[Double]]?
                 for threads in [1, 2, 3] {
-                    let got = compiled.run(
+                    let got = try compiled.run(
                         inputs: data.inputs, batch: batch, extents: data.extents, lengths: lengths, pool: ThreadPool(count: threads, leastWork: 0))
                     for (a, b) in zip(got.outputs, reference.outputs) {
                         #expect(a.name == b.name && a.tensor.shape == b.tensor.shape)

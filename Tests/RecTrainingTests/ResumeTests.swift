@@ -35,11 +35,12 @@ import Testing
     @Test func otherRunsAreRefused() throws {
         let data = try smallText()
         let checkpoint = try trainer(data, .adamW()).checkpoint
-        #expect(throws: Diagnostic.self) { try trainer(data, .sgd(), resuming: checkpoint) }
-        #expect(throws: Diagnostic.self) { try trainer(data, .adamW(), seed: 5, resuming: checkpoint) }
-        #expect(throws: Diagnostic.self) { try trainer(data.holdingOut(0.1).training, .adamW(), resuming: checkpoint) }
+        #expect(throws: DiagnosticList.self) { try trainer(data, .sgd(), resuming: checkpoint) }
+        #expect(throws: DiagnosticList.self) { try trainer(data, .adamW(), seed: 5, resuming: checkpoint) }
+        #expect(throws: DiagnosticList.self) { try trainer(data.holdingOut(0.1).training, .adamW(), resuming: checkpoint) }
         #expect(try Checkpoint.read(from: TemporaryFolder().url.path) == nil)
-        do { _ = try trainer(data, .sgd(), resuming: checkpoint) } catch let error as Diagnostic {
+        do { _ = try trainer(data, .sgd(), resuming: checkpoint) } catch {
+            let error = try #require((error as? DiagnosticList)?.diagnostics.first)
             #expect(error.id == .checkpointMismatch && error.message.contains("optimizer"))
         }
     }
@@ -67,7 +68,8 @@ import Testing
             let data = try TrainingData(ModelData(inputs: ["x": Tensor([1.0, x], shape: [1, 2])]), for: model)
             let trainer = try Trainer(
                 model, data, TrainingOptions(batch: 1), weights: ["a": Tensor([a], shape: []), "b": Tensor([b], shape: [])])
-            do { _ = try trainer.advance() } catch let error as Diagnostic {
+            do { _ = try trainer.advance() } catch {
+                let error = try #require(error.diagnostics.first)
                 // Where the model's equations are at fault the place in the source is shown.
                 #expect((error.span != nil) == error.message.contains("first value"))
                 #expect(error.id == .notFinite && error.message.contains("at step 1") && trainer.step == 0)

@@ -18,4 +18,8 @@ const char *recc_image_path(void);
 /// To be called before bytes that were written are run: some processors keep instructions in a cache of their own.
 void recc_code_was_written(void *start, unsigned long count);
 
+/// Bytes of stack of the calling thread below the present call; 0 where the system does not say. Not for the main thread, whose stack
+/// grows.
+long recc_stack_remaining(void);
+
 #endif

@@ -5,7 +5,7 @@ import Foundation
 /// Nothing that goes wrong here fails a compilation: what cannot be read is compiled, what cannot be written is not kept.
 /// Processes may share a folder, as files appear whole or not at all. As what is read will be run, only files that belong
 /// to the user and that nobody else may write are taken.
-package struct KernelCache: Sendable {
+public struct KernelCache: Sendable {
     static let suffix = ".kernel"
     private static let temporarySuffix = ".part"
     /// A temporary file that is older was left by a process that ended too early.
@@ -13,17 +13,22 @@ package struct KernelCache: Sendable {
     /// No kernel is as large.
     private static let largestFile = 64 << 20
 
-    package let folder: String
+    /// Where the files lie.
+    public let folder: String
     /// Bytes of all files together; beyond it go those that were not used for longest.
-    package let byteLimit: Int
+    public let byteLimit: Int
 
-    package init(folder: String, byteLimit: Int = 256 << 20) {
-        self.folder = folder
+    /// A cache of one's own; the folder is made when something is kept.
+    public init(folder: String, byteLimit: Int = 256 << 20) {
+        self.folder = folder.isEmpty ? "." : folder
         self.byteLimit = byteLimit
     }
 
     /// The user's own, in `$XDG_CACHE_HOME/recc/kernels` or `~/.cache/recc/kernels`; nil where `RECC_CACHE` is `off`.
-    package static func user(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> KernelCache? {
+    public static func user() -> KernelCache? { user(ProcessInfo.processInfo.environment) }
+
+    /// The same under these variables of the environment.
+    package static func user(_ environment: [String: String]) -> KernelCache? {
         environment["RECC_CACHE"] == "off" ? nil : KernelCache(folder: "\(CacheFolder.path(environment))/kernels")
     }
 

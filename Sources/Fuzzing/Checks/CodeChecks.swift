@@ -15,7 +15,7 @@ extension Checker {
         /// Of runs of different size.
         var references: [Reference]
         /// What a run gives, complex states put together.
-        var run: (BoundData, CompiledModel, ThreadPool) -> ModelResults
+        var run: (BoundData, CompiledModel, ThreadPool) throws -> ModelResults
         /// What a run in the form that is chosen gives.
         var runChosen: (BoundData, Precision, ThreadPool) throws -> ModelResults
     }
@@ -25,7 +25,7 @@ extension Checker {
         guard let choice = try? PlanChoice(model, machine: .typical) else { return outcome.count("interpreter only") }
         let references = item.runs.indices.map { Reference(model.graph, CaseData(item, run: $0).bound(for: model.graph)) }
         let subject = Subject(
-            name: "code", choice: choice, references: references, run: { model.run($0, on: $1, pool: $2) },
+            name: "code", choice: choice, references: references, run: { try model.run($0, on: $1, pool: $2) },
             runChosen: { try Runner(model, precision: $1, parameters: $0.parameters).run($0, pool: $2) })
         try check(subject, &dice)
         if isWanted("stream", 25, &dice) { try checkStream(model, dice.pick(references), piece: dice.pick([1, 1, 7, 70])) }
@@ -39,12 +39,12 @@ extension Checker {
         let backward = Subject(
             name: "gradient code", choice: choice, references: item.runs.indices.map { Reference(plain, CaseData(item, run: $0).bound(for: plain)) },
             run: { data, code, pool in
-                code.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
+                try code.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
             },
             runChosen: { data, precision, pool in
                 let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
                 let code = try Runner(gradients, precision: precision, parameters: data.parameters).compiled(for: work)
-                return code.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
+                return try code.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
             })
         try check(backward, &dice)
     }
@@ -90,11 +90,11 @@ extension Checker {
         let code = try must("compile: \(check)") { try CompiledPlan(plan, precision: precision) }
         outcome.plans += 1
         for reference in subject.references {
-            let compiled = CompiledModel(code, parameters: reference.data.parameters)
-            let first = RunNumbers(subject.run(reference.data, compiled, ThreadPool(count: 1, leastWork: 0)), of: reference.graph)
+            let compiled = try CompiledModel(code, parameters: reference.data.parameters)
+            let first = RunNumbers(try subject.run(reference.data, compiled, ThreadPool(count: 1, leastWork: 0)), of: reference.graph)
             try expect(check, mismatch(first, reference, precision, form))
             for threads in [2, 3] {
-                let got = RunNumbers(subject.run(reference.data, compiled, ThreadPool(count: threads, leastWork: 0)), of: reference.graph)
+                let got = RunNumbers(try subject.run(reference.data, compiled, ThreadPool(count: threads, leastWork: 0)), of: reference.graph)
                 try expect("\(check), threads", got.firstDifference(from: first).map { "\(threads) threads and one: \($0)" })
             }
             if item.focus != nil || dice.chance(40) { try checkChunks(check, compiled, reference, first, subject) }
@@ -118,7 +118,7 @@ extension Checker {
             least = try MemoryPlan(compiled.code.facts, batch: data.batch, extents: data.extents, workers: 2, leastWork: 0, bound: 1)
         } catch { least = error.least }
         guard least.chunkCount > 1 else { return }
-        let results = compiled.run(
+        let results = try compiled.run(
             inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: ThreadPool(count: 2, leastWork: 0), memory: least)
         var expected = whole
         expected.items.removeAll { item in reference.graph.states.contains { "final \($0.name)" == item.name && reference.graph[$0.value].element == .complex } }

@@ -35,8 +35,8 @@ extension Checker {
         let plan = try must("kept code") { try choice.plan(scanning: []) }
         func numbers() throws -> RunNumbers {
             let code = try must("kept code") { try CompiledPlan(plan, precision: .f32, context: context) }
-            let compiled = CompiledModel(code, parameters: reference.data.parameters)
-            return RunNumbers(model.run(reference.data, on: compiled, pool: ThreadPool(count: 1, leastWork: 0)), of: model.graph)
+            let compiled = try CompiledModel(code, parameters: reference.data.parameters)
+            return RunNumbers(try model.run(reference.data, on: compiled, pool: ThreadPool(count: 1, leastWork: 0)), of: model.graph)
         }
         let fresh = try numbers()
         try expect("kept code", try numbers().firstDifference(from: fresh))

@@ -1,0 +1,89 @@
+import RecLowering
+import RecSource
+import RecStream
+import RecTensors
+
+extension Model {
+    /// Runs whole sequences in f32 with the model's own parameters. Code is compiled by the first call and kept.
+    ///
+    /// ```swift
+    /// let h = try model(["x": x])["h"]  // [batch, t, H]
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - inputs: `[batch, t, …]` for streams, `[batch, …]` for once inputs; without a batch axis the batch is 1.
+    ///   - lengths: the length of each sequence in steps; nil where all have the full length.
+    ///   - threads: from 1 to 1024.
+    /// - Throws: where the model has no parameters yet, or inputs are missing, unknown or misshapen.
+    public func callAsFunction(
+        _ inputs: [String: Tensor], lengths: [Int]? = nil, threads: Int = 1
+    ) throws(DiagnosticList) -> ModelResults {
+        try code.runner(of: self).run(inputs, lengths: lengths, threads: threads)
+    }
+
+    /// The same of one sequence, given as plain numbers.
+    ///
+    /// - Parameter inputs: the numbers of each input in row-major order, for streams of one step behind the other.
+    /// - Throws: where the numbers of an input do not make whole steps, and as above.
+    public func callAsFunction(_ inputs: [String: [Float]], threads: Int = 1) throws(DiagnosticList) -> ModelResults {
+        try CallCheck.inputs(inputs.keys, of: typed)
+        var tensors: [String: Tensor] = [:]
+        for (name, numbers) in inputs { tensors[name] = try tensor(of: numbers, for: name) }
+        return try callAsFunction(tensors, threads: threads)
+    }
+
+    /// The numbers of an input in its shape, `[1, axes…, dims…]`.
+    private func tensor(of numbers: [Float], for name: String) throws(DiagnosticList) -> Tensor {
+        let value = graph.values.first { if case .input(name, _) = $0.operation { true } else { false } }
+        // An input that nothing uses is no value of the graph, and may have any numbers.
+        guard let value else { return Tensor(numbers, shape: [numbers.count]) }
+        let sizes = value.shape.sizes + (value.element == .complex ? [2] : [])
+        let axes = graph.axes.indices.filter { value.variance.varies(over: $0) }
+        let open = axes.filter { graph.axes[$0].length == nil }
+        guard open.count <= 1 else {
+            throw DiagnosticList(
+                .unsupported, "plain numbers do not say how long the \(open.count) axes of '\(name)' are", help: "give a Tensor")
+        }
+        let unit = sizes.reduce(1, *) * axes.reduce(1) { $0 * (graph.axes[$1].length ?? 1) }
+        guard open.isEmpty ? numbers.count == unit : numbers.count % unit == 0 else {
+            throw DiagnosticList(
+                .misshapenTensor, "'\(name)' has \(numbers.count) numbers, and \(open.isEmpty ? "it takes" : "a step takes") \(unit)")
+        }
+        return Tensor(numbers, shape: (value.variance.batch ? [1] : []) + axes.map { graph.axes[$0].length ?? numbers.count / unit } + sizes)
+    }
+
+    /// The model step by step, with its own parameters.
+    ///
+    /// ```swift
+    /// let stream = try model.stream()
+    /// let h = try stream.step(["x": frame])["h"]
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - batch: sequences that take their steps together, 1 or more.
+    ///   - capacity: the most steps of one call, 1 or more.
+    ///   - once: the inputs given once, `[batch, …]`; those with a default may be left out.
+    ///   - precision: of the arithmetic, and of real numbers in `withInput` and `withOutput`.
+    ///   - context: where compiled code is kept, if anywhere.
+    /// - Throws: where the model has no parameters yet or cannot run step by step, or once inputs are missing or misshapen.
+    public func stream(
+        batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], precision: Precision = .f32,
+        context: CompileContext = CompileContext()
+    ) throws(DiagnosticList) -> StreamSession {
+        try reportingProblems(in: program.sources) {
+            let streams = Set(typed.inputs.filter { !$0.isOnce }.map(\.name))
+            if let stream = once.keys.sorted().first(where: streams.contains) {
+                throw DiagnosticList(.badCall, "'\(stream)' is an input of every step, and not one given once")
+            }
+            try CallCheck.inputs(once.keys, of: typed)
+            guard (1...1 << 31).contains(batch) else {
+                throw DiagnosticList(.badCall, "a stream has from 1 to \(1 << 31) sequences, and not \(batch)")
+            }
+            try checkMemory(batch: batch, extents: graph.axes.map { $0.length ?? 1 })
+            return try StackSpace.run {
+                try StreamRun.session(
+                    self, ModelData(inputs: once, parameters: parameters), precision: precision, batch: batch, capacity: capacity, context: context)
+            }
+        }
+    }
+}

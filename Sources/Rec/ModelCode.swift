@@ -1,0 +1,55 @@
+import RecCodeGen
+import RecSource
+import Synchronization
+
+/// The code that runs of a model or of its gradients have taken, for the runs to come. Copies of a model share it.
+package final class ModelCode: Sendable {
+    /// What code is compiled for, apart from the sizes of data.
+    private struct Key: Hashable {
+        var precision: Precision
+        var forms: [String: PlanForm]
+        var folder: String?
+        var byteLimit: Int?
+    }
+
+    private let runner = Mutex<Runner?>(nil)
+    private let runners = Mutex<[Key: Runner]>([:])
+
+    package init() {}
+
+    /// The runner of a model with its own parameters.
+    func runner(of model: Model) throws(DiagnosticList) -> Runner {
+        if let known = runner.withLock({ $0 }) { return known }
+        let fresh = try Runner(model)
+        return runner.withLock { known in
+            // Another thread may have been first.
+            let present = known ?? fresh
+            known = present
+            return present
+        }
+    }
+
+    /// A runner whose code is kept, whatever the parameters; where somebody asks where time goes, a fresh one each time.
+    func runner(
+        _ precision: Precision, _ forms: [String: PlanForm], _ context: CompileContext, make: () throws(DiagnosticList) -> Runner
+    ) throws(DiagnosticList) -> Runner {
+        guard context.times == nil else { return try make() }
+        let key = Key(precision: precision, forms: forms, folder: context.cache?.folder, byteLimit: context.cache?.byteLimit)
+        if let known = runners.withLock({ $0[key] }) { return known }
+        let fresh = try make()
+        return runners.withLock { known in
+            let present = known[key] ?? fresh
+            known[key] = present
+            return present
+        }
+    }
+}
+
+extension Model {
+    /// The same model without the code of its runs.
+    var apart: Model {
+        var result = self
+        result.code = ModelCode()
+        return result
+    }
+}

@@ -1,0 +1,182 @@
+import Foundation
+import Rec
+import RecTraining
+import Testing
+
+/// The snippets of `docs/embedding.md`, compiled and run; a test holds the two against each other.
+@Suite(.serialized) struct Embedding {
+    private let samples = (0..<800).map { Float($0 % 13) / 13 - 0.5 }
+
+    @Test func firstRun() throws {
+        let samples = samples
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let h = try model(["x": samples])["h"]
+            print(h.shape, h.floats().prefix(4))
+            #expect(h.shape == [1, 100, 64])
+        }
+    }
+
+    @Test func data() throws {
+        let samples = samples
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let x = try Tensor(samples, shape: [2, 50, 8])
+            let results = try model(["x": x], lengths: [50, 37], threads: 2)
+            for output in results.outputs { print(output.name, output.tensor.shape) }
+            for state in results.finalStates { print(state.name, state.tensor.shape) }
+            #expect(results.outputs[0].tensor.shape == [2, 50, 64] && results.finalStates[0].tensor.shape == [2, 64])
+        }
+    }
+
+    @Test func weights() throws {
+        try Place.withFolder { folder in
+            let weights = folder.appendingPathComponent("gru.safetensors").path
+            try inRepository {
+                let fresh = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+                let tensors = fresh.parameters.map { NamedTensor(name: $0.key, tensor: $0.value) }
+                try TensorArchive(tensors: tensors).write(to: weights)
+
+                let model = try Model("examples/gru.rec", weights: weights)
+                print(model.dims)
+                #expect(model.dims == ["D": 8, "H": 64])
+            }
+        }
+    }
+
+    @Test func runs() throws {
+        let samples = samples
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let x = try Tensor(samples, shape: [2, 50, 8])
+            let data = ModelData(inputs: ["x": x], parameters: model.parameters)
+            let exact = try model.run(data, on: .interpreter)
+            let fast = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["h": .sequential], within: 512_000_000)
+            #expect(zip(try exact["h"].doubles(), try fast["h"].doubles()).allSatisfy { abs($0 - $1) < 1e-12 })
+            let half = model.storingWeights(as: .bf16)
+            #expect(try half(["x": x])["h"].shape == [2, 50, 64])
+        }
+    }
+
+    @Test func runner() throws {
+        let samples = samples
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let x = try Tensor(samples, shape: [2, 50, 8])
+            let runner = try Runner(model, precision: .f64, context: CompileContext(cache: .user()))
+            let h = try runner.run(["x": x], threads: 2)["h"]
+            #expect(h.type == .f64)
+
+            let data = ModelData(inputs: ["x": x])
+            let context = CompileContext(cache: .user())
+            let results = try model.run(data, context: context)
+            #expect(results.outputs.count == 1)
+        }
+    }
+
+    @Test func streams() throws {
+        let frame = Array(samples[0..<8])
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let stream = try model.stream()
+            let h = try stream.step(["x": frame])["h"]
+            let before = stream.savedState()
+            try stream.step(["x": frame])
+            try stream.restore(before)
+            #expect(h.count == 64 && stream.stepCount == 1)
+
+            let session = try model.stream(batch: 2, capacity: 16)
+            for sequence in 0..<session.batch {
+                try session.withInput("x", sequence: sequence) { bytes in
+                    frame.withUnsafeBytes { bytes.copyMemory(from: $0) }
+                }
+            }
+            try session.advance(1)
+            let first = try session.withOutput("h", sequence: 1) { $0.load(as: Float.self) }
+            #expect(first == h[0])
+        }
+    }
+
+    @Test func gradients() throws {
+        let samples = samples
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let x = try Tensor(samples, shape: [2, 50, 8])
+            let gradients = try GradientModel(model, withRespectTo: ["Wz", "x"], cotangents: ["h"])
+            let ones = try Tensor([Float](repeating: 1, count: 2 * 50 * 64), shape: [2, 50, 64])
+            var weights = model.parameters
+            for _ in 0..<3 {
+                let data = ModelData(inputs: ["x": x], parameters: weights)
+                let results = try gradients.run(data, cotangents: ["h": ones], threads: 2)
+                let slope = try results["Wz"].doubles()
+                let moved = zip(try #require(weights["Wz"]).doubles(), slope).map { $0 - 1e-3 * $1 }
+                weights["Wz"] = try Tensor(moved, shape: [64, 8])
+            }
+            let all = try model.gradients(ModelData(inputs: ["x": x]), cotangents: ["h": ones])
+            print(all.gradients.map(\.name), try all.results["h"].shape)
+            #expect(try all["Un"].shape == [64, 64])
+        }
+    }
+
+    @Test func training() throws {
+        try inRepository {
+            let model = try Model("examples/stack_lm.rec", dims: ["V": 256, "D": 8, "H": 8, "L": 1])
+            let text = try TextTokens.read(["README.md"])
+            let name = "token"
+            let data = try TrainingData(ModelData(inputs: [name: text]), for: model, window: 32)
+            let (training, heldOut) = try data.holdingOut(0.1)
+            let options = TrainingOptions(schedule: Schedule(rate: 5e-3, decay: .cosine, warmup: 2, steps: 4), clip: 1, batch: 4)
+            let trainer = try Trainer(model, training, options)
+            while trainer.step < 4 { print(try trainer.advance().loss) }
+            print(try trainer.loss(on: heldOut.holdingOut(0.2).heldOut))
+            let trained = try model.withParameters(trainer.weights)
+            #expect(trained.parameters.count == trainer.weights.count)
+        }
+    }
+
+    @Test func explanations() throws {
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64])
+            print(try Explanation(model, batch: 8, length: 2048, threads: 2))
+            let json = try Explanation(GradientModel(model), length: 512).json
+            #expect(json.contains("\"recurrences\""))
+        }
+    }
+
+    @Test func errors() throws {
+        do {
+            let program = Program(text: "model M(D, H) {\n  input x: [D]\n  param W: [H, H]\n  output y = W @ x\n}\n", path: "m.rec")
+            for problem in program.problems { print(problem.line ?? 0, problem.id, problem.message) }
+            _ = try Model(program, dims: ["D": 3, "H": 4])
+        } catch {
+            print(error)
+            print(error.localizedDescription)
+            #expect("\(error)".hasPrefix("m.rec:4:") && "\(error)".contains("^"))
+            #expect(error.localizedDescription == "\(error)" && String(reflecting: error) == "\(error)")
+            #expect(error.problems.first?.file == "m.rec" && error.problems.first?.line == 4)
+        }
+    }
+
+    @Test func tasks() async throws {
+        let samples = samples
+        let model = try Model(Place.path("examples/gru.rec"), dims: ["D": 8, "H": 64]).initialized(seed: 1)
+        let lasts = try await withThrowingTaskGroup(of: Float.self) { group in
+            for _ in 0..<8 {
+                group.addTask { try model(["x": samples])["h"].floats().last ?? 0 }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(lasts.count == 8 && Set(lasts).count == 1)
+    }
+
+    @Test func theVersionIsStated() {
+        print(Rec.version)
+        #expect(Rec.version.split(separator: ".").count == 3)
+    }
+
+    /// Paths of the document are those from the root of the repository, where tests are run.
+    private func inRepository(_ body: () throws -> Void) throws {
+        if !FileManager.default.fileExists(atPath: "examples/gru.rec") { _ = FileManager.default.changeCurrentDirectoryPath(Place.root.path) }
+        try body()
+    }
+}
