@@ -50,6 +50,32 @@ import Testing
         #expect(message { _ = try large.plan(forcing: ["h": .scan]) }.contains("40 elements meet in a step"))
     }
 
+    private struct NoCode: Error {}
+
+    /// A form for which no code can be generated is not taken again.
+    @Test func theNextFormIsTaken() throws {
+        let model = try Model(Program(text: affine), dims: ["C": 1])
+        let work = Workload(batch: 1, extents: [1_000_000], threads: 1)
+        func build(_ choice: PlanChoice, failing isBroken: (Plan) -> Bool) throws -> Set<Int> {
+            try choice.build(for: work) { form, plan in
+                if isBroken(plan) { throw NoCode() }
+                return form.scans
+            }.code
+        }
+        func isScan(_ plan: Plan) -> Bool { plan.segments.contains { $0.stages.contains(where: \.isScan) } }
+        let choice = try PlanChoice(model, machine: machine)
+        #expect(try build(choice) { _ in false } == [0])
+        #expect(try build(choice, failing: isScan) == [])
+        #expect(choice.refusal(of: [0])?.reason.hasPrefix("no code can be generated for it") == true)
+        #expect(try choice.choose(work).isEmpty)
+    }
+
+    @Test func longDelaysAreNoScans() throws {
+        let comb = "model M {\n  input x: real\n  param g, d: real\n  state y: real\n  y = x + g * y[t-100] + d * y[t-101]\n  output y\n}\n"
+        let model = try Model(Program(text: comb))
+        #expect(message { _ = try model.plan(forcing: ["y": .scan]) }.contains("101 earlier values meet in a step"))
+    }
+
     @Test func requiredFormsAreKept() throws {
         let required = affine.replacing("output h", with: "output h\n  require plan(h) in (scan)")
         let model = try Model(Program(text: required), dims: ["C": 24])
