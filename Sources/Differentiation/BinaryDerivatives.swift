@@ -16,7 +16,8 @@ extension ReverseMode {
     mutating func binaryShares(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ id: ValueID, _ adjoint: ValueID) {
         // A square, say, is one operand twice: each side gives its own share.
         for (operand, isFirst) in [(a, true), (b, false)] where activity.isActive(operand) {
-            let partial = builder.partial(function, a, b, id, ofFirst: isFirst, poles: poles)
+            var partial = builder.partial(function, a, b, id, ofFirst: isFirst, poles: poles)
+            if case .slope(let slope) = partial { partial = .slope(masked(slope, liveness[id])) }
             give(builder.scaled(adjoint, by: partial), to: operand, from: id)
         }
     }

@@ -44,14 +44,16 @@ struct Poles {
 }
 
 extension StreamGraph {
-    /// Whether a value is a finite constant other than 0, in any shape.
-    func isNonzeroConstant(_ id: ValueID) -> Bool {
+    /// The number that a value is in every element, where it is a finite constant in any shape.
+    func finiteConstant(_ id: ValueID) -> Double? {
         switch self[id].operation {
-        case .constant(.real(let number)): return number.isFinite && number != 0
-        case .broadcast(let a, _), .rename(let a), .reshape(let a): return isNonzeroConstant(a)
+        case .constant(.real(let number)): return number.isFinite ? number : nil
+        case .broadcast(let a, _), .rename(let a), .reshape(let a): return finiteConstant(a)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window,
             .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
-            return false
+            return nil
         }
     }
+
+    func isNonzeroConstant(_ id: ValueID) -> Bool { finiteConstant(id).map { $0 != 0 } ?? false }
 }

@@ -5,14 +5,16 @@ extension ReverseMode {
     mutating func reductionShare(_ kind: ReduceKind, _ x: ValueID, _ axes: [Int], _ y: ValueID, _ adjoint: ValueID) -> ValueID {
         let shape = primal[x].shape
         let wide = builder.spreadBack(adjoint, over: axes, of: shape)
+        let kept = shape.indices.filter { !axes.contains($0) }
+        let live = liveness[y].onAxes { kept[$0] }
         switch kind {
         case .sum: return wide
         case .min, .max:
             return builder.select(builder.isFirstExtreme(kind, x, axes), wide, builder.zeros(shape))
         case .product:
-            return builder.binary(.multiply, wide, builder.productOfOthers(x, axes))
+            return builder.binary(.multiply, wide, masked(builder.productOfOthers(x, axes), live))
         case .logsumexp:
-            return builder.binary(.multiply, wide, builder.softmaxSlope(x, y, axes))
+            return builder.binary(.multiply, wide, masked(builder.softmaxSlope(x, y, axes), live))
         // An index has no derivative.
         case .argmax: return builder.zeros(shape)
         }

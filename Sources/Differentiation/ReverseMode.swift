@@ -7,6 +7,11 @@ struct ReverseMode {
     let activity: Activity
     /// Values that may be infinite where they are looked at.
     let poles: Poles
+    /// Where slopes count, and the masks made of it.
+    var liveness: Liveness
+    var masks = LiveMasks()
+    /// For each value the recurrence that it is part of.
+    let recurrence: [Int]
     /// The graph in the making; it begins with all values of `primal`.
     var builder: GraphBuilder
     /// What the users of each value have given it so far.
@@ -49,6 +54,8 @@ struct ReverseMode {
         }
         activity = Activity(graph, targets: starts, seeds: seeds)
         poles = Poles(graph)
+        liveness = Liveness(graph, activity, seeds: seeds)
+        recurrence = graph.recurrenceNumbers
         builder = GraphBuilder(continuing: graph)
         shares = [[ValueID]](repeating: [], count: graph.values.count)
         slicedShares = [[SlicedShare]](repeating: [], count: graph.values.count)
@@ -70,7 +77,7 @@ struct ReverseMode {
         }
         for k in mirrors.indices { closeMirror(k) }
         builder.span = nil
-        nameRecurrences()
+        nameRecurrences(closeMasks())
         for target in request.targets { builder.output(target.target.gradientName, result(target)) }
         return builder.graph
     }
@@ -148,19 +155,17 @@ struct ReverseMode {
         return builder.within(blocksOf: truncation, adjoint, reading: offsets[0])
     }
 
-    /// Makes what a recurrence of adjoints hands on a state, `grad.h` for the adjoint of `h`, so that it can be spoken of.
-    private mutating func nameRecurrences() {
-        var component = [Int](repeating: -1, count: builder.graph.values.count)
-        for (number, found) in components(of: builder.graph).enumerated() {
-            for member in found.members { component[member.index] = number }
-        }
+    /// Makes what a recurrence of adjoints hands on a state, `grad.h` for the adjoint of `h`, so that it can be spoken of; and
+    /// `live.h` for where `h` is live.
+    private mutating func nameRecurrences(_ live: [(mirror: ValueID, delay: ValueID)]) {
+        let component = builder.graph.recurrenceNumbers
         var names = Set(primal.states.map(\.name))
         var named: Set<ValueID> = []
-        for (mirror, delay) in mirrors {
+        for (kind, mirror, delay) in mirrors.map({ ("grad", $0, $1) }) + live.map({ ("live", $0, $1) }) {
             guard case .delay(let handedOn, _, _) = builder[mirror].operation, case .delay(let operand, _, _) = primal[delay].operation,
                 component[mirror.index] == component[handedOn.index], named.insert(handedOn).inserted
             else { continue }
-            var name = "grad.\(primal.states.first { $0.value == operand }?.name ?? primal[operand].name ?? operand.description)"
+            var name = "\(kind).\(primal.states.first { $0.value == operand }?.name ?? primal[operand].name ?? operand.description)"
             while !names.insert(name).inserted { name += "'" }
             builder.state(name, handedOn)
         }
@@ -183,5 +188,16 @@ struct ReverseMode {
             return builder[gradient].variance == variance ? gradient : builder.rename(gradient, over: variance)
         }
         return target.isPair ? builder.pair(parts) : parts[0]
+    }
+}
+
+extension StreamGraph {
+    /// For each value the number of the strongly connected component that it is in.
+    var recurrenceNumbers: [Int] {
+        var numbers = [Int](repeating: -1, count: values.count)
+        for (number, found) in components(of: self).enumerated() {
+            for member in found.members { numbers[member.index] = number }
+        }
+        return numbers
     }
 }

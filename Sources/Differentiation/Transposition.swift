@@ -65,9 +65,15 @@ extension ReverseMode {
     private mutating func contractionShares(_ c: Contraction, _ id: ValueID, _ adjoint: ValueID) {
         let sides = [(c.left, c.leftLabels, c.right, c.rightLabels), (c.right, c.rightLabels, c.left, c.leftLabels)]
         for (own, labels, other, otherLabels) in sides where activity.isActive(own) {
-            let factor = poles[other] ? builder.bounded(other) : other
+            var factor = poles[other] ? builder.bounded(other) : other
             let present = labels.filter { c.resultLabels.contains($0) || otherLabels.contains($0) }
-            let product = builder.contract(adjoint, c.resultLabels, factor, otherLabels, to: present)
+            let isMasked = primal[other].variance.covers(liveness.variance(of: liveness[id]))
+            if isMasked { factor = masked(factor, liveness.share(liveness[id], otherLabels, of: c)) }
+            var product = builder.contract(adjoint, c.resultLabels, factor, otherLabels, to: present)
+            // A weight cannot be masked step by step, but its products can. What recurrences multiply by stays as it is.
+            if !isMasked, recurrence[own.index] != recurrence[id.index] {
+                product = masked(product, liveness.share(liveness[id], present, of: c))
+            }
             let share = present == labels
                 ? product
                 : builder.broadcast(product, to: primal[own].shape, from: labels.map { present.firstIndex(of: $0) })

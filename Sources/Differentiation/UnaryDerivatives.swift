@@ -9,7 +9,7 @@ extension ReverseMode {
         case .abs, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu,
             .softplus:
             guard let slope = builder.slope(of: function, x, y) else { return builder.zeros(primal[x].shape) }
-            return builder.binary(.multiply, adjoint, slope)
+            return builder.binary(.multiply, adjoint, masked(slope, liveness[y]))
         // No derivative passes through these, and complex values have been taken apart.
         case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex:
             return builder.zeros(primal[x].shape)
