@@ -20,10 +20,12 @@ struct ReverseMode {
     private var slicedShares: [[SlicedShare]]
     /// Shares in the value of each state before its first step, by the state's value.
     private(set) var initialShares: [ValueID: [ValueID]]
-    private var adjoints: [ValueID?]
+    private(set) var adjoints: [ValueID?]
     /// Mirror images whose operand, the adjoint of a delay, is still to come.
-    private var mirrors: [(mirror: ValueID, delay: ValueID)] = []
-    private let delays: [ValueID: [ValueID]]
+    var mirrors: [MirrorImage] = []
+    /// Those that look at an adjoint in the mirror image of another.
+    var furtherMirrors: [MirrorImage] = []
+    let delays: [ValueID: [ValueID]]
     let reversed: Set<ValueID>
 
     init(_ request: Differentiation) {
@@ -75,7 +77,7 @@ struct ReverseMode {
             if isNew, let name = primal[id].name { builder.name(adjoint, "grad.\(name)") }
             propagate(adjoint, from: id)
         }
-        for k in mirrors.indices { closeMirror(k) }
+        closeMirrors()
         builder.span = nil
         nameRecurrences(closeMasks())
         for target in request.targets { builder.output(target.target.gradientName, result(target)) }
@@ -112,63 +114,6 @@ struct ReverseMode {
         let whole = builder.total(share, over: variance, leaving: .once)
         let shape = primal[state].shape
         initialShares[state]?.append(builder[whole].shape == shape ? whole : builder.rename(whole, to: shape))
-    }
-
-    // MARK: Delays
-
-    /// A delay by the opposite offsets of an adjoint that is still to come.
-    private mutating func giveMirror(of delay: ValueID, to operand: ValueID) {
-        guard case .delay(_, let offsets, _) = primal[delay].operation else { return }
-        let mirror = builder.delay(ofLater: primal[delay].type, offsets.map { -$0 })
-        mirrors.append((mirror, delay))
-        add(mirror, to: operand, over: primal[delay].variance)
-    }
-
-    /// Says what a mirror image looks at. Where a value is delayed several times, factors that do not vary stay outside its
-    /// mirror images, so that all of them look at the one adjoint.
-    private mutating func closeMirror(_ number: Int) {
-        let (mirror, delay) = mirrors[number]
-        guard case .delay(let operand, let offsets, _) = primal[delay].operation else { return }
-        var source = mirrored(delay)
-        var outside: [(ValueID) -> Operation] = []
-        while delays[operand]?.count ?? 0 > 1, let (inner, rest) = builder.fixedFactor(of: source) {
-            source = inner
-            outside.append(rest)
-        }
-        guard let last = outside.first else { return builder.close(mirror, with: source) }
-        var value = builder.add(.delay(source, offsets: offsets.map { -$0 }, initial: nil))
-        mirrors[number].mirror = value
-        for operation in outside.dropFirst().reversed() { value = builder.add(operation(value), proposing: primal[delay].type) }
-        builder.replace(mirror, by: last(value))
-    }
-
-    /// The adjoint of a delay as its mirror image reads it.
-    private mutating func mirrored(_ delay: ValueID) -> ValueID {
-        builder.span = primal[delay].span
-        var adjoint = adjoints[delay.index] ?? builder.zeros(primal[delay].shape)
-        if builder[adjoint].variance != primal[delay].variance {
-            adjoint = builder.rename(adjoint, over: primal[delay].variance)
-        }
-        guard let truncation = request.truncation, case .delay(_, let offsets, _) = primal[delay].operation, offsets[0] != 0 else {
-            return adjoint
-        }
-        return builder.within(blocksOf: truncation, adjoint, reading: offsets[0])
-    }
-
-    /// Makes what a recurrence of adjoints hands on a state, `grad.h` for the adjoint of `h`, so that it can be spoken of; and
-    /// `live.h` for where `h` is live.
-    private mutating func nameRecurrences(_ live: [(mirror: ValueID, delay: ValueID)]) {
-        let component = builder.graph.recurrenceNumbers
-        var names = Set(primal.states.map(\.name))
-        var named: Set<ValueID> = []
-        for (kind, mirror, delay) in mirrors.map({ ("grad", $0, $1) }) + live.map({ ("live", $0, $1) }) {
-            guard case .delay(let handedOn, _, _) = builder[mirror].operation, case .delay(let operand, _, _) = primal[delay].operation,
-                component[mirror.index] == component[handedOn.index], named.insert(handedOn).inserted
-            else { continue }
-            var name = "\(kind).\(primal.states.first { $0.value == operand }?.name ?? primal[operand].name ?? operand.description)"
-            while !names.insert(name).inserted { name += "'" }
-            builder.state(name, handedOn)
-        }
     }
 
     // MARK: Results

@@ -64,4 +64,40 @@ import Testing
         let line = text.split(separator: "\n").first { $0.hasPrefix("recurrence of ") && $0.contains(state) }
         #expect(line?.contains(expected) == true, "\(line ?? "none")")
     }
+
+    /// A state that is read at several steps has one adjoint, read at as many.
+    @Test(arguments: [
+        ("input a, b: [H]", "a * h[t-1] + b * h[t-2] + x", "affine, companion(2)"),
+        ("param a, b: [H]", "a * h[t-1] - b * h[t-3] + x", "affine, companion(3)"),
+        ("input m: bool\n input g: real", "(if m then g * h[t-1] else h[t-2]) + x", "affine, companion(2)"),
+        ("param a: [H]\n param b: [H]", "tanh(a * h[t-1] + b * h[t-2] + x)", "affine, companion(2)"),
+        ("input m: bool\n param a: [H]", "(if m then tanh(a * h[t-1] + x) else h[t-1]) + 0.1 * sigmoid(x) * h[t-2]", "affine, companion(2)"),
+        ("param A, B: [H, H]", "tanh(A @ h[t-1] + B @ h[t-2] + x)", "affine, dense"),
+        ("param A: [H, H]\n param c: [H]", "A @ (x * h[t-2]) + c * h[t-1] + x", "affine, dense"),
+        ("param c: [H]", "concat(c[0:1] * h[t-1][0:1], h[t-2][1:H]) as [H] + x", "affine, companion(2)"),
+    ])
+    func severalDelaysHaveOneAdjoint(declarations: String, step: String, expected: String) throws {
+        let text = "model M(H) {\n input x: [H]\n \(declarations)\n state h: [H]\n h = \(step)\n output h\n loss l = last[t](sum(h * h))\n}\n"
+        let model = try Model(Program(text: text), dims: ["H": 3])
+        let facts = String(decoding: try GradientModel(model).emitted(.facts), as: UTF8.self).split(separator: "\n")
+        let adjoints = facts.filter { $0.hasPrefix("recurrence of ") && $0.contains("grad.") }
+        #expect(adjoints == ["recurrence of grad.h: \(expected)"], "\(text)")
+        let cases = [(1, 1, nil), (1, 2, nil), (2, 140, [140, 67])].map { batch, length, lengths in
+            RandomCase(for: model, batch: batch, length: length, lengths: lengths, seed: 4)
+        }
+        try expectGradientAgreement(model, cases, text)
+        #expect(try #require(GradientCheck(model, cases[2], seed: 1).worst).error < 1e-6)
+        var request = GradientRequest(of: model.graph)
+        request.seeds.append(.output("h"))
+        request.targets.append(.initialState("h"))
+        let gradients = try GradientModel(model, request)
+        let forms = PlanForms(gradients).all(as: .scan)
+        guard !forms.isEmpty else { return }
+        let cotangents = cases[2].cotangents.filter { $0.key == "h" }
+        let reference = try gradients.run(cases[2].data, cotangents: cotangents, on: .interpreter)
+        let got = try gradients.run(cases[2].data, cotangents: cotangents, on: .compiled(.f64), threads: 2, forcing: forms)
+        for (a, b) in zip(got.gradients, reference.gradients) {
+            #expect(relativeError(a.tensor, b.tensor) < 1e-9, "\(a.name), scans \(forms.keys.sorted()): \(text)")
+        }
+    }
 }
