@@ -160,7 +160,8 @@ private struct Moving {
             // A matrix of every step would have to be kept for the step that reads it.
             let other = carrying[c.left] ? c.right : c.left
             guard carrying[c.left] != carrying[c.right], builder[other].variance.isStatic else { return nil }
-        case .input, .parameter, .constant, .unary, .binary, .reduce, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch:
+        case .input, .parameter, .constant, .unary, .binary, .reduce, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
+            .chunks, .steps, .runningAffine, .solve:
             return nil
         }
         let operation = builder[id].operation
