@@ -17,7 +17,7 @@ extension StreamGraph {
 
     private func beginsOverflow(_ id: ValueID) -> Bool {
         switch self[id].operation {
-        case .unary(.exp, _), .unary(.expm1, _), .unary(.log, _), .unary(.log1p, _), .unary(.rsqrt, _), .binary(.power, _, _): true
+        case .unary(.exp, _), .unary(.expm1, _), .unary(.log, _), .unary(.log2, _), .unary(.log1p, _), .unary(.tan, _), .unary(.rsqrt, _), .binary(.power, _, _): true
         case .binary(.divide, _, let b): !isNonzeroConstant(b)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice,
             .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
@@ -31,8 +31,8 @@ extension StreamGraph {
         switch self[id].operation {
         case .unary(let function, _):
             switch function {
-            case .sin, .cos, .tanh, .sigmoid, .step, .sign, .not, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex: return false
-            case .negate, .abs, .floor, .exp, .log, .log1p, .expm1, .sqrt, .rsqrt, .logsigmoid, .relu, .gelu, .silu, .softplus, .stop:
+            case .sin, .cos, .tanh, .sigmoid, .erf, .step, .sign, .not, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex: return false
+            case .negate, .abs, .floor, .exp, .log, .log2, .tan, .log1p, .expm1, .sqrt, .rsqrt, .logsigmoid, .relu, .gelu, .silu, .softplus, .stop:
                 return true
             }
         case .input, .parameter, .constant: return false
