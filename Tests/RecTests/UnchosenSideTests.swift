@@ -129,8 +129,8 @@ struct UnchosenProgram {
         for (precision, forms) in [(Precision.f64, [:]), (.f32, [:]), (.f64, scans)] as [(Precision, [String: PlanForm])] {
             let code = try gradients.compile(precision, forcing: forms)
             for threads in [1, 2] {
-                let runs = bound.map {
-                    gradients.run($0, on: CompiledModel(code, parameters: $0.parameters), pool: ThreadPool(count: threads, leastWork: 0))
+                let runs = try bound.map {
+                    try gradients.run($0, on: CompiledModel(code, parameters: $0.parameters), pool: ThreadPool(count: threads, leastWork: 0))
                 }
                 compare(runs, "\(precision), \(threads) threads, scans \(forms.keys.sorted())")
             }
@@ -183,7 +183,7 @@ struct UnchosenProgram {
         for engine in [Engine.interpreter, .compiled(.f64), .compiled(.f32)] {
             let results = try gradients(text, data, engine)
             for (name, numbers) in expected {
-                let got = results[name]?.doubles() ?? []
+                let got = try results[name].doubles()
                 let isSame = got.count == numbers.count && zip(got, numbers).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN || abs($0 - $1) <= 1e-6 * abs($1) }
                 #expect(isSame, "\(engine.name) \(name): \(got), not \(numbers)", sourceLocation: sourceLocation)
             }
