@@ -5,10 +5,11 @@ import RecSyntax
 /// What rests on the equations: states, outputs, losses, promises.
 extension ModelTyper {
     func finishStates() {
+        // All of them first: an initial value may read other states at other steps, and these delays are completed as well.
+        let initials = states.map { state in state.initial.flatMap { try? initialValue($0, of: state) } }
         for k in states.indices {
             let state = states[k]
-            var initial: ValueID?
-            if let expression = state.initial { initial = try? initialValue(expression, of: state) }
+            let initial = initials[k]
             guard state.equation != nil else {
                 // Of two equations for another state one was meant for this, most likely.
                 if diagnostics.contains(where: { $0.id == .duplicateDefinition }) { continue }
