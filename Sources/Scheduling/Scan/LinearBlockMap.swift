@@ -2,6 +2,15 @@ import RecAnalysis
 import RecStream
 
 extension BlockMapBuilder {
+    /// Ints have no infinity, which maps over max and plus begin from: the least int stands for it where nothing is added to it.
+    private func checkInts(_ semiring: Semiring, _ rows: [StepForm.Row], _ slots: [BlockMap.Slot], isMixed: Bool) throws(ScanRefusal) {
+        guard semiring == .maxPlus || semiring == .minPlus, rows.contains(where: { values.graph[$0.state].element == .int }) else { return }
+        let isBare = rows.flatMap(\.form.terms).allSatisfy { values.isNumber($0.weight, 0) }
+        guard slots.count == 1, !isMixed, isBare else {
+            throw ScanRefusal("ints have no infinity, from which maps over \(semiring == .maxPlus ? "max" : "min") and plus begin", at: span)
+        }
+    }
+
     /// The maps of a step that is linear over a semiring.
     mutating func linear(_ semiring: Semiring, _ rows: [StepForm.Row]) throws(ScanRefusal) -> BlockMapValues {
         let states = rows.map(\.state)
@@ -27,6 +36,7 @@ extension BlockMapBuilder {
                 throw ScanRefusal("\(basisSize) elements meet in a step, and maps of more than \(Self.largestBasis) cost more than they save", at: span)
             }
         }
+        try checkInts(semiring, rows, slots, isMixed: isMixed)
         let elements = states.reduce(0) { $0 + values.graph[$1].shape.elementCount }
         guard elements * max(1, basisSize) <= Self.mostElements else { throw ScanRefusal("its maps would have \(elements * basisSize) elements", at: span) }
 
