@@ -146,6 +146,8 @@ struct Staging {
             }
             // What is dear and used for many elements is better computed once, in the map.
             guard !(isWidening && costs.isDear[value.index]) else { continue }
+            // A scan computes its maps from what lies in memory, before the steps of its stage.
+            if !mapped.isEmpty, target % 4 == 3, users[value.index].contains(where: { graph.needsMemory(value, for: $0, costs) }) { continue }
             if costs.isDear[value.index], !isLaneRecurrence(stage: target, like: value, graph, placement) { continue }
             stage[value.index] = target
         }
@@ -215,6 +217,19 @@ extension Operation {
 }
 
 extension StreamGraph {
+    /// Whether a user reads elements of a value that lie elsewhere than its own, so that the value must be written.
+    fileprivate func needsMemory(_ value: ValueID, for user: ValueID, _ costs: InlineCost) -> Bool {
+        switch self[user].operation {
+        case .gather(let table, _): table == value
+        case .reshape: !isRegrouping(user)
+        case .window: costs.isDear[value.index]
+        case .delay: true
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice, .concat, .pad,
+            .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            false
+        }
+    }
+
     /// The values that use each value, delayed uses included.
     var users: [[ValueID]] {
         var result = [[ValueID]](repeating: [], count: values.count)
