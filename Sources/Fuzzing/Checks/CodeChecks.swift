@@ -61,13 +61,14 @@ extension Checker {
         let forms = subject.choice.forms
         let scans = forms.recurrences.indices.filter { forms.recurrences[$0].refusal == nil }
         var variants: [(name: String, plan: Plan)] = []
-        func add(_ name: String, _ body: () throws -> Plan) throws {
-            variants.append((name, try must("plan: \(subject.name), \(name)", body)))
-        }
-        try add("sequential") { try subject.choice.plan(scanning: []) }
-        if !scans.isEmpty { try add("scans") { try subject.choice.plan(scanning: Set(scans)) } }
-        if scans.count > 1 {
-            for k in scans.shuffled(using: &dice).prefix(2) { try add("one scan") { try subject.choice.plan(scanning: [k]) } }
+        variants.append(("sequential", try must("plan: \(subject.name), sequential") { try subject.choice.plan(scanning: []) }))
+        // A form that is asked for may be refused, with a reason.
+        for set in [Set(scans)] + (scans.count > 1 ? scans.shuffled(using: &dice).prefix(2).map { [$0] } : []) where !set.isEmpty {
+            guard let plan = try? subject.choice.plan(scanning: set) else {
+                outcome.count("refused scans")
+                continue
+            }
+            variants.append((set.count < scans.count ? "one scan" : "scans", plan))
         }
         for variant in variants.prefix(2) where !variant.plan.segmentsThatCanShareRows.isEmpty {
             for manner in RowSharing.Manner.allCases where isWanted("\(subject.name), \(variant.name), rows \(manner)", 30, &dice) {

@@ -75,6 +75,9 @@ final class Reference {
         }
         let length = numbers.items[item].rowLength
         let start = k / length * length
+        // Where rounding makes another choice, as between equal numbers, any of them may come out otherwise.
+        let scale = numbers.items[item].numbers.reduce(0) { max($0, $1.isFinite ? abs($1) : 0) }
+        if changes[item].contains(where: { $0 > 1e-3 * scale }) { return (.infinity, .infinity) }
         let row = changes[item][start..<min(start + length, changes[item].count)].reduce(0) { max($0, $1.isFinite ? $1 : 0) }
         return (changes[item][k], row)
     }

@@ -14,9 +14,10 @@ extension Checker {
         guard isStream, model.graph.axes.count == 1, data.lengths == nil, data.batch > 0 else { return }
         let given = ModelData(inputs: data.inputs, parameters: data.parameters)
         let results: ModelResults
-        do { results = try StreamRun.run(model, given, precision: .f64, piece: piece) } catch let error as Diagnostic {
-            // What looks ahead cannot be streamed.
-            guard error.id == .planRefused else { throw Failure("stream", error.message) }
+        do { results = try StreamRun.run(model, given, precision: .f64, piece: piece) } catch {
+            // What looks ahead, or needs the whole sequence, cannot be streamed.
+            let refusals = (error as? DiagnosticList)?.diagnostics ?? (error as? Diagnostic).map { [$0] } ?? []
+            guard !refusals.isEmpty, refusals.allSatisfy({ $0.id == .planRefused }) else { throw Failure("stream", Self.text(of: error)) }
             return
         }
         outcome.plans += 1

@@ -51,7 +51,7 @@ extension ProgramGenerator {
         case 47..<51: return choice(type, depth)
         case 51..<55:
             let (a, b) = operands(type, depth)
-            let function = dice.pick(["max", "min", "logaddexp"])
+            let function = dice.pick(["max", "max", "min", "min", "logaddexp", "logaddexp", "atan2", "mod"])
             return pair(a, b) { "\(function)(\($0), \($1))" }
         case 55..<57:
             let a = expression(type, depth: depth - 1)
@@ -75,6 +75,7 @@ extension ProgramGenerator {
         dice.weighted([
             (4, "tanh"), (4, "sigmoid"), (2, "relu"), (1, "silu"), (1, "gelu"), (1, "softplus"), (1, "abs"), (1, "sin"), (1, "cos"), (1, "exp"),
             (1, "log1p"), (1, "expm1"), (1, "logsigmoid"), (1, "sign"), (1, "step"), (1, "floor"), (1, "sqrt"), (1, "rsqrt"), (1, "log"),
+            (1, "log2"), (1, "erf"), (1, "elu"), (1, "leaky_relu"), (1, "tan"),
         ])
     }
 
@@ -107,7 +108,7 @@ extension ProgramGenerator {
         needsOnce = once
         let axes = once ? term.axes.sorted() : term.axes.sorted().filter { _ in dice.chance(70) }
         for axis in axes {
-            let kinds = type.element == .real || type.element == .int ? ["sum", "mean", "max", "min", "first", "last"] : ["first", "last"]
+            let kinds = type.element == .real || type.element == .int ? ["sum", "mean", "max", "min", "first", "last", "sum", "mean", "var"] : ["first", "last"]
             let kind = type.element == .int ? dice.pick(["sum", "max", "min", "first", "last"]) : dice.pick(kinds)
             term = Term(text: "\(kind)[\(timeAxes[axis].name)](\(term.text))", axes: term.axes.subtracting([axis]))
         }
@@ -136,11 +137,11 @@ extension ProgramGenerator {
         case 4:
             guard let axis = newAxis(for: type) else { return leaf(type) }
             let a = expression(type.of(dice.pick([.real, .real, .int])).with(axis, at: dice.number(in: 0...type.shape.count)), depth: depth - 1)
-            return Term(text: "argmax[\(axis.name)](\(a.text))", axes: a.axes)
+            return Term(text: "\(dice.pick(["argmax", "argmax", "argmin"]))[\(axis.name)](\(a.text))", axes: a.axes)
         case 5: return choice(type, depth)
         case 6:
             let (a, b) = operands(type, depth)
-            let function = dice.pick(["max", "min"])
+            let function = dice.pick(["max", "min", "mod"])
             return pair(a, b) { "\(function)(\($0), \($1))" }
         case 7: return overTime(type, depth)
         default: return leaf(type)
@@ -162,8 +163,9 @@ extension ProgramGenerator {
             let word = dice.pick(["and", "or"])
             return pair(a, b) { "(\($0) \(word) \($1))" }
         case 6:
-            let a = expression(type, depth: depth - 1)
-            return Term(text: "(not \(a.text))", axes: a.axes)
+            let isNot = dice.chance(70)
+            let a = expression(isNot ? type : type.of(.real), depth: depth - 1)
+            return Term(text: isNot ? "(not \(a.text))" : "isnan(\(a.text))", axes: a.axes)
         default: return leaf(type)
         }
     }

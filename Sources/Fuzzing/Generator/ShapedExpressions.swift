@@ -66,7 +66,12 @@ extension ProgramGenerator {
     private mutating func reduction(_ type: GeneratedType, _ depth: Int) -> Term? {
         guard let axis = newAxis(for: type) else { return nil }
         let place = dice.number(in: 0...type.shape.count)
-        let function = dice.pick(["sum", "sum", "mean", "max", "min", "prod", "logsumexp", "norm"])
+        let function = dice.pick(["sum", "sum", "mean", "max", "min", "prod", "logsumexp", "norm", "var"])
+        if dice.chance(15), function != "norm" {
+            // Of a list, element by element.
+            let parts = (0..<dice.number(in: 2...3)).map { _ in expression(type, depth: depth - 1) }
+            return Term(text: "\(function)([\(parts.map(\.text).joined(separator: ", "))])", axes: parts.reduce([]) { $0.union($1.axes) })
+        }
         if function == "sum", dice.chance(50) {
             // A sum of products, which becomes a contraction.
             let a = expression(type.with(axis, at: place), depth: depth - 1)
