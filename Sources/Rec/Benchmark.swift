@@ -31,12 +31,12 @@ package struct Benchmark: Sendable {
     package var streamSeconds: Double?
 
     /// - Parameters:
-    ///   - ranges: inputs by name that are uniform in a range. Other numbers are normal with a deviation of 0.5, other whole
+    ///   - ranges: of inputs that are uniform in one. Other numbers are normal with a deviation of 0.5, other whole
     ///     numbers 0.
     ///   - withGradients: times the results and all gradients in one run.
     package init(
         _ model: Model, batch: Int, length: Int, threads: Int, precision: Precision = .f32,
-        ranges: [String: ClosedRange<Double>] = [:], withGradients: Bool = false, forcing forms: [String: PlanForm] = [:],
+        ranges: InputRanges = InputRanges(), withGradients: Bool = false, forcing forms: [String: PlanForm] = [:],
         within limit: Int? = nil, leastSeconds: Double = 0.5, context: CompileContext = CompileContext()
     ) throws {
         let gradients = withGradients ? try GradientModel(model, times: context.times) : nil

@@ -18,6 +18,8 @@ public struct CaseFile: Sendable {
     public var cotangents: [String: Tensor] = [:]
     /// Dims that the file's metadata give (`dims: "D=5,H=7"`).
     public var dims: [String: Int] = [:]
+    /// The names of all tensors, as they stand in the file.
+    package private(set) var names: [String] = []
 
     /// A case that is put together in memory.
     public init(_ data: ModelData, outputs: [NamedTensor]) {
@@ -36,6 +38,7 @@ public struct CaseFile: Sendable {
         if let only = archive.tensors.first, only.name.isEmpty, archive.tensors.count == 1 {
             throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors")
         }
+        names = archive.tensors.map(\.name)
         for item in archive.tensors {
             guard let dot = item.name.firstIndex(of: ".") else {
                 if item.name == "lengths" { data.lengths = try Self.lengths(item.tensor, path) }
@@ -54,10 +57,7 @@ public struct CaseFile: Sendable {
             default: break
             }
         }
-        for pair in (archive.metadata["dims"] ?? "").split(separator: ",") {
-            let sides = pair.split(separator: "=")
-            if sides.count == 2, let value = Int(sides[1]) { dims[String(sides[0])] = value }
-        }
+        dims = try Self.dims(archive.metadata["dims"] ?? "", path)
     }
 }
 
@@ -72,6 +72,19 @@ extension CaseFile {
         }
         return lengths
     }
+
+    /// `D=5,H=7`
+    private static func dims(_ text: String, _ path: String) throws(Diagnostic) -> [String: Int] {
+        var dims: [String: Int] = [:]
+        for pair in text.split(separator: ",") {
+            let sides = pair.split(separator: "=").map { $0.drop { $0 == " " }.prefix { $0 != " " } }
+            guard sides.count == 2, let value = Int(sides[1]), value > 0 else {
+                throw Diagnostic(.fileProblem, "\(path): '\(pair)' in the metadata 'dims' is no dim", at: nil, help: "write them as D=5,H=7")
+            }
+            dims[String(sides[0])] = value
+        }
+        return dims
+    }
 }
 
 extension ModelData {
@@ -79,15 +92,17 @@ extension ModelData {
     ///
     /// - Throws: where a file cannot be read, or its tensors have no names.
     public mutating func addParameters(from paths: [String]) throws(DiagnosticList) {
-        for path in paths {
-            for item in try TensorArchive(path: path).tensors {
-                guard !item.name.isEmpty else {
-                    throw DiagnosticList(.fileProblem, "\(path): parameters have names", help: "use .npz or .safetensors")
-                }
-                parameters[item.name] = item.tensor
-                for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {
-                    parameters[String(item.name.dropFirst(prefix.count))] = item.tensor
-                }
+        for path in paths { try addParameters(TensorArchive(path: path), path) }
+    }
+
+    mutating func addParameters(_ archive: TensorArchive, _ path: String) throws(DiagnosticList) {
+        for item in archive.tensors {
+            guard !item.name.isEmpty else {
+                throw DiagnosticList(.fileProblem, "\(path): parameters have names", help: "use .npz or .safetensors")
+            }
+            parameters[item.name] = item.tensor
+            for prefix in ["param.", "const."] where item.name.hasPrefix(prefix) {
+                parameters[String(item.name.dropFirst(prefix.count))] = item.tensor
             }
         }
     }

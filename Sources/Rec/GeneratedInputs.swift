@@ -6,7 +6,7 @@ import RecTensors
 ///
 /// Numbers are normal with a deviation of 0.5 and whole numbers 0, but for inputs with a range: these are uniform in it.
 struct GeneratedInputs {
-    var ranges: [String: ClosedRange<Double>]
+    var ranges: InputRanges
 
     func tensors(for graph: StreamGraph, batch: Int, extents: [Int]) throws(DiagnosticList) -> [String: Tensor] {
         var result: [String: Tensor] = [:]
@@ -17,21 +17,14 @@ struct GeneratedInputs {
             shape += value.shape.sizes + (value.element == .complex ? [2] : [])
             result[name] = tensor(name, value.element, shape: shape)
         }
-        if let unknown = ranges.keys.sorted().first(where: { result[$0] == nil }) {
-            let names = result.keys.sorted()
-            throw DiagnosticList([
-                Diagnostic(
-                    .unknownName, "there is no input '\(unknown)'", at: nil,
-                    help: nearest(unknown, among: names).map { "did you mean '\($0)'?" } ?? "inputs are \(names.joined(separator: ", "))")
-            ])
-        }
+        try ranges.check(result.keys)
         return result
     }
 
     private func tensor(_ name: String, _ element: ElementType, shape: [Int]) -> Tensor {
         var generator = SeededGenerator(seed: 2, for: name)
         let count = shape.reduce(1, *)
-        switch (element, ranges[name]) {
+        switch (element, ranges.range(of: name, element)) {
         case (.real, nil), (.complex, nil):
             return reals(shape) { Float(0.5 * generator.normal()) }
         case (.real, let range?), (.complex, let range?):
@@ -39,9 +32,7 @@ struct GeneratedInputs {
         case (.int, nil), (.bool, nil):
             return Tensor([Int](repeating: 0, count: count), shape: shape)
         case (.int, let range?), (.bool, let range?):
-            // Both ends are drawn.
-            return Tensor(
-                (0..<count).map { _ in Int(generator.uniform(in: range.lowerBound...range.upperBound + 1).rounded(.down)) }, shape: shape)
+            return Tensor((0..<count).map { _ in generator.integer(in: range) }, shape: shape)
         }
     }
 }
@@ -50,11 +41,5 @@ struct GeneratedInputs {
 private func reals(_ shape: [Int], _ next: () -> Float) -> Tensor {
     Tensor(type: .f32, shape: shape) { bytes in
         for k in 0..<bytes.count / 4 { bytes.storeBytes(of: next(), toByteOffset: 4 * k, as: Float.self) }
-    }
-}
-
-extension SeededGenerator {
-    fileprivate mutating func uniform(in range: ClosedRange<Double>) -> Double {
-        range.lowerBound + (range.upperBound - range.lowerBound) * uniform()
     }
 }

@@ -1,4 +1,5 @@
 import RecInterpreter
+import RecSource
 import RecStream
 import RecTensors
 
@@ -15,6 +16,8 @@ package struct GradientCheck: Sendable {
         /// The derivative along that direction by the gradient, and by differences.
         package var slope: Double
         package var difference: Double
+        /// What of it is not finite; the error is infinite then.
+        package var note: String?
     }
 
     /// By descending error.
@@ -32,14 +35,17 @@ package struct GradientCheck: Sendable {
     private static let enough = 1e-9
 
     /// - Parameter engine: what computes the gradients; differences are always the interpreter's.
+    /// - Throws: `Diagnostic` with the id `not-finite` where a result of the model is NaN or infinite on these data, with the
+    ///   first value that is: there is no derivative to hold anything against.
     package init(_ model: Model, _ generated: RandomCase, engine: Engine = .interpreter, seed: UInt64 = 1) throws {
         graph = model.graph
         cotangents = generated.cotangents
         interpreter = Interpreter(model.graph)
         var request = GradientRequest(of: model.graph)
         request.seeds = model.graph.losses.map { .loss($0.name) } + cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:))
-        let gradients = try GradientModel(model, request).run(generated.data, cotangents: cotangents, on: engine)
         let bound = try BoundData(generated.data, for: model.graph)
+        try checkFinite(bound)
+        let gradients = try GradientModel(model, request).run(generated.data, cotangents: cotangents, on: engine)
         for (target, gradient) in zip(request.targets, gradients.gradients) {
             var random = SeededGenerator(seed: seed, for: gradient.name)
             var worst = Row(name: gradient.name, error: -1, slope: 0, difference: 0)
@@ -50,14 +56,30 @@ package struct GradientCheck: Sendable {
             }
             rows.append(worst)
         }
-        rows.sort { $0.error > $1.error || $0.error.isNaN && !$1.error.isNaN }
+        rows.sort { $0.error > $1.error }
+    }
+
+    private func checkFinite(_ data: BoundData) throws(Diagnostic) {
+        let value = objective(data)
+        guard !value.sum.isFinite || !value.magnitude.isFinite else { return }
+        let origin = ValueOrigin(in: graph, data)
+        throw Diagnostic(
+            .notFinite, "the results are not finite: \(origin?.text ?? "each value is, and their sum with the cotangents is not")",
+            at: origin?.span, help: "give data on which the model is finite: --data FILE, --range 0.1,2 or --range x=0.1,2")
     }
 
     private func compare(_ gradient: NamedTensor, _ target: GradientRequest.Target, _ direction: [Double], _ data: BoundData) -> Row {
         let numbers = gradient.tensor.doubles()
         let slope = zip(numbers, direction).reduce(0) { $0 + $1.0 * $1.1 }
-        let norm = numbers.reduce(0) { $0 + $1 * $1 }.squareRoot()
         var best = Row(name: gradient.name, error: .infinity, slope: slope, difference: .nan)
+        if let place = numbers.firstIndex(where: { !$0.isFinite }) {
+            let count = numbers.count { !$0.isFinite }
+            best.note = "the gradient is \(numbers[place]) at position \(place), and not finite at \(count) of \(numbers.count)"
+            return best
+        }
+        // As a share of the largest, so that squares neither vanish nor overflow.
+        let largest = numbers.reduce(0) { max($0, abs($1)) }
+        let norm = largest == 0 ? 0 : largest * numbers.reduce(0) { $0 + ($1 / largest) * ($1 / largest) }.squareRoot()
         for step in Self.steps {
             func value(_ distance: Double) -> (sum: Double, magnitude: Double) {
                 objective(moved(data, target, direction, by: distance * step))
@@ -66,13 +88,15 @@ package struct GradientCheck: Sendable {
             // Four points: the error falls with the fourth power of the step.
             let difference = (a.sum - 8 * b.sum + 8 * c.sum - d.sum) / (12 * step)
             let rounding = 1e-16 * (abs(a.magnitude) + abs(d.magnitude)) / step
+            guard difference.isFinite, rounding.isFinite, slope.isFinite else { continue }
             let error = max(0, abs(difference - slope) - rounding) / max(norm, abs(difference), .leastNormalMagnitude)
-            if !(error >= best.error) || best.difference.isNaN {
+            if error < best.error || best.difference.isNaN {
                 best.error = error
                 best.difference = difference
             }
             if best.error <= Self.enough { break }
         }
+        if best.difference.isNaN { best.note = "no difference is finite: the data lie at a pole, or numbers overflow" }
         return best
     }
 

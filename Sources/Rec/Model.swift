@@ -131,6 +131,22 @@ public struct Model: Sendable {
         return result
     }
 
+    /// The paths of parameters and constants.
+    package var parameterPaths: [String] {
+        graph.values.compactMap { if case .parameter(let info) = $0.operation { info.path } else { nil } }
+    }
+
+    /// Every parameter and constant by path: as it is given, by its path or by the name that the source gives its tensor, else
+    /// as in `fallback`, which is by path.
+    package func parameters(_ given: [String: Tensor], else fallback: [String: Tensor]) -> [String: Tensor] {
+        var result = fallback
+        for value in graph.values {
+            guard case .parameter(let info) = value.operation else { continue }
+            if let tensor = given[info.path] ?? info.tensorName.flatMap({ given[$0] }) { result[info.path] = tensor }
+        }
+        return result
+    }
+
     /// Runs whole sequences. Code is compiled when it is first needed and kept with the model, whatever the parameters of later runs.
     ///
     /// - Parameters:
@@ -157,7 +173,7 @@ public struct Model: Sendable {
         try CallCheck.memory(limit)
         try CallCheck.inputs(data.inputs.keys, of: typed)
         var data = data
-        data.parameters.merge(parameters) { given, _ in given }
+        data.parameters = parameters(data.parameters, else: parameters)
         let bound = try context.times.measure("check data") { () throws in try BoundData(data, for: graph) }
         try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
         switch engine {

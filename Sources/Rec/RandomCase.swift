@@ -1,3 +1,4 @@
+import RecSource
 import RecStream
 import RecTensors
 
@@ -11,22 +12,49 @@ package struct RandomCase: Sendable {
     /// - Parameters:
     ///   - length: steps along each axis that has no length of its own.
     ///   - lengths: steps of each sequence; nil where all have the full length.
-    package init(for model: Model, batch: Int, length: Int, lengths: [Int]? = nil, seed: UInt64) {
+    ///   - ranges: of inputs, and of parameters by path, that are uniform in one.
+    package init(
+        for model: Model, batch: Int, length: Int, lengths: [Int]? = nil, ranges: InputRanges = InputRanges(), seed: UInt64
+    ) {
+        self.init(
+            for: model, batch: batch, extents: model.graph.axes.map { $0.length ?? length }, lengths: lengths, ranges: ranges, seed: seed)
+    }
+
+    /// The same with what a case gives in the place of what is random.
+    ///
+    /// - Throws: `DiagnosticList` where the case has some inputs and lacks others, or they do not fit.
+    package func replacing(with file: CaseFile, for model: Model, ranges: InputRanges, seed: UInt64) throws(DiagnosticList) -> RandomCase {
+        var result = self
+        result.data.parameters = model.parameters(file.data.parameters, else: data.parameters)
+        if !file.data.inputs.isEmpty {
+            // The case's inputs say how large everything is.
+            let given = ModelData(inputs: file.data.inputs, parameters: result.data.parameters, lengths: file.data.lengths)
+            let bound = try BoundData(given, for: model.graph)
+            result = RandomCase(
+                for: model, batch: bound.batch, extents: bound.extents, lengths: bound.lengths, ranges: ranges, seed: seed)
+            result.data = ModelData(inputs: bound.inputs, parameters: bound.parameters, lengths: bound.lengths)
+        }
+        result.cotangents.merge(file.cotangents) { $1 }
+        return result
+    }
+
+    private init(for model: Model, batch: Int, extents: [Int], lengths: [Int]?, ranges: InputRanges, seed: UInt64) {
         let graph = model.graph
-        let extents = graph.axes.map { $0.length ?? length }
         data = ModelData(lengths: lengths)
         // Parameters that start from zero would sit on a kink of what follows, or hide it.
         for (path, tensor) in model.initialParameters(seed: seed) {
             var random = SeededGenerator(seed: seed, for: path)
-            data.parameters[path] = Tensor(tensor.doubles().map { $0 + 0.1 * random.normal() }, shape: tensor.shape)
+            let range = ranges.byName[path]
+            data.parameters[path] = Tensor(
+                tensor.doubles().map { number in range.map { random.uniform(in: $0) } ?? number + 0.1 * random.normal() }, shape: tensor.shape)
         }
         func shape(of value: Value) -> [Int] {
             var shape = value.variance.batch ? [batch] : []
             for (axis, extent) in extents.enumerated() where value.variance.varies(over: axis) { shape.append(extent) }
             return shape + value.shape.sizes + (value.element == .complex ? [2] : [])
         }
-        func numbers(_ shape: [Int], _ random: inout SeededGenerator) -> Tensor {
-            Tensor((0..<shape.reduce(1, *)).map { _ in 0.7 * random.normal() }, shape: shape)
+        func numbers(_ shape: [Int], _ random: inout SeededGenerator, in range: ClosedRange<Double>? = nil) -> Tensor {
+            Tensor((0..<shape.reduce(1, *)).map { _ in range.map { random.uniform(in: $0) } ?? 0.7 * random.normal() }, shape: shape)
         }
         let tables = graph.tableSizes
         for value in graph.values {
@@ -34,11 +62,13 @@ package struct RandomCase: Sendable {
             var random = SeededGenerator(seed: seed, for: name)
             let shape = shape(of: value)
             let count = shape.reduce(1, *)
+            let range = ranges.range(of: name, value.element)
             switch value.element {
-            case .real, .complex: data.inputs[name] = numbers(shape, &random)
+            case .real, .complex: data.inputs[name] = numbers(shape, &random, in: range)
             case .int:
                 let size = UInt64(tables[name] ?? 4)
-                data.inputs[name] = Tensor((0..<count).map { _ in Int(random.next() % size) }, shape: shape)
+                data.inputs[name] = Tensor(
+                    (0..<count).map { _ in range.map { random.integer(in: $0) } ?? Int(random.next() % size) }, shape: shape)
             case .bool: data.inputs[name] = Tensor((0..<count).map { _ in Int(random.next() % 2) }, shape: shape)
             }
         }

@@ -1,9 +1,11 @@
+import Foundation
 import RecRuntime
 import RecSource
 import RecTensors
 
 /// Results of a model held against expected ones, under every engine, step by step and with every scan that is legal.
 package struct Verification: Sendable {
+    /// One result under one engine and plan.
     package struct Row: Sendable {
         package var engine: Engine
         package var weights = WeightFormat.full
@@ -11,28 +13,36 @@ package struct Verification: Sendable {
         package var usesScans = false
         /// `output y`, `loss nll`, `final h`, `grad W`
         package var what: String
-        /// `‖got − expected‖ / ‖expected‖`
+        /// As in `Deviation`.
         package var error: Double
         package var tolerance: Double
-        package var isWithin: Bool { error <= tolerance }
+        /// Where the result is farthest off, or why it could not be compared.
+        package var note: String?
+        /// Whether there was a number to compare, and the engine can represent what is expected.
+        package var isCompared = true
+        package var isWithin: Bool { !isCompared || error <= tolerance }
         /// `compiled f32`, `compiled f32, scans`
         package var how: String {
             engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (usesScans ? ", scans" : "")
         }
     }
 
-    package var rows: [Row] = []
+    package private(set) var rows: [Row] = []
     /// Expected tensors that the model does not give.
-    package var unknown: [String] = []
+    package private(set) var unknown: [String] = []
+    /// Results of the model that nothing is expected of: outputs and losses, and of last values and gradients those that are
+    /// missing among others.
+    package private(set) var missing: [String] = []
 
-    package var isWithin: Bool { unknown.isEmpty && rows.allSatisfy(\.isWithin) }
+    private var compared: [Row] { rows.filter(\.isCompared) }
 
-    /// The relative error allowed in results of an engine.
-    package static func tolerance(of engine: Engine) -> Double {
-        switch engine {
-        case .interpreter, .compiled(.f64): 1e-11
-        case .compiled(.f32): 1e-5
-        }
+    /// Whether something was compared, and everything that was lies within its tolerance.
+    package var isWithin: Bool { unknown.isEmpty && !compared.isEmpty && rows.allSatisfy(\.isWithin) }
+
+    /// The relative error allowed in results of an engine, held against numbers of a type: the larger of what the engine and
+    /// the type of the reference allow.
+    package static func tolerance(of engine: Engine, against reference: TensorType = .f64) -> Double {
+        max(engine.isDouble ? 1e-11 : 1e-5, rounding(of: reference).values)
     }
 
     /// The relative error allowed where weights are stored so: each is off by 2^-9 at most, and a recurrence adds to it.
@@ -43,11 +53,18 @@ package struct Verification: Sendable {
         }
     }
 
-    /// The relative error allowed in gradients of an engine.
-    package static func gradientTolerance(of engine: Engine) -> Double {
-        switch engine {
-        case .interpreter, .compiled(.f64): 1e-9
-        case .compiled(.f32): 1e-4
+    /// The relative error allowed in gradients of an engine, held against numbers of a type.
+    package static func gradientTolerance(of engine: Engine, against reference: TensorType = .f64) -> Double {
+        max(engine.isDouble ? 1e-9 : 1e-4, rounding(of: reference).gradients)
+    }
+
+    /// What is allowed for numbers that another program computed, or only wrote, in this type.
+    private static func rounding(of reference: TensorType) -> (values: Double, gradients: Double) {
+        switch reference {
+        case .f64, .i64, .i32, .u8, .bool: (0, 0)
+        case .f32: (1e-5, 1e-4)
+        case .f16: (2e-3, 2e-3)
+        case .bf16: (1e-2, 1e-2)
         }
     }
 
@@ -80,23 +97,64 @@ package struct Verification: Sendable {
             }
             for (kind, expected, got) in groups {
                 for item in expected {
+                    let what = "\(kind) \(item.name)"
                     guard let result = got.first(where: { $0.name == item.name }) else {
-                        let name = "\(kind) \(item.name)"
-                        if !unknown.contains(name) { unknown.append(name) }
+                        if !unknown.contains(what) { unknown.append(what) }
                         continue
                     }
+                    let reference = item.tensor.type
+                    let allowed = kind == "grad"
+                        ? Self.gradientTolerance(of: engine, against: reference) : Self.tolerance(of: engine, against: reference)
                     rows.append(
                         Row(
-                            engine: engine, weights: model.weights, usesScans: usesScans, what: "\(kind) \(item.name)",
-                            error: relativeError(result.tensor, item.tensor),
-                            tolerance: tolerance
-                                ?? max(
-                                    kind == "grad" ? Self.gradientTolerance(of: engine) : Self.tolerance(of: engine),
-                                    Self.tolerance(of: model.weights))))
+                            engine: engine, weights: model.weights, usesScans: usesScans, what: what,
+                            tolerance: tolerance ?? max(allowed, Self.tolerance(of: model.weights)), result.tensor, item.tensor))
+                }
+                let isOptional = kind == "final" || kind == "grad"
+                for result in got where !(isOptional && expected.isEmpty) && !expected.contains(where: { $0.name == result.name }) {
+                    let what = "\(kind) \(result.name)"
+                    if !missing.contains(what) { missing.append(what) }
                 }
             }
         }
+        missing += Self.gradientsLeftOut(model, file)
     }
+
+    /// Gradients by parameters that the file does not have among others.
+    private static func gradientsLeftOut(_ model: Model, _ file: CaseFile) -> [String] {
+        guard !file.gradients.isEmpty, model.weights == .full else { return [] }
+        let given = Set(file.gradients.map { "grad.\($0.name)" })
+        return GradientRequest(of: model.graph).targets.map(\.gradientName).filter { !given.contains($0) }
+            .map { $0.replacing("grad.", with: "grad ", maxReplacements: 1) }
+    }
+
+    /// What came out, in a line: `verified: 12 tensors on 6 engines and plans, worst 3.1e-06 (output h, compiled f32, scans)`.
+    package var verdict: String {
+        let some = compared
+        func count(_ number: Int, _ one: String, _ many: String) -> String { "\(number) \(number == 1 ? one : many)" }
+        let tensors = Set(some.map(\.what)).count
+        let places = count(Set(some.map(\.how)).count, "engine", "engines and plans")
+        guard let worst = some.max(by: { !($0.error >= $1.error) }) else {
+            let reason = !unknown.isEmpty
+                ? "the model does not give \(unknown.joined(separator: ", "))"
+                : rows.first?.note ?? "the file has no output.NAME, loss.NAME, final.STATE or grad.NAME"
+            return "failed: nothing was compared, as \(reason)"
+        }
+        let most = "\(Self.short(worst.error)) (\(worst.what), \(worst.how))"
+        let wrong = Set(some.filter { !$0.isWithin }.map(\.what)).count
+        guard wrong == 0 else {
+            return "failed: \(wrong) of \(count(tensors, "tensor", "tensors")) on \(places), worst \(most)"
+        }
+        guard unknown.isEmpty else {
+            return "failed: the model does not give \(unknown.joined(separator: ", ")); the other \(count(tensors, "tensor", "tensors")) agree"
+        }
+        let rest = rows.filter { !$0.isCompared }
+        let left = rest.isEmpty ? "" : "; not compared: " + rest.map { "\($0.what) (\($0.how))" }.joined(separator: ", ")
+        return "verified: \(count(tensors, "tensor", "tensors")) on \(places), worst \(most)\(left)"
+    }
+
+    /// `3.1e-06`
+    package static func short(_ number: Double) -> String { String(format: "%.1e", number) }
 
     /// The gradients that a file expects; nil where it expects none.
     private static func gradients(_ model: Model, _ file: CaseFile) throws(DiagnosticList) -> GradientModel? {
@@ -107,5 +165,68 @@ package struct Verification: Sendable {
         let expected = Set(file.gradients.map { "grad.\($0.name)" })
         request.targets.removeAll { !expected.contains($0.gradientName) }
         return try GradientModel(model, request)
+    }
+}
+
+extension Verification.Row {
+    /// A result beside what is expected.
+    fileprivate init(
+        engine: Engine, weights: WeightFormat, usesScans: Bool, what: String, tolerance: Double, _ got: Tensor, _ expected: Tensor
+    ) {
+        let deviation = Deviation(of: got, from: expected)
+        self.init(
+            engine: engine, weights: weights, usesScans: usesScans, what: what, error: deviation.error, tolerance: tolerance,
+            isCompared: expected.count > 0)
+        guard got.hasShape(of: expected) else {
+            error = .infinity
+            isCompared = true
+            note = "it has the shape \(got.shape), and \(expected.shape) is expected"
+            return
+        }
+        guard expected.count > 0 else {
+            note = "it is empty"
+            return
+        }
+        guard error > tolerance || error.isNaN else { return }
+        if engine == .compiled(.f32), expected.isBeyondSingle {
+            isCompared = false
+            note = "what is expected is beyond the range of f32"
+        } else if let worst = deviation.worst {
+            note = "farthest at \(expected.place(of: worst.index)): \(worst.got) for \(worst.expected)"
+        }
+    }
+}
+
+extension Tensor {
+    /// Whether the shapes are the same; a batch of one needs no axis, and neither does a single number.
+    fileprivate func hasShape(of other: Tensor) -> Bool {
+        shape == other.shape || shape == [1] + other.shape || count == 1 && other.count == 1
+    }
+
+    /// Whether a finite number is larger than f32 can be, or all are smaller than it can be precisely.
+    fileprivate var isBeyondSingle: Bool {
+        var largest = 0.0
+        forEach { _, number in if number.isFinite { largest = max(largest, abs(number)) } }
+        return largest > Double(Float.greatestFiniteMagnitude) || largest > 0 && largest < Double(Float.leastNormalMagnitude)
+    }
+
+    /// `[0, 3, 2]`, of the element with this number in row-major order.
+    fileprivate func place(of index: Int) -> String {
+        var rest = index
+        var place: [Int] = []
+        for size in shape.reversed() {
+            place.insert(rest % max(1, size), at: 0)
+            rest /= max(1, size)
+        }
+        return "\(place)"
+    }
+}
+
+extension Engine {
+    fileprivate var isDouble: Bool {
+        switch self {
+        case .interpreter, .compiled(.f64): true
+        case .compiled(.f32): false
+        }
     }
 }

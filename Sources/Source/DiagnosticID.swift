@@ -40,6 +40,7 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     // Data
     case fileProblem = "file-problem"
     case missingTensor = "missing-tensor"
+    case unknownTensor = "unknown-tensor"
     case misshapenTensor = "misshapen-tensor"
     case badData = "bad-data"
     case planRefused = "plan-refused"

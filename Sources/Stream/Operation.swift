@@ -71,6 +71,14 @@ package struct Contraction: Hashable, Sendable {
 package enum Initializer: Hashable, Sendable {
     case zeros, ones, constant(Double), uniform(Double, Double), normal(Double), glorot, orthogonal
     case linspace(Double, Double), hippo
+
+    /// Whether nothing is left to chance.
+    package var isDeterministic: Bool {
+        switch self {
+        case .zeros, .ones, .constant, .linspace, .hippo: true
+        case .uniform, .normal, .glorot, .orthogonal: false
+        }
+    }
 }
 
 package struct ParameterInfo: Hashable, Sendable {
@@ -80,12 +88,18 @@ package struct ParameterInfo: Hashable, Sendable {
     package var initializer: Initializer
     /// The tensor's name in a weights file, where it is not the path.
     package var tensorName: String?
+    /// Whether data may leave it out, and it is then what its initialiser says: a constant for which the source states one
+    /// that leaves nothing to chance.
+    package var fillsItself: Bool
 
-    package init(path: String, isTrained: Bool, initializer: Initializer, tensorName: String? = nil) {
+    package init(
+        path: String, isTrained: Bool, initializer: Initializer, tensorName: String? = nil, fillsItself: Bool = false
+    ) {
         self.path = path
         self.isTrained = isTrained
         self.initializer = initializer
         self.tensorName = tensorName
+        self.fillsItself = fillsItself
     }
 }
 

@@ -250,9 +250,12 @@ private struct GraphTextParser {
         case "param", "const":
             let path = try quoted()
             let initializer = try initializer()
+            let tensorName = accept("from") ? try quoted() : nil
+            let fillsItself = accept("unless")
+            if fillsItself { try expect("given") }
             return .parameter(
                 ParameterInfo(
-                    path: path, isTrained: word == "param", initializer: initializer, tensorName: accept("from") ? try quoted() : nil))
+                    path: path, isTrained: word == "param", initializer: initializer, tensorName: tensorName, fillsItself: fillsItself))
         case "constant": return .constant(try scalar())
         case "select":
             let condition = try id()

@@ -90,7 +90,8 @@ extension StreamGraph {
             return "input \(quoted(name))" + (fallback.map { " default \($0)" } ?? "")
         case .parameter(let info):
             let from = info.tensorName.map { " from \(quoted($0))" } ?? ""
-            return "\(info.isTrained ? "param" : "const") \(quoted(info.path)) \(describe(info.initializer))\(from)"
+            let fills = info.fillsItself ? " unless given" : ""
+            return "\(info.isTrained ? "param" : "const") \(quoted(info.path)) \(describe(info.initializer))\(from)\(fills)"
         case .constant(let value): return "constant \(scalar(value))"
         case .unary(let function, let a): return "\(function.rawValue) \(a)"
         case .binary(let function, let a, let b): return "\(function.rawValue) \(a), \(b)"

@@ -26,7 +26,8 @@ extension BoundData {
     /// Checks data against a graph.
     ///
     /// A tensor without a batch axis stands for a batch of one. Parameters are looked up by path, then by the name that
-    /// the source gives (`from "…"`). Names that the graph does not know are left alone.
+    /// the source gives (`from "…"`); constants that fill themselves may be missing. Names that the graph does not know are
+    /// left alone.
     ///
     /// - Throws: a list of everything that is missing or misshapen.
     package init(_ data: ModelData, for graph: StreamGraph) throws(DiagnosticList) {
@@ -177,12 +178,21 @@ private struct BindingCheck {
     }
 
     mutating func bindParameters() {
+        var last: Int?
+        defer {
+            if let last, problems[last].help == nil {
+                problems[last].help = "give it with --params or --data; --seed 1 fills what is missing from initialisers"
+            }
+        }
         for value in graph.values {
             guard case .parameter(let info) = value.operation else { continue }
-            guard let tensor = data.parameters[info.path] ?? info.tensorName.flatMap({ data.parameters[$0] }) else {
+            var given = data.parameters[info.path] ?? info.tensorName.flatMap { data.parameters[$0] }
+            if given == nil, info.fillsItself { given = info.initialTensor(shape: stepSizes(value), seed: 0) }
+            guard let tensor = given else {
                 problem(
                     .missingTensor, "the parameter '\(info.path)' is missing; expected \(expectation(value))",
                     help: nearest(info.path, among: data.parameters.keys.sorted()).map { "there is a tensor '\($0)'" })
+                last = problems.count - 1
                 continue
             }
             let expected = stepSizes(value)

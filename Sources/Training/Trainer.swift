@@ -51,7 +51,8 @@ public final class Trainer {
     private let signature: [String: String]
 
     /// - Parameters:
-    ///   - weights: parameters by path that start from these numbers; others start from those of the model, or from their initialisers.
+    ///   - weights: parameters, by path or by the name of their tensor, that start from these numbers; others start from those of the
+    ///     model, or from their initialisers.
     ///   - checkpoint: where to go on from; the weights are those of the checkpoint then.
     /// - Throws: where the model has no loss or nothing to train, data do not fit, or the checkpoint is one of another run.
     public init(
@@ -101,9 +102,7 @@ public final class Trainer {
             let gradients = try GradientModel(model, request)
 
             self.gradients = gradients
-            var all = model.initialParameters(seed: options.seed)
-            all.merge(model.parameters) { $1 }
-            for (path, tensor) in weights where all[path] != nil { all[path] = tensor }
+            let all = model.parameters(weights, else: model.initialParameters(seed: options.seed).merging(model.parameters) { $1 })
             // Names, shapes and numbers are checked by the rules for every run.
             let first = data.minibatch(at: order.positions(of: 1))
             self.order = order
@@ -116,7 +115,7 @@ public final class Trainer {
             }
             constants = bound.parameters.filter { !paths.contains($0.key) }
 
-            var identity = Fingerprint()
+            var identity = ContentHash()
             identity.add(model.graph.text)
             signature = options.signature.merging(["model": "\(identity.value)", "data": "\(data.fingerprint)"]) { $1 }
             if let checkpoint { try checkpoint.check(against: signature, parameters) }

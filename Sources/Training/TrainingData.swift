@@ -157,25 +157,14 @@ public struct TrainingData: Sendable {
         return result
     }
 
-    /// A number that other data would hardly have: of the shapes, and of bytes throughout.
+    /// A number that other data would hardly have: of the shapes, and of every byte.
     var fingerprint: UInt64 {
-        var hash = Fingerprint()
+        var hash = ContentHash()
         hash.add("\(range) \(window ?? 0) \(lengths ?? [])")
         for (name, source) in sources.sorted(by: { $0.key < $1.key }) {
             hash.add("\(name) \(source.tensor.shape) \(source.tensor.type) \(source.ahead)")
-            source.tensor.withUnsafeBytes { bytes in
-                // A prime stride visits every column of a table.
-                for k in stride(from: 0, to: bytes.count, by: bytes.count < 1 << 20 ? 1 : 4099) { hash.add(bytes[k]) }
-            }
+            source.tensor.withUnsafeBytes { hash.add($0) }
         }
         return hash.value
     }
-}
-
-/// FNV-1a.
-struct Fingerprint {
-    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    mutating func add(_ text: String) { for byte in text.utf8 { add(byte) } }
 }

@@ -116,7 +116,8 @@ extension ModelTyper {
             for name in declaration.names where claim(name) {
                 let info = ParameterInfo(
                     path: name.text, isTrained: declaration.isTrained, initializer: initializer,
-                    tensorName: declaration.tensorName)
+                    tensorName: declaration.tensorName,
+                    fillsItself: !declaration.isTrained && declaration.initializer != nil && initializer.isDeterministic)
                 definitions[name.text] = .value(
                     add(.parameter(info), type.element, type.shape, .none, name.span, named: name.text))
             }

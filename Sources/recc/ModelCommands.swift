@@ -117,7 +117,14 @@ struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Holds a model's results against those in a file, under every engine.",
         discussion: """
-            The file has tensors input.NAME, once.NAME, param.PATH, const.PATH, output.NAME, loss.NAME, final.STATE.
+            The file has data, tensors input.NAME, once.NAME, param.PATH, const.PATH and lengths, and what they should give:
+            output.NAME, loss.NAME, final.STATE, grad.NAME. The last line says what came out.
+
+            The error is the norm of the difference over the norm of what is expected. What is allowed depends on the engine
+            and on the numbers of the file: 1e-5 in f32 or against F32, else 1e-11; of gradients 1e-4 and 1e-9.
+
+            Exit status: 0 where all that was compared agrees; 1 where something does not, where nothing was compared, or
+            where the file has tensors that the model does not know; 2 for mistakes on the command line.
 
             EXAMPLE
               recc verify examples/gru.rec --data port.safetensors
@@ -127,7 +134,9 @@ struct Verify: ParsableCommand {
 
     @OptionGroup var weights: WeightOptions
 
-    @Option(help: "The case.", completion: .file(extensions: ["safetensors", "npz"]))
+    @OptionGroup var unknown: UnknownTensorOptions
+
+    @Option(help: "The case: data and expected results.", completion: .file(extensions: ["safetensors", "npz"]))
     var data: String
 
     @Option(help: "Parameters that are not in the case.", completion: .file(extensions: ["safetensors", "npz"]))
@@ -136,7 +145,7 @@ struct Verify: ParsableCommand {
     @Option(help: "Only this precision of compiled code: f32 or f64.")
     var precision: Precision?
 
-    @Option(help: "The relative error allowed; by default 1e-5 in f32, 1e-11 in f64, of gradients 1e-4 and 1e-9.")
+    @Option(help: "The relative error allowed, in place of what is allowed by default.")
     var tolerance: Double?
 
     @Option(help: "Threads of compiled code.")
@@ -151,28 +160,29 @@ struct Verify: ParsableCommand {
         let program = try options.program()
         let dims = try options.dimValues()
         let verification = try options.reporting(program) {
-            var file = try CaseFile(path: data)
-            try file.data.addParameters(from: params)
-            let known = try program.model(named: options.model).dims
-            let fromFile = file.dims.filter { known.contains($0.key) }
+            var files = try DataFiles(case: data, weights: params)
             let model = try weights.applied(
-                to: Model(program, named: options.model, dims: fromFile.merging(dims) { $1 }, fitting: file.data))
+                to: files.model(
+                    program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, usingResults: true))
             let engines: [Engine] = precision.map { [.compiled($0)] }
                 ?? (model.weights == .full ? [.interpreter, .compiled(.f32), .compiled(.f64)] : [.compiled(.f32)])
-            return try Verification(model, file, engines: engines, tolerance: tolerance, threads: threads)
+            return try Verification(model, files.file, engines: engines, tolerance: tolerance, threads: threads)
         }
         let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
         let engineWidth = verification.rows.map(\.how.count).max() ?? 0
-        Terminal.print("\("result".padded(width))  \("engine".padded(engineWidth))  error     allowed")
+        if !verification.rows.isEmpty { Terminal.print("\("result".padded(width))  \("engine".padded(engineWidth))  error     allowed") }
         for row in verification.rows {
-            let mark = row.isWithin ? "" : "  too large"
-            Terminal.print("\(row.what.padded(width))  \(row.how.padded(engineWidth))  \(short(row.error))  \(short(row.tolerance))\(mark)")
+            let marks = [row.isWithin ? nil : "too large", row.isCompared ? nil : "not compared", row.note].compactMap { $0 }
+            let error = Verification.short(row.error).padded(8)
+            let allowed = Verification.short(row.tolerance) + (marks.isEmpty ? "" : "   " + marks.joined(separator: ": "))
+            Terminal.print("\(row.what.padded(width))  \(row.how.padded(engineWidth))  \(error)  \(allowed)")
         }
-        for name in verification.unknown { Terminal.print("\(name): the model gives no such result") }
+        if !verification.missing.isEmpty {
+            Terminal.print("not compared, as the file does not have them: \(verification.missing.joined(separator: ", "))")
+        }
+        Terminal.print(verification.verdict)
         if !verification.isWithin { throw ExitCode(1) }
     }
-
-    private func short(_ number: Double) -> String { String(format: "%.1e", number).padded(8) }
 }
 
 /// `recc bench FILE -D H=64 --batch 8 --length 2048`
@@ -198,8 +208,7 @@ struct Bench: ParsableCommand {
 
     @OptionGroup var memory: MemoryOptions
 
-    @Option(help: "An input that is uniform in a range, as in --range a=0.9,1; other inputs are normal with a deviation of 0.5.")
-    var range: [String] = []
+    @OptionGroup var data: RangeOptions
 
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
@@ -218,7 +227,7 @@ struct Bench: ParsableCommand {
         let context = compilation.context()
         let program = try options.program(times: context.times)
         let dims = try options.dimValues()
-        let ranges = try rangeValues()
+        let ranges = try data.ranges()
         let forms = try options.planForms()
         let result = try options.reporting(program) {
             try Benchmark(
@@ -244,20 +253,6 @@ struct Bench: ParsableCommand {
         Terminal.print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))
         Terminal.print(String(format: "products %.2f GFLOP/s, %.0f %% of this machine's %.0f", rate * 1e-9, 100 * rate / result.limits.operationsPerSecond, result.limits.operationsPerSecond * 1e-9))
         Terminal.print(String(format: "traffic  %.2f GB/s, %.0f %% of this machine's %.1f", traffic * 1e-9, 100 * traffic / result.limits.bytesPerSecond, result.limits.bytesPerSecond * 1e-9))
-    }
-
-    /// The numbers of `--range a=0.9,1`.
-    private func rangeValues() throws -> [String: ClosedRange<Double>] {
-        var result: [String: ClosedRange<Double>] = [:]
-        for text in range {
-            let sides = text.split(separator: "=", maxSplits: 1)
-            let ends = sides.last.map { $0.split(separator: ",").map { Double($0) ?? .nan } } ?? []
-            guard sides.count == 2, ends.count == 2, ends[0] <= ends[1], abs(ends[0]) < 1e9, abs(ends[1]) < 1e9 else {
-                throw ValidationError("'\(text)' is no range: write --range a=0.9,1")
-            }
-            result[String(sides[0])] = ends[0]...ends[1]
-        }
-        return result
     }
 }
 

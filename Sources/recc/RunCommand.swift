@@ -11,6 +11,8 @@ struct Run: ParsableCommand {
             With --stream the model runs step by step; '--stream -' reads raw little-endian f32 steps from standard input
             and writes the first output in the same form.
 
+            A tensor that the model has no use for is an error, as it is mostly one whose name was misspelt.
+
             EXAMPLE
               recc run examples/gru.rec --input x=x.npy --params gru.safetensors --output h.npy
             """)
@@ -23,13 +25,15 @@ struct Run: ParsableCommand {
 
     @OptionGroup var weights: WeightOptions
 
+    @OptionGroup var unknown: UnknownTensorOptions
+
     @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive: x=data.npz:frames.")
     var input: [String] = []
 
     @Option(help: "Parameters by path.", completion: .file(extensions: ["safetensors", "npz"]))
     var params: [String] = []
 
-    @Option(help: "A case: input.*, once.*, param.*, const.*, lengths.", completion: .file(extensions: ["safetensors", "npz"]))
+    @Option(help: "A case: tensors input.NAME, once.NAME, param.PATH, const.PATH, lengths; dims in its metadata.", completion: .file(extensions: ["safetensors", "npz"]))
     var data: String?
 
     @Option(name: .shortAndLong, help: "Where results go: .npz, .safetensors, or .npy for one output.")
@@ -82,12 +86,15 @@ struct Run: ParsableCommand {
         let dims = try options.dimValues()
         try options.reporting(program) {
             let typed = try program.model(named: options.model)
-            var data = try context.times.measure("read data") { () throws in try gather(for: typed.name, inputs: typed.inputs.map(\.name)) }
-            let model = try weights.applied(to: Model(program, named: options.model, dims: dims, fitting: data, times: context.times))
+            var files = try context.times.measure("read data") { () throws in try DataFiles(case: self.data, weights: params) }
+            var data = try gather(files.file, for: typed.name, inputs: typed.inputs.map(\.name))
+            let model = try weights.applied(
+                to: files.model(
+                    program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, usingResults: grad != nil,
+                    fitting: data, times: context.times))
             if let seed {
                 try model.checkMemory()
-                let initial = context.times.measure("initialise") { model.initialParameters(seed: seed) }
-                data.parameters.merge(initial) { given, _ in given }
+                data.parameters = context.times.measure("initialise") { model.parameters(data.parameters, else: model.initialParameters(seed: seed)) }
             }
             if stream == "-" { return try streamStandardInput(model, data, context) }
             let results: ModelResults
@@ -133,15 +140,13 @@ struct Run: ParsableCommand {
         return graph.ids.contains { if case .input(name, _) = graph[$0].operation { true } else { false } } ? .input(name) : .parameter(name)
     }
 
-    /// All data of the command line.
-    private func gather(for model: String, inputs known: [String]) throws -> ModelData {
-        var result = ModelData()
+    /// All data of the command line: those of its files, and inputs one by one.
+    private func gather(_ file: CaseFile, for model: String, inputs known: [String]) throws -> ModelData {
+        var result = file.data
+        // Those that the model does not have have been told, or are to be passed over.
+        result.inputs = result.inputs.filter { known.contains($0.key) }
         var given: Set<String> = []
-        if let data {
-            let file = try CaseFile(path: data)
-            result = file.data
-            if grad != nil { for (name, tensor) in file.cotangents { result.inputs["cotangent.\(name)"] = tensor } }
-        }
+        if grad != nil { for (name, tensor) in file.cotangents { result.inputs["cotangent.\(name)"] = tensor } }
         for text in input {
             let sides = text.split(separator: "=", maxSplits: 1)
             guard sides.count == 2 else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }
@@ -155,7 +160,6 @@ struct Run: ParsableCommand {
             }
             result.inputs[name] = try tensor(String(sides[1]), for: name)
         }
-        try result.addParameters(from: params)
         return result
     }
 

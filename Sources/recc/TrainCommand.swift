@@ -36,6 +36,8 @@ struct Train: ParsableCommand {
     @Option(help: "Holds out the last share of the data for validation, as in 0.1.")
     var holdOut: Double?
 
+    @OptionGroup var unknown: UnknownTensorOptions
+
     @Option(help: "Weights to start from; other parameters start from their initialisers.", completion: .file(extensions: ["safetensors", "npz"]))
     var params: [String] = []
 
@@ -115,20 +117,21 @@ struct Train: ParsableCommand {
         let dims = try options.dimValues()
         let forms = try options.planForms()
         try options.reporting(program) {
-            let given = try read(data: data, text: text, in: program)
-            var fitting = given
-            try fitting.addParameters(from: params)
-            let model = try Model(program, named: options.model, dims: dims, fitting: fitting)
+            var files = try DataFiles(case: data, weights: params)
+            var given = files.file.data
+            if !text.isEmpty { given.inputs = try read(text, in: program) }
+            let model = try files.model(
+                program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fitting: given)
             try model.checkMemory()
             var training = try TrainingData(given, for: model, window: window)
             var validation: TrainingData?
             if let holdOut { (training, validation) = try training.holdingOut(holdOut) }
             if let valid {
-                let other = try read(data: data == nil ? nil : valid, text: data == nil ? [valid] : [], in: program)
+                let other = try data == nil ? ModelData(inputs: read([valid], in: program)) : validationData(valid, program, model)
                 validation = try TrainingData(other, for: model, window: window)
             }
             let trainer = try Trainer(
-                model, training, trainingOptions(forms), weights: fitting.parameters,
+                model, training, trainingOptions(forms), weights: given.parameters,
                 resuming: checkpoint.flatMap { folder throws(DiagnosticList) in try Checkpoint.read(from: folder) })
             if trainer.step > 0 { Terminal.print("going on after step \(trainer.step)") }
             let course = TrainingRun(
@@ -163,16 +166,22 @@ struct Train: ParsableCommand {
             memory: memory.bound)
     }
 
-    /// The tensors of a file; or text as the model's one stream of tokens that is not named like a target.
-    private func read(data: String?, text: [String], in program: Program) throws -> ModelData {
-        if let data { return try CaseFile(path: data).data }
+    /// The tensors of a file for validation.
+    private func validationData(_ path: String, _ program: Program, _ model: Model) throws -> ModelData {
+        var files = try DataFiles(case: path)
+        _ = try files.model(program, named: options.model, dims: model.dims, passingOverUnknown: unknown.allowUnused)
+        return files.file.data
+    }
+
+    /// Text as the model's one stream of tokens that is not named like a target.
+    private func read(_ text: [String], in program: Program) throws -> [String: Tensor] {
         let typed = try program.model(named: options.model)
         let streams = typed.inputs.filter { !$0.isOnce && typed[$0.value].element == .int && typed[$0.value].shape.isEmpty }
         guard let tokens = streams.first else {
             throw Diagnostic(
                 .missingTensor, "'\(typed.name)' has no input of tokens for a text", at: nil, help: "write one: input token, target: int")
         }
-        return ModelData(inputs: [tokens.name: try TextTokens.read(text)])
+        return [tokens.name: try TextTokens.read(text)]
     }
 
     private func line(_ row: TrainingLog.Row, _ unit: String) -> String {

@@ -27,7 +27,12 @@ import Testing
         for initializer in [Initializer.constant(0.3), .uniform(-1e-9, 2), .normal(0.02), .linspace(0, 1), .hippo, .orthogonal] {
             _ = b.parameter("p\(b.graph.values.count)", initializer: initializer)
         }
-        #expect(try StreamGraph(text: b.graph.text) == b.graph)
+        var graph = b.graph
+        for tensorName in [nil, "w"] {
+            let info = ParameterInfo(path: "c", isTrained: false, initializer: .ones, tensorName: tensorName, fillsItself: true)
+            graph.values.append(Value(.parameter(info), element: .real, shape: [], variance: .none))
+        }
+        #expect(try StreamGraph(text: graph.text) == graph)
     }
 
     @Test func placesAreComments() throws {

@@ -15,7 +15,7 @@ import Testing
     @Test(arguments: programs)
     func programsAreRight(path: String) throws {
         let model = try model(path)
-        let inputs = try GeneratedInputs(ranges: [:]).tensors(for: model.graph, batch: 2, extents: [9])
+        let inputs = try GeneratedInputs(ranges: InputRanges()).tensors(for: model.graph, batch: 2, extents: [9])
         try expectAgreement(model, ModelData(inputs: inputs, parameters: model.initialParameters(seed: 1)), path)
         let source = try String(contentsOfFile: path, encoding: .utf8)
         #expect(try formatted(source, path: path) == source)
@@ -25,7 +25,7 @@ import Testing
         let program = Program(text: "model M {\n  input a, b: real\n  input k: int\n  input f: bool\n  output y = if f then a + b else real(k)\n}\n")
         let graph = try Model(program).graph
         func numbers(_ ranges: [String: ClosedRange<Double>]) throws -> [String: [Double]] {
-            try GeneratedInputs(ranges: ranges).tensors(for: graph, batch: 4, extents: [500]).mapValues { $0.doubles() }
+            try GeneratedInputs(ranges: InputRanges(byName: ranges)).tensors(for: graph, batch: 4, extents: [500]).mapValues { $0.doubles() }
         }
         let plain = try numbers([:])
         #expect(plain["a"]?.contains { $0 < -0.5 } == true && plain["a"] != plain["b"])
@@ -39,7 +39,7 @@ import Testing
     @Test func unknownInputsAreNamed() throws {
         let model = try model(Project.path("Benchmarks/programs/selective_scan.rec"))
         let error = #expect(throws: DiagnosticList.self) {
-            try Benchmark(model, batch: 1, length: 4, threads: 1, ranges: ["dd": 0...1], leastSeconds: 0)
+            try Benchmark(model, batch: 1, length: 4, threads: 1, ranges: InputRanges(byName: ["dd": 0...1]), leastSeconds: 0)
         }
         #expect(error?.diagnostics.map(\.id) == [.unknownName])
     }
@@ -47,7 +47,7 @@ import Testing
     /// Inputs and outputs count once, products by their multiplications and additions.
     @Test func trafficAndWorkAreCounted() throws {
         let affine = try Benchmark(
-            model(Project.path("Benchmarks/programs/affine.rec")), batch: 2, length: 10, threads: 1, ranges: ["a": 0.9...1],
+            model(Project.path("Benchmarks/programs/affine.rec")), batch: 2, length: 10, threads: 1, ranges: InputRanges(byName: ["a": 0.9...1]),
             leastSeconds: 0)
         #expect(affine.bytes == 3 * 2 * 10 * 4 * 4 && affine.operations == 0)
         let cell = try Benchmark(

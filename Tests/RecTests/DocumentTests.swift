@@ -1,5 +1,6 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
 
 /// Documents say what is so.
@@ -68,6 +69,28 @@ import Testing
         let shown = try #require(blocks(page, "graph").first?.body)
         #expect(try Model(Program(text: program), dims: ["D": 2]).graph.text == shown)
     }
+
+    /// What README shows of `recc explain` is what it says of the program there. Which form is chosen, and the times, are the
+    /// machine's.
+    @Test func theExplanationShownIsTheProgramsExplanation() throws {
+        let page = try text("README.md")
+        let pieces = page.split(separator: "```\n").filter { $0.hasPrefix("$ recc explain") }
+        let shown = try #require(pieces.first).split(separator: "\n")
+        let folder = try TemporaryFolder()
+        let path = folder.path("mingru.rec")
+        try #require(blocks(page, "rec").first?.body).write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(shown[0] == "$ recc explain mingru.rec -D D=64 -D H=64 --length 16384 --threads 2")
+        let program = try Program(path: path)
+        let model = try Model(program, dims: ["D": 64, "H": 64])
+        let said = try Explanation(model, work: Workload(batch: 1, extents: [16384], threads: 2)).text(program.sources)
+            .replacing(folder.url.path + "/", with: "")
+        func isSure(_ line: Substring) -> Bool { !["runs as", "could run", "not as", "estimate"].contains(where: line.contains) }
+        #expect(shown.dropFirst().filter(isSure) == said.split(separator: "\n").filter(isSure))
+    }
+
+    @Test func theReadmeIsShort() throws { #expect(try text("README.md").split(separator: "\n", omittingEmptySubsequences: false).count < 150) }
+
+    @Test func theVersionHasItsChanges() throws { #expect(try text("CHANGELOG.md").contains("\n## \(Rec.version)") || text("CHANGELOG.md").contains("Unreleased: \(Rec.version)")) }
 
     @Test func foldersInTheTableExist() throws {
         for line in try text("docs/pipeline.md").split(separator: "\n") where line.hasPrefix("| `Sources/") {

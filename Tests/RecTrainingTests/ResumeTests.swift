@@ -45,6 +45,23 @@ import Testing
         }
     }
 
+    @Test func changedDataAreRefusedHoweverLarge() throws {
+        let model = try Model(Program(text: "model M {\n input x: real\n param a: real\n loss l = mean[t]((a * x) * (a * x))\n}\n"))
+        func trainer(_ numbers: [Float], resuming checkpoint: Checkpoint? = nil) throws -> Trainer {
+            let data = try TrainingData(ModelData(inputs: ["x": Tensor(numbers, shape: [8, numbers.count / 8])]), for: model)
+            return try Trainer(model, data, TrainingOptions(batch: 2), resuming: checkpoint)
+        }
+        var numbers = [Float](repeating: 0.5, count: 400_000)
+        let first = try trainer(numbers)
+        _ = try first.advance()
+        #expect(try trainer(numbers, resuming: first.checkpoint).step == 1)
+        numbers[123_457] = 0.25
+        do {
+            _ = try trainer(numbers, resuming: first.checkpoint)
+            Issue.record("other data were taken")
+        } catch let error as Diagnostic { #expect(error.id == .checkpointMismatch && error.message.contains("the data differ")) }
+    }
+
     @Test func logsGoOnToo() throws {
         let data = try smallText()
         let folder = try TemporaryFolder()

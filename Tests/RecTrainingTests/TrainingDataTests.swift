@@ -44,6 +44,25 @@ import Testing
         #expect(data.minibatch(at: [3, 0]).lengths == [2, 1] && data.minibatch(at: [3, 0]).inputs["x"]?.doubles() == [6, 7, 0, 1])
     }
 
+    /// Whichever number of however many is another, the data are others.
+    @Test(arguments: [1000, 40_000, 160_001])
+    func everyByteCounts(count: Int) throws {
+        let model = try Model(Program(text: "model M {\n input x: real\n param a: real\n loss l = mean[t](a * x)\n}\n"))
+        func fingerprint(_ numbers: [Double], lengths: [Int]? = nil) throws -> UInt64 {
+            try TrainingData(ModelData(inputs: ["x": Tensor(numbers, shape: [1, count])], lengths: lengths), for: model).fingerprint
+        }
+        let numbers = (0..<count).map { Double($0).squareRoot() }
+        let first = try fingerprint(numbers)
+        #expect(try fingerprint(numbers) == first)
+        for place in [0, 1, 8, 511, count / 2, count - 2, count - 1] {
+            var changed = numbers
+            changed[place].negate()
+            if place == 0 { changed[place] = .leastNonzeroMagnitude }
+            #expect(try fingerprint(changed) != first, "\(place)")
+        }
+        #expect(try fingerprint(Array(numbers[1...]) + [numbers[0]]) != first && fingerprint(numbers, lengths: [count]) != first)
+    }
+
     @Test func dataThatDoNotFitAreRefused() throws {
         let model = try smallModel()
         func id(_ inputs: [String: Tensor], _ window: Int?, lengths: [Int]? = nil) -> String {

@@ -12,8 +12,15 @@ enum { RECC_PROCESSOR_WORDS = 24 };
 /// Words that differ between processors whose instructions differ, or whose code LLVM would choose differently.
 void recc_processor_identity(uint32_t words[RECC_PROCESSOR_WORDS]);
 
-/// The file that holds this code: the program, or a library of it; null where that is not known.
-const char *recc_image_path(void);
+enum { RECC_IDENTITY_BYTES = 64 };
+
+/// What tells this build of the code from others, and how many bytes of it there are; 0 where that is not known. It is the build
+/// id of the image in memory that holds this code, the program or a library of it, which the linker makes of its contents; or
+/// a hash of what was loaded of an image that has none. Names of files play no part.
+int recc_image_identity(unsigned char identity[RECC_IDENTITY_BYTES]);
+
+/// The 64-bit hash XXH64 of some bytes.
+uint64_t recc_hash(const void *bytes, unsigned long count, uint64_t seed);
 
 /// To be called before bytes that were written are run: some processors keep instructions in a cache of their own.
 void recc_code_was_written(void *start, unsigned long count);

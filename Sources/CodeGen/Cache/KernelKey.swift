@@ -39,11 +39,11 @@ extension KernelKey {
         self.bytes = SHA256.hash(bytes)
     }
 
-    /// The build of recc: size and time of the file that this code was loaded from. A number of a version would let code
+    /// The build of recc that is running, whatever its file is called and where it lies. A number of a version would let code
     /// outlive a change to the code generator that nobody counted.
-    private static func compiler() -> String? {
-        var status = stat()
-        guard let path = recc_image_path(), stat(path, &status) == 0 || stat("/proc/self/exe", &status) == 0 else { return nil }
-        return "\(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+    static func compiler() -> String? {
+        var identity = [UInt8](repeating: 0, count: Int(RECC_IDENTITY_BYTES))
+        let count = Int(recc_image_identity(&identity))
+        return count > 0 ? identity.prefix(count).map { String($0, radix: 16) }.joined(separator: ".") : nil
     }
 }

@@ -1,28 +1,29 @@
-import Rec
 import RecInterpreter
 import RecSource
 import RecStream
+import RecTensors
 
 /// The value of a model in which NaN or infinity stands first: at the earliest step, and there first in the order of the graph.
 ///
 /// The interpreter looks for it, in f64; what overflows in f32 alone is not found.
-struct ValueOrigin {
+package struct ValueOrigin {
     /// `the first value that is not finite is 'h', nan at step 3 of a sequence (counted from 0)`
-    let text: String
-    let span: SourceSpan?
+    package let text: String
+    package let span: SourceSpan?
 
     /// The most elements of all values together that are looked at.
     private static let mostElements = 1 << 25
 
     /// Nil where all values are finite, or there are too many of them.
-    init?(in graph: StreamGraph, _ sequence: BoundData) {
+    package init?(in graph: StreamGraph, _ data: BoundData) {
         let elements = graph.values.reduce(0.0) { sum, value in
-            graph.axes.indices.filter { value.variance.varies(over: $0) }.reduce(Double(value.shape.elementCount)) {
-                $0 * Double(sequence.extents[$1])
-            } + sum
+            graph.axes.indices.filter { value.variance.varies(over: $0) }
+                .reduce(Double(value.shape.elementCount) * (value.variance.batch ? Double(data.batch) : 1)) {
+                    $0 * Double(data.extents[$1])
+                } + sum
         }
         guard elements < Double(Self.mostElements) else { return nil }
-        let values = Interpreter(graph).evaluateAll(sequence)
+        let values = Interpreter(graph).evaluateAll(data)
         var stream: (step: Int, id: ValueID, number: Double)?
         var other: (id: ValueID, number: Double)?
         for id in graph.ids {
@@ -32,8 +33,11 @@ struct ValueOrigin {
             let numbers = tensor.doubles()
             guard let place = numbers.firstIndex(where: { !$0.isFinite }) else { continue }
             if graph[id].variance.varies(over: 0) {
-                let step = place / max(1, numbers.count / max(1, sequence.extents[0]))
-                if step < stream?.step ?? Int.max { stream = (step, id, numbers[place]) }
+                let perStep = max(1, numbers.count / max(1, data.batch * data.extents[0]))
+                for place in place..<numbers.count where !numbers[place].isFinite {
+                    let step = place / perStep % max(1, data.extents[0])
+                    if step < stream?.step ?? Int.max { stream = (step, id, numbers[place]) }
+                }
             } else if other == nil {
                 other = (id, numbers[place])
             }
