@@ -59,7 +59,9 @@ import Testing
         do {
             _ = try trainer(numbers, resuming: first.checkpoint)
             Issue.record("other data were taken")
-        } catch let error as Diagnostic { #expect(error.id == .checkpointMismatch && error.message.contains("the data differ")) }
+        } catch let error as DiagnosticList {
+            #expect(error.problems[0].id == "checkpoint-mismatch" && error.problems[0].message.contains("the data differ"))
+        }
     }
 
     @Test func logsGoOnToo() throws {
