@@ -73,7 +73,7 @@ struct LinearForms {
     private mutating func weigh(_ a: Scalars.ID, _ b: Scalars.ID) -> Scalars.ID {
         switch semiring {
         case .plusTimes: scalars.multiply(a, b)
-        case .maxPlus, .minPlus, .logSumExp: scalars.add(a, b)
+        case .maxPlus, .minPlus, .logSumExp: scalars.isNumber(a, 0) ? b : scalars.isNumber(b, 0) ? a : scalars.add(a, b)
         case .orAnd: scalars.isNumber(a, 1) ? b : scalars.isNumber(b, 1) ? a : scalars.intern(.binary(.and, min(a, b), max(a, b)))
         }
     }

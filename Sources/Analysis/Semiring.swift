@@ -8,11 +8,11 @@ package enum Semiring: String, Hashable, Encodable, Sendable, CaseIterable {
     case logSumExp = "log-sum-exp"
     case orAnd = "or-and"
 
-    /// What changes nothing where it weighs.
+    /// What changes nothing where it weighs; where weights are added −0, which leaves the sign of a zero as it is.
     package var one: Double {
         switch self {
         case .plusTimes, .orAnd: 1
-        case .maxPlus, .minPlus, .logSumExp: 0
+        case .maxPlus, .minPlus, .logSumExp: -0.0
         }
     }
 

@@ -45,7 +45,6 @@
     F(LLVMBuildURem) \
     F(LLVMBuildXor) \
     F(LLVMBuildZExt) \
-    F(LLVMCanValueUseFastMathFlags) \
     F(LLVMConstInt) \
     F(LLVMConstNull) \
     F(LLVMConstReal) \
@@ -94,7 +93,6 @@
     F(LLVMInt64TypeInContext) \
     F(LLVMInt8TypeInContext) \
     F(LLVMIntrinsicGetType) \
-    F(LLVMIsAInstruction) \
     F(LLVMLookupIntrinsicID) \
     F(LLVMModuleCreateWithNameInContext) \
     F(LLVMPointerTypeInContext) \
@@ -103,7 +101,6 @@
     F(LLVMPrintModuleToString) \
     F(LLVMRunPasses) \
     F(LLVMSetAlignment) \
-    F(LLVMSetFastMathFlags) \
     F(LLVMSetLinkage) \
     F(LLVMSetModuleDataLayout) \
     F(LLVMSetOrdering) \

@@ -347,6 +347,7 @@ final class NestEmitter {
         case .unary(let function, let a):
             return stage.math.unary(function, operand(a, of: node), from: nest.nodes[a].element)
         case .binary(let function, let a, let b):
+            if function == .add || function == .subtract, let sum = fusedSum(function, a, b, of: node) { return sum }
             return stage.math.binary(function, operand(a, of: node), operand(b, of: node), of: nest.nodes[a].element)
         case .select(let condition, let a, let b):
             return builder.select(operand(condition, of: node), operand(a, of: node), operand(b, of: node))
@@ -359,6 +360,35 @@ final class NestEmitter {
         case .scanned:
             preconditionFailure("what is scanned is known before")
         }
+    }
+
+    // MARK: Fused products
+
+    /// The factors of a real product that is fused with what it is added to.
+    ///
+    /// That is decided by the plan, not left to LLVM: wherever a number is computed, it has the same bits.
+    private func factors(_ node: Nest.NodeID) -> (Nest.NodeID, Nest.NodeID)? {
+        guard case .binary(.multiply, let a, let b) = nest.nodes[node].operation, nest.nodes[node].element == .real,
+            !nest.nodes[node].isRounded
+        else { return nil }
+        return (a, b)
+    }
+
+    /// A sum or difference one side of which is a product: a multiply-add, rounded once.
+    private func fusedSum(_ function: BinaryOperator, _ a: Nest.NodeID, _ b: Nest.NodeID, of node: Nest.NodeID) -> IRValue? {
+        func number(_ id: Nest.NodeID) -> IRValue { operand(id, of: node) }
+        if let (x, y) = factors(a) {
+            return builder.fma(number(x), number(y), function == .add ? number(b) : builder.fneg(number(b)))
+        }
+        guard let (x, y) = factors(b) else { return nil }
+        return builder.fma(function == .add ? number(x) : builder.fneg(number(x)), number(y), number(a))
+    }
+
+    /// `sum + node` where the node is such a product.
+    func fused(_ sum: IRValue, plus node: Nest.NodeID, isVector: Bool) -> IRValue? {
+        guard let (a, b) = factors(node) else { return nil }
+        func number(_ id: Nest.NodeID) -> IRValue { isVector ? spread(value(id), id) : value(id) }
+        return builder.fma(number(a), number(b), sum)
     }
 
     private func constant(_ scalar: Scalar) -> IRValue {

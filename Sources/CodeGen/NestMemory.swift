@@ -106,7 +106,9 @@ extension NestEmitter {
             if isVector { result = spread(result, item.node) }
             if case .accumulate(let kind, let axis) = item.mode {
                 let old = load(base, item.position, element, isVector: isVector)
-                result = accumulate(kind, axis: axis, old, result, element)
+                result = kind == .sum || kind == .mean
+                    ? fused(old, plus: item.node, isVector: isVector) ?? accumulate(kind, axis: axis, old, result, element)
+                    : accumulate(kind, axis: axis, old, result, element)
             }
             store(result, base, item.position, element, isVector: isVector)
         }

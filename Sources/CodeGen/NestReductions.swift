@@ -15,6 +15,7 @@ extension NestEmitter {
         if kind == .argmax { return argmax(body, over, width) }
         let start = builder.splat(identity(kind, bodyElement), width)
         return reduceLoops(over[...], carrying: [start]) { carried in
+            if kind == .sum, let sum = self.fused(carried[0], plus: body, isVector: isVector) { return [sum] }
             let term = isVector ? self.spread(self.value(body), body) : self.value(body)
             return [self.combine(kind, carried[0], term, bodyElement)]
         }[0]
@@ -42,6 +43,11 @@ extension NestEmitter {
         let isWide = kind == .sum && element == .real && builder.precision == .f32
         let neutral = isWide ? builder.double(0) : identity(kind, element)
         func term() -> IRValue { isWide ? wideValue(body) : spread(value(body), body) }
+        func joined(_ sum: IRValue) -> IRValue {
+            if isWide, let (a, b) = wideFactors(body) { return builder.fma(a, b, sum) }
+            if kind == .sum, !isWide, let fused = fused(sum, plus: body, isVector: true) { return fused }
+            return combine(kind, sum, term(), element)
+        }
         let outer = reduceLoops(over.dropLast(), carrying: [builder.splat(neutral, lanes)]) { carried in
             self.vectorVariable = last
             self.lanes = lanes
@@ -49,9 +55,7 @@ extension NestEmitter {
             if whole > 0 {
                 sum = self.builder.loop(from: self.builder.int(0), to: self.builder.int(whole), by: lanes, carrying: sum) { index, carried in
                     var next = carried[0]
-                    self.open(last, at: index) {
-                        next = self.combine(kind, carried[0], term(), element)
-                    }
+                    self.open(last, at: index) { next = joined(carried[0]) }
                     return [next]
                 }
             }
@@ -74,13 +78,20 @@ extension NestEmitter {
 
     /// The value of a node in f64 lanes; a product of two f32 numbers is exact there.
     private func wideValue(_ node: Nest.NodeID) -> IRValue {
-        func wide(_ node: Nest.NodeID) -> IRValue {
-            let value = spread(value(node), node)
-            let double: LLVMTypeRef = LLVMDoubleTypeInContext(builder.module.context)
-            return LLVMBuildFPExt(builder.builder, value, builder.vector(double, builder.lanes(of: value)), "")
-        }
-        if case .binary(.multiply, let a, let b) = nest.nodes[node].operation { return builder.fmul(wide(a), wide(b)) }
+        if let (a, b) = wideFactors(node) { return builder.fmul(a, b) }
         return wide(node)
+    }
+
+    /// The factors of a product in f64 lanes, where its own rounding does not count.
+    private func wideFactors(_ node: Nest.NodeID) -> (IRValue, IRValue)? {
+        guard case .binary(.multiply, let a, let b) = nest.nodes[node].operation, !nest.nodes[node].isRounded else { return nil }
+        return (wide(a), wide(b))
+    }
+
+    private func wide(_ node: Nest.NodeID) -> IRValue {
+        let value = spread(value(node), node)
+        let double: LLVMTypeRef = LLVMDoubleTypeInContext(builder.module.context)
+        return LLVMBuildFPExt(builder.builder, value, builder.vector(double, builder.lanes(of: value)), "")
     }
 
     private func horizontal(_ kind: ReduceKind, _ vector: IRValue, _ lanes: Int, _ element: ElementType) -> IRValue {
@@ -129,7 +140,7 @@ extension NestEmitter {
         }
     }
 
-    /// The index of the first largest element.
+    /// The index of the first NaN, else of the first largest element.
     private func argmax(_ body: Nest.NodeID, _ over: [Int], _ width: Int) -> IRValue {
         let element = nest.nodes[body].element
         let best = builder.splat(identity(.max, element), width)
@@ -137,7 +148,12 @@ extension NestEmitter {
         let variable = over[over.count - 1]
         return reduceLoops(over[...], carrying: [best, index]) { carried in
             let term = width > 1 ? self.spread(self.value(body), body) : self.value(body)
-            let isLarger = self.stage.math.binary(.greater, term, carried[0], of: element)
+            var isLarger = self.stage.math.binary(.greater, term, carried[0], of: element)
+            if element == .real {
+                // What is not ordered is larger, unless NaN has been found.
+                isLarger = self.builder.and(
+                    self.builder.fcompare(LLVMRealORD, carried[0], carried[0]), self.builder.fcompare(LLVMRealUGT, term, carried[0]))
+            }
             let at = self.builder.splat(self.variables[variable] ?? self.builder.int(0), width)
             return [
                 self.builder.select(isLarger, term, carried[0]), self.builder.select(isLarger, at, carried[1]),

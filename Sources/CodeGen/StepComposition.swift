@@ -67,6 +67,17 @@ struct StepComposition {
         return emitter.stage.math.binary(function, a, b, of: .real)
     }
 
+    /// `sum ⊕ a ⊗ b`; a product of numbers is fused with the sum.
+    private func join(_ sum: Entry, weighing a: Entry, _ b: Entry) -> Entry {
+        if isProduct, map.form != .linear(.orAnd), case .value(let x) = a, case .value(let y) = b {
+            switch sum {
+            case .zero: break
+            case .one, .value: return .value(builder.fma(x, y, number(sum)))
+            }
+        }
+        return join(sum, weigh(a, b))
+    }
+
     private func weigh(_ a: Entry, _ b: Entry) -> Entry {
         switch (a, b) {
         case (.zero, _), (_, .zero): .zero
@@ -87,7 +98,7 @@ struct StepComposition {
         let type = builder.vector(builder.real, lanes)
         switch entry {
         case .zero: return builder.constant(map.form.zero, like: type)
-        case .one: return builder.constant(isProduct ? 1.0 : 0.0, like: type)
+        case .one: return builder.constant(isProduct ? 1.0 : -0.0, like: type)
         case .value(let value): return value
         }
     }
@@ -126,11 +137,11 @@ struct StepComposition {
         for i in 0..<size {
             for j in 0..<size {
                 var sum = Entry.zero
-                for k in 0..<size { sum = join(sum, weigh(matrix.entries[i][k], earlier.entries[k][j])) }
+                for k in 0..<size { sum = join(sum, weighing: matrix.entries[i][k], earlier.entries[k][j]) }
                 result.entries[i][j] = kept(sum, matrix.entries[i][j], distance)
             }
             var sum = matrix.constants[i]
-            for k in 0..<size { sum = join(weigh(matrix.entries[i][k], earlier.constants[k]), sum) }
+            for k in 0..<size { sum = join(sum, weighing: matrix.entries[i][k], earlier.constants[k]) }
             result.constants[i] = kept(sum, matrix.constants[i], distance)
         }
         return map.form == .fraction ? scaled(result) : result
@@ -183,7 +194,7 @@ struct StepComposition {
             }
             var sum = matrix.constants[row]
             for (column, slot) in map.slots.enumerated() {
-                sum = join(weigh(matrix.entries[row][column], .value(self.slot(slot, before))), sum)
+                sum = join(sum, weighing: matrix.entries[row][column], .value(self.slot(slot, before)))
             }
             return number(sum)
         }
@@ -191,8 +202,8 @@ struct StepComposition {
 
     private func fraction(_ matrix: Matrix, _ before: IRValue) -> IRValue {
         let state = Entry.value(slot(map.slots[0], [before]))
-        let above = join(weigh(matrix.entries[0][0], state), matrix.entries[0][1])
-        let below = join(weigh(matrix.entries[1][0], state), matrix.entries[1][1])
+        let above = join(matrix.entries[0][1], weighing: matrix.entries[0][0], state)
+        let below = join(matrix.entries[1][1], weighing: matrix.entries[1][0], state)
         return emitter.stage.math.binary(.divide, number(above), number(below), of: .real)
     }
 }

@@ -44,6 +44,7 @@ extension GraphBuilder {
         case .max: return ofFirst ? .choice(binary(.greaterOrEqual, a, b)) : .otherwise(binary(.greaterOrEqual, a, b))
         case .min: return ofFirst ? .choice(binary(.lessOrEqual, a, b)) : .otherwise(binary(.lessOrEqual, a, b))
         case .logaddexp:
+            if let slope = chainedSlope(a, b, y, ofFirst: ofFirst) { return .slope(slope) }
             // Of two operands −∞ neither has a slope: their difference is NaN.
             let difference = ofFirst ? binary(.subtract, a, b) : binary(.subtract, b, a)
             return .slope(select(binary(.equal, difference, difference), unary(.sigmoid, difference), number(0)))
@@ -65,6 +66,33 @@ extension GraphBuilder {
         if ofFirst { return bounded(select(isSteep, ofLarge, ofSmall)) }
         return bounded(unary(.negate, select(isSteep, ofSmall, ofLarge)))
     }
+
+    /// The slope of `logaddexp` where an operand is one itself: its part of the sum of all terms, exp(x − y) each.
+    ///
+    /// Where the terms share an offset, a partial sum is rounded to that; the terms are not. Nil where both operands are terms.
+    private mutating func chainedSlope(_ a: ValueID, _ b: ValueID, _ y: ValueID, ofFirst: Bool) -> ValueID? {
+        let (left, right) = (addedTerms(of: a), addedTerms(of: b))
+        guard left.count + right.count > 2 else { return nil }
+        let shift = unary(.stop, y)
+        let weights = (left + right).map { term in unary(.exp, binary(.subtract, term, shift)) }
+        guard let own = sum(Array(ofFirst ? weights[..<left.count] : weights[left.count...])), let all = sum(weights) else { return nil }
+        return bounded(binary(.divide, own, all))
+    }
+
+    /// The terms that nested `logaddexp` join, as far as they are few.
+    private func addedTerms(of id: ValueID) -> [ValueID] {
+        var terms = [id]
+        while terms.count < Self.mostTerms {
+            let joined = terms.firstIndex { term in
+                if case .binary(.logaddexp, _, _) = self[term].operation { true } else { false }
+            }
+            guard let joined, case .binary(_, let a, let b) = self[terms[joined]].operation else { break }
+            terms.replaceSubrange(joined...joined, with: [a, b])
+        }
+        return terms
+    }
+
+    private static let mostTerms = 8
 
     mutating func scaled(_ adjoint: ValueID, by partial: Partial) -> ValueID {
         let shape = self[adjoint].shape

@@ -28,11 +28,15 @@ extension GraphBuilder {
         return broadcast(a, to: shape, from: shape.indices.map { kept.firstIndex(of: $0) })
     }
 
-    /// exp(x − y); 0 for a term −∞, also where all are.
+    /// exp(x − y) / Σ exp(x − y); 0 for a term −∞, also where all are.
+    ///
+    /// `y` is within its rounding of the logarithm of the sum. The quotient does not depend on it, so that the slopes add up to 1
+    /// whatever offset the terms share, and it has no slope itself.
     mutating func softmaxSlope(_ x: ValueID, _ y: ValueID, _ axes: [Int]) -> ValueID {
         let shape = self[x].shape
-        let difference = binary(.subtract, x, spreadBack(y, over: axes, of: shape))
-        return select(binary(.equal, difference, difference), unary(.exp, difference), zeros(shape))
+        let weight = unary(.exp, binary(.subtract, x, spreadBack(unary(.stop, y), over: axes, of: shape)))
+        let total = spreadBack(reduce(.sum, weight, axes: axes), over: axes, of: shape)
+        return bounded(binary(.divide, weight, total))
     }
 
     /// Where the first of several equal extremes stands.

@@ -39,9 +39,10 @@ extension GraphBuilder {
         isOutside(graph.axes.indices.map { $0 == axis ? 1 : 0 })
     }
 
-    /// Where along an axis `x` is equal to `y` for the first time.
+    /// Where along an axis `x` is equal to `y` for the first time; NaN is equal to NaN here.
     mutating func isFirstEqual(_ x: ValueID, _ y: ValueID, axis: Int) -> ValueID {
-        let hit = binary(.equal, x, y)
+        let areNaN = binary(.and, binary(.notEqual, x, x), binary(.notEqual, y, y))
+        let hit = binary(.or, binary(.equal, x, y), areNaN)
         let offsets = graph.axes.indices.map { $0 == axis ? -1 : 0 }
         let before = delay(ofLater: self[hit].type, offsets)
         close(before, with: binary(.or, before, hit))

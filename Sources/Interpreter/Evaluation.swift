@@ -43,8 +43,17 @@ final class Evaluation {
             return false
         }
         // Bound data lie as the value does; what is not there is zero.
-        if let tensor { memory.fill(id, with: tensor.doubles()) }
+        if let tensor { memory.fill(id, with: numbers(of: tensor, as: graph[id].element)) }
         return true
+    }
+
+    /// What stands in rows for the elements of a tensor.
+    private func numbers(of tensor: Tensor, as element: ElementType) -> [Double] {
+        switch element {
+        case .real, .complex: tensor.doubles()
+        case .int: tensor.ints().map { Double(bits: $0) }
+        case .bool: tensor.doubles().map { $0 == 0 ? 0 : 1 }
+        }
     }
 
     private func run(_ nest: LoopNest) {
@@ -59,7 +68,7 @@ final class Evaluation {
             }
             memory.step[loop.axis] = 0
         case .impossible(let ids):
-            for id in ids { memory.everything(of: id).update(repeating: .nan) }
+            for id in ids { memory.everything(of: id).update(repeating: graph[id].element == .int ? 0 : .nan) }
         }
     }
 

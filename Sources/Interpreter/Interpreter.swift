@@ -3,7 +3,7 @@ import RecTensors
 
 /// The reference: evaluates a graph in f64, one value and one step at a time, as its definition says.
 ///
-/// Ints are held in f64 too, and so are exact up to 2^53; larger results are given back as the nearest `Int`.
+/// Ints are of 64 bits and wrap, as in compiled code.
 package struct Interpreter: Sendable {
     private let graph: StreamGraph
     private let nests: [LoopNest]

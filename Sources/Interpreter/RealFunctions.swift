@@ -10,7 +10,7 @@ import RecStream
 func exponential(_ x: Double) -> Double { exp(x) }
 func logarithm(_ x: Double) -> Double { log(x) }
 
-/// Functions of one real, int or bool (0 or 1). NaN gives NaN, but for `not`, `step` and `toInt`, where it is no number.
+/// Functions of one real or bool (0 or 1) that give such a one. NaN gives NaN, but for `not` and `step`.
 func realUnary(_ function: UnaryOperator, _ x: Double) -> Double {
     switch function {
     case .negate: -x
@@ -39,10 +39,9 @@ func realUnary(_ function: UnaryOperator, _ x: Double) -> Double {
     case .silu: x == -.infinity ? -0.0 : x * sigmoid(x)
     case .softplus: softplus(x)
     case .step: x > 0 ? 1 : 0
-    case .toInt: x.isNaN ? 0 : min(max(x.rounded(.towardZero), -0x1p63), 0x1p63)
     case .stop, .toReal: x
-    // These take or give complex values, which go another way.
-    case .re, .im, .conj, .cis, .toComplex: .nan
+    // These take or give ints or complex values, which go another way.
+    case .toInt, .re, .im, .conj, .cis, .toComplex: .nan
     }
 }
 
@@ -62,7 +61,7 @@ private func remainder(_ a: Double, _ b: Double) -> Double {
     return (rest < 0) != (b < 0) ? rest + b : rest
 }
 
-/// Functions of two reals or ints. `min`, `max` and `logaddexp` give NaN where either operand is NaN; comparisons with NaN
+/// Functions of two reals or bools. `min`, `max` and `logaddexp` give NaN where either operand is NaN; comparisons with NaN
 /// are false, but for `notEqual`.
 func realBinary(_ function: BinaryOperator, _ a: Double, _ b: Double) -> Double {
     switch function {
@@ -71,8 +70,8 @@ func realBinary(_ function: BinaryOperator, _ a: Double, _ b: Double) -> Double 
     case .multiply: a * b
     case .divide: a / b
     case .power: pow(a, b)
-    case .min: a.isNaN || b.isNaN ? .nan : Swift.min(a, b)
-    case .max: a.isNaN || b.isNaN ? .nan : Swift.max(a, b)
+    case .min: .smallest(a, b)
+    case .max: .largest(a, b)
     case .logaddexp:
         if a == b, a.isInfinite { a } else if a.isNaN || b.isNaN { .nan } else { Swift.max(a, b) + log1p(exp(-Swift.abs(a - b))) }
     case .atan2: atan2(a, b)

@@ -13,7 +13,7 @@ extension Evaluation {
         case .constant(let scalar):
             switch scalar {
             case .real(let number): out[0] = number
-            case .int(let number): out[0] = Double(number)
+            case .int(let number): out.setInt(0, number)
             case .bool(let truth): out[0] = truth ? 1 : 0
             case .complex(let real, let imaginary): (out[0], out[1]) = (real, imaginary)
             }
@@ -21,26 +21,31 @@ extension Evaluation {
             let x = memory.row(a)
             if isComplex || graph[a].element == .complex {
                 complexUnary(function, x, out, count, isComplex: graph[a].element == .complex)
-            } else {
-                for k in 0..<count { out[k] = realUnary(function, x[k]) }
+                return
+            }
+            switch (graph[a].element, value.element) {
+            case (.int, .int): for k in 0..<count { out.setInt(k, intUnary(function, x.int(k))) }
+            case (.int, _): for k in 0..<count { out[k] = Double(x.int(k)) }
+            case (_, .int): for k in 0..<count { out.setInt(k, Int(nearest: x[k])) }
+            case (_, _): for k in 0..<count { out[k] = realUnary(function, x[k]) }
             }
         case .binary(let function, let a, let b):
             let (x, y) = (memory.row(a), memory.row(b))
             if isComplex || graph[a].element == .complex {
                 complexBinary(function, x, y, out, count)
+            } else if graph[a].element == .int {
+                for k in 0..<count { out[k] = intBinary(function, x.int(k), y.int(k)) }
             } else {
                 for k in 0..<count { out[k] = realBinary(function, x[k], y[k]) }
-                // An int is never NaN: there is no remainder by 0.
-                if function == .mod, value.element == .int { for k in 0..<count where y[k] == 0 { out[k] = 0 } }
             }
         case .select(let condition, let a, let b):
             let (c, x, y) = (memory.row(condition), memory.row(a), memory.row(b))
             let parts = isComplex ? 2 : 1
             for k in 0..<count * parts { out[k] = c[k / parts] != 0 ? x[k] : y[k] }
         case .contract(let contraction):
-            contract(pattern(of: id), memory.row(contraction.left), memory.row(contraction.right), out, isComplex)
+            contract(pattern(of: id), memory.row(contraction.left), memory.row(contraction.right), out, value.element)
         case .reduce(let kind, let a, _):
-            reduce(kind, pattern(of: id), memory.row(a), out, isComplex)
+            reduce(kind, pattern(of: id), memory.row(a), out, graph[a].element)
         case .rename(let a), .reshape(let a):
             out.update(from: memory.row(a), count: memory.width(of: id))
         case .broadcast(let a, _), .slice(let a, _, _, _), .window(let a, _, _), .pad(let a, _, _, _, _):
@@ -52,7 +57,7 @@ extension Evaluation {
             let last = graph[table].shape[0].size - 1
             let width = memory.width(of: table) / (last + 1)
             for k in 0..<graph[index].shape.elementCount {
-                let row = min(max(Int(nearest: places[k]), 0), last)
+                let row = min(max(places.int(k), 0), last)
                 (out + k * width).update(from: source + row * width, count: width)
             }
         case .scatter(let updates, let index, let rows):
@@ -60,8 +65,8 @@ extension Evaluation {
             let width = memory.width(of: id) / rows
             out.update(repeating: 0, count: rows * width)
             for k in 0..<graph[index].shape.elementCount {
-                let row = min(max(Int(nearest: places[k]), 0), rows - 1)
-                for j in 0..<width { out[row * width + j] += source[k * width + j] }
+                let row = min(max(places.int(k), 0), rows - 1)
+                add(source + k * width, to: out + row * width, width, value.element)
             }
         case .runningAffine(let factor, let term, let axis, let isReversed):
             runningAffine(memory.row(factor), memory.row(term), out, value.shape, axis, isReversed)
@@ -94,29 +99,52 @@ extension Evaluation {
         }
     }
 
-    private func contract(_ pattern: AccessPattern, _ x: Row, _ y: Row, _ out: Row, _ isComplex: Bool) {
+    /// Adds a row to another.
+    func add(_ source: Row, to out: Row, _ width: Int, _ element: ElementType) {
+        if element == .int {
+            for k in 0..<width { out.setInt(k, out.int(k) &+ source.int(k)) }
+        } else {
+            for k in 0..<width { out[k] += source[k] }
+        }
+    }
+
+    private func contract(_ pattern: AccessPattern, _ x: Row, _ y: Row, _ out: Row, _ element: ElementType) {
         pattern.firstTerms.withUnsafeBufferPointer { left in
             pattern.secondTerms.withUnsafeBufferPointer { right in
                 for (r, (a, b)) in zip(pattern.first, pattern.second).enumerated() {
-                    var (real, imaginary) = (0.0, 0.0)
+                    var (real, imaginary, int) = (0.0, 0.0, 0)
                     for s in left.indices {
                         let (i, j) = (a + left[s], b + right[s])
-                        if isComplex {
+                        if element == .int {
+                            int &+= x.int(i) &* y.int(j)
+                        } else if element == .complex {
                             real += x[2 * i] * y[2 * j] - x[2 * i + 1] * y[2 * j + 1]
                             imaginary += x[2 * i] * y[2 * j + 1] + x[2 * i + 1] * y[2 * j]
                         } else {
                             real += x[i] * y[j]
                         }
                     }
-                    if isComplex { (out[2 * r], out[2 * r + 1]) = (real, imaginary) } else { out[r] = real }
+                    switch element {
+                    case .int: out.setInt(r, int)
+                    case .complex: (out[2 * r], out[2 * r + 1]) = (real, imaginary)
+                    case .real, .bool: out[r] = real
+                    }
                 }
             }
         }
     }
 
-    private func reduce(_ kind: ReduceKind, _ pattern: AccessPattern, _ x: Row, _ out: Row, _ isComplex: Bool) {
-        let parts = isComplex ? 2 : 1
+    private func reduce(_ kind: ReduceKind, _ pattern: AccessPattern, _ x: Row, _ out: Row, _ element: ElementType) {
+        let parts = element == .complex ? 2 : 1
         for (r, start) in pattern.first.enumerated() {
+            if element == .int {
+                out.setInt(r, reduced(kind, pattern.firstTerms.map { x.int(start + $0) }))
+                continue
+            }
+            if kind == .argmax {
+                out.setInt(r, argmax(pattern.firstTerms.map { x[start + $0] }))
+                continue
+            }
             for part in 0..<parts {
                 out[r * parts + part] = reduced(kind, pattern.firstTerms.map { x[(start + $0) * parts + part] })
             }
@@ -124,20 +152,23 @@ extension Evaluation {
     }
 }
 
-/// `min`, `max` and `logsumexp` give NaN where a term is NaN. `argmax` is the first of several largest, and passes over NaN
-/// but where that comes first.
+/// The index of the first NaN; where there is none, of the first largest.
+func argmax(_ terms: [Double]) -> Int {
+    if let first = terms.firstIndex(where: \.isNaN) { return first }
+    return terms.indices.reduce(0) { terms[$1] > terms[$0] ? $1 : $0 }
+}
+
+/// `min`, `max` and `logsumexp` give NaN where a term is NaN.
 func reduced(_ kind: ReduceKind, _ terms: [Double]) -> Double {
     switch kind {
     case .sum: return terms.reduce(0, +)
     case .product: return terms.reduce(1, *)
-    case .min: return terms.reduce(.infinity) { realBinary(.min, $0, $1) }
-    case .max: return terms.reduce(-.infinity) { realBinary(.max, $0, $1) }
-    case .argmax:
-        var best = 0
-        for k in terms.indices where terms[k] > terms[best] { best = k }
-        return Double(best)
+    case .min: return terms.reduce(.infinity, Double.smallest)
+    case .max: return terms.reduce(-.infinity, Double.largest)
+    // Gives an int, which goes another way.
+    case .argmax: return .nan
     case .logsumexp:
-        let largest = terms.reduce(-.infinity) { realBinary(.max, $0, $1) }
+        let largest = terms.reduce(-.infinity, Double.largest)
         // Without a finite largest term there is nothing to scale by, and ∞ − ∞ would spoil the result.
         let shift = largest.isFinite ? largest : 0
         return logarithm(terms.reduce(0) { $0 + exponential($1 - shift) }) + shift

@@ -1,7 +1,7 @@
 import RecStream
 import RecTensors
 
-/// One step of a value: its elements in row-major order, complex ones as pairs.
+/// One step of a value: its elements in row-major order, complex ones as pairs, ints as their bits.
 typealias Row = UnsafeMutablePointer<Double>
 
 /// Every value of a run at every step.
@@ -118,24 +118,15 @@ extension Value {
 }
 
 extension Tensor {
-    /// A tensor of the type in which an element type is given back: f64, i64 or bool.
+    /// A tensor of what stands in rows, of the type in which an element type is given back: f64, i64 or bool.
     init(_ numbers: [Double], shape: [Int], element: ElementType) {
         switch element {
         case .real, .complex: self.init(numbers, shape: shape)
-        case .int: self.init(numbers.map { Int(nearest: $0) }, shape: shape)
+        case .int: self.init(numbers.map { Int(truncatingIfNeeded: $0.bitPattern) }, shape: shape)
         case .bool:
             self.init(type: .bool, shape: shape) { bytes in
                 for (k, number) in numbers.enumerated() { bytes[k] = number == 0 ? 0 : 1 }
             }
-        }
-    }
-}
-
-extension Int {
-    /// The number without its fraction; the nearest `Int` where it is none, and 0 for NaN.
-    init(nearest number: Double) {
-        if number.isNaN { self = 0 } else if number >= 0x1p63 { self = .max } else if number <= -0x1p63 { self = .min } else {
-            self.init(number)
         }
     }
 }

@@ -25,12 +25,13 @@ extension Evaluation {
         for sequence in 0..<memory.batch {
             memory.sequence = sequence
             let source = memory.row(operand)
-            for k in 0..<width { out[k] += source[k] }
+            add(source, to: out, width, graph[id].element)
         }
         memory.sequence = present
     }
 
-    /// Of no steps: sum, first and last are 0, the mean is 0/0, the largest −∞, the smallest ∞.
+    /// Of no steps: sum, first and last are 0, the mean is 0/0, the largest −∞, the smallest ∞, of ints the least and the
+    /// largest of all.
     func overTime(_ kind: TimeReduceKind, _ operand: ValueID, _ axis: Int, to id: ValueID) {
         let out = memory.row(id)
         let width = memory.width(of: id)
@@ -44,12 +45,18 @@ extension Evaluation {
             }
         case .sum, .mean:
             out.update(repeating: 0, count: width)
-            for step in 0..<length { for k in 0..<width { out[k] += source[step * stride + k] } }
+            for step in 0..<length { add(source + step * stride, to: out, width, graph[id].element) }
             if kind == .mean { for k in 0..<width { out[k] /= Double(length) } }
         case .max, .min:
-            let function = kind == .max ? BinaryOperator.max : .min
-            out.update(repeating: kind == .max ? -.infinity : .infinity, count: width)
-            for step in 0..<length { for k in 0..<width { out[k] = realBinary(function, out[k], source[step * stride + k]) } }
+            let (function, isInt) = (kind == .max ? BinaryOperator.max : .min, graph[id].element == .int)
+            let (most, mostInt) = kind == .max ? (-Double.infinity, Int.min) : (.infinity, .max)
+            out.update(repeating: isInt ? Double(bits: mostInt) : most, count: width)
+            for step in 0..<length {
+                for k in 0..<width {
+                    let next = source + step * stride
+                    out[k] = isInt ? intBinary(function, out.int(k), next.int(k)) : realBinary(function, out[k], next[k])
+                }
+            }
         }
     }
 }

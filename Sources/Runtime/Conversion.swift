@@ -30,7 +30,7 @@ func resident(_ tensor: Tensor, as element: ElementType, _ precision: Precision)
         switch wanted {
         case .f32: tensor.forEach { k, value in bytes.storeBytes(of: Float(value), toByteOffset: 4 * k, as: Float.self) }
         case .f64: tensor.forEach { k, value in bytes.storeBytes(of: value, toByteOffset: 8 * k, as: Double.self) }
-        case .i64: tensor.forEach { k, value in bytes.storeBytes(of: Int64(value), toByteOffset: 8 * k, as: Int64.self) }
+        case .i64: tensor.forEach { k, value in bytes.storeBytes(of: Int64(Int(nearest: value)), toByteOffset: 8 * k, as: Int64.self) }
         case .bool: tensor.forEach { k, value in bytes[k] = value == 0 ? 0 : 1 }
         case .f16, .bf16, .i32, .u8: break
         }

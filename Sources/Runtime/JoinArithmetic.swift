@@ -1,4 +1,5 @@
 import RecAnalysis
+import RecStream
 
 #if canImport(Glibc)
     import Glibc
@@ -25,12 +26,12 @@ enum PlusTimesOfInts: JoinArithmetic {
 }
 
 enum MaxPlus<Number: BinaryFloatingPoint>: JoinArithmetic {
-    static func join(_ a: Number, _ b: Number) -> Number { a.isNaN || b.isNaN ? .nan : max(a, b) }
+    static func join(_ a: Number, _ b: Number) -> Number { .largest(a, b) }
     static func weigh(_ factor: Number, _ state: Number) -> Number { factor + state }
 }
 
 enum MinPlus<Number: BinaryFloatingPoint>: JoinArithmetic {
-    static func join(_ a: Number, _ b: Number) -> Number { a.isNaN || b.isNaN ? .nan : min(a, b) }
+    static func join(_ a: Number, _ b: Number) -> Number { .smallest(a, b) }
     static func weigh(_ factor: Number, _ state: Number) -> Number { factor + state }
 }
 
@@ -47,7 +48,7 @@ enum MinPlusOfInts: JoinArithmetic {
 
 enum LogSumExp<Number: BinaryFloatingPoint>: JoinArithmetic {
     static func join(_ a: Number, _ b: Number) -> Number {
-        let (low, high) = (min(a, b), max(a, b))
+        let (low, high) = (Number.smallest(a, b), Number.largest(a, b))
         if low == high || low == -.infinity { return low == -.infinity ? high : high + Number(log(2.0)) }
         return high + Number(log1p(exp(Double(low - high))))
     }

@@ -19,6 +19,8 @@ struct Homes {
     /// Every place to which it is written.
     private(set) var written: [ValueID: [Home]] = [:]
     private(set) var losses: [BufferID] = []
+    /// The products that are rounded before they are added to anything.
+    let isRounded: [Bool]
     private var zeros: [ElementType: BufferID] = [:]
 
     private let graph: StreamGraph
@@ -31,6 +33,7 @@ struct Homes {
         self.placement = placement
         self.staging = staging
         users = graph.users
+        isRounded = graph.roundedProducts
         for element in ElementType.allCases {
             let rowCount = graph.values.filter { $0.element == element }.map(\.shape.elementCount).max() ?? 0
             zeros[element] = addBuffer(.zero, element: element, rowCount: rowCount, variance: .none, name: "zero.\(element)")

@@ -11,6 +11,8 @@ package struct Nest: Equatable, Encodable, Sendable {
     package struct Node: Hashable, Encodable, Sendable {
         package var operation: NodeOperation
         package var element: ElementType
+        /// Of a product: whether it is rounded before it is added to anything, because the rounded number counts elsewhere too.
+        package var isRounded = false
     }
 
     package struct Store: Equatable, Encodable, Sendable {

@@ -38,8 +38,8 @@ struct NestBuilder {
         nest = Nest(domain: domain)
     }
 
-    mutating func add(_ operation: NodeOperation, _ element: ElementType) -> Nest.NodeID {
-        let node = Nest.Node(operation: operation, element: element)
+    mutating func add(_ operation: NodeOperation, _ element: ElementType, isRounded: Bool = false) -> Nest.NodeID {
+        let node = Nest.Node(operation: operation, element: element, isRounded: isRounded)
         if let existing = interned[node] { return existing }
         nest.nodes.append(node)
         interned[node] = nest.nodes.count - 1
@@ -149,7 +149,7 @@ struct NestBuilder {
             return try add(.unary(function, evaluate(a, at: index)), element)
         case .binary(let function, let a, let b):
             let left = try evaluate(a, at: index)
-            return try add(.binary(function, left, evaluate(b, at: index)), element)
+            return try add(.binary(function, left, evaluate(b, at: index)), element, isRounded: homes.isRounded[value.index])
         case .select(let condition, let a, let b):
             let test = try evaluate(condition, at: index)
             let yes = try evaluate(a, at: index)

@@ -230,10 +230,7 @@ private struct ComplexSplit {
                 products(real(a), imaginary(b), .add, imaginary(a), real(b))
             )
         case .divide:
-            let square = products(real(b), real(b), .add, imaginary(b), imaginary(b))
-            let re = products(real(a), real(b), .add, imaginary(a), imaginary(b))
-            let im = products(imaginary(a), real(b), .subtract, real(a), imaginary(b))
-            return (binary(.divide, re, square, like: id), binary(.divide, im, square, like: id))
+            return quotient((real(a), imaginary(a)), (real(b), imaginary(b)), id)
         case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
             .or:
             preconditionFailure("the verifier allows no \(function) with a complex result")
@@ -272,6 +269,74 @@ private struct ComplexSplit {
         return wide
     }
 
+    // MARK: Quotients and magnitudes
+
+    private mutating func choose(_ condition: ValueID, _ a: ValueID, _ b: ValueID, like id: ValueID) -> ValueID {
+        add(.select(condition, then: a, otherwise: b), like: id)
+    }
+
+    private mutating func equals(_ a: ValueID, _ number: Double, like id: ValueID) -> ValueID {
+        binary(.equal, a, constant(number, like: id), like: id)
+    }
+
+    /// Whether a number lies between two others.
+    private mutating func lies(_ a: ValueID, between low: Double, and high: Double, like id: ValueID) -> ValueID {
+        binary(
+            .and, binary(.greater, a, constant(low, like: id), like: id), binary(.less, a, constant(high, like: id), like: id), like: id)
+    }
+
+    /// `z / w`. Numbers of ordinary size go by the definition. Otherwise `w` is divided by its larger part, and `z` is moved away
+    /// from the ends of the range, so that nothing overflows or underflows on the way to a finite quotient, or to its slopes.
+    ///
+    /// What is infinite, zero or NaN counts as in Annex G of the C standard: an infinite number over a finite one is infinite, a
+    /// finite one over an infinite one is 0, also where the other part of the infinite one is NaN.
+    private mutating func quotient(_ z: (re: ValueID, im: ValueID), _ w: (re: ValueID, im: ValueID), _ id: ValueID) -> (re: ValueID, im: ValueID?) {
+        let sizes = [z.re, z.im, w.re, w.im].map { unary(.abs, $0, like: id) }
+        let infinite = sizes.map { equals($0, .infinity, like: id) }
+        let areInfinite = (
+            above: binary(.or, infinite[0], infinite[1], like: id), below: binary(.or, infinite[2], infinite[3], like: id)
+        )
+        // A scale changes nothing, and has no slope.
+        let above = unary(.stop, binary(.max, sizes[0], sizes[1], like: id), like: id)
+        let below = unary(.stop, binary(.max, sizes[2], sizes[3], like: id), like: id)
+        let one = constant(1, like: id)
+        let isOrdinary = binary(
+            .and, lies(above, between: 0x1p-20, and: 0x1p20, like: id), lies(below, between: 0x1p-20, and: 0x1p20, like: id), like: id)
+        let isPositive = lies(below, between: 0, and: .infinity, like: id)
+        let divisor = choose(isOrdinary, one, choose(isPositive, below, one, like: id), like: id)
+        // Both ends of the range are found by what over- or underflows, so that this holds in every precision.
+        let isLow = equals(binary(.multiply, above, constant(0x1p-50, like: id), like: id), 0, like: id)
+        let isHigh = equals(binary(.multiply, above, constant(16, like: id), like: id), .infinity, like: id)
+        func lift(_ low: Double, _ high: Double) -> ValueID {
+            choose(isHigh, constant(high, like: id), choose(isLow, constant(low, like: id), one, like: id), like: id)
+        }
+        let (up, down) = (lift(0x1p60, 0.25), lift(0x1p-60, 4))
+        func unit(_ part: ValueID, _ isInfinite: ValueID) -> ValueID {
+            choose(isInfinite, unary(.sign, part, like: id), constant(0, like: id), like: id)
+        }
+        func lifted(_ part: ValueID, _ isInfinite: ValueID) -> ValueID {
+            choose(areInfinite.above, unit(part, isInfinite), binary(.multiply, part, up, like: id), like: id)
+        }
+        func divided(_ part: ValueID, _ isInfinite: ValueID) -> ValueID {
+            choose(areInfinite.below, unit(part, isInfinite), binary(.divide, part, divisor, like: id), like: id)
+        }
+        let (a, b) = (lifted(z.re, infinite[0]), lifted(z.im, infinite[1]))
+        let (c, d) = (divided(w.re, infinite[2]), divided(w.im, infinite[3]))
+        func products(_ w: ValueID, _ x: ValueID, _ sign: BinaryOperator, _ y: ValueID, _ z: ValueID) -> ValueID {
+            binary(sign, binary(.multiply, w, x, like: id), binary(.multiply, y, z, like: id), like: id)
+        }
+        let isZero = equals(below, 0, like: id)
+        let square = choose(isZero, w.re, products(c, c, .add, d, d), like: id)
+        let infinity = choose(areInfinite.above, constant(.nan, like: id), constant(0, like: id), like: id)
+        let factor = choose(
+            areInfinite.below, infinity, choose(areInfinite.above, constant(.infinity, like: id), down, like: id), like: id)
+        func part(_ plain: ValueID, _ overZero: ValueID) -> ValueID {
+            let ratio = binary(.divide, choose(isZero, overZero, plain, like: id), square, like: id)
+            return binary(.multiply, binary(.divide, ratio, divisor, like: id), factor, like: id)
+        }
+        return (part(products(a, c, .add, b, d), z.re), part(products(b, c, .subtract, a, d), z.im))
+    }
+
     /// `|z|`, scaled by the larger part so that no square overflows.
     private mutating func magnitude(_ a: ValueID, _ id: ValueID) -> ValueID {
         let (x, y) = (unary(.abs, real(a), like: id), unary(.abs, imaginary(a), like: id))
@@ -284,6 +349,9 @@ private struct ComplexSplit {
         let divisor = add(.select(isSpecial, then: one, otherwise: large), like: id)
         let ratio = binary(.divide, small, divisor, like: id)
         let square = binary(.add, binary(.multiply, ratio, ratio, like: id), one, like: id)
-        return binary(.multiply, large, unary(.sqrt, square, like: id), like: id)
+        let size = binary(.multiply, large, unary(.sqrt, square, like: id), like: id)
+        // Where a part is infinite the other does not count, not even NaN.
+        let isInfinite = binary(.or, equals(x, .infinity, like: id), equals(y, .infinity, like: id), like: id)
+        return choose(isInfinite, constant(.infinity, like: id), size, like: id)
     }
 }

@@ -6,11 +6,26 @@ package struct ValueID: Hashable, Encodable, Sendable, Comparable, CustomStringC
     package var description: String { "%\(index)" }
 }
 
-package enum Scalar: Hashable, Encodable, Sendable {
+package enum Scalar: Encodable, Sendable {
     case real(Double)
     case int(Int)
     case bool(Bool)
     case complex(Double, Double)
+}
+
+/// Numbers are the same where their bits are: 0 and −0 are two constants, and NaN is equal to itself.
+extension Scalar: Hashable {
+    private var bits: [UInt64] {
+        switch self {
+        case .real(let value): [0, value.bitPattern]
+        case .int(let value): [1, UInt64(bitPattern: Int64(value))]
+        case .bool(let value): [2, value ? 1 : 0]
+        case .complex(let re, let im): [3, re.bitPattern, im.bitPattern]
+        }
+    }
+
+    package static func == (a: Scalar, b: Scalar) -> Bool { a.bits == b.bits }
+    package func hash(into hasher: inout Hasher) { hasher.combine(bits) }
 }
 
 package enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
@@ -37,7 +52,7 @@ package enum BinaryOperator: String, Hashable, Encodable, Sendable, CaseIterable
 
 package enum ReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {
     case sum, product, min, max, logsumexp
-    /// The index of the first largest element; an int. Over one axis only.
+    /// The index of the first NaN, else of the first largest element; an int. Over one axis only.
     case argmax
 }
 

@@ -1,3 +1,5 @@
+import RecStream
+
 /// What an element of a tensor is, in memory and in files.
 public enum TensorType: String, Hashable, Sendable, CaseIterable {
     case f64, f32, f16, bf16, i64, i32, u8, bool
@@ -125,6 +127,14 @@ extension Tensor {
         return [Float](unsafeUninitializedCapacity: count) { out, initialized in
             forEach { k, value in out[k] = Float(value) }
             initialized = count
+        }
+    }
+
+    /// Every element as an int in row-major order: without its fraction, the nearest int where it is too large, and 0 for NaN.
+    package func ints() -> [Int] {
+        guard type == .i64 else { return doubles().map { Int(nearest: $0) } }
+        return withUnsafeBytes { bytes in
+            (0..<count).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
         }
     }
 

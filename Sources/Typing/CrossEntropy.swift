@@ -23,7 +23,17 @@ extension ModelTyper {
                 at: call.span, caption: shapes(logits, target, (arguments[0].span, arguments[1].span)),
                 help: "the last axis of the logits is that of the classes")
         }
-        let total = reduce(.logsumexp, logits, [shape.count - 1], call.span)
+        // Both terms are measured from the largest logit, so that an offset that all share costs no digits. An infinite one is
+        // left out, as in logsumexp. A shift changes nothing, so it has no slope.
+        let axis = [shape.count - 1]
+        let largest = unary(.stop, reduce(.max, logits, axis, call.span), call.span)
+        let isFinite = apply(
+            .less, unary(.abs, largest, call.span), try broadcast(constant(.infinity, call.span), to: model[largest].shape, call.span), call.span)
+        let shift = add(
+            .primitive(.select(isFinite, then: largest, otherwise: try broadcast(constant(0, call.span), to: model[largest].shape, call.span))),
+            .real, model[largest].shape, model[largest].variance, call.span)
+        let shifted = apply(.subtract, logits, try spread(shift, like: logits, without: axis, call.span), call.span)
+        let total = unary(.log, reduce(.sum, unary(.exp, shifted, call.span), axis, call.span), call.span)
         let chosen: ValueID
         if shape.count == 1 {
             chosen = add(
@@ -34,6 +44,7 @@ extension ModelTyper {
                 .pick(rows: logits, index: target), .real, model[target].shape,
                 model[logits].variance.union(model[target].variance), call.span)
         }
-        return apply(.subtract, total, chosen, call.span)
+        let own = try broadcast(shift, to: model[chosen].shape, call.span)
+        return apply(.subtract, total, apply(.subtract, chosen, own, call.span), call.span)
     }
 }

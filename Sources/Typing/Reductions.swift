@@ -98,8 +98,9 @@ extension ModelTyper {
         case "norm":
             return unary(.sqrt, reduce(.sum, apply(.multiply, value, value, call.span), axes, call.span), call.span)
         default:
-            // softmax: shifted by the largest, so that no exponential overflows.
-            let largest = try spread(reduce(.max, value, axes, call.span), like: value, without: axes, call.span)
+            // softmax: shifted by the largest, so that no exponential overflows. A shift changes nothing, so it has no slope.
+            let shift = unary(.stop, reduce(.max, value, axes, call.span), call.span)
+            let largest = try spread(shift, like: value, without: axes, call.span)
             let weights = unary(.exp, apply(.subtract, value, largest, call.span), call.span)
             let total = try spread(reduce(.sum, weights, axes, call.span), like: value, without: axes, call.span)
             return apply(.divide, weights, total, call.span)

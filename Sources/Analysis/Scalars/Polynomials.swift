@@ -38,7 +38,9 @@ extension Scalars {
     }
 
     mutating func scale(_ a: ID, by factor: Double) -> ID {
-        sum(of: monomials(of: a).map { Monomial(coefficient: $0.coefficient * factor, factors: $0.factors) })
+        // A zero keeps its sign.
+        if case .number(let value) = nodes[a] { return number(value * factor) }
+        return sum(of: monomials(of: a).map { Monomial(coefficient: $0.coefficient * factor, factors: $0.factors) })
     }
 
     mutating func subtract(_ a: ID, _ b: ID) -> ID { add(a, scale(b, by: -1)) }

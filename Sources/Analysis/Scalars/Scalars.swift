@@ -60,6 +60,8 @@ package struct Scalars {
     package private(set) var nodes: [Node] = []
     package private(set) var facts: [Facts] = []
     private var interned: [Node: ID] = [:]
+    /// Numbers by their bits: 0 and −0 are two.
+    private var numbers: [UInt64: ID] = [:]
     /// The extent of each index variable.
     package private(set) var extents: [Int] = []
 
@@ -78,10 +80,12 @@ package struct Scalars {
     }
 
     mutating func intern(_ node: Node) -> ID {
-        if let id = interned[node] { return id }
+        var bits: UInt64?
+        if case .number(let value) = node { bits = value.bitPattern }
+        if let id = bits.map({ numbers[$0] }) ?? interned[node] { return id }
         nodes.append(node)
         facts.append(derivedFacts(of: node))
-        interned[node] = nodes.count - 1
+        if let bits { numbers[bits] = nodes.count - 1 } else { interned[node] = nodes.count - 1 }
         return nodes.count - 1
     }
 

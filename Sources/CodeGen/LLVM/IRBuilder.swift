@@ -123,21 +123,14 @@ final class IRBuilder {
 
     // MARK: Reals
 
-    func fadd(_ a: IRValue, _ b: IRValue) -> IRValue { contracting(LLVMBuildFAdd(builder, a, b, "")) }
-    func fsub(_ a: IRValue, _ b: IRValue) -> IRValue { contracting(LLVMBuildFSub(builder, a, b, "")) }
-    func fmul(_ a: IRValue, _ b: IRValue) -> IRValue { contracting(LLVMBuildFMul(builder, a, b, "")) }
+    // Each operation is rounded as it stands: LLVM may fuse nothing, so that a number has the same bits wherever it is computed.
+    func fadd(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildFAdd(builder, a, b, "") }
+    func fsub(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildFSub(builder, a, b, "") }
+    func fmul(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildFMul(builder, a, b, "") }
     func fdiv(_ a: IRValue, _ b: IRValue) -> IRValue { LLVMBuildFDiv(builder, a, b, "") }
     func fneg(_ a: IRValue) -> IRValue { LLVMBuildFNeg(builder, a, "") }
     func fcompare(_ predicate: LLVMRealPredicate, _ a: IRValue, _ b: IRValue) -> IRValue {
         LLVMBuildFCmp(builder, predicate, a, b, "")
-    }
-
-    /// Lets a multiplication and an addition become one fused instruction; nothing else about the result may change.
-    private func contracting(_ value: IRValue) -> IRValue {
-        if LLVMIsAInstruction(value) != nil, LLVMCanValueUseFastMathFlags(value) != 0 {
-            LLVMSetFastMathFlags(value, UInt32(LLVMFastMathAllowContract))
-        }
-        return value
     }
 
     func intrinsic(_ name: String, overloads: [LLVMTypeRef], _ arguments: [IRValue]) -> IRValue {

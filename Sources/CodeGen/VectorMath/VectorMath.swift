@@ -82,9 +82,9 @@ struct VectorMath {
         case .subtract: return builder.fsub(a, b)
         case .multiply: return builder.fmul(a, b)
         case .divide: return builder.fdiv(a, b)
-        // NaN in either operand gives NaN.
-        case .min: return builder.select(keepsFirst(LLVMRealULT, a, b), a, b)
-        case .max: return builder.select(keepsFirst(LLVMRealUGT, a, b), a, b)
+        // NaN in either operand gives NaN, and −0 is smaller than 0.
+        case .min: return builder.intrinsic("llvm.minimum", overloads: [builder.type(of: a)], [a, b])
+        case .max: return builder.intrinsic("llvm.maximum", overloads: [builder.type(of: a)], [a, b])
         case .less: return builder.fcompare(LLVMRealOLT, a, b)
         case .lessOrEqual: return builder.fcompare(LLVMRealOLE, a, b)
         case .equal: return builder.fcompare(LLVMRealOEQ, a, b)
@@ -94,13 +94,6 @@ struct VectorMath {
         case .power, .logaddexp, .atan2, .mod: return transcendental(function, a, b)
         case .and, .or, .complex: preconditionFailure("no operation on reals")
         }
-    }
-
-    /// `a` where it compares so with `b` or is NaN itself; where only `b` is NaN, `b`.
-    private func keepsFirst(_ predicate: LLVMRealPredicate, _ a: IRValue, _ b: IRValue) -> IRValue {
-        let isOrdered = builder.fcompare(LLVMRealORD, b, b)
-        let isNaN = builder.fcompare(LLVMRealUNO, a, a)
-        return builder.or(isNaN, builder.and(isOrdered, builder.fcompare(predicate, a, b)))
     }
 
     private func int(_ function: BinaryOperator, _ a: IRValue, _ b: IRValue) -> IRValue {
