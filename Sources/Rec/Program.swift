@@ -15,6 +15,8 @@ public struct Program: Sendable {
     package let typed: TypedProgram
     /// Everything found wrong; a program with errors has models only as far as they are sound.
     package let diagnostics: [Diagnostic]
+    /// What is no mistake, and most likely not meant; none where there are mistakes.
+    package let warnings: [Diagnostic]
 
     /// Reads a `.rec` file and those that it imports.
     ///
@@ -33,10 +35,12 @@ public struct Program: Sendable {
     }
 
     package init(text: String, path: String, times: PassTimes?) {
-        (sources, typed, diagnostics) = onDeepStack { Self.read(text, path, times) }
+        (sources, typed, diagnostics, warnings) = onDeepStack { Self.read(text, path, times) }
     }
 
-    private static func read(_ text: String, _ path: String, _ times: PassTimes?) -> (SourceMap, TypedProgram, [Diagnostic]) {
+    private static func read(
+        _ text: String, _ path: String, _ times: PassTimes?
+    ) -> (SourceMap, TypedProgram, [Diagnostic], warnings: [Diagnostic]) {
         // A file may be named in several ways; it is the first of them to everyone.
         var names = [Program.place(of: path): path]
         let loader = times.measure("parse") {
@@ -50,17 +54,15 @@ public struct Program: Sendable {
                 return (full, try ProgramText.read(full))
             }
         }
-        var problems = loader.diagnostics
         let (typed, more) = times.measure("type") { typeProgram(loader.program, sources: loader.sources) }
-        // A construct that could not be parsed is missing; what would be said about names in it is not worth saying.
-        if problems.isEmpty { problems += more }
-        return (loader.sources, typed, problems)
+        let diagnostics = loader.joined(with: more)
+        return (loader.sources, typed, diagnostics, diagnostics.isEmpty ? RecTyping.warnings(about: loader.program) : [])
     }
 
     private static func place(of path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
 
     /// Everything found wrong, errors and warnings, in the order in which it was found.
-    public var problems: [Problem] { diagnostics.map { Problem($0, in: sources) } }
+    public var problems: [Problem] { (diagnostics + warnings).map { Problem($0, in: sources) } }
 
     /// Whether any problem is an error; there are no models of such a program then.
     public var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }

@@ -145,7 +145,11 @@ public final class StreamSession {
         }
         for buffer in plan.buffers {
             switch buffer.kind {
-            case .accumulator: throw refuse("'\(buffer.name)' is known only when the sequence has ended")
+            case .accumulator:
+                let whole = plan.graph.values.first { if case .overTime = $0.operation { true } else { false } }
+                throw Diagnostic(
+                    .planRefused, "'\(plan.graph.name)' cannot run step by step: this is known only when the sequence has ended",
+                    at: whole?.span, help: "run it over whole sequences")
             case .full: throw refuse("'\(buffer.name)' is needed whole")
             case .input, .parameter, .output, .static, .once, .block, .step, .ring, .zero: break
             }

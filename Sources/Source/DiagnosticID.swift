@@ -11,6 +11,8 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case duplicateDefinition = "duplicate-definition"
     case wrongArgument = "wrong-argument"
     case notAStream = "not-a-stream"
+    case unusedName = "unused-name"
+    case hiddenFunction = "hidden-function"
     // Types
     case shapeMismatch = "shape-mismatch"
     case wrongElementType = "wrong-element-type"

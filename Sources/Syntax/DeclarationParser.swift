@@ -135,7 +135,12 @@ extension Parser {
                     labels: [Diagnostic.Label(span: name.span, text: "it begins here")])
                 break
             }
-            do { members.append(try member()) } catch { recoverWithinModel() }
+            let start = index
+            do { members.append(try member()) } catch {
+                let names = namesDefined(from: start)
+                recoverWithinModel()
+                members.append(.broken(names))
+            }
         }
         if isNext("}") { advance() }
         return ModelDeclaration(

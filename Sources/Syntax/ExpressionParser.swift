@@ -133,7 +133,7 @@ extension Parser {
                 advance()
                 let name = try identifier("a name after '.'")
                 try grow(above: tallest, at: place)
-                value = Expression(.member(value, name), span(from: value.span.start))
+                value = isNext("(") ? foreignCall(value, name) : Expression(.member(value, name), span(from: value.span.start))
             } else {
                 return value
             }
@@ -199,7 +199,7 @@ extension Parser {
     private var expressionHelp: String? {
         switch next.kind {
         case .keyword(.const): "the initialiser is constant(c)"
-        case .keyword(.dim): "axes are named in brackets: sum[K](x)"
+        case .keyword(.dim): Habits.axes
         case .symbol("*") where previousIs("*"): "a power is written '^'"
         case .keyword, .symbol, .identifier, .integer, .real, .text, .newline, .invalid, .end: nil
         }
@@ -224,6 +224,72 @@ extension Parser {
         let arguments = try list(until: ")", "in the arguments of '\(name.text)'") { try $0.argument() }
         try grow(above: max(tallest, height), at: name.span)
         return Expression(.call(name, brackets: brackets, arguments: arguments), span(from: name.span.start))
+    }
+
+    /// `torch.tanh(x)`, `h.sum(-1)`: reported, and understood as far as they can be.
+    private mutating func foreignCall(_ subject: Expression, _ name: Identifier) -> Expression {
+        let opening = next.span
+        let before = self
+        var arguments: [Argument] = []
+        do {
+            advance()
+            arguments = try list(until: ")", "in the arguments of '\(name.text)'") { try $0.foreignArgument() }
+        } catch {
+            self = before
+            skipBrackets()
+        }
+        height = max(height, before.height)
+        let library = Self.path(subject).flatMap { path in path.split(separator: ".").first.flatMap { Habits.libraries.contains(String($0)) ? path : nil } }
+        if let library {
+            let text = sources.text(of: SourceSpan(file: fileID, start: opening.start, end: previousEnd))
+            reportUnderstood(
+                .unknownName, "'\(library).\(name.text)' is a function of another library", at: name.span,
+                help: "functions of the language stand alone: \(name.text)\(text)")
+        } else {
+            reportUnderstood(
+                .unknownName, "'\(sources.text(of: subject.span))' has no function '\(name.text)'", at: name.span,
+                help: "functions stand in front of what they take: \(name.text)(\(sources.text(of: subject.span)))")
+            arguments.insert(Argument(label: nil, value: subject), at: 0)
+        }
+        let path = Identifier(text: "\(library ?? "").\(name.text)", span: name.span)
+        return Expression(.call(path, brackets: nil, arguments: arguments), span(from: subject.span.start))
+    }
+
+    /// `torch.nn.functional`
+    private static func path(_ expression: Expression) -> String? {
+        switch expression.kind {
+        case .name(let name): return name
+        case .member(let base, let name): return path(base).map { "\($0).\(name.text)" }
+        case .integer, .real, .boolean, .unary, .binary, .conditional, .call, .index, .rename, .pipe, .fold, .array, .error: return nil
+        }
+    }
+
+    /// An argument that may have its name with '=', be it a word of the language.
+    private mutating func foreignArgument() throws -> Argument {
+        let label: String?
+        switch next.kind {
+        case .identifier(let name): label = name
+        case .keyword(let word): label = word.rawValue
+        case .integer, .real, .text, .symbol, .newline, .invalid, .end: label = nil
+        }
+        guard let label, second.kind == .symbol("=") else { return try argument() }
+        let token = advance()
+        advance()
+        return Argument(label: Identifier(text: label, span: token.span), value: try expression())
+    }
+
+    /// From an opening bracket past the closing one, or to where the file ends.
+    private mutating func skipBrackets() {
+        var open = 0
+        while tokens[index].kind != .end {
+            switch tokens[index].kind {
+            case .symbol("("), .symbol("["): open += 1
+            case .symbol(")"), .symbol("]"): open -= 1
+            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline, .invalid, .end: break
+            }
+            index += 1
+            if open == 0 { return }
+        }
     }
 
     /// The brackets of a call hold no slices.

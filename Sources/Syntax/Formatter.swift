@@ -137,7 +137,7 @@ private struct Formatter {
 
     private mutating func write(_ member: Member) {
         if case .equation(let equation) = member { return write(equation) }
-        let (text, span) = MemberPrinter.text(member)
+        guard let (text, span) = MemberPrinter.text(member) else { return }
         writeComments(before: span.start)
         emit(text, from: span.start, to: span.end)
     }
@@ -145,7 +145,8 @@ private struct Formatter {
 
 /// Declarations on one line.
 private enum MemberPrinter {
-    static func text(_ member: Member) -> (String, SourceSpan) {
+    /// Nil for a line that could not be parsed.
+    static func text(_ member: Member) -> (String, SourceSpan)? {
         func names(_ names: [Identifier]) -> String { names.map(\.text).joined(separator: ", ") }
         func value(_ expression: Expression?, _ before: String = " = ") -> String {
             expression.map { before + ExpressionPrinter.text($0) } ?? ""
@@ -183,6 +184,7 @@ private enum MemberPrinter {
             }
             let given = side(example.given)
             return ("example \(given)\(given.isEmpty ? "" : " ")-> \(side(example.expected))", example.span)
+        case .broken: return nil
         }
     }
 }

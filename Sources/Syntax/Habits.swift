@@ -1,5 +1,5 @@
 /// What is written otherwise in other languages: help for words and signs that Rec does not have.
-enum Habits {
+package enum Habits {
     /// For a word that begins a line of a model.
     static func member(_ word: String) -> String {
         switch word.lowercased() {
@@ -33,7 +33,7 @@ enum Habits {
         case "|", "||": "write 'or', or '|>' to pass a value on"
         case "!": "write 'not'"
         case ";": "put each equation on a line of its own"
-        case "%": "there is no remainder; use x - y * floor(x / y)"
+        case "%": "a remainder is written mod(x, y)"
         case "#": "a comment begins with '//'"
         case "/*": "a comment begins with '//' and ends with its line"
         case "?": "write 'if … then … else …'"
@@ -45,6 +45,16 @@ enum Habits {
         default: nil
         }
     }
+
+    /// Whether arguments of this name choose axes in other libraries.
+    static func namesAxes(_ label: String) -> Bool { ["axis", "axes", "dims", "keepdim", "keepdims"].contains(label) }
+    static let axes = "axes are named in brackets: sum[K](x)"
+
+    /// Names under which other libraries are known.
+    package static let libraries: Set<String> = [
+        "torch", "nn", "F", "np", "numpy", "jnp", "jax", "lax", "tf", "tensorflow", "keras", "math", "cmath", "scipy", "mx", "optax", "flax",
+        "eqx", "hk", "einops", "functional",
+    ]
 
     /// For what follows the name at the beginning of an equation in place of '='.
     static func equation(_ name: String, _ token: TokenKind) -> String? {

@@ -9,6 +9,8 @@ struct Lexer {
     private let bytes: [UInt8]
     private let file: FileID
     private var position = 0
+    /// The words so far.
+    private var names: Set<String> = []
 
     /// Symbols by their bytes: two, of which the first is the lower one, or one.
     private static let symbols: [UInt16: String] = {
@@ -42,6 +44,7 @@ struct Lexer {
         case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"):
             position += 1
         case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "/"):
+            if reportDivision() { return }
             while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
             comments.append(Comment(text: trimmed(text(start)), span: span(from: start)))
         case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "*"):
@@ -59,6 +62,26 @@ struct Lexer {
                 scanSymbol()
             }
         }
+    }
+
+    /// `x // 2` was meant to divide: a comment behind an operand, with less than two spaces before it, that reads like an
+    /// operand. Then it is reported, and the signs are a token that nothing takes.
+    private mutating func reportDivision() -> Bool {
+        guard let last = tokens.last, position - last.span.end < 2 else { return false }
+        switch last.kind {
+        case .identifier, .integer, .real, .symbol(")"), .symbol("]"): break
+        case .keyword, .text, .symbol, .newline, .invalid, .end: return false
+        }
+        var end = position + 2
+        while end < bytes.count, bytes[end] != UInt8(ascii: "\n") { end += 1 }
+        guard CommentedOperand(bytes[position + 2..<end], names: names).isOperand else { return false }
+        let start = position
+        position += 2
+        report(
+            .unexpectedCharacter, "'//' does not divide: it begins a comment", from: start,
+            help: "write floor(x / y); a comment behind code stands two spaces behind it")
+        add(.invalid, from: start)
+        return true
     }
 
     /// `/* … */` is reported once and passed over.
@@ -95,6 +118,7 @@ struct Lexer {
         let start = position
         while position < bytes.count, Self.isNameStart(bytes[position]) || Self.isDigit(bytes[position]) { position += 1 }
         let name = text(start)
+        names.insert(name)
         add(Keyword(rawValue: name).map { .keyword($0) } ?? .identifier(name), from: start)
     }
 

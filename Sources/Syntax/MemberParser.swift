@@ -201,7 +201,7 @@ extension Member {
         switch self {
         case .output(let output): output.value == nil ? "the output" : "the equation"
         case .loss, .equation: "the equation"
-        case .input, .parameter, .state, .dim, .layer, .require, .example: "the declaration"
+        case .input, .parameter, .state, .dim, .layer, .require, .example, .broken: "the declaration"
         }
     }
 }

@@ -5,7 +5,7 @@ package func parse(_ file: FileID, in sources: SourceMap) -> (tree: SyntaxFile, 
     let lexer = Lexer(file, in: sources)
     var parser = Parser(lexer, file: file, sources: sources)
     let items = parser.topLevelItems()
-    let tree = SyntaxFile(file: file, items: items, comments: lexer.comments)
+    let tree = SyntaxFile(file: file, items: items, comments: lexer.comments, isComplete: parser.isComplete)
     let diagnostics = (lexer.diagnostics + parser.diagnostics).sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }
     return (tree, Array(diagnostics.prefix(Diagnostic.most)))
 }
@@ -25,6 +25,8 @@ struct Parser {
     var brackets = 0
     /// How many were open at the last mistake.
     var bracketsAtMistake = 0
+    /// Whether everything outside of models could be parsed.
+    var isComplete = true
     private var depth = 0
     /// How high the tree of the expression parsed last is.
     var height = 0
@@ -135,6 +137,12 @@ struct Parser {
         diagnostics.append(Diagnostic(id, message, at: span, labels: labels, help: help))
     }
 
+    /// Reports a mistake that is understood: parsing goes on.
+    mutating func reportUnderstood(_ id: DiagnosticID, _ message: String, at span: SourceSpan, help: String?) {
+        guard diagnostics.count < Diagnostic.most else { return }
+        diagnostics.append(Diagnostic(id, message, at: span, help: help))
+    }
+
     /// Reports that something else was expected here.
     mutating func unexpected(_ expected: String, help: String? = nil) -> Abandoned {
         let token = next
@@ -201,6 +209,12 @@ struct Parser {
         return lines.isEmpty ? nil : lines.reversed().joined(separator: "\n")
     }
 
+    private var argumentHelp: String? {
+        guard isNext("=") else { return nil }
+        if case .identifier(let label) = tokens[max(0, index - 1)].kind, Habits.namesAxes(label) { return Habits.axes }
+        return "an argument is named with ':', as in eps: 1e-5"
+    }
+
     /// Items separated by commas between brackets that are open already; consumes the closing one.
     mutating func list<T>(until close: String, _ place: String, _ item: (inout Parser) throws -> T) throws -> [T] {
         var items: [T] = []
@@ -215,7 +229,7 @@ struct Parser {
             guard accept(",") else { break }
         }
         guard isNext(close) else {
-            throw unclosed(opening, "',' or '\(close)' \(place)", help: isNext("=") ? "an argument is named with ':', as in eps: 1e-5" : nil)
+            throw unclosed(opening, "',' or '\(close)' \(place)", help: argumentHelp)
         }
         height = tallest
         // Consumed with the bracket still open: the line end behind it counts again afterwards.

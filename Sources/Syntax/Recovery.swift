@@ -27,9 +27,36 @@ extension Parser {
         }
     }
 
+    /// The names that a broken line of a model seems to define: those it begins with, and in a list of declarations each in front of
+    /// a type.
+    func namesDefined(from start: Int) -> [Identifier] {
+        var names: [Identifier] = []
+        var at = start
+        var open = 0
+        var isFirst = true
+        while at < tokens.count {
+            switch tokens[at].kind {
+            case .newline, .end, .symbol("{"), .symbol("}"): return names
+            case .symbol("("), .symbol("["):
+                open += 1
+                isFirst = false
+            case .symbol(")"), .symbol("]"): open -= 1
+            case .symbol(","): break
+            case .keyword: if at > start { isFirst = false }
+            case .identifier(let name):
+                let isTyped = open == 0 && tokens[at + 1].kind == .symbol(":")
+                if isFirst || isTyped { names.append(Identifier(text: name, span: tokens[at].span)) }
+            case .integer, .real, .text, .symbol, .invalid: isFirst = false
+            }
+            at += 1
+        }
+        return names
+    }
+
     /// Skips the rest of a broken model or function: what stands in it cannot be told from what stands outside. The words
     /// that begin the next are no names, so they stand nowhere else.
     mutating func recoverAtTopLevel() {
+        isComplete = false
         brackets = 0
         bracketsAtMistake = 0
         while tokens[index].kind != .end {

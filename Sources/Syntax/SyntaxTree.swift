@@ -6,6 +6,8 @@ package struct SyntaxFile: Equatable, Sendable {
     package var items: [TopLevelItem]
     /// Every comment in order of position, documentation comments included, for the formatter.
     package var comments: [Comment]
+    /// False where something outside of models could not be parsed: what names stand for is not known then.
+    package var isComplete: Bool
 }
 
 package struct Comment: Equatable, Sendable {
@@ -101,6 +103,8 @@ package enum Member: Equatable, Sendable {
     case loss(LossDeclaration)
     case require(RequireDeclaration)
     case example(ExampleDeclaration)
+    /// A line that could not be parsed, and has been reported: the names it seems to define.
+    case broken([Identifier])
 }
 
 /// `complex[N]`, `[H, D]`, `int`: an element type, dims, or both.
@@ -222,7 +226,8 @@ package struct Expression: Equatable, Sendable {
         case unary(UnarySyntax, Expression)
         case binary(BinarySyntax, Expression, Expression)
         case conditional(Expression, then: Expression, otherwise: Expression)
-        /// `f(x)`, `sum[K, V](x)`, `conv[L](x, W, stride: 2)`: brackets are nil where none are written.
+        /// `f(x)`, `sum[K, V](x)`, `conv[L](x, W, stride: 2)`: brackets are nil where none are written. A name with dots is that of
+        /// another library, and has been reported: `torch.tanh`, or `.sum` for `h.sum()`, whose first argument is `h` then.
         case call(Identifier, brackets: [Expression]?, arguments: [Argument])
         /// `h[t-1]`, `E[token]`, `x[0:H]`: what the items mean is for typing to decide.
         case index(Expression, [IndexItem])

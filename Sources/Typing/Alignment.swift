@@ -5,9 +5,11 @@ import RecStream
 extension ModelTyper {
     /// Both values in one shape: the one whose axes include the other's.
     func aligned(
-        _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
+        _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan, of function: BinaryOperator? = nil
     ) throws -> (ValueID, ValueID) {
         let (x, y) = (model[a].shape, model[b].shape)
+        let product = function == .multiply && areMatrixAndVector(x, y)
+            ? "the product of a matrix and a vector is written \(sources.text(of: spans.0)) @ \(sources.text(of: spans.1))" : nil
         if x == y { return (a, b) }
         if y.isEmpty { return (a, try broadcast(b, to: x, spans.1)) }
         if x.isEmpty { return (try broadcast(a, to: y, spans.0), b) }
@@ -15,7 +17,7 @@ extension ModelTyper {
             if let name = repeatedName(shape) {
                 throw report(
                     .ambiguousDim, "'\(name)' stands twice in \(describe(value)), so it cannot be lined up with another shape",
-                    at: span, caption: shapes(a, b, spans), help: "give one of its axes another name: x as [\(name), …]")
+                    at: span, caption: shapes(a, b, spans), help: product ?? "give one of its axes another name: x as [\(name), …]")
             }
         }
         let isLarger = Set(y.map(\.name)).isSubset(of: x.map(\.name))
@@ -23,7 +25,7 @@ extension ModelTyper {
         guard isLarger || isSmaller else {
             throw report(
                 .shapeMismatch, "'\(shortened(span))' lines up axes by name, and neither side has all of the other's",
-                at: span, caption: shapes(a, b, spans), help: alignmentHelp(x, y, spans))
+                at: span, caption: shapes(a, b, spans), help: product ?? alignmentHelp(x, y, spans))
         }
         let target = isLarger ? x : y
         let other = isLarger ? y : x
@@ -49,6 +51,37 @@ extension ModelTyper {
             return "for all pairs write outer(\(sources.text(of: spans.0)), \(sources.text(of: spans.1)))"
         }
         return nil
+    }
+
+    /// Whether '@' would contract these.
+    private func areMatrixAndVector(_ x: TypedShape, _ y: TypedShape) -> Bool {
+        if x.count == 2, y.count == 1 { return x[1].size == y[0].size }
+        return x.count == 1 && y.count == 2 && x[0].size == y[0].size
+    }
+
+    /// Where a value is made of a matrix and a vector that are multiplied element by element.
+    private func elementwiseProduct(in value: ValueID) -> SourceSpan? {
+        var stack = [value]
+        var visited = 0
+        while let next = stack.popLast(), visited < 100 {
+            visited += 1
+            guard case .primitive(let operation) = model[next].operation else { continue }
+            switch operation {
+            case .binary(.multiply, let a, let b):
+                if areMatrixAndVector(model[beforeBroadcast(a)].shape, model[beforeBroadcast(b)].shape) { return model[next].span }
+                stack += [a, b]
+            case .unary, .binary, .select, .broadcast: stack += operation.operands
+            case .input, .parameter, .constant, .contract, .reduce, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
+                .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                continue
+            }
+        }
+        return nil
+    }
+
+    private func beforeBroadcast(_ value: ValueID) -> ValueID {
+        if case .primitive(.broadcast(let inner, _)) = model[value].operation { return inner }
+        return value
     }
 
     func shapes(_ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan)) -> String {
@@ -89,7 +122,8 @@ extension ModelTyper {
         guard fits || shape.isEmpty else {
             throw report(
                 .shapeMismatch, "\(what) has the shape \(describe(value)), declared is \(describe(type.shape, type.element))",
-                at: span, caption: describe(value))
+                at: span, caption: describe(value),
+                help: elementwiseProduct(in: value).map { "'\(shortened($0))' multiplies element by element; a matrix and a vector are multiplied with '@'" })
         }
         return try broadcast(value, to: type.shape, span)
     }

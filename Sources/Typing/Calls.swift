@@ -5,6 +5,7 @@ import RecSyntax
 extension ModelTyper {
     /// A call of a function of the program, a layer or a built-in function.
     func call(_ name: Identifier, _ brackets: [Expression]?, _ arguments: [Argument], _ span: SourceSpan) throws -> Meaning {
+        if name.text.contains(".") { return try foreignCall(name, arguments, span) }
         if environment == nil, case .layer(let layer) = definitions[name.text] {
             try noBrackets(brackets, name)
             return try callLayer(layer, name, arguments, span)
@@ -33,9 +34,8 @@ extension ModelTyper {
         }
         throw report(
             .unknownName, "there is no function '\(name.text)'", at: name.span,
-            help: OtherNames.function(name.text)
-                ?? (program.monoids[name.text] != nil ? "a monoid is applied with 'fold \(name.text)(…)'" : nil)
-                ?? nearest(name.text, among: (Builtins.names + program.functions.keys + layerNames).sorted()).map { "did you mean '\($0)'?" })
+            help: (program.monoids[name.text] != nil ? "a monoid is applied with 'fold \(name.text)(…)'" : nil)
+                ?? OtherNames.mend(name.text, among: program.functions.keys + layerNames))
     }
 
     /// Whether a name was to be defined, and could not be.

@@ -89,7 +89,7 @@ extension ModelTyper {
     func declare(_ member: Member) {
         switch member {
         case .input(let declaration):
-            guard let type = try? typeInfo(declaration.type) else { return fail(declaration.names) }
+            guard let type = try? typeInfo(stepType(declaration.type, of: declaration.names)) else { return fail(declaration.names) }
             var fallback: Double?
             if let value = declaration.defaultValue {
                 fallback = try? constantNumber(value)
@@ -122,7 +122,7 @@ extension ModelTyper {
                     add(.parameter(info), type.element, type.shape, .none, name.span, named: name.text))
             }
         case .state(let declaration):
-            guard let type = try? typeInfo(declaration.type) else { return fail(declaration.names) }
+            guard let type = try? typeInfo(stepType(declaration.type, of: declaration.names)) else { return fail(declaration.names) }
             for name in declaration.names where claim(name) {
                 definitions[name.text] = .state(states.count)
                 states.append(DeclaredState(name: name, type: type, initial: declaration.initial))
@@ -138,9 +138,49 @@ extension ModelTyper {
             declare(Equation(names: [declaration.name], value: value, span: declaration.span))
         case .loss(let declaration):
             declare(Equation(names: [declaration.name], value: declaration.value, span: declaration.span))
+        case .broken(let names):
+            for name in names { passOver(name) }
         case .dim, .require, .example:
             break
         }
+    }
+
+    /// What a broken line seems to define, where nothing else does, is silent wherever it is used.
+    private func passOver(_ name: Identifier) {
+        switch definitions[name.text] {
+        case .state(let index) where states[index].equation == nil:
+            equations.append(Equation(names: [name], value: Expression(.error, name.span), span: name.span))
+            progress.append(.failed)
+            states[index].equation = equations.count - 1
+        case nil:
+            guard dims[name.text] == nil, definitionSpans[name.text] == nil else { return }
+            definitions[name.text] = .failed
+            failedDims.insert(name.text)
+        case .value, .state, .equation, .layer, .failed: break
+        }
+    }
+
+    /// The type without axes of batch and time in front, which is reported where nothing declares them.
+    private func stepType(_ type: TypeSyntax, of names: [Identifier]) -> TypeSyntax {
+        let front = (type.dims ?? []).prefix { dim in
+            guard case .name(let name) = dim.kind else { return false }
+            return dims[name] == nil && !failedDims.contains(name) && Self.isBatchOrTime(name)
+        }
+        guard let first = front.first, let last = front.last else { return type }
+        var step = type
+        step.dims = type.dims.map { Array($0.dropFirst(front.count)) }
+        let isScalar = step.dims?.isEmpty ?? true
+        let written = isScalar ? type.element?.text ?? "real" : ExpressionPrinter.text(step)
+        report(
+            .unknownDim, "batch and time are understood: a type is that of one step of one sequence", at: first.span.joined(with: last.span),
+            help: "write \(names.map(\.text).joined(separator: ", ")): \(written)")
+        return step
+    }
+
+    /// Names that stand for batch and time in other libraries.
+    static func isBatchOrTime(_ name: String) -> Bool {
+        ["b", "bs", "bsz", "batch", "batch_size", "n", "t", "l", "s", "time", "seq", "seq_len", "seqlen", "length", "steps", "timesteps"]
+            .contains(name.lowercased())
     }
 
     func fail(_ names: [Identifier]) { for name in names where claim(name) { definitions[name.text] = .failed } }
@@ -175,11 +215,13 @@ extension ModelTyper {
 }
 
 extension Member {
+    var isBroken: Bool { if case .broken = self { true } else { false } }
+
     /// Whether the member gives names values by an expression.
     var isEquation: Bool {
         switch self {
         case .equation, .output, .loss: true
-        case .input, .parameter, .state, .dim, .layer, .require, .example: false
+        case .input, .parameter, .state, .dim, .layer, .require, .example, .broken: false
         }
     }
 }

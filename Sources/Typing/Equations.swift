@@ -83,7 +83,8 @@ extension ModelTyper {
         }
         throw report(
             .unknownName, "there is no '\(name)' here", at: span,
-            help: nearest(name, among: visible.sorted()).map { "did you mean '\($0)'?" }
+            help: OtherNames.value(name)
+                ?? nearest(name, among: visible.sorted()).map { "did you mean '\($0)'?" }
                 ?? (Self.initializers.contains(name) ? "initialisers belong to params and consts; a number fills a whole shape" : nil)
                 ?? "declare it as an input, a param or a state, or give it an equation")
     }

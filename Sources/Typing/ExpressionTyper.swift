@@ -219,7 +219,7 @@ extension ModelTyper {
         _ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan
     ) throws -> ValueID {
         let (x, y) = try promoted(a, b, spans.0, spans.1)
-        let (left, right) = try aligned(x, y, spans, span)
+        let (left, right) = try aligned(x, y, spans, span, of: function)
         return apply(function, left, right, span)
     }
 
@@ -275,6 +275,9 @@ extension ModelTyper {
     private func contractionHelp(_ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan)) -> String? {
         let (x, y) = (model[a].shape, model[b].shape)
         let (left, right) = (sources.text(of: spans.0), sources.text(of: spans.1))
+        if let last = x.last, y.count > 1, y[y.count - 1].size == last.size, Self.isBatchOrTime(y[0].name) {
+            return "batch and time are understood: leave them out of the type of \(right)"
+        }
         if x.count == 2, x[0].size == y[0].size {
             var help = "did you mean \(left).T @ \(right)"
             if case .parameter(let info) = model[a].operation { help += ", or param \(info.path): [\(x[1].name), \(x[0].name)]" }
@@ -290,6 +293,10 @@ extension ModelTyper {
     // MARK: Members and names
 
     private func member(_ subject: Expression, _ name: Identifier, _ span: SourceSpan) throws -> ValueID {
+        if let library = foreignLibrary(subject) {
+            throw report(
+                .unknownName, "'\(library).\(name.text)' is of another library", at: name.span, help: OtherNames.constant(name.text))
+        }
         let meaning = try meaning(of: subject)
         if case .record(let fields, let what) = meaning {
             if let field = fields.first(where: { $0.name == name.text }) { return field.value }
@@ -302,8 +309,7 @@ extension ModelTyper {
         guard name.text == "T" else {
             throw report(
                 .unknownName, "'\(sources.text(of: subject.span))' has no '\(name.text)'", at: name.span,
-                help: Builtins.names.contains(name.text)
-                    ? "write \(name.text)(\(sources.text(of: subject.span)))" : "a value has .T, its transpose")
+                help: OtherNames.member(name.text, of: sources.text(of: subject.span)))
         }
         let shape = model[value].shape
         guard shape.count == 2 else {

@@ -87,13 +87,15 @@ final class ModelTyper {
     var depth = 0
     static let deepestExpression = 400
     private(set) var reported: Set<Place> = []
-    /// Outputs and losses.
-    lazy var resultNames = Set(
-        (syntax?.members ?? []).compactMap { member -> String? in
-            if case .output(let output) = member { return output.name.text }
-            if case .loss(let loss) = member { return loss.name.text }
-            return nil
-        })
+    /// Outputs and losses, and what a broken line may have declared as one.
+    lazy var resultNames = Set((syntax?.members ?? []).flatMap { member -> [String] in
+        switch member {
+        case .output(let output): [output.name.text]
+        case .loss(let loss): [loss.name.text]
+        case .broken(let names): names.map(\.text)
+        case .input, .parameter, .state, .dim, .layer, .equation, .require, .example: []
+        }
+    })
 
     /// A fault found again at the same place, as in a function inlined twice, is the same mistake.
     struct Place: Hashable {
@@ -142,12 +144,13 @@ final class ModelTyper {
         declareDims(syntax)
         declareAxes(syntax)
         // Equations come last: a state may be declared below its equation.
-        for member in syntax.members where !member.isEquation { declare(member) }
+        for member in syntax.members where !member.isEquation && !member.isBroken { declare(member) }
         for member in syntax.members where member.isEquation { declare(member) }
+        for member in syntax.members where member.isBroken { declare(member) }
         typeEquations()
         finishStates()
         for member in syntax.members { finish(member) }
-        if diagnostics.isEmpty { checkDirections() }
+        if diagnostics.isEmpty, !syntax.members.contains(where: \.isBroken) { checkDirections() }
         return model
     }
 

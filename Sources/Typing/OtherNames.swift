@@ -1,30 +1,160 @@
+import RecSource
 import RecStream
 
 /// What other libraries call what the language has, or does in another way.
 enum OtherNames {
+    /// Help for an unknown function: its mend, or the nearest name. A short name, or one that the field knows, is no misspelling of
+    /// another: `tan` is not `tanh`.
+    static func mend(_ name: String, among own: [String]) -> String? {
+        if let known = renamed(name) { return "write \(known)(…)" }
+        if let mend = function(name) { return mend }
+        if let close = nearest(name, among: own.sorted()) { return "did you mean '\(close)'?" }
+        guard name.utf8.count >= shortestMisspelling, !known.contains(name) else { return nil }
+        return nearest(name, among: Builtins.names.filter { $0.utf8.count > shortestMisspelling }.sorted()).map { "did you mean '\($0)'?" }
+    }
+
+    private static let shortestMisspelling = 4
+
+    /// Functions that the field knows and for which there is no short mend.
+    private static let known: Set<String> = [
+        "erfinv", "erfcinv", "lgamma", "digamma", "gamma", "sinpi", "cospi", "trace", "det", "inv", "cov", "corr", "diff", "fft", "unique",
+        "nonzero", "gcd", "lcm", "exprel", "xlogy", "entr", "cummax", "cummin", "logdet", "solve", "diag", "tril", "triu", "flip", "roll",
+        "count", "range", "print", "abs2", "angle", "floor_divide", "ldexp", "frexp", "sinc", "nextafter",
+    ]
+
+    /// The function of the language that other libraries know by this name, or one written so.
+    static func renamed(_ name: String) -> String? {
+        switch name {
+        case "cat", "concatenate", "hstack", "vstack", "append": "concat"
+        case "swish": "silu"
+        case "logistic", "expit", "sigma": "sigmoid"
+        case "amax", "maximum", "fmax": "max"
+        case "amin", "minimum", "fmin": "min"
+        case "clip": "clamp"
+        case "absolute", "fabs": "abs"
+        case "arctan2": "atan2"
+        case "remainder", "floor_mod": "mod"
+        case "ln": "log"
+        case "log_sigmoid": "logsigmoid"
+        case "LeakyReLU", "leakyrelu": "leaky_relu"
+        case "layer_norm": "layernorm"
+        case "rms_norm": "rmsnorm"
+        case "cross_entropy": "crossentropy"
+        case "detach", "stop_gradient", "StopGradient": "stop"
+        case "heaviside": "step"
+        case "avg", "average": "mean"
+        case "variance": "var"
+        case "float", "double", "f32", "f64": "real"
+        case "long": "int"
+        case "real_part": "re"
+        case "imag": "im"
+        default: Builtins.names.contains(name) ? name : Builtins.names.contains(name.lowercased()) ? name.lowercased() : nil
+        }
+    }
+
     static func function(_ name: String) -> String? {
         switch name {
-        case "dot", "matmul", "mm", "bmm", "einsum", "linear": "a contraction is written W @ x"
-        case "transpose", "permute": "the transpose of a matrix is W.T"
+        case "dot", "matmul", "mm", "bmm", "mv", "einsum", "linear", "Linear", "Dense", "inner": "a contraction is written W @ x"
+        case "transpose", "permute", "t", "swapaxes": "the transpose of a matrix is W.T"
         case "pow", "power", "square", "sqr": "a power is written x^2"
-        case "ln": "the natural logarithm is log(x)"
-        case "cat", "stack", "vstack", "hstack", "append": "values are joined with concat(a, b)"
+        case "stack": "numbers become a vector with concat(a, b); a reduction takes a list: sum([a, b])"
         case "where", "select", "cond", "iif", "ifelse": "write if … then … else …"
         case "prev", "previous", "lag", "delay", "shift", "pre": "the step before is written x[t-1]"
-        case "cumsum", "cumprod", "accumulate", "scan": "carry it from step to step: state s: […] and s = s[t-1] + x"
-        case "avg", "average": "write mean[K](x)"
-        case "len", "length", "size", "shape", "dim": "sizes are dims: use the name of the dim"
-        case "view", "resize", "flatten": "write reshape(x, [N, D/N])"
-        case "sigma", "logistic": "write sigmoid(x)"
-        case "layer_norm", "LayerNorm": "write layernorm(x)"
-        case "rms_norm", "RMSNorm": "write rmsnorm(x)"
-        case "cross_entropy", "nll_loss": "write crossentropy(logits, target)"
-        case "detach", "stop_gradient": "write stop(x)"
-        case "mod", "fmod", "remainder": "there is no remainder; use x - y * floor(x / y)"
+        case "cumsum", "cumprod", "accumulate", "scan", "fori_loop", "while_loop", "associative_scan", "logcumsumexp":
+            "carry it from step to step: state s: […] and s = s[t-1] + x"
+        case "len", "length", "size", "shape", "dim", "numel": "sizes are dims: use the name of the dim"
+        case "view", "resize", "flatten", "ravel": "write reshape(x, [N, D/N])"
+        case "unsqueeze", "squeeze", "expand", "expand_as", "broadcast_to", "tile": "axes have names: a value is spread over those that it lacks"
+        case "nll_loss": "write crossentropy(logits, target)"
+        case "mse_loss", "MSELoss": "write mean((y - target)^2)"
+        case "fmod": "mod(x, y) has the sign of y; that of x has x - y * real(int(x / y))"
         case "repeat": "copies in a chain are declared: layer b = repeat(4, Block(D))"
-        case "float", "f32", "f64", "double": "write real(x)"
         case "round": "write floor(x + 0.5)"
+        case "ceil": "write -floor(-x)"
+        case "trunc", "fix": "write real(int(x))"
+        case "frac": "write x - floor(x)"
+        case "asin", "arcsin": "write atan2(x, sqrt(1 - x * x))"
+        case "acos", "arccos": "write atan2(sqrt(1 - x * x), x)"
+        case "atan", "arctan": "write atan2(x, 1)"
+        case "sinh": "write (expm1(x) - expm1(-x)) / 2"
+        case "cosh": "write (exp(x) + exp(-x)) / 2"
+        case "asinh", "arcsinh": "write sign(x) * log(abs(x) + sqrt(x * x + 1))"
+        case "acosh", "arccosh": "write log(x + sqrt(x * x - 1))"
+        case "atanh", "arctanh": "write (log1p(x) - log1p(-x)) / 2"
+        case "log10": "write log(x) / log(10)"
+        case "exp2": "write 2^x"
+        case "erfc": "write 1 - erf(x)"
+        case "cbrt": "write sign(x) * abs(x)^(1 / 3)"
+        case "hypot": "write abs(complex(x, y))"
+        case "reciprocal": "write 1 / x"
+        case "logit": "write log(x) - log1p(-x)"
+        case "std": "write sqrt(var[K](x))"
+        case "median", "sort", "argsort", "topk", "quantile": "there is no sorting"
+        case "any": "write sum[K](if c then 1 else 0) > 0"
+        case "all": "write sum[K](if c then 0 else 1) == 0"
+        case "isinf": "write abs(x) == inf"
+        case "isfinite": "write abs(x) < inf"
+        case "nan_to_num": "write if isnan(x) then 0 else x"
+        case "relu6", "ReLU6": "write clamp(x, 0, 6)"
+        case "selu", "SELU": "write 1.0507 * elu(x, alpha: 1.67326)"
+        case "celu", "CELU": "write max(x, 0) + min(0, a * expm1(x / a))"
+        case "prelu", "PReLU": "write leaky_relu(x, slope: a)"
+        case "hardtanh", "hard_tanh", "Hardtanh": "write clamp(x, -1, 1)"
+        case "hardsigmoid", "hard_sigmoid", "Hardsigmoid": "write clamp(x / 6 + 0.5, 0, 1)"
+        case "hardswish", "hard_swish", "Hardswish": "write x * clamp(x / 6 + 0.5, 0, 1)"
+        case "mish", "Mish": "write x * tanh(softplus(x))"
+        case "softsign", "Softsign": "write x / (1 + abs(x))"
+        case "tanhshrink", "Tanhshrink": "write x - tanh(x)"
+        case "log_softmax", "logsoftmax", "LogSoftmax": "write x - logsumexp[K](x)"
+        case "softmin", "Softmin": "write softmax[K](-x)"
+        case "glu", "GLU": "write a, b = split(x, 2), and a * sigmoid(b)"
+        case "zeros", "ones", "full", "empty", "zeros_like", "ones_like": "a number fills a whole shape"
+        case "tensor", "Tensor", "array", "asarray", "from_numpy": "a number stands as it is; numbers become a vector with concat(a, b)"
+        case "arange": "declare the numbers: const k: [N] = linspace(0, 1)"
+        case "embedding", "Embedding", "take", "index_select", "gather", "one_hot": "rows of a table are written E[token]"
+        case "dropout", "Dropout": "there is no dropout"
+        case "rand", "randn", "random", "normal", "uniform": "there are no random numbers; params start from normal(std) or uniform(a, b)"
+        case "batch_norm", "BatchNorm1d", "group_norm", "GroupNorm", "instance_norm": "there are rmsnorm(x) and layernorm(x)"
+        case "conv1d", "Conv1d": "write conv[L](x, W, stride: 1, pad: 1)"
+        case "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell": "write its equations, or import a file that has them"
+        case "item", "clone", "contiguous", "to", "cpu", "cuda", "numpy", "copy": "leave it out"
+        case "backward", "grad", "autograd": "gradients are taken of the whole model: recc run --grad"
         default: nil
+        }
+    }
+
+    /// For an unknown name that is a value in other languages.
+    static func value(_ name: String) -> String? {
+        switch name {
+        case "True", "TRUE": "write true"
+        case "False", "FALSE": "write false"
+        case "None", "nil", "null": "what is not given is left out"
+        case "Inf", "INFINITY", "infinity", "Infinity": "write inf"
+        case "NaN", "NAN": "write nan"
+        case "PI": "write pi"
+        default: nil
+        }
+    }
+
+    /// For a constant of another library.
+    static func constant(_ name: String) -> String? {
+        switch name {
+        case "pi", "inf", "nan": "write \(name)"
+        case "e": "write exp(1)"
+        case "tau": "write 2 * pi"
+        default: value(name) ?? renamed(name).map { "write \($0)(…)" } ?? function(name)
+        }
+    }
+
+    /// For what a value has in other libraries, as in `x.shape`.
+    static func member(_ name: String, of value: String) -> String {
+        switch name {
+        case "shape", "size", "ndim": return "sizes are dims: use the name of the dim"
+        case "real": return "write re(\(value))"
+        case "mT", "H": return "the transpose of a matrix is \(value).T"
+        case "dtype", "device", "data": return "leave it out"
+        case "grad": return "gradients are taken of the whole model: recc run --grad"
+        default: return renamed(name).map { "write \($0)(\(value))" } ?? function(name) ?? "a value has .T, its transpose"
         }
     }
 

@@ -19,6 +19,8 @@ package struct ProgramLoader {
     package private(set) var sources = SourceMap()
     package private(set) var program = ProgramSyntax()
     package private(set) var diagnostics: [Diagnostic] = []
+    /// Whether every construct outside of models could be read.
+    private var isComplete = true
     private let reader: Reader
     private var loaded: Set<String> = []
     private var open: [String] = []
@@ -38,6 +40,7 @@ package struct ProgramLoader {
         let file = sources.add(path: path, text: text)
         let (tree, problems) = parse(file, in: sources)
         diagnostics += problems
+        if !tree.isComplete { isComplete = false }
         for item in tree.items {
             switch item {
             case .importFile(let declaration): follow(declaration, from: path)
@@ -47,18 +50,20 @@ package struct ProgramLoader {
                     if isMain { program.mainFileModels.append(model.name.text) }
                 }
             case .function(let function):
-                if Builtins.names.contains(function.name.text) {
-                    diagnostics.append(
-                        Diagnostic(
-                            .duplicateDefinition, "'\(function.name.text)' is a function of the language", at: function.name.span,
-                            help: "give yours another name"))
-                } else if claim(function.name) {
-                    program.functions[function.name.text] = function
-                }
+                if claim(function.name) { program.functions[function.name.text] = function }
             case .monoid(let monoid):
                 if claim(monoid.name) { program.monoids[monoid.name.text] = monoid }
             }
         }
+    }
+
+    /// The mistakes found in reading and in typing. Where a construct outside of models is missing, what would be said about names in
+    /// it is not worth saying; and typing knows more of some mistakes than reading does.
+    package func joined(with typing: [Diagnostic]) -> [Diagnostic] {
+        guard isComplete else { return diagnostics }
+        let reading = diagnostics.filter { known in !typing.contains { $0.id == known.id && $0.span == known.span } }
+        let all = (reading + typing).sorted { ($0.span?.file.index ?? 0, $0.span?.start ?? 0) < ($1.span?.file.index ?? 0, $1.span?.start ?? 0) }
+        return Array(all.prefix(Diagnostic.most))
     }
 
     private mutating func follow(_ declaration: ImportDeclaration, from path: String) {
@@ -70,10 +75,12 @@ package struct ProgramLoader {
             if let reason = error as? Diagnostic { (problem.message, problem.help) = (reason.message, reason.help) }
         }
         guard let (full, text) = found else {
+            isComplete = false
             if diagnostics.count < Diagnostic.most { diagnostics.append(problem) }
             return
         }
         if open.contains(full) {
+            isComplete = false
             diagnostics.append(
                 Diagnostic(
                     .circularImport, "the files import each other: \((open.drop { $0 != full } + [full]).joined(separator: " → "))",
@@ -81,6 +88,7 @@ package struct ProgramLoader {
             return
         }
         guard open.count < Self.deepestImport else {
+            isComplete = false
             diagnostics.append(
                 Diagnostic(
                     .nestingTooDeep, "files import each other more than \(Self.deepestImport) deep", at: declaration.pathSpan))

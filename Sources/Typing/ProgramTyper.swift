@@ -91,7 +91,7 @@ private final class ProgramTyper {
         let model = typer.run()
         add(typer.diagnostics)
         done[name] = model
-        if !typer.diagnostics.isEmpty { failedModels.insert(name) }
+        if !typer.diagnostics.isEmpty || syntax.members.contains(where: \.isBroken) { failedModels.insert(name) }
         return failedModels.contains(name) ? nil : model
     }
 
@@ -161,11 +161,12 @@ private final class ProgramTyper {
                         help: nearest(name, among: known.sorted()).map { "did you mean '\($0)'?" }
                             ?? "a function sees its parameters only: add '\(name)' to them"))
             case .call(let called, _, let arguments):
-                if !knownFunctions.contains(called.text) {
+                // One of another library has been reported.
+                if !knownFunctions.contains(called.text), !called.text.contains(".") {
                     problems.append(
                         Diagnostic(
                             .unknownName, "there is no function '\(called.text)'", at: called.span,
-                            help: nearest(called.text, among: knownFunctions.sorted()).map { "did you mean '\($0)'?" }))
+                            help: OtherNames.mend(called.text, among: Array(program.functions.keys))))
                 }
                 // What stands for sizes and modes has names of its own.
                 let hasSizes = called.text == "reshape" || called.text == "pad"

@@ -76,7 +76,7 @@ extension ModelTyper {
             finish(declaration)
         case .example(let declaration):
             if let example = try? example(declaration) { model.examples.append(example) }
-        case .input, .parameter, .state, .dim, .layer, .equation:
+        case .input, .parameter, .state, .dim, .layer, .equation, .broken:
             break
         }
     }

@@ -19,8 +19,9 @@ struct Check: ParsableCommand {
         for file in files {
             do {
                 let program = try Program(path: file)
-                if !program.diagnostics.isEmpty || diagnostics == .json {
-                    Terminal.report(program.diagnostics, program.sources, diagnostics)
+                let found = program.diagnostics + program.warnings
+                if !found.isEmpty || diagnostics == .json {
+                    Terminal.report(found, program.sources, diagnostics)
                 }
                 if program.hasErrors { failed = true }
             } catch {

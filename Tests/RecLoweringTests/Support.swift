@@ -24,7 +24,7 @@ func check(_ text: String, files: [String: String] = [:]) -> Checked {
     let loader = ProgramLoader(path: "main.rec", text: text) { path, _ in files[path].map { (path, $0) } }
     let (program, problems) = typeProgram(loader.program, sources: loader.sources)
     return Checked(
-        program: program, diagnostics: loader.diagnostics.isEmpty ? problems : loader.diagnostics, sources: loader.sources)
+        program: program, diagnostics: loader.joined(with: problems), sources: loader.sources)
 }
 
 /// The graph of a program's main model; the program must be sound.

@@ -39,7 +39,8 @@ import Testing
     @Test func errorsAreProvoked() throws {
         for (id, body) in blocks(try text("docs/errors.md"), "rec") {
             let program = Program(text: body)
-            var found = program.diagnostics.map(\.id.rawValue)
+            let isWarning = id == DiagnosticID.unusedName.rawValue || id == DiagnosticID.hiddenFunction.rawValue
+            var found = (isWarning ? program.warnings : program.diagnostics).map(\.id.rawValue)
             if found.isEmpty {
                 do {
                     let typed = try program.model()
@@ -57,6 +58,7 @@ import Testing
         for (heading, body) in programs {
             let program = Program(text: body)
             #expect(program.diagnostics.isEmpty, "\(path), \(heading): \(program.diagnostics.map(\.message))")
+            #expect(program.warnings.isEmpty, "\(path), \(heading): \(program.warnings.map(\.message))")
             let typed = try program.model()
             _ = try Model(program, dims: Dictionary(uniqueKeysWithValues: typed.dims.map { ($0, 4) })).plan()
             #expect(try ExampleRun.all(in: program).allSatisfy { $0.difference == nil })

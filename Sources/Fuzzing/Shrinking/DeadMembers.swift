@@ -83,6 +83,7 @@ extension Member {
         case .output, .loss: nil
         case .require(let declaration): [declaration.state.text]
         case .example: []
+        case .broken(let names): names.map(\.text)
         }
     }
 
@@ -98,6 +99,8 @@ extension Member {
         case .loss(let declaration): declaration.span
         case .require(let declaration): declaration.span
         case .example(let declaration): declaration.span
+        // Programs that are shrunk have no broken lines.
+        case .broken(let names): names.first?.span ?? SourceSpan(file: FileID(0), start: 0, end: 0)
         }
     }
 }

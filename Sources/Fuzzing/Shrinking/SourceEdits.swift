@@ -75,6 +75,7 @@ struct SourceEdits {
             collect(declaration.value)
         case .require(let declaration): remove(declaration.span)
         case .example(let declaration): remove(declaration.span)
+        case .broken: break
         }
     }
 
