@@ -38,7 +38,7 @@ func problems(_ body: String, dims: String = "D, H, K, V", files: [String: Strin
         ("input n: int\n param E: [V, D]\n y = E[real(n)]", .wrongElementType),
         ("input x: float[H]", .wrongElementType),
         ("input x: [H]\n y = tanh(x, x)", .wrongArgument),
-        ("input x: [H]\n y = tan(x)", .unknownName),
+        ("input x: [H]\n y = frobnicate(x)", .unknownName),
         ("input x: [H]\n y = x[0:2] + x[5:2]", .badSlice),
         ("input x: [H]\n y = reshape(x, [D])", .shapeMismatch),
         ("input x: [H]\n input s: [H]\n state h: [H] = s\n h = x", .onceNeedsConstant),

@@ -93,7 +93,7 @@ import Testing
         let model = try Model(Program(text: text), dims: ["H": 64])
         let gradients = try GradientModel(model)
         let generated = RandomCase(for: model, batch: batch, length: 40, lengths: nil, seed: 3)
-        let bound = try gradients.bind(generated.data, cotangents: generated.cotangents)
+        let bound = try gradients.bind(generated.data, cotangents: generated.cotangents(of: gradients))
         let plan = try gradients.plan()
         let shared = plan.sharingRows(.repeated)
         let code = try CompiledModel(CompiledPlan(shared, precision: .f32), parameters: bound.parameters)
