@@ -1,20 +1,16 @@
-import RecSource
 import RecStream
 
 /// Classifies one recurrence: the first kind in the order of usefulness that its step has the form of.
 struct Classification {
     private let graph: StreamGraph
     private let scalars: Scalars
-    private let text: (SourceSpan) -> String?
+    private let uniformity: Uniformity
     /// Each state after the step.
     private let nexts: [(state: ValueID, next: SymbolicStep.Next)]
 
-    init(
-        _ graph: StreamGraph, members: Set<ValueID>, states: [ValueID], uniformity: Uniformity,
-        text: @escaping (SourceSpan) -> String?
-    ) {
+    init(_ graph: StreamGraph, members: Set<ValueID>, states: [ValueID], uniformity: Uniformity) {
         self.graph = graph
-        self.text = text
+        self.uniformity = uniformity
         var step = SymbolicStep(graph, members: members, uniformity: uniformity)
         nexts = states.map { ($0, step.next($0)) }
         scalars = step.scalars
@@ -47,7 +43,7 @@ struct Classification {
         facts.transition = structure.transition
         if facts.kind == .affine { facts.notAffine = nil }
         if structure.relation.isElementwise { facts.notDiagonal = nil }
-        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, text: text), semiring: semiring)
+        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, uniformity: uniformity), semiring: semiring)
         facts.step = rows.map { writer.write($0) }
         return true
     }
@@ -98,7 +94,7 @@ struct Classification {
         facts.kind = .fractionalLinear
         facts.transition = .diagonal(axes.isEmpty ? .scalar : .axes(axes))
         facts.notDiagonal = nil
-        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, text: text), semiring: .plusTimes)
+        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, uniformity: uniformity), semiring: .plusTimes)
         facts.step = [writer.write(form, state: state, slot: read.slot)]
         return true
     }

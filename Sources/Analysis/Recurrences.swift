@@ -1,4 +1,3 @@
-import RecSource
 import RecStream
 
 /// What a recurrence is.
@@ -57,6 +56,21 @@ package struct RecurrenceFacts: Equatable, Sendable {
     /// Nil where every element of a state depends on the same element of the states before alone.
     package var notDiagonal: Reason?
 
+    package var direction: String { order.loops.contains { $0.isReversed } ? "backward" : "forward" }
+
+    /// `forward over t`, `forward over i, backward over j`.
+    package func course(in graph: StreamGraph) -> String {
+        let loops = order.loops.filter { axes.contains($0.axis) }
+        func word(_ isReversed: Bool) -> String { isReversed ? "backward" : "forward" }
+        guard Set(loops.map(\.isReversed)).count > 1 else { return "\(direction) over \(axisNames(in: graph))" }
+        return loops.map { "\(word($0.isReversed)) over \(graph.axes[$0.axis].name)" }.joined(separator: ", ")
+    }
+
+    /// The axes along which it looks back, the outermost first.
+    package func axisNames(in graph: StreamGraph) -> String {
+        order.loops.filter { axes.contains($0.axis) }.map { graph.axes[$0.axis].name }.joined(separator: ", ")
+    }
+
     /// The transition as `explain` names it.
     package var transitionDescription: String {
         switch kind {
@@ -68,17 +82,13 @@ package struct RecurrenceFacts: Equatable, Sendable {
 }
 
 /// The recurrences of a graph, each after those it depends on. Those of a fold over a user's operator are one.
-///
-/// - Parameter text: the source text of a span, for steps written out.
-package func recurrences(
-    of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
-) -> [RecurrenceFacts] {
+package func recurrences(of graph: StreamGraph) -> [RecurrenceFacts] {
     func record(_ field: String) -> String {
         field.lastIndex(of: ".").map { String(field[..<$0]) } ?? field
     }
     var result: [RecurrenceFacts] = []
     var byFold: [Int: Int] = [:]
-    for facts in elementaryRecurrences(of: graph, text: text) {
+    for facts in elementaryRecurrences(of: graph) {
         guard let fold = graph.folds.firstIndex(where: { !Set($0.states).isDisjoint(with: facts.delayed) }) else {
             result.append(facts)
             continue
@@ -102,16 +112,12 @@ package func recurrences(
 }
 
 /// The recurrences of a graph, each after those it depends on, with every part of a fold by itself.
-package func elementaryRecurrences(
-    of graph: StreamGraph, text: (SourceSpan) -> String? = { _ in nil }
-) -> [RecurrenceFacts] {
+package func elementaryRecurrences(of graph: StreamGraph) -> [RecurrenceFacts] {
     let uniformity = Uniformity(graph)
-    return components(of: graph).filter(\.isRecurrence).map { classify($0.members, in: graph, uniformity, text) }
+    return components(of: graph).filter(\.isRecurrence).map { classify($0.members, in: graph, uniformity) }
 }
 
-private func classify(
-    _ members: [ValueID], in graph: StreamGraph, _ uniformity: Uniformity, _ text: (SourceSpan) -> String?
-) -> RecurrenceFacts {
+private func classify(_ members: [ValueID], in graph: StreamGraph, _ uniformity: Uniformity) -> RecurrenceFacts {
     let set = Set(members)
     var offsets: [[Int]] = []
     var delayed: [ValueID] = []
@@ -129,8 +135,6 @@ private func classify(
         order: LoopOrder.admitting(offsets, axes: all) ?? .forward(axes: all),
         axes: all.filter { axis in offsets.contains { $0[axis] != 0 } }, kind: .nonlinear, transition: .dense, step: [],
         notAffine: breaking.notAffine, notDiagonal: breaking.notDiagonal)
-    withoutActuallyEscaping(text) { text in
-        Classification(graph, members: set, states: facts.delayed, uniformity: uniformity, text: text).complete(&facts)
-    }
+    Classification(graph, members: set, states: facts.delayed, uniformity: uniformity).complete(&facts)
     return facts
 }

@@ -89,10 +89,22 @@ extension ReverseMode {
             guard case .delay(let handedOn, _, _) = builder[mirror].operation, case .delay(let operand, _, _) = primal[delay].operation,
                 component[mirror.index] == component[handedOn.index], named.insert(handedOn).inserted
             else { continue }
-            var name = "\(kind).\(primal.states.first { $0.value == operand }?.name ?? primal[operand].name ?? operand.description)"
+            var name = "\(kind).\(word(for: operand))"
             while !names.insert(name).inserted { name += "'" }
             builder.state(name, handedOn)
+            // The adjoint of the whole step is another value, and may not have the same name.
+            if let adjoint = adjoints[operand.index], adjoint != handedOn, builder[adjoint].name == name, builder[handedOn].name == name {
+                builder.unname(adjoint)
+            }
         }
+    }
+
+    /// What a value that is delayed is called: by its name, or else by that of its recurrence.
+    private func word(for operand: ValueID) -> String {
+        if let name = primal.states.first(where: { $0.value == operand })?.name ?? primal[operand].name { return name }
+        let others = primal.ids.filter { recurrence[$0.index] == recurrence[operand.index] }
+        let state = primal.states.first { others.contains($0.value) }?.name ?? others.lazy.compactMap { primal[$0].name }.first
+        return state ?? ExpressionWriter(primal).text(operand, longest: 40)
     }
 }
 

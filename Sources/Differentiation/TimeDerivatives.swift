@@ -45,7 +45,10 @@ extension GraphBuilder {
         let hit = binary(.or, binary(.equal, x, y), areNaN)
         let offsets = graph.axes.indices.map { $0 == axis ? -1 : 0 }
         let before = delay(ofLater: self[hit].type, offsets)
-        close(before, with: binary(.or, before, hit))
+        let reached = binary(.or, before, hit)
+        // For explanations: it is a recurrence of its own.
+        name(reached, "reached.\(graph[y].name ?? "extremum")")
+        close(before, with: reached)
         return binary(.and, hit, unary(.not, before))
     }
 
@@ -60,6 +63,7 @@ extension GraphBuilder {
         let before = delay(ofLater: type, graph.axes.indices.map { $0 == 0 ? -1 : 0 }, from: constant(.int(-1)))
         let next = binary(.add, before, constant(.int(1)))
         let place = select(binary(.equal, next, constant(.int(count))), constant(.int(0)), next)
+        name(place, "step_of_block")
         close(before, with: place)
         let isSame = offset < 0
             ? binary(.greaterOrEqual, place, constant(.int(-offset))) : binary(.less, place, constant(.int(count - offset)))

@@ -43,7 +43,7 @@ extension Model {
         case .tree: return Array(program.treeText.utf8)
         case .typed: return Array(typed.text.utf8)
         case .graph: return Array(graph.text.utf8)
-        case .facts: return Array(graph.factsText(program.sources.text(of:)).utf8)
+        case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision, weights)
         }
     }
@@ -55,7 +55,7 @@ extension GradientModel {
         switch stage {
         case .tree, .typed: return try model.emitted(stage)
         case .graph: return Array(graph.text.utf8)
-        case .facts: return Array(graph.factsText(model.program.sources.text(of:)).utf8)
+        case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision)
         }
     }
@@ -75,10 +75,10 @@ extension Plan {
 }
 
 extension StreamGraph {
-    /// What each recurrence is; `source` gives the text of a place.
-    fileprivate func factsText(_ source: @escaping (SourceSpan) -> String?) -> String {
+    /// What each recurrence is.
+    fileprivate var factsText: String {
         var text = ""
-        for facts in recurrences(of: Pipeline.prepare(self), text: source) {
+        for facts in recurrences(of: Pipeline.prepare(self)) {
             text += "recurrence of \(facts.states.joined(separator: ", ")): \(facts.kind), \(facts.transitionDescription)\n"
             for line in facts.step { text += "  \(line)\n" }
             if let reason = facts.notAffine { text += "  \(reason.text): \(reason.conclusion)\n" }

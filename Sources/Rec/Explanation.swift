@@ -61,7 +61,7 @@ public struct Explanation: Sendable {
         try Self.check(model, work, bound)
         let choice = try PlanChoice(model, forcing: forced)
         try self.init(model, choice, work)
-        if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound, model.program.sources) }
+        if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
     }
 
     /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
@@ -69,7 +69,7 @@ public struct Explanation: Sendable {
         try Self.check(gradients.model, work, bound)
         let choice = try PlanChoice(gradients, forcing: forced)
         try self.init(gradients.model, choice, work)
-        try explainMemory(of: choice.plan(for: work), within: bound, gradients.model.program.sources)
+        try explainMemory(of: choice.plan(for: work), within: bound)
     }
 
     private static func check(_ model: Model, _ work: Workload, _ bound: Int?) throws(DiagnosticList) {
@@ -94,7 +94,7 @@ public struct Explanation: Sendable {
             return false
         }.count
         let graph = choice.forms.prepared
-        for facts in RecAnalysis.recurrences(of: graph, text: model.program.sources.text(of:)) {
+        for facts in RecAnalysis.recurrences(of: graph) {
             // A fold is several recurrences to the scheduler.
             let parts = choice.forms.recurrences.indices.filter { k in
                 !Set(choice.forms.recurrences[k].facts.delayed).isDisjoint(with: facts.delayed)

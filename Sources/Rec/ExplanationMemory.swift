@@ -1,20 +1,21 @@
 import RecCodeGen
 import RecRuntime
 import RecScheduling
-import RecSource
 import RecStream
 
 extension Explanation {
     /// Finds what a run by this plan keeps in memory.
-    mutating func explainMemory(of plan: Plan, within bound: Int?, _ sources: SourceMap) throws {
+    mutating func explainMemory(of plan: Plan, within bound: Int?) throws {
         let facts = KernelFacts(plan, precision: work.bytesPerReal == 8 ? .f64 : .f32)
         var memory = try MemoryPlan.fitting(
             bound, facts, batch: work.batch, extents: work.extents, workers: work.threads, leastWork: ThreadPool.usualLeastWork)
-        let words = Dictionary(plan.graph.ids.map { ("\($0)", Self.words(for: $0, plan.graph, sources)) }) { first, _ in first }
+        // Streams of values without a name go by the value's number.
+        let kept = Set(memory.streams.map(\.name))
+        let words = Dictionary(plan.graph.ids.filter { kept.contains("\($0)") }.map { ("\($0)", Self.words(for: $0, plan.graph)) }) { first, _ in first }
         for k in memory.streams.indices { memory.streams[k].name = words[memory.streams[k].name] ?? memory.streams[k].name }
         self.memory = memory
         for id in plan.dearlyRecomputed {
-            let text = Self.words(for: id, plan.graph, sources)
+            let text = Self.words(for: id, plan.graph)
             if !recomputed.contains(text) { recomputed.append(text) }
         }
         recomputesLightly = !plan.recomputed.isEmpty
@@ -24,12 +25,9 @@ extension Explanation {
         }
     }
 
-    /// A value by its name, or as it stands in the source.
-    private static func words(for id: ValueID, _ graph: StreamGraph, _ sources: SourceMap) -> String {
-        if let name = graph[id].name { return name }
-        guard let span = graph[id].span else { return "\(id)" }
-        let text = sources.text(of: span).split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        return text.count > longestText ? text.prefix(longestText - 1) + "…" : text
+    /// A value by its name, or by what it is.
+    private static func words(for id: ValueID, _ graph: StreamGraph) -> String {
+        ExpressionWriter(graph).text(id, longest: longestText)
     }
 
     private static let longestText = 40

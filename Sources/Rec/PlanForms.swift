@@ -31,11 +31,10 @@ package struct PlanForms: Sendable {
     private init(_ graph: StreamGraph, of model: Model, _ times: PassTimes?) {
         let prepared = onDeepStack { Pipeline.prepare(graph, times: times) }
         self.prepared = prepared
-        let sources = model.program.sources
         analysis = Deferred {
             onDeepStack {
                 times.measure("analyse") {
-                    let facts = elementaryRecurrences(of: prepared, text: sources.text(of:))
+                    let facts = elementaryRecurrences(of: prepared)
                     return zip(facts, scanRefusals(of: prepared)).map { Recurrence(facts: $0, refusal: $1) }
                 }
             }

@@ -35,6 +35,8 @@ package struct GraphBuilder {
     /// Names a value as the user does.
     package mutating func name(_ id: ValueID, _ name: String) { graph[id].name = name }
 
+    package mutating func unname(_ id: ValueID) { graph[id].name = nil }
+
     // MARK: Leaves
 
     /// A stream over all axes, or over those with these positions.

@@ -6,7 +6,7 @@ import Testing
 /// The analysis finds what recurrences are.
 @Suite struct StructureTests {
     private func facts(_ model: Model) -> [RecurrenceFacts] {
-        recurrences(of: Pipeline.prepare(model.graph), text: model.program.sources.text(of:))
+        recurrences(of: Pipeline.prepare(model.graph))
     }
 
     @Test(arguments: RecurrenceKind.all)

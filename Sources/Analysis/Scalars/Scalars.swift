@@ -53,8 +53,11 @@ package struct Scalars {
         package var variables: UInt64
         /// False where it depends on a state of the recurrence.
         package var isKnown: Bool
-        /// The first value of the graph that this is an element of.
-        package var origin: ValueID?
+        /// The value with a name that this is an element of, with its index: the first of those that have the least to be said of
+        /// the index.
+        package var named: Element?
+        /// How plain that index is.
+        var plainness = 0
     }
 
     package private(set) var nodes: [Node] = []
@@ -89,8 +92,24 @@ package struct Scalars {
         return nodes.count - 1
     }
 
-    mutating func note(_ id: ID, isElementOf value: ValueID) {
-        if facts[id].origin == nil { facts[id].origin = value }
+    mutating func note(_ id: ID, isElementOf value: ValueID, at index: [Affine], sizes: [Int]) {
+        let plainness = zip(index, sizes).reduce(3) { least, axis in
+            let (place, size) = axis
+            return min(least, size == 1 ? 3 : !covers(place, size) ? 1 : place.terms.count > 1 ? 2 : 3)
+        }
+        guard plainness > facts[id].plainness else { return }
+        facts[id].named = Element(value: value, index: index)
+        facts[id].plainness = plainness
+    }
+
+    /// Whether an index runs over an axis of this size from its first element to its last: a variable, or several as digits.
+    func covers(_ index: Affine, _ size: Int) -> Bool {
+        var next = 1
+        for term in index.terms.sorted(by: { $0.coefficient < $1.coefficient }) {
+            guard term.coefficient == next else { return false }
+            next *= extents[term.variable]
+        }
+        return index.offset == 0 && next == size
     }
 
     package func isKnown(_ id: ID) -> Bool { facts[id].isKnown }
@@ -109,7 +128,7 @@ package struct Scalars {
     }
 
     private func derivedFacts(of node: Node) -> Facts {
-        var result = Facts(variables: 0, isKnown: true, origin: nil)
+        var result = Facts(variables: 0, isKnown: true)
         func include(_ id: ID) {
             result.variables |= facts[id].variables
             result.isKnown = result.isKnown && facts[id].isKnown

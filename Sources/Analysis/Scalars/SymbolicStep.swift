@@ -86,7 +86,7 @@ struct SymbolicStep {
         defer { depth -= 1 }
         guard depth < Self.mostDepth, scalars.nodes.count < Self.mostScalars else { return unfollowed(value, index) }
         let result = try compute(value, at: index)
-        scalars.note(result, isElementOf: value)
+        if graph[value].name != nil { scalars.note(result, isElementOf: value, at: index, sizes: graph[value].shape.sizes) }
         found[key] = result
         return result
     }
