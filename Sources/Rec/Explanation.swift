@@ -9,12 +9,12 @@ import RecStream
 /// print(try Explanation(model, batch: 8, length: 2048, threads: 2))
 /// ```
 public struct Explanation: Sendable {
-    /// A form of execution: legal, with what a run should take, or refused.
+    /// A form of execution: legal, with what the recurrence should take in it, or refused.
     package struct Form: Sendable {
         package var name: String
         /// Nil where it is legal.
         package var refusal: ScanRefusal?
-        /// Seconds that the whole run should take, by the cost model; nil where it is refused.
+        /// Seconds that the recurrence should take of a run, by the cost model; nil where the form is refused.
         package var seconds: Double?
     }
 
@@ -24,6 +24,8 @@ public struct Explanation: Sendable {
         package var states: [String]
         package var axis: String
         package var direction: String
+        /// Both in words.
+        package var course: String
         /// Where its equations begin.
         package var span: SourceSpan?
         package var forms: [Form]
@@ -40,6 +42,8 @@ public struct Explanation: Sendable {
     /// One line for each product with weights: where it is computed.
     package var products: [String] = []
     package var segmentCount: Int
+    /// Seconds that the whole run should take, by the cost model.
+    package var seconds: Double
     /// What the run keeps in memory; nil where neither gradients nor a bound were asked for.
     package var memory: MemoryPlan?
     /// The passes that run again for each chunk, as `forward over t`.
@@ -49,8 +53,8 @@ public struct Explanation: Sendable {
     /// Whether a pass computes anything again.
     package var recomputesLightly = false
 
-    /// Forms that the design knows and this version has not built.
-    private static let unbuilt = ["chunkwise", "shooting", "newton"]
+    /// Of forms that the design knows and this version has not.
+    static let unbuilt = ScanRefusal("not built in this version")
 
     /// - Parameters:
     ///   - work: what the run would be; an open axis has `work.extents` steps.
@@ -93,42 +97,62 @@ public struct Explanation: Sendable {
             if case .sweep = segment.kind { return !segment.stages.isEmpty }
             return false
         }.count
+        seconds = plan.estimatedSeconds(work, on: choice.machine)
         let graph = choice.forms.prepared
+        let chunkwise = ChunkwiseForms(of: model.graph)
         for facts in RecAnalysis.recurrences(of: graph) {
             // A fold is several recurrences to the scheduler.
             let parts = choice.forms.recurrences.indices.filter { k in
                 !Set(choice.forms.recurrences[k].facts.delayed).isDisjoint(with: facts.delayed)
             }
             let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
+            let names = Set(facts.delayed.compactMap { graph[$0].name })
+            var forms = try Self.forms(of: names, parts, scans, choice, work)
+            if facts.kind == .affine, facts.delayed.contains(where: { !graph[$0].shape.isEmpty }), let refusal = chunkwise.refusal(of: facts) {
+                forms.append(Form(name: "chunkwise", refusal: refusal, seconds: nil))
+            } else {
+                forms.append(Form(name: "chunkwise", refusal: Self.unbuilt, seconds: nil))
+            }
+            forms += ["shooting", "newton"].map { Form(name: $0, refusal: Self.unbuilt, seconds: nil) }
             recurrences.append(
                 Recurrence(
-                    facts: facts, states: Self.merged(facts.states),
-                    axis: facts.order.loops.filter { facts.axes.contains($0.axis) }.map { graph.axes[$0.axis].name }.joined(separator: ", "),
-                    direction: facts.order.loops.contains { $0.isReversed } ? "backward" : "forward",
-                    span: Self.place(of: facts.members, in: graph),
-                    forms: try Self.forms(parts, scans, choice, work),
-                    chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(Set(facts.delayed.compactMap { graph[$0].name }), in: plan, work)))
+                    facts: facts, states: Self.merged(facts.states), axis: facts.axisNames(in: graph), direction: facts.direction,
+                    course: facts.course(in: graph), span: Self.place(of: facts.members, in: graph), forms: forms,
+                    chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(names, in: plan, work)))
         }
         products = Self.products(of: plan, model.weights)
     }
 
     private static func forms(
-        _ parts: [Int], _ scans: Set<Int>, _ choice: PlanChoice, _ work: Workload
+        of names: Set<String>, _ parts: [Int], _ scans: Set<Int>, _ choice: PlanChoice, _ work: Workload
     ) throws(DiagnosticList) -> [Form] {
         func form(_ name: PlanForm, _ scanning: Set<Int>, refused: ScanRefusal? = nil) throws(DiagnosticList) -> Form {
             if let refusal = refused ?? choice.refusal(of: scanning) { return Form(name: name.rawValue, refusal: refusal, seconds: nil) }
             let plan = try choice.plan(scanning: scanning, for: work)
-            return Form(name: name.rawValue, refusal: nil, seconds: plan.estimatedSeconds(work, on: choice.machine))
+            return Form(name: name.rawValue, refusal: nil, seconds: seconds(of: names, in: plan, work, on: choice.machine))
         }
-        let result = [
+        return [
             try form(.sequential, scans.subtracting(parts)),
             try form(.scan, scans.union(parts), refused: parts.lazy.compactMap { choice.forms.recurrences[$0].refusal }.first),
         ]
-        return result + unbuilt.map { Form(name: $0, refusal: ScanRefusal("not built in this version"), seconds: nil) }
+    }
+
+    /// Seconds of the recurrences that delay values of these names; nil where the plan has none.
+    private static func seconds(of names: Set<String>, in plan: Plan, _ work: Workload, on machine: MachineProfile) -> Double? {
+        var (own, others): (Set<ValueID>, Set<ValueID>) = ([], [])
+        for component in components(of: plan.graph) where component.isRecurrence {
+            let isOwn = component.members.contains { id in
+                guard case .delay(let operand, _, _) = plan.graph[id].operation else { return false }
+                return plan.graph[operand].name.map(names.contains) ?? false
+            }
+            if isOwn { own.formUnion(component.members) } else { others.formUnion(component.members) }
+        }
+        let seconds = plan.estimatedSeconds(computing: own, besides: others, work, on: machine)
+        return seconds > 0 ? seconds : nil
     }
 
     /// Parts of a complex state are one state to the user.
-    private static func merged(_ names: [String]) -> [String] {
+    static func merged(_ names: [String]) -> [String] {
         var result: [String] = []
         for name in names {
             let whole = name.hasSuffix(".re") || name.hasSuffix(".im") ? String(name.dropLast(3)) : name
@@ -141,14 +165,7 @@ public struct Explanation: Sendable {
     private static func note(_ names: Set<String>, in plan: Plan, _ work: Workload) -> String {
         for segment in plan.segments {
             for stage in segment.stages {
-                let values = stage.items.flatMap { item -> [ValueID] in
-                    switch item {
-                    case .nest(let nest): nest.values
-                    case .product(let product): [product.value]
-                    case .total(let total): [total.value]
-                    }
-                }
-                guard values.contains(where: { plan.graph[$0].name.map(names.contains) ?? false }) else { continue }
+                guard stage.items.flatMap(\.values).contains(where: { plan.graph[$0].name.map(names.contains) ?? false }) else { continue }
                 if stage.wavefront != nil { return "a wavefront: rows shared by threads, each behind the one before it" }
                 let blocks = stage.scan == nil ? "" : "time in blocks of \(Scan.blockSteps) steps shared by threads; in a block "
                 switch stage.form {

@@ -17,13 +17,14 @@ extension Explanation {
         if let memory { lines += [""] + memoryLines(memory) }
         lines.append("")
         lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence")
+        lines.append("  an estimate of the whole run: \(time(seconds))")
         return lines.joined(separator: "\n") + "\n"
     }
 
     private func page(of recurrence: Recurrence, _ sources: SourceMap) -> [String] {
         let facts = recurrence.facts
         let states = recurrence.states.isEmpty ? "unnamed values" : recurrence.states.joined(separator: ", ")
-        var lines = ["", "  recurrence of \(states), \(recurrence.direction) over \(recurrence.axis)\(place(recurrence.span, sources))"]
+        var lines = ["", "  recurrence of \(states), \(recurrence.course)\(place(recurrence.span, sources))"]
         func row(_ label: String, _ text: String) { lines.append("    \(label.padding(to: 12)) \(text)") }
         row("is", "\(facts.kind), \(facts.transitionDescription)")
         for (k, step) in facts.step.enumerated() { row(k == 0 ? "step" : "", step) }
@@ -36,7 +37,7 @@ extension Explanation {
             row("could run as", "\(form.name)\(estimate(form))")
         }
         for form in recurrence.forms {
-            guard let refusal = form.refusal, refusal.reason != "not built in this version" else { continue }
+            guard let refusal = form.refusal, refusal != Self.unbuilt else { continue }
             row("not as", "\(form.name): \(refusal.reason)\(place(refusal.span, sources))")
         }
         return lines
@@ -61,8 +62,11 @@ extension Explanation {
     }
 
     private func estimate(_ form: Form) -> String {
-        guard let seconds = form.seconds else { return "" }
-        return seconds < 1e-3 ? ", about \(rounded(seconds * 1e6)) µs" : ", about \(rounded(seconds * 1e3)) ms"
+        form.seconds.map { ", about \(time($0))" } ?? ""
+    }
+
+    private func time(_ seconds: Double) -> String {
+        seconds < 1e-3 ? "\(rounded(seconds * 1e6)) µs" : "\(rounded(seconds * 1e3)) ms"
     }
 
     private func rounded(_ number: Double) -> String {

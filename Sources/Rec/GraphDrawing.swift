@@ -24,7 +24,6 @@ package struct GraphDrawing {
     private struct Edge: Hashable {
         var from: ValueID
         var to: ValueID
-        var isDelayed: Bool
     }
 
     package var dot: String {
@@ -36,7 +35,9 @@ package struct GraphDrawing {
         var boxed: Set<ValueID> = []
         for (k, facts) in recurrences.enumerated() {
             lines.append("  subgraph cluster_\(k) {")
-            lines.append("    label=\(quoted("\(facts.kind), \(facts.transitionDescription)")); style=\"rounded,filled\"; fillcolor=\"\(color(facts.kind))\"; fontsize=11;")
+            let states = facts.states.isEmpty ? "" : "\(Explanation.merged(facts.states).joined(separator: ", ")), "
+            let title = "\(states)\(facts.course(in: graph))\n\(facts.kind), \(facts.transitionDescription)"
+            lines.append("    label=\(quoted(title)); style=\"rounded,filled\"; fillcolor=\"\(color(facts.kind))\"; fontsize=11;")
             for id in facts.members where isDrawn(id) {
                 boxed.insert(id)
                 lines.append("    \(node(id))")
@@ -44,33 +45,60 @@ package struct GraphDrawing {
             lines.append("  }")
         }
         let edges = edges
-        let ends = Set(edges.flatMap { [$0.from, $0.to] })
+        let ends = Set(edges.keys.flatMap { [$0.from, $0.to] })
         for id in graph.ids where isDrawn(id) && !boxed.contains(id) && (ends.contains(id) || !isParameter(id)) { lines.append("  \(node(id))") }
-        for edge in edges.sorted(by: { ($0.from, $0.to, $0.isDelayed ? 1 : 0) < ($1.from, $1.to, $1.isDelayed ? 1 : 0) }) {
-            lines.append("  n\(edge.from.index) -> n\(edge.to.index)\(edge.isDelayed ? " [style=dashed, label=\"other steps\", constraint=false]" : "");")
+        for (edge, steps) in edges.sorted(by: { ($0.key.from, $0.key.to) < ($1.key.from, $1.key.to) }) {
+            let other = steps.filter { $0.contains { $0 != 0 } }.sorted { a, b in
+                let (near, far) = (a.reduce(0) { $0 + abs($1) }, b.reduce(0) { $0 + abs($1) })
+                return near == far ? a.lexicographicallyPrecedes(b) : near < far
+            }
+            if other.count < steps.count { lines.append("  n\(edge.from.index) -> n\(edge.to.index);") }
+            guard !other.isEmpty else { continue }
+            let label = other.map(words).joined(separator: "; ")
+            lines.append("  n\(edge.from.index) -> n\(edge.to.index) [style=dashed, label=\(quoted(label)), constraint=false];")
         }
         return lines.joined(separator: "\n") + "\n}\n"
     }
 
-    /// What each drawn value depends on, through values that are not drawn.
-    private var edges: Set<Edge> {
-        var result: Set<Edge> = []
+    /// The other step that is looked at: `t−1`.
+    private func words(_ offsets: [Int]) -> String {
+        zip(graph.axes, offsets).filter { $1 != 0 }.map { "\($0.name)\($1 < 0 ? "−" : "+")\(abs($1))" }.joined(separator: ", ")
+    }
+
+    /// So many delays behind each other are followed to the value that they are of.
+    private static let mostDelays = 4
+
+    /// What each drawn value depends on, through values that are not drawn, and at which steps: offsets along each axis.
+    private var edges: [Edge: Set<[Int]>] {
+        struct Visit: Hashable {
+            var value: ValueID
+            var offsets: [Int]
+        }
+        let here = [Int](repeating: 0, count: graph.axes.count)
+        var result: [Edge: Set<[Int]>] = [:]
         for id in graph.ids where isDrawn(id) {
-            var seen: Set<ValueID> = []
-            var stack = graph[id].operation.operands.map { ($0, isDelay(id)) }
-            while let (operand, isDelayed) = stack.popLast() {
-                if isDrawn(operand) {
-                    result.insert(Edge(from: operand, to: id, isDelayed: isDelayed))
-                } else if seen.insert(operand).inserted {
-                    stack += graph[operand].operation.operands.map { ($0, isDelayed || isDelay(operand)) }
+            var seen: Set<Visit> = []
+            var stack: [(visit: Visit, delays: Int)] = []
+            func push(operandsOf id: ValueID, _ offsets: [Int], _ delays: Int) {
+                guard case .delay(let operand, let more, let initial) = graph[id].operation else {
+                    stack += graph[id].operation.operands.map { (Visit(value: $0, offsets: offsets), delays) }
+                    return
+                }
+                if let initial { stack.append((Visit(value: initial, offsets: here), delays)) }
+                guard delays < Self.mostDelays else { return }
+                stack.append((Visit(value: operand, offsets: zip(offsets, more).map { $0 + $1 }), delays + 1))
+            }
+            push(operandsOf: id, here, 0)
+            while let (visit, delays) = stack.popLast() {
+                if isDrawn(visit.value) {
+                    let offsets = graph[visit.value].variance.isStream ? visit.offsets : here
+                    result[Edge(from: visit.value, to: id), default: []].insert(offsets)
+                } else if seen.insert(visit).inserted {
+                    push(operandsOf: visit.value, visit.offsets, delays)
                 }
             }
         }
         return result
-    }
-
-    private func isDelay(_ id: ValueID) -> Bool {
-        if case .delay = graph[id].operation { true } else { false }
     }
 
     private func isParameter(_ id: ValueID) -> Bool {
@@ -79,7 +107,7 @@ package struct GraphDrawing {
 
     private func node(_ id: ValueID) -> String {
         let value = graph[id]
-        let sizes = value.shape.isEmpty ? "" : " [\(value.shape.map(\.name).joined(separator: ", "))]"
+        let sizes = value.shape.isEmpty ? "" : " [\(value.shape.map { $0.name == "\($0.size)" ? $0.name : "\($0.name) = \($0.size)" }.joined(separator: ", "))]"
         let output = graph.outputs.first { $0.value == id }?.name ?? graph.losses.first { $0.value == id }?.name
         let label = (value.name ?? output ?? "") + sizes
         var shape = ""
@@ -104,6 +132,6 @@ package struct GraphDrawing {
     }
 
     private func quoted(_ text: String) -> String {
-        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n") + "\""
     }
 }

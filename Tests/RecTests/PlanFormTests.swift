@@ -94,9 +94,4 @@ import Testing
         #expect(page.contains("not affine   program.rec:4:16: 'h[t-1]' enters tanh: not affine in h"))
         #expect(page.contains("not as       scan: a nonlinear step does not compose  [program.rec:4:16]"))
     }
-
-    @Test func drawingsShowRecurrences() throws {
-        let dot = GraphDrawing(try Model(Program(text: affine), dims: ["C": 3])).dot
-        #expect(dot.contains("subgraph cluster_0") && dot.contains("affine, diagonal[C]") && dot.contains("label=\"a [C]\""))
-    }
 }

@@ -23,22 +23,16 @@ extension Plan {
         segments.reduce(0) { $0 + seconds(of: $1, work, machine) }
     }
 
-    /// Seconds of the stages that compute any of these values.
-    package func estimatedSeconds(computing values: Set<ValueID>, _ work: Workload, on machine: MachineProfile) -> Double {
-        var total = 0.0
-        for segment in segments {
-            for stage in segment.stages {
-                let computed = stage.items.flatMap { item -> [ValueID] in
-                    switch item {
-                    case .nest(let nest): nest.values
-                    case .product(let product): [product.value]
-                    case .total(let total): [total.value]
-                    }
-                }
-                if computed.contains(where: values.contains) { total += StageCost(self, segment, stage, work, machine).seconds }
+    /// Seconds of the stages that compute any of these values. What a stage takes is divided between them and the `others` that it
+    /// computes, by what each takes in a step.
+    package func estimatedSeconds(computing values: Set<ValueID>, besides others: Set<ValueID>, _ work: Workload, on machine: MachineProfile) -> Double {
+        segments.reduce(0) { total, segment in
+            segment.stages.reduce(total) { total, stage in
+                let cost = StageCost(self, segment, stage, work, machine)
+                let share = cost.share(of: values, besides: others)
+                return share == 0 ? total : total + share * cost.seconds
             }
         }
-        return total
     }
 
     private static let cachedBytes = 1.6e7
@@ -57,6 +51,17 @@ extension Plan {
         }
         // What fits a last-level cache is likely to be there.
         return max(busy, bytes > Self.cachedBytes ? bytes / machine.bandwidth : 0)
+    }
+}
+
+extension Item {
+    /// The values that it computes.
+    package var values: [ValueID] {
+        switch self {
+        case .nest(let nest): nest.values
+        case .product(let product): [product.value]
+        case .total(let total): [total.value]
+        }
     }
 }
 

@@ -78,6 +78,20 @@ struct StageCost {
         return steps * contended(step.seconds(sequences: (sequences / workers).rounded(.up)), workers)
     }
 
+    /// The part of the stage's work that is for these values rather than for `others`.
+    func share(of values: Set<ValueID>, besides others: Set<ValueID>) -> Double {
+        var (own, all) = (0.0, 0.0)
+        for item in stage.items {
+            let mine = Double(item.values.count(where: values.contains))
+            let theirs = Double(item.values.count { others.contains($0) && !values.contains($0) })
+            guard mine + theirs > 0 else { continue }
+            let seconds = itemSeconds([item])
+            own += seconds * mine / (mine + theirs)
+            all += seconds
+        }
+        return all > 0 ? own / all : 0
+    }
+
     /// Seconds of one step of one sequence, instruction after instruction.
     private func itemSeconds(_ items: [Item]) -> Double {
         items.reduce(0) { sum, item in
