@@ -6,6 +6,8 @@ import RecStream
 ///   program wants another.
 /// - Outputs, losses, states and initial values are values of their own, not inputs, parameters or constants.
 /// - What is delayed varies over the axes of the delay.
+/// - All delays of a value read the same before the first step: it lies in front of the value in memory. A name that stands for a
+///   state, and is read at another step, is 0 there.
 func prepared(_ graph: StreamGraph) -> StreamGraph {
     var result = graph
     result.values = []
@@ -70,6 +72,12 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
         let target = own(renamed[operand] ?? operand, varyingOver: result[delay].variance.restricted(to: result[renamed[operand] ?? operand], offsets: offsets))
         result[delay].operation = .delay(target, offsets: offsets, initial: initial)
     }
+    if graph.axes.count == 1 {
+        var starts: [ValueID: ValueID?] = [:]
+        // Of several states with one value the first has the memory in front of it.
+        for state in graph.states.reversed() { starts[renamed[state.value] ?? state.value] = .some(state.initial.map { own(renamed[$0] ?? $0) }) }
+        result.separateStarts(of: delays, states: starts)
+    }
     let all = Variance(batch: true, axes: UInt8((1 << graph.axes.count) - 1))
     for k in graph.outputs.indices {
         let value = renamed[graph.outputs[k].value] ?? graph.outputs[k].value
@@ -89,6 +97,34 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
         result.folds[k].states = graph.folds[k].states.map { renamed[$0] ?? $0 }
     }
     return result
+}
+
+extension StreamGraph {
+    /// Gives delays that begin otherwise than the state they read, or than the first delay of their value, a copy of the value.
+    fileprivate mutating func separateStarts(of delays: [ValueID], states: [ValueID: ValueID?]) {
+        struct Begun: Hashable {
+            var value: ValueID
+            var start: ValueID?
+        }
+        var starts = states
+        var copies: [Begun: ValueID] = [:]
+        // A recurrence that is no declared state, a fold say, keeps the start that it has.
+        func hasStart(_ id: ValueID) -> Bool { if case .delay(_, _, let start) = self[id].operation { start != nil } else { false } }
+        for delay in delays.filter(hasStart) + delays.filter({ !hasStart($0) }) {
+            guard case .delay(let value, let offsets, let start) = self[delay].operation else { continue }
+            // An input lies in memory alone, and is followed by what each delay reads outside.
+            if case .input = self[value].operation { continue }
+            guard let first = starts[value] else {
+                starts[value] = .some(start)
+                continue
+            }
+            guard first != start else { continue }
+            let key = Begun(value: value, start: start)
+            let copy = copies[key] ?? add(Value(.rename(value), self[value].type))
+            copies[key] = copy
+            self[delay].operation = .delay(copy, offsets: offsets, initial: start)
+        }
+    }
 }
 
 extension Variance {

@@ -81,6 +81,42 @@ import Testing
 
     @Test(arguments: ends) func end(_ item: Case) throws { try expectAgreement(item) }
 
+    // MARK: Names of states at other steps
+
+    /// What only stands for a state does not begin as the state does: before the first step it is 0.
+    static let aliases = [
+        Case("of an affine state", ["H": 3], "input x: [H]\nstate h: [H] = 5\nh = 0.5 * h[t-1] + x\nv = h\noutput y = v[t-1]\noutput h"),
+        Case("one and two steps back", ["H": 16], "input x: [H]\nstate h: [H] = 5\nh = 0.5 * h[t-1] + x\nv = h\noutput y = v[t-1] + v[t-2] * h[t-1]"),
+        Case("of a dense state", ["H": 5], "input x: [H]\nparam U: [H, H] = normal(0.3)\nstate g: [H] = 3\ng = tanh(U @ g[t-1] + x)\nw = g\noutput z = w[t-1] + g[t-2]"),
+        Case("within the step", ["H": 2], "input x: [H]\nstate h: [H] = 5\nstate v: [H]\nv = h\nh = 0.5 * h[t-1] - 0.25 * v[t-1] + x\noutput h\noutput v"),
+        Case("from the right", ["H": 1], "input x: [H]\nstate h: [H] = 5\nh = 0.5 * h[t+1] + x\nv = h\noutput y = v[t+1]"),
+        Case("in another pass", ["H": 2], "input x: [H]\nstate h: [H] = 5\nh = 0.5 * h[t-1] + x\nv = h\noutput y = v[t-1] - mean[t](v)"),
+        Case("of a map", ["H": 2], "input x: [H]\nstate h: [H] = 5\nh = 2 * x\nv = h\noutput y = v[t-1] + h[t-1]"),
+    ]
+
+    @Test(arguments: aliases) func alias(_ item: Case) throws { try expectAgreement(item) }
+
+    @Test func fieldsOfFoldsBeginWithZero() throws {
+        try EveryForm(
+            """
+            monoid Largest(m, s) {
+              identity (-inf, 0)
+              combine (a, b) {
+                m = max(a.m, b.m)
+                s = a.s + b.s
+              }
+            }
+            model M {
+              input x: real
+              r = fold Largest(x, x)
+              v = r.m
+              output y = v[t-1]
+              output z = r.s
+            }
+            """, dims: [:]
+        ).expectAgreement()
+    }
+
     // MARK: Results put together from states
 
     static let results = [
