@@ -92,7 +92,7 @@ struct Explain: ParsableCommand {
     var svg: String?
 
     func validate() throws {
-        guard batch > 0, length > 0, threads > 0, threads <= 1024 else { throw ValidationError("batch, length and threads are 1 or more") }
+        guard batch > 0, length > 0, threads > 0, threads <= 1024 else { throw ValidationError("batch and length are 1 or more, threads from 1 to 1024") }
     }
 
     func run() throws {
@@ -152,7 +152,7 @@ struct Verify: ParsableCommand {
     var threads = 1
 
     func validate() throws {
-        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
+        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is from 1 to 1024") }
         if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance is 0 or more") }
     }
 
@@ -220,7 +220,7 @@ struct Bench: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard batch > 0, length > 0, threads > 0, threads <= 1024 else { throw ValidationError("batch, length and threads are 1 or more") }
+        guard batch > 0, length > 0, threads > 0, threads <= 1024 else { throw ValidationError("batch and length are 1 or more, threads from 1 to 1024") }
     }
 
     func run() throws {

@@ -69,7 +69,7 @@ struct Run: ParsableCommand {
     var draw: String?
 
     func validate() throws {
-        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
+        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is from 1 to 1024") }
         if let stream, stream != "-", stream != "steps" { throw ValidationError("--stream is 'steps' or '-'") }
         if stream != nil, grad != nil { throw ValidationError("--stream gives no gradients") }
         if truncate ?? 1 < 1 { throw ValidationError("--truncate is 1 or more") }

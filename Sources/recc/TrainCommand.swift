@@ -102,9 +102,9 @@ struct Train: ParsableCommand {
         if !text.isEmpty, window == nil { throw ValidationError("--text is cut into windows: give --window 128, say") }
         if valid != nil, holdOut != nil { throw ValidationError("--valid and --hold-out exclude each other") }
         if let holdOut, !(holdOut > 0 && holdOut < 1) { throw ValidationError("--hold-out lies between 0 and 1") }
-        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is 1 or more") }
+        guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is from 1 to 1024") }
         guard steps >= 0, batch > 0, batch <= 1 << 20, every > 0, warmup >= 0, window ?? 1 > 0, truncate ?? 1 > 0 else {
-            throw ValidationError("--steps and --warmup are 0 or more; --batch, --every, --window and --truncate 1 or more")
+            throw ValidationError("--steps and --warmup are 0 or more; --every, --window and --truncate 1 or more; --batch is from 1 to 1048576")
         }
         guard lr > 0, lr.isFinite, clip ?? 1 > 0, decay ?? 0 >= 0, (0..<1).contains(momentum) else {
             throw ValidationError("--lr and --clip are more than 0, --decay is 0 or more, --momentum is 0 or more and less than 1")
