@@ -5,7 +5,7 @@ import Testing
 
 /// The examples with words exchanged, dropped and doubled: whatever comes out is refused with messages, or lowers to a
 /// sound graph.
-@Suite(.timeLimit(.minutes(5))) struct MutatedPrograms {
+@Suite(.timeLimit(.minutes(30))) struct MutatedPrograms {
     /// Runs a test of so many changes can be asked for, to look for rare failures.
     static let rounds = ProcessInfo.processInfo.environment["MUTATION_ROUNDS"].flatMap(Int.init) ?? 6
 

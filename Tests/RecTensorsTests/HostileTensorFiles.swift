@@ -6,7 +6,7 @@ import Testing
 @testable import RecTensors
 
 /// Files made to do harm: each is refused with a message that names it, and nothing is read or allocated on its word.
-@Suite(.timeLimit(.minutes(1))) struct HostileTensorFiles {
+@Suite(.timeLimit(.minutes(30))) struct HostileTensorFiles {
     private let temporary: TemporaryFolder
     private var folder: URL { temporary.url }
 

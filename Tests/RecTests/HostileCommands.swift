@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Commands given what nobody should give them: they say what is wrong, with status 1 or 2, and never die of a signal.
-@Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))), .timeLimit(.minutes(30)))
 struct HostileCommands {
     private let temporary: TemporaryFolder
     private var folder: URL { temporary.url }

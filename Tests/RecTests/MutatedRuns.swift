@@ -4,7 +4,7 @@ import Testing
 
 /// The examples with words exchanged, dropped and doubled: what is still a program is compiled and run, and compiled code
 /// agrees with the interpreter. Nothing traps.
-@Suite(.timeLimit(.minutes(10))) struct MutatedRuns {
+@Suite(.timeLimit(.minutes(30))) struct MutatedRuns {
     /// More changes can be asked for, to look for rare failures.
     private static let rounds = ProcessInfo.processInfo.environment["MUTATION_ROUNDS"].flatMap(Int.init) ?? 3
 

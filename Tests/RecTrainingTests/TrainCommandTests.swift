@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `recc train` as a user meets it, and as a power cut does.
-@Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: Project.path(".build/debug/recc"))), .timeLimit(.minutes(30)))
 struct TrainCommandTests {
     private let temporary: TemporaryFolder
     private var folder: URL { temporary.url }
