@@ -82,7 +82,7 @@ struct HostileCommands {
         ("run gru.rec --params x.npy -D H=3", 1, "parameters have names"), ("run gru.rec --model Q", 1, "models are GRU"),
         ("run gru.rec --data nan-lengths.npz -D H=3", 1, "no length"), ("run gru.rec --data huge-lengths.npz -D H=3", 1, "no length"),
         ("run gru.rec --data less-lengths.npz -D H=3", 1, "no length"), ("run gru.rec --data long-lengths.npz -D H=3", 1, "0 … 7"),
-        ("run gru.rec --data many-lengths.npz -D H=3", 1, "batch of 2"), ("verify gru.rec --data x.npy --threads 0", 2, "1 or more"),
+        ("run gru.rec --data many-lengths.npz -D H=3", 1, "batch of 2"), ("verify gru.rec --data x.npy --threads 0", 2, "from 1 to 1024"),
         ("verify gru.rec --data x.npy --tolerance nan", 2, "0 or more"), ("run one.rec --input x=wide.npy --draw y --precision f64", 0, "over 4 steps"),
         ("run pick.rec --input k=ints.npy -D V=2 -D H=2 --seed 1", 1, "has 2 rows"),
         ("run pick.rec --input k=half.npy -D V=2 -D H=2 --seed 1", 1, "0.5 is none"),
