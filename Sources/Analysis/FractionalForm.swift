@@ -1,6 +1,8 @@
 /// An element after the step as `(a·s + b) / (c·s + d)` of one state element before it; `a`, `b`, `c`, `d` are known.
 package struct FractionalForm: Equatable {
     package var a, b, c, d: Scalars.ID
+    /// Known: where the step reads the state at all, as choices say; nil: everywhere. Elsewhere `a` and `c` are 0.
+    package var condition: Scalars.ID?
 }
 
 /// Brings a rational expression in one state element over one denominator. Polynomials have one form, so numerators
@@ -35,7 +37,29 @@ struct FractionalForms {
         let nothing = scalars.number(0)
         func coefficient(_ polynomial: Polynomial, _ k: Int) -> Scalars.ID { k < polynomial.count ? polynomial[k] : nothing }
         return FractionalForm(
-            a: coefficient(above, 1), b: coefficient(above, 0), c: coefficient(below, 1), d: coefficient(below, 0))
+            a: coefficient(above, 1), b: coefficient(above, 0), c: coefficient(below, 1), d: coefficient(below, 0),
+            condition: condition(of: id))
+    }
+
+    /// Where a scalar that depends on the state reads it, as far as choices decide that; nil: everywhere.
+    private mutating func condition(of id: Scalars.ID) -> Scalars.ID? {
+        switch scalars.nodes[id] {
+        case .select(let test, let yes, let no):
+            let otherwise = scalars.not(test)
+            if scalars.isKnown(no) { return scalars.both(test, condition(of: yes)) }
+            if scalars.isKnown(yes) { return scalars.both(otherwise, condition(of: no)) }
+            let (first, second) = (condition(of: yes), condition(of: no))
+            if first == second { return first }
+            return scalars.either(scalars.both(test, first), scalars.both(otherwise, second))
+        case .polynomial(let monomials):
+            var found: Scalars.ID?
+            for factor in monomials.flatMap(\.factors) where !scalars.isKnown(factor.scalar) {
+                guard let own = condition(of: factor.scalar) else { return nil }
+                found = found == nil ? own : scalars.either(found, own)
+            }
+            return found
+        case .number, .known, .state, .unary, .binary, .reduce, .index, .opaque: return nil
+        }
     }
 
     private mutating func ratio(of id: Scalars.ID) throws -> Ratio {

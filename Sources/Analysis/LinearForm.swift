@@ -10,6 +10,9 @@ package struct LinearForm {
         package var weight: Scalars.ID
         /// Variables of the index that run over all their values.
         package var bound: [Int]
+        /// Known: where there is a term at all, as choices of the step say; nil: everywhere. Elsewhere the weight is the semiring's zero, and
+        /// the state is not read, so that it does not matter that it may be NaN or infinite.
+        package var condition: Scalars.ID?
     }
     package var terms: [Term] = []
     /// What depends on no state; nil where there is nothing, the semiring's zero.
@@ -83,6 +86,7 @@ struct LinearForms {
         for term in b.terms {
             if let k = result.terms.firstIndex(where: { $0.slot == term.slot && $0.index == term.index && $0.bound == term.bound }) {
                 result.terms[k].weight = join(result.terms[k].weight, term.weight)
+                result.terms[k].condition = scalars.either(result.terms[k].condition, term.condition)
             } else {
                 result.terms.append(term)
             }
@@ -107,7 +111,9 @@ struct LinearForms {
             let inIndex = variables.filter { used & Scalars.bit($0) != 0 }
             let free = variables.filter { used & Scalars.bit($0) == 0 }
             result.terms[k].bound += inIndex
-            if !free.isEmpty { result.terms[k].weight = reduce(result.terms[k].weight, free, kind) }
+            guard !free.isEmpty else { continue }
+            result.terms[k].weight = reduce(result.terms[k].weight, free, kind)
+            result.terms[k].condition = result.terms[k].condition.map { reduce($0, free, .max) }
         }
         result.offset = result.offset.map { reduce($0, variables, kind) }
         return result
@@ -120,19 +126,37 @@ struct LinearForms {
         return scalars.intern(.reduce(kind, known, variables))
     }
 
-    /// A choice that does not depend on the states chooses between weights.
+    /// A choice that does not depend on the states chooses between weights. A term of one side alone is there only where that is chosen.
     private mutating func choice(_ test: Scalars.ID, _ yes: LinearForm, _ no: LinearForm) -> LinearForm {
         let nothing = scalars.number(semiring.zero)
-        func chosen(_ form: LinearForm, _ isYes: Bool, _ scalars: inout Scalars) -> LinearForm {
-            func pick(_ id: Scalars.ID, _ scalars: inout Scalars) -> Scalars.ID {
-                scalars.intern(isYes ? .select(test, id, nothing) : .select(test, nothing, id))
+        let otherwise = scalars.not(test)
+        var result = LinearForm()
+        var unpaired = no.terms
+        for var term in yes.terms {
+            if let k = unpaired.firstIndex(where: { $0.slot == term.slot && $0.index == term.index && $0.bound == term.bound }) {
+                let other = unpaired.remove(at: k)
+                term.weight = chosen(test, term.weight, other.weight)
+                // Where the sides have it alike, the choice does not matter.
+                if term.condition != other.condition {
+                    term.condition = scalars.either(scalars.both(test, term.condition), scalars.both(otherwise, other.condition))
+                }
+            } else {
+                term.weight = chosen(test, term.weight, nothing)
+                term.condition = scalars.both(test, term.condition)
             }
-            var result = form
-            for k in result.terms.indices { result.terms[k].weight = pick(result.terms[k].weight, &scalars) }
-            result.offset = result.offset.map { pick($0, &scalars) }
-            return result
+            result.terms.append(term)
         }
-        return join(chosen(yes, true, &scalars), chosen(no, false, &scalars))
+        for var term in unpaired {
+            term.weight = chosen(test, nothing, term.weight)
+            term.condition = scalars.both(otherwise, term.condition)
+            result.terms.append(term)
+        }
+        if yes.offset != nil || no.offset != nil { result.offset = chosen(test, yes.offset ?? nothing, no.offset ?? nothing) }
+        return result
+    }
+
+    private mutating func chosen(_ test: Scalars.ID, _ yes: Scalars.ID, _ no: Scalars.ID) -> Scalars.ID {
+        yes == no ? yes : scalars.intern(.select(test, yes, no))
     }
 
     private mutating func select(_ test: Scalars.ID, _ yes: Scalars.ID, _ no: Scalars.ID) throws(Failure) -> LinearForm {

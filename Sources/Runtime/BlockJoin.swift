@@ -14,6 +14,10 @@ struct BlockJoin {
         var before: [UnsafeMutableRawPointer]
         var constant: UnsafeMutableRawPointer?
         var factors: [UnsafeMutableRawPointer]
+        /// Whether elements of the slot reach those of the state, where choices of the steps decide it.
+        var reached: [UnsafeMutableRawPointer?]
+        /// By slot, as far as choices do not decide it; empty for a fraction.
+        var reach: [Reach]
         var after: UnsafeMutableRawPointer
         var count: Int
     }
@@ -52,16 +56,21 @@ struct BlockJoin {
         let after = rows.after.assumingMemoryBound(to: Number.self)
         guard let constant = rows.constant?.assumingMemoryBound(to: Number.self) else { return }
         for k in 0..<rows.count { after[k] = constant[k] }
-        for (slot, factor) in map.factors[state].enumerated() {
+        for (slot, factor) in map.factors[state].enumerated() where rows.reach[slot] != .none {
             let weights = rows.factors[slot].assumingMemoryBound(to: Number.self)
             let before = rows.before[slot].assumingMemoryBound(to: Number.self)
+            let reached = rows.reached[slot]?.assumingMemoryBound(to: UInt8.self)
             if factor.elements.isEmpty {
-                for k in 0..<rows.count { after[k] = Arithmetic.join(after[k], Arithmetic.weigh(weights[k], before[k])) }
+                for k in 0..<rows.count where reached.map({ $0[k] != 0 }) ?? true {
+                    after[k] = Arithmetic.join(after[k], Arithmetic.weigh(weights[k], before[k]))
+                }
             } else {
+                let isOwn = rows.reach[slot] == .own
                 for k in 0..<rows.count {
                     var sum = after[k]
                     for b in 0..<factor.basis {
                         let at = k * factor.basis + b
+                        guard reached.map({ $0[at] != 0 }) ?? (!isOwn || factor.elements[at] == k) else { continue }
                         sum = Arithmetic.join(sum, Arithmetic.weigh(weights[at], before[factor.elements[at]]))
                     }
                     after[k] = sum
@@ -74,7 +83,12 @@ struct BlockJoin {
         let after = rows.after.assumingMemoryBound(to: Number.self)
         let before = rows.before[0].assumingMemoryBound(to: Number.self)
         let entries = rows.factors.map { $0.assumingMemoryBound(to: Number.self) }
+        let reached = rows.reached[0]?.assumingMemoryBound(to: UInt8.self)
         for k in 0..<rows.count {
+            guard reached.map({ $0[k] != 0 }) ?? true else {
+                after[k] = entries[1][k] / entries[3][k]
+                continue
+            }
             after[k] = (entries[0][k] * before[k] + entries[1][k]) / (entries[2][k] * before[k] + entries[3][k])
         }
     }

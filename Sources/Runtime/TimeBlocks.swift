@@ -18,6 +18,8 @@ final class TimeBlocks: @unchecked Sendable {
     private let stateRings: [BufferID]
     private let mapRings: [BufferID]
     private let scratch: [BufferID]
+    /// By map, steps of a block, state and slot; nil for a fraction.
+    private let reach: [[[[Reach]]]?]
     private var blocks: [Block] = []
     private var present: [Range<Int>] = []
 
@@ -42,7 +44,8 @@ final class TimeBlocks: @unchecked Sendable {
         self.sequences = sequences
         self.isReversed = isReversed
         stateRings = scan.maps.flatMap(\.states)
-        mapRings = scan.maps.flatMap { $0.constants + $0.factors.flatMap { $0.map(\.place) } }
+        mapRings = scan.maps.flatMap { $0.constants + $0.factors.joined().flatMap { [$0.place] + ($0.reached.map { [$0] } ?? []) } }
+        reach = scan.maps.map { $0.reach?.table($0.slots, steps: Scan.blockSteps) }
         scratch = (stage.writtenBuffers + scan.summary.writtenBuffers).filter {
             if case .step = memory.model.plan[$0].kind { true } else { false }
         }
@@ -181,6 +184,7 @@ final class TimeBlocks: @unchecked Sendable {
     private func setIdentity(_ map: BlockMap, _ state: Int, _ column: Int, _ factor: BlockMap.Factor<BufferID>, _ k: Int) {
         let frame = blocks[k].frame
         fill(factor.place, in: frame, with: map.zero)
+        if let reached = factor.reached { fill(reached, in: frame, with: 0) }
         let lag: Int
         switch map.form {
         case .fraction:
@@ -190,15 +194,20 @@ final class TimeBlocks: @unchecked Sendable {
             guard map.slots[column].state == state else { return }
             lag = map.slots[column].lag
         }
-        let buffer = plan[factor.place]
+        setIdentity(factor.place, factor, to: map.one, lag, k)
+        if let reached = factor.reached { setIdentity(reached, factor, to: 1, lag, k) }
+    }
+
+    private func setIdentity(_ ring: BufferID, _ factor: BlockMap.Factor<BufferID>, to one: Double, _ lag: Int, _ k: Int) {
+        let buffer = plan[ring]
         for sequence in sequences {
-            let target = row(factor.place, frame, sequence, step: before(k, lag, sequence))
+            let target = row(ring, blocks[k].frame, sequence, step: before(k, lag, sequence))
             if factor.elements.isEmpty {
-                store(map.one, at: target, buffer, count: buffer.rowCount)
+                store(one, at: target, buffer, count: buffer.rowCount)
             } else {
                 let size = buffer.element.byteCount(memory.model.precision)
                 for (at, element) in factor.elements.enumerated() where element == at / factor.basis {
-                    store(map.one, at: target + at * size, buffer, count: 1)
+                    store(one, at: target + at * size, buffer, count: 1)
                 }
             }
         }
@@ -218,11 +227,11 @@ final class TimeBlocks: @unchecked Sendable {
             let count = end - present[k].lowerBound
             for ring in stateRings { copyRing(ring, from: own, to: next, sequence: sequence) }
             guard count > 0 else { continue }
-            for map in scan.maps { join(map, k, sequence, end: end, count: count, own, next) }
+            for (map, reach) in zip(scan.maps, reach) { join(map, reach, k, sequence, end: end, count: count, own, next) }
         }
     }
 
-    private func join(_ map: BlockMap, _ k: Int, _ sequence: Int, end: Int, count: Int, _ own: Frame, _ next: Frame) {
+    private func join(_ map: BlockMap, _ reach: [[[Reach]]]?, _ k: Int, _ sequence: Int, end: Int, count: Int, _ own: Frame, _ next: Frame) {
         let before: [UnsafeMutableRawPointer] = map.slots.map { slot in
             row(map.states[slot.state], own, sequence, step: self.before(k, slot.lag, sequence))
         }
@@ -235,6 +244,8 @@ final class TimeBlocks: @unchecked Sendable {
                     BlockJoin.Rows(
                         before: before, constant: map.constants.isEmpty ? nil : row(map.constants[state], own, sequence, step: step),
                         factors: map.factors[state].map { row($0.place, own, sequence, step: step) },
+                        reached: map.factors[state].map { $0.reached.map { row($0, own, sequence, step: step) } },
+                        reach: reach?[count - lag + 1][state] ?? [],
                         after: row(ring, next, sequence, step: step), count: plan[ring].rowCount),
                     state: state)
             }

@@ -28,7 +28,12 @@ struct Staging {
         var mapped: [ValueID: ValueID] = [:]
         for scan in scans {
             for (k, constant) in scan.constants.enumerated() { mapped[constant] = scan.states[k] }
-            for (k, factors) in scan.factors.enumerated() { for factor in factors { mapped[factor.place] = scan.states[k] } }
+            for (k, factors) in scan.factors.enumerated() {
+                for factor in factors {
+                    mapped[factor.place] = scan.states[k]
+                    if let reached = factor.reached { mapped[reached] = scan.states[k] }
+                }
+            }
         }
         var isOfMap = [Bool](repeating: false, count: graph.values.count)
         for component in components where component.members.contains(where: { mapped[$0] != nil }) {

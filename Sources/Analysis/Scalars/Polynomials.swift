@@ -1,6 +1,6 @@
 /// Sums of products of scalars.
 extension Scalars {
-    mutating func number(_ value: Double) -> ID { intern(.number(value)) }
+    package mutating func number(_ value: Double) -> ID { intern(.number(value)) }
 
     package func isNumber(_ id: ID, _ value: Double) -> Bool { nodes[id] == .number(value) }
 

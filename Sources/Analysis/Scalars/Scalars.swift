@@ -115,6 +115,11 @@ package struct Scalars {
     package func isKnown(_ id: ID) -> Bool { facts[id].isKnown }
     func variables(of id: ID) -> UInt64 { facts[id].variables }
 
+    /// Whether a scalar varies with one of these variables of its index.
+    package func varies(_ id: ID, withAnyOf variables: [Int]) -> Bool {
+        facts[id].variables & variables.reduce(UInt64(0)) { $0 | Self.bit($1) } != 0
+    }
+
     /// Whether a scalar follows from where its element stands.
     func isOfIndexAlone(_ id: ID) -> Bool {
         switch nodes[id] {

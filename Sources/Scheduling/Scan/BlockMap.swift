@@ -26,6 +26,9 @@ package struct BlockMap: Equatable, Encodable, Sendable {
         package var elements: [Int]
         /// How many elements of the slot reach an element of the state.
         package var basis: Int
+        /// What stands for whether an element reaches another at all, laid out like the factors, where choices of the steps decide it.
+        /// Elements that do not reach are not weighed: they may be NaN.
+        package var reached: Place?
     }
 
     package var form: Form
@@ -34,6 +37,8 @@ package struct BlockMap: Equatable, Encodable, Sendable {
     package var constants: [BufferID]
     /// By state and slot; for a fraction one row of four.
     package var factors: [[Factor<BufferID>]]
+    /// Nil for a fraction.
+    package var reach: StateReach?
 
     /// The number that changes nothing where it weighs, and the one that adds nothing where it joins.
     package var one: Double {
@@ -83,9 +88,12 @@ extension BlockMap {
         slots = values.slots
         states = try values.states.map(ring)
         constants = try values.constants.map(ring)
+        reach = values.reach
         factors = try values.factors.map { row throws(ScanRefusal) in
             try row.map { factor throws(ScanRefusal) in
-                Factor(place: try ring(factor.place), elements: factor.elements, basis: factor.basis)
+                Factor(
+                    place: try ring(factor.place), elements: factor.elements, basis: factor.basis,
+                    reached: try factor.reached.map { value throws(ScanRefusal) in try ring(value) })
             }
         }
     }

@@ -9,6 +9,8 @@ struct BlockMapValues {
     var states: [ValueID]
     var constants: [ValueID]
     var factors: [[BlockMap.Factor<ValueID>]]
+    /// Nil for a fraction.
+    var reach: StateReach?
     /// Everything that was added to the graph for the map.
     var added: Range<Int> = 0..<0
     /// The map of a single step, where every element follows from itself.
@@ -17,11 +19,13 @@ struct BlockMapValues {
     struct Steps {
         /// By state and slot; nil where the slot does not reach the state.
         var factors: [[ValueID?]]
+        /// By state and slot: whether the state reads the slot in this step; nil where it always does. Of a fraction one.
+        var conditions: [[ValueID?]]
         var constants: [ValueID?]
     }
 
     /// Every value that the recurrence of the maps carries from step to step.
-    var carried: [ValueID] { constants + factors.flatMap { $0.map(\.place) } }
+    var carried: [ValueID] { constants + factors.joined().flatMap { [$0.place] + ($0.reached.map { [$0] } ?? []) } }
 }
 
 /// Adds to a graph the recurrence of the block maps of one of its recurrences.

@@ -21,7 +21,18 @@ extension BlockMapBuilder {
             let bottom = values.binary(.multiply, y, before[2 + column])
             return values.binary(.add, top, bottom)
         }
-        let entries = [entry(a, b, 0), entry(a, b, 1), entry(c, d, 0), entry(c, d, 1)]
+        var entries = [entry(a, b, 0), entry(a, b, 1), entry(c, d, 0), entry(c, d, 1)]
+        var (condition, reached): (ValueID?, ValueID?)
+        if let id = fraction.condition {
+            // A step that does not read the state makes a map that does not depend on the map before.
+            let test = try values.value(id, over: axes, as: .bool)
+            let own = [a, b, c, d]
+            entries = entries.indices.map { values.chosen(test, entries[$0], own[$0]) }
+            let earlier = delayed(state.shape, .bool, by: slot.offsets)
+            let both = values.binary(.and, test, earlier)
+            define(earlier, as: both, by: slot.offsets)
+            (condition, reached) = (test, both)
+        }
         var size: ValueID?
         for entry in entries {
             let magnitude = values.unary(.abs, entry, .real)
@@ -32,7 +43,7 @@ extension BlockMapBuilder {
         for (read, value) in zip(before, scaled) { define(read, as: value, by: slot.offsets) }
         return BlockMapValues(
             form: .fraction, slots: [BlockMap.Slot(state: 0, lag: 1)], states: [slot.value], constants: [],
-            factors: [scaled.map { BlockMap.Factor(place: $0, elements: [], basis: 1) }],
-            steps: BlockMapValues.Steps(factors: [[a, b, c, d]], constants: []))
+            factors: [scaled.map { BlockMap.Factor(place: $0, elements: [], basis: 1, reached: reached) }],
+            steps: BlockMapValues.Steps(factors: [[a, b, c, d]], conditions: [[condition]], constants: []))
     }
 }

@@ -42,42 +42,99 @@ extension BlockMapBuilder {
 
         var factors = states.map { _ in [BlockMap.Factor<ValueID>]() }
         let constants = try track(semiring, rows, basis: [], withOffset: true)
+        let reads = reads(rows, slots, mixing)
+        let choosing = isReachChosen(semiring, rows, reads) ? rows.map { choices($0) } : nil
         for slot in slots {
             let source = values.graph[states[slot.state]].shape
             let basis = mixing[slot.state].map { source[$0] }
             let carried = try track(semiring, rows, basis: basis, withOffset: false)
+            let reached = try choosing.map { rows throws(ScanRefusal) in try track(.orAnd, rows, basis: basis, withOffset: false, as: .bool) }
             for (k, value) in carried.enumerated() {
                 factors[k].append(
                     BlockMap.Factor(
                         place: value,
                         elements: isMixed
                             ? weighed(values.graph[states[k]].shape, source, kept: kept[slot.state], mixing: mixing[slot.state]) : [],
-                        basis: basis.elementCount))
+                        basis: basis.elementCount, reached: reached?[k]))
             }
         }
         return BlockMapValues(
             form: .linear(semiring), slots: slots, states: states, constants: constants, factors: factors,
-            steps: isMixed ? BlockMapValues.Steps(factors: [], constants: []) : try steps(semiring, rows, slots))
+            reach: StateReach(reads: reads.map { row in row.map { $0 ?? .all } }),
+            steps: isMixed ? BlockMapValues.Steps(factors: [], conditions: [], constants: []) : try steps(semiring, rows, slots))
+    }
+
+    // MARK: What is read
+
+    /// By state and slot, which elements of the slot reach the state in a step that reads all it may; nil where it is some others than
+    /// all, or each its own.
+    private func reads(_ rows: [StepForm.Row], _ slots: [BlockMap.Slot], _ mixing: [[Int]]) -> [[Reach?]] {
+        rows.map { row in
+            slots.map { slot in
+                let source = rows[slot.state].state
+                let terms = row.form.terms.filter { $0.slot.value == source && abs($0.slot.offsets[0]) == slot.lag }
+                let isElementwise = mixing.allSatisfy(\.isEmpty)
+                let found = terms.map { isElementwise ? Reach.own : reach(of: $0, row, mixing[slot.state]) }
+                if found.contains(.all) { return .all }
+                return found.isEmpty ? Reach.none : found.allSatisfy { $0 == .own } ? .own : nil
+            }
+        }
+    }
+
+    private func reach(of term: LinearForm.Term, _ row: StepForm.Row, _ mixing: [Int]) -> Reach? {
+        let source = values.graph[term.slot.value].shape
+        if term.index == row.index, source.sizes == values.graph[row.state].shape.sizes { return .own }
+        var used: Set<Int> = []
+        for axis in mixing {
+            let variables = Set(term.index[axis].terms.map(\.variable))
+            guard variables.isSubset(of: term.bound), used.isDisjoint(with: variables), values.runsThrough(term.index[axis], source[axis].size)
+            else { return nil }
+            used.formUnion(variables)
+        }
+        return .all
+    }
+
+    /// Whether it must be found step by step which elements reach a state. Only real numbers can be NaN or infinite.
+    private func isReachChosen(_ semiring: Semiring, _ rows: [StepForm.Row], _ reads: [[Reach?]]) -> Bool {
+        guard semiring != .orAnd, rows.contains(where: { values.graph[$0.state].element == .real }) else { return false }
+        return reads.joined().contains(nil) || rows.contains { $0.form.terms.contains { $0.condition != nil } }
+    }
+
+    /// The step of what reaches a state: linear over or-and.
+    private mutating func choices(_ row: StepForm.Row) -> StepForm.Row {
+        var result = row
+        result.form.offset = nil
+        for k in result.form.terms.indices {
+            result.form.terms[k].weight = result.form.terms[k].condition ?? values.scalars.number(1)
+            result.form.terms[k].condition = nil
+        }
+        return result
     }
 
     /// The factors and constants of one step, where elements do not meet.
     private mutating func steps(
         _ semiring: Semiring, _ rows: [StepForm.Row], _ slots: [BlockMap.Slot]
     ) throws(ScanRefusal) -> BlockMapValues.Steps {
-        var result = BlockMapValues.Steps(factors: [], constants: [])
+        var result = BlockMapValues.Steps(factors: [], conditions: [], constants: [])
         for row in rows {
             let state = values.graph[row.state]
             let own = zip(row.index, state.shape).map { ScalarValues.Axis(index: $0, dim: $1) }
             var factors: [ValueID?] = []
+            var conditions: [ValueID?] = []
             for slot in slots {
                 let term = row.form.terms.first { term in
                     term.slot.value == rows[slot.state].state && abs(term.slot.offsets[0]) == slot.lag
                 }
-                var factor: ValueID?
-                if let term { factor = try values.value(term.weight, over: own, as: state.element) }
+                var (factor, condition): (ValueID?, ValueID?)
+                if let term {
+                    factor = try values.value(weight(of: term), over: own, as: state.element)
+                    condition = try term.condition.map { id throws(ScanRefusal) in try values.value(id, over: own, as: .bool) }
+                }
                 factors.append(factor)
+                conditions.append(condition)
             }
             result.factors.append(factors)
+            result.conditions.append(conditions)
             var constant: ValueID?
             if let offset = row.form.offset { constant = try values.value(offset, over: own, as: state.element) }
             result.constants.append(constant)
@@ -127,14 +184,16 @@ extension BlockMapBuilder {
 
     /// The recurrence of one column of the map, for every state: `⊕ factor ⊗ column before`, and with the offset for the
     /// constant part.
+    ///
+    /// - Parameter element: of the columns, where that is not the states'.
     private mutating func track(
-        _ semiring: Semiring, _ rows: [StepForm.Row], basis: Shape, withOffset: Bool
+        _ semiring: Semiring, _ rows: [StepForm.Row], basis: Shape, withOffset: Bool, as element: ElementType? = nil
     ) throws(ScanRefusal) -> [ValueID] {
         // Columns are read before they are defined.
         var reads: [Scalars.Slot: ValueID] = [:]
         for slot in Set(rows.flatMap(\.form.terms).map(\.slot)).sorted(by: { ($0.value, $0.offsets[0]) < ($1.value, $1.offsets[0]) }) {
             let state = values.graph[slot.value]
-            reads[slot] = delayed(state.shape + basis, state.element, by: slot.offsets)
+            reads[slot] = delayed(state.shape + basis, element ?? state.element, by: slot.offsets)
         }
         var columns: [ValueID] = []
         for row in rows {
@@ -143,7 +202,7 @@ extension BlockMapBuilder {
             var column: ValueID?
             for term in row.form.terms {
                 guard let read = reads[term.slot] else { continue }
-                let part = try weigh(term, read, semiring, own: own, basis: basis, element: state.element)
+                let part = try weigh(term, read, semiring, own: own, basis: basis, element: element ?? state.element)
                 column = column.map { join(semiring, $0, part) } ?? part
             }
             if withOffset, let offset = row.form.offset {
@@ -170,7 +229,12 @@ extension BlockMapBuilder {
         }
     }
 
-    /// `factor ⊗ read`, joined over the elements that reach one.
+    /// The weight of a term where there is one: choices that its condition has made are not made again.
+    private func weight(of term: LinearForm.Term) -> Scalars.ID {
+        term.condition.map { values.scalars.resolved(term.weight, where: $0) } ?? term.weight
+    }
+
+    /// `factor ⊗ read`, joined over the elements that reach one; the semiring's zero, whatever was read, where there is no such term.
     private mutating func weigh(
         _ term: LinearForm.Term, _ read: ValueID, _ semiring: Semiring, own: [ScalarValues.Axis], basis: Shape,
         element: ElementType
@@ -195,25 +259,37 @@ extension BlockMapBuilder {
         let spread = try values.placed(
             read, term.index + columns.map(\.index), own + free + columns, extents: values.scalars.extents + basis.sizes)
         let shape = values.graph[spread].shape
-        let isOne = values.isNumber(term.weight, semiring.one)
+        let weight = weight(of: term)
+        let isOne = values.isNumber(weight, semiring.one)
         var product = spread
+        let inner = own + free
+        let widening = inner.indices.map { Optional($0) } + basis.map { _ in nil }
         if !isOne {
-            let inner = own + free
-            let factor = try values.value(term.weight, over: inner, as: element)
-            let wide = values.broadcast(factor, to: shape, from: inner.indices.map { Optional($0) } + basis.map { _ in nil })
+            let factor = try values.value(weight, over: inner, as: element)
+            let wide = values.broadcast(factor, to: shape, from: widening)
             switch semiring {
             case .plusTimes: product = values.binary(.multiply, wide, spread)
             case .maxPlus, .minPlus, .logSumExp: product = values.binary(.add, wide, spread)
             case .orAnd: product = values.binary(.and, wide, spread)
             }
         }
-        let summed = Array(own.count..<own.count + free.count)
-        switch semiring {
-        case .plusTimes: return values.reduce(.sum, product, axes: summed)
-        case .maxPlus: return values.reduce(.max, product, axes: summed)
-        case .minPlus: return values.reduce(.min, product, axes: summed)
-        case .logSumExp: return values.reduce(.logsumexp, product, axes: summed)
-        case .orAnd: return product
+        // A choice of whole sums is made once for each.
+        let isOfTerms = term.condition.map { values.scalars.varies($0, withAnyOf: term.bound) } ?? false
+        if isOfTerms, let condition = term.condition {
+            let test = values.broadcast(try values.value(condition, over: inner, as: .bool), to: shape, from: widening)
+            product = values.chosen(test, product, semiring.zero)
         }
+        let summed = Array(own.count..<own.count + free.count)
+        let result: ValueID
+        switch semiring {
+        case .plusTimes: result = values.reduce(.sum, product, axes: summed)
+        case .maxPlus, .orAnd: result = values.reduce(.max, product, axes: summed)
+        case .minPlus: result = values.reduce(.min, product, axes: summed)
+        case .logSumExp: result = values.reduce(.logsumexp, product, axes: summed)
+        }
+        guard !isOfTerms, let condition = term.condition else { return result }
+        let wide = own.indices.map { Optional($0) } + basis.map { _ in nil }
+        let test = values.broadcast(try values.value(condition, over: own, as: .bool), to: values.graph[result].shape, from: wide)
+        return values.chosen(test, result, semiring.zero)
     }
 }

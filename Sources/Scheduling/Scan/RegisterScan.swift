@@ -16,6 +16,8 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
         package var slots: [BlockMap.Slot]
         /// By state and slot; nil where the slot does not reach the state. Four of one row for a fraction.
         package var factors: [[Nest.NodeID?]]
+        /// By state and slot: whether the state reads the slot in this step; nil where it always does. Of a fraction one.
+        package var conditions: [[Nest.NodeID?]]
         /// Nil where nothing is added.
         package var constants: [Nest.NodeID?]
         /// For each state the node that stands for it in the nest.
@@ -52,7 +54,7 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
         var maps: [Map] = []
         var number = 0
         for scan in scans {
-            var map = Map(form: scan.form, rings: [], depths: [], slots: scan.slots, factors: [], constants: [], scanned: [])
+            var map = Map(form: scan.form, rings: [], depths: [], slots: scan.slots, factors: [], conditions: [], constants: [], scanned: [])
             for state in scan.states {
                 guard let ring = homes.rings[state], case .ring(let shape) = homes.buffers[ring.index].kind else { return nil }
                 map.rings.append(ring)
@@ -64,12 +66,12 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
                 number += 1
             }
             do throws(ScanRefusal) {
-                map.factors = try scan.steps.factors.map { row throws(ScanRefusal) in
+                func nodes(_ row: [ValueID?]) throws(ScanRefusal) -> [Nest.NodeID?] {
                     try row.map { value throws(ScanRefusal) in try value.map { value throws(ScanRefusal) in try builder.evaluate(value, at: index) } }
                 }
-                map.constants = try scan.steps.constants.map { value throws(ScanRefusal) in
-                    try value.map { value throws(ScanRefusal) in try builder.evaluate(value, at: index) }
-                }
+                map.factors = try scan.steps.factors.map(nodes)
+                map.conditions = try scan.steps.conditions.map(nodes)
+                map.constants = try nodes(scan.steps.constants)
             } catch { return nil }
             maps.append(map)
         }

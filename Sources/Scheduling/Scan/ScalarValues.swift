@@ -10,7 +10,7 @@ struct ScalarValues {
     }
 
     private(set) var graph: StreamGraph
-    let scalars: Scalars
+    var scalars: Scalars
     private let standing: [Scalars.ID: [Scalars.Element]]
     private struct Key: Hashable {
         var scalar: Scalars.ID
@@ -61,7 +61,7 @@ struct ScalarValues {
             let condition = try value(test, over: axes, as: .bool)
             let a = try value(yes, over: axes, as: element)
             let b = try value(no, over: axes, as: element)
-            return add(.select(condition, then: a, otherwise: b), graph[a].shape, element, of: [condition, a, b])
+            return chosen(condition, a, b)
         case .reduce(let kind, let body, let variables):
             let bound = variables.map { Axis(index: .variable($0), dim: Dim("\($0)", scalars.extents[$0])) }
             let inner = try value(body, over: axes + bound, as: element)
@@ -101,6 +101,15 @@ struct ScalarValues {
         case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .complex: element = graph[a].element
         }
         return add(.binary(function, a, b), graph[a].shape, element, of: [a, b])
+    }
+
+    mutating func chosen(_ test: ValueID, _ yes: ValueID, _ no: ValueID) -> ValueID {
+        add(.select(test, then: yes, otherwise: no), graph[yes].shape, graph[yes].element, of: [test, yes, no])
+    }
+
+    /// `value` where `test` holds, and a number elsewhere.
+    mutating func chosen(_ test: ValueID, _ value: ValueID, _ number: Double) -> ValueID {
+        chosen(test, value, constant(number, graph[value].shape.map { Axis(index: Affine(), dim: $0) }, graph[value].element))
     }
 
     mutating func reduce(_ kind: ReduceKind, _ a: ValueID, axes: [Int]) -> ValueID {
