@@ -89,7 +89,8 @@ struct Lowering {
     /// axes to the graph's. Returns the outputs.
     @discardableResult
     mutating func inline(
-        _ model: TypedModel, dims: [String: Int], path: String, statePath: String? = nil, inputs: [String: ValueID]?, axes: [Int]
+        _ model: TypedModel, dims: [String: Int], path: String, tensors: TensorScope = TensorScope(), statePath: String? = nil,
+        inputs: [String: ValueID]?, axes: [Int]
     ) -> [ValueID] {
         let statePath = statePath ?? path
         var lowered: [ValueID?] = [ValueID?](repeating: nil, count: model.values.count)
@@ -132,8 +133,9 @@ struct Lowering {
             case .primitive(let operation):
                 lowered[index] = emit(operation.mapOperands(operand))
             case .parameter(var info):
+                let tensorName = tensors.name(info.tensorName ?? info.path)
                 info.path = path + info.path
-                info.tensorName = info.tensorName.map { path + $0 }
+                info.tensorName = tensorName == info.path ? nil : tensorName
                 let place = info.path
                 let parameter = parameters[place] ?? emit(.parameter(info))
                 graph[parameter].name = place
@@ -161,7 +163,7 @@ struct Lowering {
                 if callOutputs[call] == nil {
                     let typed = model.calls[call]
                     callOutputs[call] = inline(
-                        typed, of: model, inputs: typed.inputs.mapValues(operand), dims: dims, path: path,
+                        typed, of: model, inputs: typed.inputs.mapValues(operand), dims: dims, path: path, tensors: tensors,
                         statePath: statePath, axes: axes)
                 }
                 guard let outputs = callOutputs[call], output < outputs.count else { return [] }
@@ -181,7 +183,7 @@ struct Lowering {
 
     private mutating func inline(
         _ call: TypedCall, of model: TypedModel, inputs: [String: ValueID], dims: [String: Int], path: String,
-        statePath: String, axes: [Int]
+        tensors: TensorScope, statePath: String, axes: [Int]
     ) -> [ValueID] {
         let layer = model.layers[call.layer]
         let path = path + layer.name
@@ -205,7 +207,8 @@ struct Lowering {
         let innerAxes = layer.axes.map { axes[$0] }
         guard let count = layer.count else {
             return inline(
-                inner, dims: values, path: path + ".", statePath: statePath + ".", inputs: inputs, axes: innerAxes)
+                inner, dims: values, path: path + ".", tensors: tensors.inside(layer), statePath: statePath + ".", inputs: inputs,
+                axes: innerAxes)
         }
         guard let number = count.evaluate(dims), number >= 1, number <= Self.mostValues else {
             fail(.tooLarge, "'repeat' needs a number of copies from 1 to \(Self.mostValues)", layer.span)
@@ -216,8 +219,8 @@ struct Lowering {
         let stream = inner.inputs.first { !$0.isOnce }?.name ?? ""
         for copy in 0..<number {
             outputs = inline(
-                inner, dims: values, path: "\(path).\(copy).", statePath: "\(statePath).\(copy).", inputs: chained,
-                axes: innerAxes)
+                inner, dims: values, path: "\(path).\(copy).", tensors: tensors.inside(layer, copy: copy),
+                statePath: "\(statePath).\(copy).", inputs: chained, axes: innerAxes)
             guard let next = outputs.first else { return [] }
             chained[stream] = next
         }

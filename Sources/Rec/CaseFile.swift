@@ -1,8 +1,10 @@
 import RecSource
 import RecTensors
+import RecTyping
 
 /// A file with data for a model, and perhaps with the results they should give: tensors `input.NAME`, `once.NAME`,
-/// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`, `cotangent.NAME`, `grad.NAME`.
+/// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`, `cotangent.NAME`, `grad.NAME`. Where no name of
+/// the file says of what kind it is, names are those of the model: `x`, `h`.
 public struct CaseFile: Sendable {
     /// Inputs, parameters and lengths.
     public var data = ModelData()
@@ -20,6 +22,10 @@ public struct CaseFile: Sendable {
     public var dims: [String: Int] = [:]
     /// The names of all tensors, as they stand in the file.
     package private(set) var names: [String] = []
+    /// The tensors of a file whose names do not say what kind they are.
+    private var plain: [NamedTensor] = []
+    /// Whether no name of the file says what kind it is.
+    package var isPlain: Bool { !plain.isEmpty }
 
     /// A case that is put together in memory.
     public init(_ data: ModelData, outputs: [NamedTensor]) {
@@ -39,6 +45,7 @@ public struct CaseFile: Sendable {
             throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors")
         }
         names = archive.tensors.map(\.name)
+        if !names.contains(where: Self.saysItsKind) { plain = archive.tensors.filter { $0.name != "lengths" } }
         for item in archive.tensors {
             guard let dot = item.name.firstIndex(of: ".") else {
                 if item.name == "lengths" { data.lengths = try Self.lengths(item.tensor, path) }
@@ -57,11 +64,32 @@ public struct CaseFile: Sendable {
             default: break
             }
         }
-        dims = try Self.dims(archive.metadata["dims"] ?? "", path)
+        dims = try archive.dims(path)
     }
 }
 
 extension CaseFile {
+    /// `input.x`
+    private static func saysItsKind(_ name: String) -> Bool {
+        guard let dot = name.firstIndex(of: ".") else { return false }
+        return ["input", "once", "param", "const", "output", "loss", "final", "cotangent", "grad"].contains(name[..<dot])
+    }
+
+    /// Takes the tensors of a file that does not say what kind they are for what the model calls so; the rest may be parameters.
+    mutating func assignPlain(to model: TypedModel) {
+        for item in plain {
+            if model.inputs.contains(where: { $0.name == item.name }) {
+                data.inputs[item.name] = item.tensor
+            } else if model.losses.contains(where: { $0.name == item.name }) {
+                losses.append(item)
+            } else if model.outputs.contains(where: { $0.name == item.name }) {
+                outputs.append(item)
+            } else {
+                data.parameters[item.name] = item.tensor
+            }
+        }
+    }
+
     private static func lengths(_ tensor: Tensor, _ path: String) throws(Diagnostic) -> [Int] {
         var lengths: [Int] = []
         for number in tensor.doubles() {
@@ -72,11 +100,13 @@ extension CaseFile {
         }
         return lengths
     }
+}
 
-    /// `D=5,H=7`
-    private static func dims(_ text: String, _ path: String) throws(Diagnostic) -> [String: Int] {
+extension TensorArchive {
+    /// Dims of the metadata: `D=5,H=7`.
+    func dims(_ path: String) throws(Diagnostic) -> [String: Int] {
         var dims: [String: Int] = [:]
-        for pair in text.split(separator: ",") {
+        for pair in (metadata["dims"] ?? "").split(separator: ",") {
             let sides = pair.split(separator: "=").map { $0.drop { $0 == " " }.prefix { $0 != " " } }
             guard sides.count == 2, let value = Int(sides[1]), value > 0 else {
                 throw Diagnostic(.fileProblem, "\(path): '\(pair)' in the metadata 'dims' is no dim", at: nil, help: "write them as D=5,H=7")

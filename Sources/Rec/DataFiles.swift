@@ -8,43 +8,54 @@ package struct DataFiles: Sendable {
     package private(set) var file = CaseFile(ModelData(), outputs: [])
     private var caseNames: TensorNames?
     private var weightNames: [TensorNames] = []
+    /// Dims that the metadata of weights state.
+    private var weightDims: [String: Int] = [:]
 
     /// Reads the files. Weights are named by path, with `param.` or `const.` in front or without.
-    package init(case path: String?, weights paths: [String] = []) throws(DiagnosticList) {
+    ///
+    /// - Parameter model: what the names of a case stand for where they do not say of what kind they are.
+    package init(case path: String?, weights paths: [String] = [], for model: TypedModel) throws(DiagnosticList) {
         if let path {
             file = try CaseFile(path: path)
-            caseNames = TensorNames(path: path, names: file.names)
+            file.assignPlain(to: model)
+            file.data.inputs = file.data.inputs.filter { input in model.inputs.contains { $0.name == input.key } }
+            caseNames = TensorNames(path: path, names: file.names, isPlain: file.isPlain)
         }
         for path in paths {
             let archive = try TensorArchive(path: path)
             try file.data.addParameters(archive, path)
+            do { try weightDims.merge(archive.dims(path)) { $1 } } catch { throw DiagnosticList([error]) }
             weightNames.append(TensorNames(path: path, names: archive.tensors.map(\.name)))
         }
     }
 
-    /// The model, with its dims as they are given, else as the case states them, else read off the tensors.
+    /// The model, with its dims as they are given, else as the case or the weights state them, else read off the tensors.
     ///
     /// - Parameters:
     ///   - passesOver: whether tensors that the model has no use for are passed over.
+    ///   - fills: whether parameters that are missing start from their initialisers, and are no errors.
     ///   - usesResults: whether expected results are used, and not data alone.
     ///   - data: all data, where there are others than those of the files.
     /// - Throws: `DiagnosticList`, with the id `unknown-tensor` for tensors that the model has no use for.
-    package mutating func model(
+    package func model(
         _ program: Program, named name: String? = nil, dims: [String: Int], passingOverUnknown passesOver: Bool,
-        usingResults usesResults: Bool = false, fitting data: ModelData? = nil, times: PassTimes? = nil
+        fillingMissing fills: Bool = false, usingResults usesResults: Bool = false, fitting data: ModelData? = nil, times: PassTimes? = nil
     ) throws(DiagnosticList) -> Model {
         let typed = try program.model(named: name)
         if !passesOver, let caseNames {
             // First, as without its data a model may lack dims.
             try Self.check([caseNames.unknownInputs(of: typed)])
         }
-        let stated = file.dims.filter { typed.dims.contains($0.key) }
+        let stated = weightDims.merging(file.dims) { $1 }.filter { typed.dims.contains($0.key) }
         let model = try Model(
             program, named: name, dims: stated.merging(dims) { $1 }, fitting: data ?? file.data, times: times)
         if !passesOver {
-            try Self.check([caseNames?.unknown(to: model, usingResults: usesResults)] + weightNames.map { $0.unknownWeights(of: model) })
+            let parameters = (data ?? file.data).parameters
+            let weights = weightNames.map { $0.unknownWeights(of: model) }
+            // What is missing beside them was most likely to be found under one of these names.
+            let missing = fills || weights.allSatisfy { $0 == nil } ? [] : model.missingParameters(parameters)
+            try Self.check([caseNames?.unknown(to: model, usingResults: usesResults)] + weights + missing)
         }
-        file.data.inputs = file.data.inputs.filter { input in typed.inputs.contains { $0.name == input.key } }
         return model
     }
 

@@ -55,6 +55,21 @@ extension Model {
 }
 
 extension TypedModel {
+    /// Parameters that data lack, some of them, where not even the dims are known.
+    func missingParameters(_ data: ModelData, lookUp: (String) -> TypedModel?) -> [Diagnostic] {
+        let names = tensorNames(lookUp: lookUp)
+        let found = names.map { [$0.path, $0.name].first { data.parameters[$0] != nil } }
+        let search = ParameterSearch(data.parameters, used: Set(found.compactMap { $0 }))
+        let missing = zip(names, found).filter { $1 == nil }.map(\.0).prefix(4)
+        return missing.enumerated().map { k, item in
+            let looked = item.path == item.name ? "" : "; looked for '\(item.name)' and '\(item.path)'"
+            let help = [search.likely([item.path, item.name], nil), k == missing.count - 1 ? search.unusedText : nil].compactMap { $0 }
+            return Diagnostic(
+                .missingTensor, "the parameter '\(item.path)', which may tell dims, is missing\(looked)", at: nil,
+                help: help.isEmpty ? nil : help.joined(separator: "; "))
+        }
+    }
+
     /// What keeps dims from being read off the data: an input with too few axes, too many, or an empty one.
     func misfits(_ data: ModelData) -> [Diagnostic] {
         inputs.compactMap { input in

@@ -84,7 +84,11 @@ public struct Model: Sendable {
             let misfits = typed.misfits(data)
             if !misfits.isEmpty { throw DiagnosticList(misfits) }
         }
-        try self.init(program, named: name, dims: solved.merging(dims) { _, given in given }, times: times)
+        do { try self.init(program, named: name, dims: solved.merging(dims) { _, given in given }, times: times) } catch {
+            // Dims are unknown where the tensors are that would tell them.
+            guard !data.parameters.isEmpty, error.diagnostics.contains(where: { $0.id == .unsolvableDim }) else { throw error }
+            throw DiagnosticList(error.diagnostics + typed.missingParameters(data) { program.typed.models[$0] }, in: error.sources)
+        }
     }
 
     /// The same model, whose compiled code stores the weights of its products so: in `bf16` it reads half as many bytes, and
@@ -142,7 +146,7 @@ public struct Model: Sendable {
         var result = fallback
         for value in graph.values {
             guard case .parameter(let info) = value.operation else { continue }
-            if let tensor = given[info.path] ?? info.tensorName.flatMap({ given[$0] }) { result[info.path] = tensor }
+            if let tensor = info.names.lazy.compactMap({ given[$0] }).first { result[info.path] = tensor }
         }
         return result
     }

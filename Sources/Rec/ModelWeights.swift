@@ -12,9 +12,9 @@ extension Model {
     ///     in front or without. Other tensors of the file are left alone.
     /// - Throws: where a file cannot be read, the program has errors, or dims or weights are missing or do not fit.
     public init(_ path: String, named name: String? = nil, dims: [String: Int] = [:], weights: String) throws(DiagnosticList) {
-        var data = ModelData()
-        try data.addParameters(from: [weights])
-        self = try Model(Program(path: path), named: name, dims: dims, fitting: data).withParameters(data.parameters)
+        let program = try Program(path: path)
+        let files = try DataFiles(case: nil, weights: [weights], for: program.model(named: name))
+        self = try files.model(program, named: name, dims: dims, passingOverUnknown: true).withParameters(files.file.data.parameters)
     }
 
     /// Reads a program and fixes the dims of a model, without weights: see `withParameters` and `initialized`.

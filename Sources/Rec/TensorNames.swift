@@ -8,6 +8,8 @@ import RecTyping
 struct TensorNames: Sendable {
     let path: String
     let names: [String]
+    /// Whether names do not say of what kind they are, and are those of the model.
+    var isPlain = false
 
     /// What stands in front of the names of data, and of results. Of two kinds of one row either will do.
     private static let dataKinds: [Set<String>] = [["input", "once"], ["param", "const"]]
@@ -34,9 +36,11 @@ struct TensorNames: Sendable {
                 return !known.data.contains { kinds.contains(Self.parts($0).kind) && Self.parts($0).rest == rest }
             }
             if Self.resultKinds.contains(kind) { return usesResults && !known.results.contains(name) }
-            return name != "lengths"
+            return name != "lengths" && !(isPlain && known.plain.contains(name))
         }
-        return problem(wrong, model.graph.name, among: known.data + ["lengths"] + (usesResults ? known.results : []))
+        return problem(
+            wrong, model.graph.name,
+            among: (isPlain ? known.plain : known.data) + ["lengths"] + (usesResults && !isPlain ? known.results : []))
     }
 
     /// Tensors of a file of weights that a model has no parameter for; nil where there are none. A file that says by `param.`
@@ -82,6 +86,30 @@ struct TensorNames: Sendable {
     }
 }
 
+extension StreamGraph {
+    /// The path of the parameter that goes by a name, its path or that of its tensor; nil where there is none.
+    package func parameterPath(_ name: String) -> String? {
+        let infos = values.lazy.compactMap { if case .parameter(let info) = $0.operation { info } else { nil } }
+        return (infos.first { $0.path == name } ?? infos.first { $0.tensorName == name })?.path
+    }
+
+    /// What results call the gradient of something that goes by a name: for parameters by either of their names.
+    func gradientName(_ name: String) -> String {
+        let isInput = values.contains { if case .input(name, _) = $0.operation { true } else { false } }
+        return isInput ? name : parameterPath(name) ?? name
+    }
+}
+
+extension Model {
+    /// Parameters that are not among those given, each told with what there is instead.
+    func missingParameters(_ given: [String: Tensor]) -> [Diagnostic] {
+        do {
+            _ = try BoundData.parameters(given, for: graph)
+            return []
+        } catch { return error.diagnostics.filter { $0.id == .missingTensor } }
+    }
+}
+
 /// The names that tensors of files have for a graph.
 private struct KnownNames {
     /// By kind: `input.x`, `once.h0`, `param.W`.
@@ -89,6 +117,8 @@ private struct KnownNames {
     /// Paths of parameters, and the names that the source gives their tensors.
     var parameters: [String] = []
     var results: [String] = []
+    /// By no kind: inputs, parameters, outputs and losses.
+    var plain: [String] = []
 
     init(_ graph: StreamGraph) {
         var inputs: [String] = []
@@ -98,7 +128,7 @@ private struct KnownNames {
                 data.append("\(value.variance.isStream ? "input" : "once").\(name)")
                 inputs.append(name)
             case .parameter(let info):
-                for name in [info.path, info.tensorName].compactMap({ $0 }) {
+                for name in info.names {
                     data.append("\(info.isTrained ? "param" : "const").\(name)")
                     parameters.append(name)
                 }
@@ -107,6 +137,7 @@ private struct KnownNames {
                 break
             }
         }
+        plain = inputs + parameters + graph.outputs.map(\.name) + graph.losses.map(\.name)
         let states = graph.states.map { "final.\($0.name)" }
         results = graph.outputs.map { "output.\($0.name)" } + graph.losses.map { "loss.\($0.name)" } + states
         results += (inputs + parameters + graph.states.map { "initial.\($0.name)" }).map { "grad.\($0)" }

@@ -72,6 +72,8 @@ package struct Verification: Sendable {
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
     package init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
+        var file = file
+        file.gradients = file.gradients.map { NamedTensor(name: model.graph.gradientName($0.name), tensor: $0.tensor) }
         let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
         let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
         func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {

@@ -116,6 +116,12 @@ package struct ParameterInfo: Hashable, Sendable {
         self.tensorName = tensorName
         self.fillsItself = fillsItself
     }
+
+    /// The names by which it is looked up, in this order: its path, and that of its tensor.
+    package var names: [String] { [path] + (tensorName.map { [$0] } ?? []) }
+
+    /// Its name in its own model: `Wz`.
+    package var ownName: Substring { path.split(separator: ".").last ?? "" }
 }
 
 /// What a value is. Everything acts on one step of one sequence at a time, but for `delay`, `overTime`, `overBatch`,

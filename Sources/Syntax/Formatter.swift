@@ -151,14 +151,14 @@ private enum MemberPrinter {
         func value(_ expression: Expression?, _ before: String = " = ") -> String {
             expression.map { before + ExpressionPrinter.text($0) } ?? ""
         }
+        func from(_ name: TextSyntax?) -> String { name.map { " from \"\($0.text)\"" } ?? "" }
         switch member {
         case .input(let input):
             let once = input.isOnce ? " once" : ""
             return ("input \(names(input.names)): \(ExpressionPrinter.text(input.type))\(once)\(value(input.defaultValue))", input.span)
         case .parameter(let parameter):
             let word = parameter.isTrained ? "param" : "const"
-            let from = parameter.tensorName.map { " from \"\($0)\"" } ?? ""
-            return ("\(word) \(names(parameter.names)): \(ExpressionPrinter.text(parameter.type))\(value(parameter.initializer))\(from)", parameter.span)
+            return ("\(word) \(names(parameter.names)): \(ExpressionPrinter.text(parameter.type))\(value(parameter.initializer))\(from(parameter.tensorName))", parameter.span)
         case .state(let state):
             return ("state \(names(state.names)): \(ExpressionPrinter.text(state.type))\(value(state.initial))", state.span)
         case .dim(let dim):
@@ -167,7 +167,7 @@ private enum MemberPrinter {
             let arguments = ExpressionPrinter.text(layer.arguments)
             let model = layer.model.text + (arguments.isEmpty ? "" : "(\(arguments))")
             let body = layer.count.map { "repeat(\(ExpressionPrinter.text($0)), \(model))" } ?? model
-            return ("layer \(layer.name.text) = \(body)", layer.span)
+            return ("layer \(layer.name.text) = \(body)\(from(layer.tensors))", layer.span)
         case .equation(let equation):
             return ("\(names(equation.names))\(value(equation.value))", equation.span)
         case .output(let output):

@@ -79,15 +79,17 @@ extension Parser {
         try expect(":", "and a type after the name of a parameter")
         let type = try type()
         let initializer = accept("=") ? try expression() : nil
-        var tensorName: String?
-        if acceptWord("from") {
-            guard case .text(let name) = next.kind else { throw unexpected("a tensor's name in quotes after 'from'") }
-            tensorName = name
-            advance()
-        }
+        let tensorName = try tensorName()
         return ParameterDeclaration(
             isTrained: isTrained, names: names, type: type, initializer: initializer, tensorName: tensorName,
             span: span(from: start))
+    }
+
+    /// `from "lstm.{}_l0"`, where it stands.
+    private mutating func tensorName() throws -> TextSyntax? {
+        guard acceptWord("from") else { return nil }
+        guard case .text(let name) = next.kind else { throw unexpected("a tensor's name in quotes after 'from'") }
+        return TextSyntax(text: name, span: advance().span)
     }
 
     private mutating func stateDeclaration() throws -> StateDeclaration {
@@ -128,7 +130,9 @@ extension Parser {
             advance()
             brackets -= 1
         }
-        return LayerDeclaration(name: name, count: count, model: model, arguments: arguments, span: span(from: start))
+        let tensors = try tensorName()
+        return LayerDeclaration(
+            name: name, count: count, model: model, arguments: arguments, tensors: tensors, span: span(from: start))
     }
 
     private mutating func outputDeclaration() throws -> OutputDeclaration {

@@ -107,6 +107,12 @@ package enum Member: Equatable, Sendable {
     case broken([Identifier])
 }
 
+/// A text in quotes; the span has the quotes.
+package struct TextSyntax: Equatable, Sendable {
+    package var text: String
+    package var span: SourceSpan
+}
+
 /// `complex[N]`, `[H, D]`, `int`: an element type, dims, or both.
 package struct TypeSyntax: Equatable, Sendable {
     package var element: Identifier?
@@ -131,7 +137,7 @@ package struct ParameterDeclaration: Equatable, Sendable {
     package var names: [Identifier]
     package var type: TypeSyntax
     package var initializer: Expression?
-    package var tensorName: String?
+    package var tensorName: TextSyntax?
     package var span: SourceSpan
 }
 
@@ -149,12 +155,14 @@ package struct DimDeclaration: Equatable, Sendable {
     package var span: SourceSpan
 }
 
-/// `layer blocks = repeat(L, Block(D, H))`, `layer g = LSTM(D, H)`
+/// `layer blocks = repeat(L, Block(D, H)) from "blocks.{i}.{}"`, `layer g = LSTM(D, H)`
 package struct LayerDeclaration: Equatable, Sendable {
     package var name: Identifier
     package var count: Expression?
     package var model: Identifier
     package var arguments: [Argument]
+    /// Where its tensors are in files of weights.
+    package var tensors: TextSyntax?
     package var span: SourceSpan
 }
 

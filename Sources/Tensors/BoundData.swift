@@ -178,30 +178,49 @@ private struct BindingCheck {
     }
 
     mutating func bindParameters() {
-        var last: Int?
-        defer {
-            if let last, problems[last].help == nil {
-                problems[last].help = "give it with --params or --data; --seed 1 fills what is missing from initialisers"
-            }
-        }
+        var missing: [Value] = []
+        var used: Set<String> = []
         for value in graph.values {
             guard case .parameter(let info) = value.operation else { continue }
-            var given = data.parameters[info.path] ?? info.tensorName.flatMap { data.parameters[$0] }
+            let name = info.names.first { data.parameters[$0] != nil }
+            if let name { used.insert(name) }
+            var given = name.flatMap { data.parameters[$0] }
             if given == nil, info.fillsItself { given = info.initialTensor(shape: stepSizes(value), seed: 0) }
             guard let tensor = given else {
-                problem(
-                    .missingTensor, "the parameter '\(info.path)' is missing; expected \(expectation(value))",
-                    help: nearest(info.path, among: data.parameters.keys.sorted()).map { "there is a tensor '\($0)'" })
-                last = problems.count - 1
+                missing.append(value)
                 continue
             }
             let expected = stepSizes(value)
             guard tensor.shape == expected || tensor.count == 1 && expected.isEmpty else {
-                problem(.misshapenTensor, "the parameter '\(info.path)' has the shape \(tensor.shape), expected \(expectation(value)) = \(expected)")
+                let isTurned = ParameterSearch.fitsTransposed(tensor.shape, expected)
+                let isFlat = tensor.shape.filter { $0 != 1 } == expected.filter { $0 != 1 }
+                problem(
+                    .misshapenTensor,
+                    "the parameter '\(info.path)'\(name == info.path ? "" : ", \"\(name ?? "")\",") has the shape \(tensor.shape), expected \(expectation(value)) = \(expected)",
+                    help: isTurned
+                        ? "it fits when transposed: declare it [\(value.shape.reversed().map(\.name).joined(separator: ", "))], and write \(info.ownName).T"
+                        : isFlat ? "it differs in axes of size 1 alone: declare it \(tensor.shape), and reshape it where it is used" : nil)
                 continue
             }
             check(tensor, holds: value.element, info.path)
             parameters[info.path] = tensor.shape == expected ? tensor : tensor.reshaped(expected)
+        }
+        report(missing, ParameterSearch(data.parameters, used: used))
+    }
+
+    /// Says of parameters that are missing what was looked for, and what there is instead.
+    private mutating func report(_ missing: [Value], _ search: ParameterSearch) {
+        for (k, value) in missing.enumerated() {
+            guard case .parameter(let info) = value.operation else { continue }
+            var help = [search.likely(info.names, stepSizes(value))].compactMap { $0 }
+            if k == missing.count - 1 {
+                if help.isEmpty { help = ["give it with --params or --data; --seed 1 fills what is missing from initialisers"] }
+                help += [search.unusedText].compactMap { $0 }
+            }
+            let names = info.tensorName.map { "; looked for '\($0)' and '\(info.path)'" } ?? ""
+            problem(
+                .missingTensor, "the parameter '\(info.path)' is missing; expected \(expectation(value))\(names)",
+                help: help.isEmpty ? nil : help.joined(separator: "; "))
         }
     }
 

@@ -14,16 +14,19 @@ public struct Checkpoint: Sendable {
     /// The form in which each recurrence ran.
     let plan: [String: PlanForm]
     let signature: [String: String]
+    /// The dims of the model, and the hash of its program.
+    let metadata: [String: String]
 
     init(
         step: Int, parameters: [TrainedParameter], constants: [String: Tensor], plan: [String: PlanForm],
-        signature: [String: String]
+        signature: [String: String], metadata: [String: String]
     ) {
         self.step = step
         self.parameters = parameters
         self.constants = constants
         self.plan = plan
         self.signature = signature
+        self.metadata = metadata
     }
 
     /// No run has more.
@@ -63,7 +66,7 @@ public struct Checkpoint: Sendable {
         for (path, tensor) in constants.sorted(by: { $0.key < $1.key }) {
             archive.tensors.append(NamedTensor(name: "const.\(path)", tensor: tensor))
         }
-        archive.metadata = signature.reduce(into: [:]) { $0["run.\($1.key)"] = $1.value }
+        archive.metadata = signature.reduce(into: metadata) { $0["run.\($1.key)"] = $1.value }
         archive.metadata["step"] = "\(step)"
         for (state, form) in plan { archive.metadata["plan.\(state)"] = form.rawValue }
         let path = Self.path(in: folder)
@@ -85,6 +88,7 @@ public struct Checkpoint: Sendable {
             }
         }
         self.signature = signature
+        metadata = archive.metadata.filter { ["dims", "program"].contains($0.key) }
         self.plan = plan
         var parameters: [TrainedParameter] = []
         var constants: [String: Tensor] = [:]

@@ -200,7 +200,7 @@ public final class Trainer {
 
     /// All that is needed to go on from here.
     public var checkpoint: Checkpoint {
-        Checkpoint(step: step, parameters: parameters, constants: constants, plan: plan, signature: signature)
+        Checkpoint(step: step, parameters: parameters, constants: constants, plan: plan, signature: signature, metadata: model.fileMetadata)
     }
 
     private func bind(_ data: TrainingData, _ positions: [Int], _ graph: StreamGraph) throws -> BoundData {

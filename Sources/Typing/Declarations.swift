@@ -107,16 +107,11 @@ extension ModelTyper {
         case .parameter(let declaration):
             guard let type = try? typeInfo(declaration.type) else { return fail(declaration.names) }
             let initializer = initializer(declaration, rank: type.shape.count)
-            if let tensorName = declaration.tensorName, declaration.names.count > 1 {
-                report(
-                    .wrongArgument, "\"\(tensorName)\" is one tensor, and \(declaration.names.count) names are to have it",
-                    at: declaration.names[0].span.joined(with: declaration.names[declaration.names.count - 1].span),
-                    help: "declare them one by one")
-            }
+            let template = declaration.tensorName.flatMap { tensor($0, of: declaration) }
             for name in declaration.names where claim(name) {
                 let info = ParameterInfo(
                     path: name.text, isTrained: declaration.isTrained, initializer: initializer,
-                    tensorName: declaration.tensorName,
+                    tensorName: template?.name(name.text, copy: 0),
                     fillsItself: !declaration.isTrained && declaration.initializer != nil && initializer.isDeterministic)
                 definitions[name.text] = .value(
                     add(.parameter(info), type.element, type.shape, .none, name.span, named: name.text))

@@ -23,7 +23,7 @@ extension ModelTyper {
         model.layers.append(
             TypedLayer(
                 name: declaration.name.text, model: inner.name, count: count, dims: values, names: names, axes: axes,
-                span: declaration.span))
+                tensors: declaration.tensors.flatMap { tensors($0, of: declaration) }, span: declaration.span))
         return model.layers.count - 1
     }
 

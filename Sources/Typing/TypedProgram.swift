@@ -55,6 +55,8 @@ package struct TypedLayer: Equatable, Sendable {
     package var names: [String: String]
     /// For each axis of the layer's model the axis of the enclosing model.
     package var axes: [Int]
+    /// Where its tensors are in files of weights; nil for names behind that of the layer.
+    package var tensors: TensorTemplate?
     package var span: SourceSpan
 }
 

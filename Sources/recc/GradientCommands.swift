@@ -60,12 +60,13 @@ struct GradCheck: ParsableCommand {
         let dims = try options.dimValues()
         let ranges = try generation.ranges()
         let check = try options.reporting(program) {
-            var files = try DataFiles(case: data, weights: params)
+            let files = try DataFiles(case: data, weights: params, for: program.model(named: options.model))
             if !files.file.data.inputs.isEmpty, batch != nil || length != nil {
                 throw ValidationError("--batch and --length are those of random data, and \(data ?? "the case") has inputs")
             }
             let model = try files.model(
-                program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, usingResults: true)
+                program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: true,
+                usingResults: true)
             try ranges.check(model.typed.inputs.map(\.name) + model.parameterPaths)
             let (batch, length) = (batch ?? 2, length ?? 7)
             // Differences are computed by the interpreter, which keeps every value.

@@ -160,7 +160,7 @@ struct Verify: ParsableCommand {
         let program = try options.program()
         let dims = try options.dimValues()
         let verification = try options.reporting(program) {
-            var files = try DataFiles(case: data, weights: params)
+            let files = try DataFiles(case: data, weights: params, for: program.model(named: options.model))
             let model = try weights.applied(
                 to: files.model(
                     program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, usingResults: true))

@@ -86,11 +86,11 @@ struct Run: ParsableCommand {
         let dims = try options.dimValues()
         try options.reporting(program) {
             let typed = try program.model(named: options.model)
-            var files = try context.times.measure("read data") { () throws in try DataFiles(case: self.data, weights: params) }
+            let files = try context.times.measure("read data") { () throws in try DataFiles(case: self.data, weights: params, for: typed) }
             var data = try gather(files.file, for: typed.name, inputs: typed.inputs.map(\.name))
             let model = try weights.applied(
                 to: files.model(
-                    program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, usingResults: grad != nil,
+                    program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: seed != nil, usingResults: grad != nil,
                     fitting: data, times: context.times))
             if let seed {
                 try model.checkMemory()
@@ -128,7 +128,8 @@ struct Run: ParsableCommand {
         let all = try GradientModel(model, request, times: context.times).run(
             data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), within: memory.bound,
             context: context)
-        let named = all.gradients.map { NamedTensor(name: "grad.\($0.name)", tensor: $0.tensor) }
+        let names = model.fileNames(readFrom: data.parameters)
+        let named = all.gradients.map { NamedTensor(name: "grad.\(names[$0.name] ?? $0.name)", tensor: $0.tensor) }
         try TensorFile.write(TensorArchive(tensors: named), to: path)
         return all.results
     }
@@ -137,7 +138,8 @@ struct Run: ParsableCommand {
     private func target(_ name: String, of graph: StreamGraph) throws -> GradientRequest.Target {
         let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
         if parts.count == 2, parts[0] == "initial" { return .initialState(parts[1]) }
-        return graph.ids.contains { if case .input(name, _) = graph[$0].operation { true } else { false } } ? .input(name) : .parameter(name)
+        return graph.ids.contains { if case .input(name, _) = graph[$0].operation { true } else { false } } 
+            ? .input(name) : .parameter(graph.parameterPath(name) ?? name)
     }
 
     /// All data of the command line: those of its files, and inputs one by one.

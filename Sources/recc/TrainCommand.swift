@@ -117,11 +117,13 @@ struct Train: ParsableCommand {
         let dims = try options.dimValues()
         let forms = try options.planForms()
         try options.reporting(program) {
-            var files = try DataFiles(case: data, weights: params)
+            let typed = try program.model(named: options.model)
+            let files = try DataFiles(case: data, weights: params, for: typed)
             var given = files.file.data
             if !text.isEmpty { given.inputs = try read(text, in: program) }
             let model = try files.model(
-                program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fitting: given)
+                program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: true,
+                fitting: given)
             try model.checkMemory()
             var training = try TrainingData(given, for: model, window: window)
             var validation: TrainingData?
@@ -139,8 +141,7 @@ struct Train: ParsableCommand {
             let unit = text.isEmpty ? "steps/s" : "tokens/s"
             try course.run(trainer) { row in Terminal.print(line(row, unit)) }
             guard let output else { return }
-            let tensors = trainer.weights.sorted { $0.key < $1.key }.map { NamedTensor(name: $0.key, tensor: $0.value) }
-            try TensorFile.write(TensorArchive(tensors: tensors), to: output)
+            try TensorFile.write(model.archive(of: trainer.weights, readFrom: given.parameters), to: output)
         }
     }
 
@@ -168,7 +169,7 @@ struct Train: ParsableCommand {
 
     /// The tensors of a file for validation.
     private func validationData(_ path: String, _ program: Program, _ model: Model) throws -> ModelData {
-        var files = try DataFiles(case: path)
+        let files = try DataFiles(case: path, for: program.model(named: options.model))
         _ = try files.model(program, named: options.model, dims: model.dims, passingOverUnknown: unknown.allowUnused)
         return files.file.data
     }

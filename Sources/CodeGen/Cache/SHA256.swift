@@ -1,5 +1,5 @@
 /// The hash function SHA-256 (FIPS 180-4).
-struct SHA256 {
+package struct SHA256 {
     static let byteCount = 32
 
     private var state: [UInt32] = [
@@ -18,7 +18,7 @@ struct SHA256 {
     ]
 
     /// The hash of some bytes.
-    static func hash(_ bytes: [UInt8]) -> [UInt8] {
+    package static func hash(_ bytes: [UInt8]) -> [UInt8] {
         var hash = SHA256()
         var words = [UInt32](repeating: 0, count: 64)
         let whole = bytes.count / 64 * 64
