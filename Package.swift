@@ -76,6 +76,6 @@ let package = Package(
             name: "LibraryTests", dependencies: ["Rec", "RecTraining"], path: "Tests/LibraryTests", packageAccess: false,
             swiftSettings: settings),
         .testTarget(
-            name: "RecTests", dependencies: ["Rec", "TestSupport"], path: "Tests/RecTests", exclude: ["Golden"], swiftSettings: settings),
+            name: "RecTests", dependencies: ["Rec", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden"], swiftSettings: settings),
     ]
 )

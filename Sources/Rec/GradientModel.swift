@@ -165,7 +165,7 @@ public struct GradientModel: Sendable {
     package func bind(_ data: ModelData, cotangents: [String: Tensor] = [:]) throws(DiagnosticList) -> BoundData {
         try CallCheck.inputs(data.inputs.keys.filter { !$0.hasPrefix("cotangent.") }, of: model.typed)
         var all = data
-        all.parameters = model.parameters(data.parameters, else: model.parameters)
+        all.parameters = model.parameters(with: data.parameters)
         if let unknown = cotangents.keys.sorted().first(where: { name in !request.seeds.contains { $0.cotangentName == "cotangent.\(name)" } }) {
             throw DiagnosticList(
                 .unknownName, "there is no cotangent of '\(unknown)' in what is differentiated",

@@ -151,6 +151,10 @@ public struct Model: Sendable {
         return result
     }
 
+    /// The model's own parameters with those given in their place, as `BoundData` takes them: those given by all of their names, so
+    /// that it can say of one that is missing what there is instead.
+    func parameters(with given: [String: Tensor]) -> [String: Tensor] { given.merging(parameters(given, else: parameters)) { $1 } }
+
     /// Runs whole sequences. Code is compiled when it is first needed and kept with the model, whatever the parameters of later runs.
     ///
     /// - Parameters:
@@ -177,7 +181,7 @@ public struct Model: Sendable {
         try CallCheck.memory(limit)
         try CallCheck.inputs(data.inputs.keys, of: typed)
         var data = data
-        data.parameters = parameters(data.parameters, else: parameters)
+        data.parameters = parameters(with: data.parameters)
         let bound = try context.times.measure("check data") { () throws in try BoundData(data, for: graph) }
         try checkMemory(batch: bound.batch, extents: bound.extents, on: engine)
         switch engine {

@@ -49,7 +49,7 @@ public final class Runner: Sendable {
         self.context = context
         do throws(DiagnosticList) {
             try CallCheck.memory(bound)
-            self.parameters = try BoundData.parameters(model.parameters(parameters, else: model.parameters), for: model.graph)
+            self.parameters = try BoundData.parameters(model.parameters(with: parameters), for: model.graph)
             choice = try PlanChoice(model, forcing: forced, times: context.times)
         } catch { throw error.placed(in: model.program.sources) }
     }
@@ -63,7 +63,7 @@ public final class Runner: Sendable {
         graph = gradients.graph
         self.bound = bound
         self.precision = precision
-        self.parameters = try BoundData.parameters(gradients.model.parameters(parameters, else: gradients.model.parameters), for: gradients.graph)
+        self.parameters = try BoundData.parameters(gradients.model.parameters(with: parameters), for: gradients.graph)
         self.context = context
         choice = try PlanChoice(gradients, forcing: forced, times: context.times)
     }

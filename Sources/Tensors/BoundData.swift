@@ -182,9 +182,9 @@ private struct BindingCheck {
         var used: Set<String> = []
         for value in graph.values {
             guard case .parameter(let info) = value.operation else { continue }
-            let name = info.names.first { data.parameters[$0] != nil }
-            if let name { used.insert(name) }
-            var given = name.flatMap { data.parameters[$0] }
+            let names = info.names.filter { data.parameters[$0] != nil }
+            used.formUnion(names)
+            var given = names.first.flatMap { data.parameters[$0] }
             if given == nil, info.fillsItself { given = info.initialTensor(shape: stepSizes(value), seed: 0) }
             guard let tensor = given else {
                 missing.append(value)
@@ -196,7 +196,7 @@ private struct BindingCheck {
                 let isFlat = tensor.shape.filter { $0 != 1 } == expected.filter { $0 != 1 }
                 problem(
                     .misshapenTensor,
-                    "the parameter '\(info.path)'\(name == info.path ? "" : ", \"\(name ?? "")\",") has the shape \(tensor.shape), expected \(expectation(value)) = \(expected)",
+                    "the parameter '\(info.path)'\(names.last.map { $0 == info.path ? "" : ", \"\($0)\"," } ?? "") has the shape \(tensor.shape), expected \(expectation(value)) = \(expected)",
                     help: isTurned
                         ? "it fits when transposed: declare it [\(value.shape.reversed().map(\.name).joined(separator: ", "))], and write \(info.ownName).T"
                         : isFlat ? "it differs in axes of size 1 alone: declare it \(tensor.shape), and reshape it where it is used" : nil)

@@ -16,21 +16,24 @@ package struct DimEvidence: Sendable {
 
 extension TypedModel {
     /// Dims as far as the data tell them, those given included. Axes of a single unknown dim are solved, also through
-    /// arithmetic (`4 * H` of size 512); what cannot be read stays open.
+    /// arithmetic (`4 * H` of size 512); what cannot be read stays open. Where tensors disagree, as one that is transposed does, most
+    /// of them are believed, and among as many the first.
     package func solveDims(given: [String: Int], evidence: [DimEvidence], lookUp: (String) -> TypedModel?) -> [String: Int] {
         var known = given
         var facts: [(DimExpression, Int)] = []
         collect(Evidence(evidence), TensorPlace(), [:], lookUp, depth: 0, into: &facts)
-        var progressed = true
-        while progressed {
-            progressed = false
-            for (expression, size) in facts {
+        while true {
+            var votes: [String: [Int: (count: Int, first: Int)]] = [:]
+            for (place, (expression, size)) in facts.enumerated() {
                 let open = expression.symbols.filter { known[$0] == nil }
                 guard open.count == 1, let name = open.first,
                     let value = expression.solve(for: name, equalling: size, given: known), value >= 1
                 else { continue }
-                known[name] = value
-                progressed = true
+                votes[name, default: [:]][value, default: (0, place)].count += 1
+            }
+            if votes.isEmpty { break }
+            for (name, values) in votes {
+                known[name] = values.max { ($0.value.count, $1.value.first) < ($1.value.count, $0.value.first) }?.key
             }
         }
         return known.filter { dims.contains($0.key) }

@@ -99,7 +99,7 @@ struct Run: ParsableCommand {
             if stream == "-" { return try streamStandardInput(model, data, context) }
             let results: ModelResults
             if let grad {
-                results = try writeGradients(of: model, data, to: grad, context)
+                results = try writeGradients(of: model, data, names: model.fileNames(readFrom: files.file.data.parameters), to: grad, context)
             } else if stream == "steps" {
                 results = try StreamRun.run(model, data, precision: precision, context: context)
             } else {
@@ -113,7 +113,9 @@ struct Run: ParsableCommand {
     }
 
     /// Writes gradients; gives the results of the same run.
-    private func writeGradients(of model: Model, _ data: ModelData, to path: String, _ context: CompileContext) throws -> ModelResults {
+    ///
+    /// - Parameter names: what the tensors of parameters are called, by path.
+    private func writeGradients(of model: Model, _ data: ModelData, names: [String: String], to path: String, _ context: CompileContext) throws -> ModelResults {
         var request = GradientRequest(of: model.graph, truncation: truncate)
         if !wrt.isEmpty { request.targets = try wrt.map { try target($0, of: model.graph) } }
         let cotangents = data.inputs.keys.filter { $0.hasPrefix("cotangent.") }.map { String($0.dropFirst("cotangent.".count)) }
@@ -128,7 +130,6 @@ struct Run: ParsableCommand {
         let all = try GradientModel(model, request, times: context.times).run(
             data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), within: memory.bound,
             context: context)
-        let names = model.fileNames(readFrom: data.parameters)
         let named = all.gradients.map { NamedTensor(name: "grad.\(names[$0.name] ?? $0.name)", tensor: $0.tensor) }
         try TensorFile.write(TensorArchive(tensors: named), to: path)
         return all.results

@@ -84,7 +84,7 @@ struct DataFileTests {
         let cases = try file("case.safetensors", [("input.x", Self.x.1)])
         let trained = recc.folder.path("trained.safetensors")
         #expect(try recc("train", program, "--data", cases, "--params", weights, "--steps", "0", "-o", trained).status == 0)
-        #expect(try TensorFile.read(trained)["b"]?.doubles() == [0.5, -0.5])
+        #expect(try TensorFile.read(trained)["bias"]?.doubles() == [0.5, -0.5])
     }
 
     @Test func dimsOfTheFileAreTaken() throws {
