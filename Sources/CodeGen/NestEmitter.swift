@@ -72,45 +72,11 @@ final class NestEmitter {
         return lanes
     }
 
-    private var reductions: [Nest.NodeID] {
-        nest.nodes.indices.filter { if case .reduce = nest.nodes[$0].operation { true } else { false } }
-    }
-
-    /// Whether reductions run their own last variable in lanes, rather than the nest its last loop.
-    private var reducesInLanes: Bool {
-        guard !reductions.isEmpty else { return false }
-        guard let last = nest.domain.indices.last else { return true }
-        var alongDomain = 0
-        var alongReduction = 0
-        for reduction in reductions {
-            guard case .reduce(let kind, _, let variables) = nest.nodes[reduction].operation, let inner = variables.last
-            else { continue }
-            if kind == .argmax { return false }
-            for (node, bits) in zip(nest.nodes, dependencies) where bits & (1 << UInt64(inner)) != 0 {
-                for access in node.operation.accesses {
-                    let outer = access.position.coefficient(of: last)
-                    let own = access.position.coefficient(of: inner)
-                    if outer == 1 || (outer == 0 && own != 1) { alongDomain += 1 }
-                    if own == 1 || (own == 0 && outer != 1) { alongReduction += 1 }
-                }
-            }
-        }
-        return alongReduction > alongDomain
-    }
-
-    /// Whether neighbouring elements go to places of their own, which may be the same: they are taken one by one.
-    private var scattersAcrossLanes: Bool {
-        guard let last = nest.domain.indices.last else { return false }
-        return nest.stores.contains { store in
-            store.scatter.map { dependencies[$0.index] & (1 << UInt64(last)) != 0 } ?? false
-        }
-    }
-
     // MARK: Loops
 
     func emit(at row: StageEmitter.Row) {
         self.row = row
-        if reducesInLanes || scattersAcrossLanes || nest.domain.isEmpty {
+        if nest.reducesInLanes || nest.scattersAcrossLanes || nest.domain.isEmpty {
             emitScalarLoops(0)
         } else {
             emitLoops(0) { loop in self.emitVectorLoop(loop) { self.emitStores() } }

@@ -31,7 +31,11 @@ struct Roots {
             case .broadcast(let operand, _) where graph[id].shape.elementCount > graph[operand].shape.elementCount,
                 .window(let operand, _, _):
                 if costs.isDear[operand.index] { mark(operand) }
-            case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice,
+            case .contract(let contraction):
+                // What is dear is not computed again for every element that it weighs.
+                for (labels, operand) in [(contraction.leftLabels, contraction.left), (contraction.rightLabels, contraction.right)]
+                where costs.isDear[operand.index] && !Set(contraction.resultLabels).isSubset(of: labels) { mark(operand) }
+            case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .slice,
                 .concat, .pad, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
                 break
             }

@@ -212,8 +212,8 @@ extension Operation {
     /// Whether it calls a function or divides.
     var isDear: Bool {
         switch self {
-        case .unary(let function, _): NestCost.weight(of: function) > 1
-        case .binary(let function, _, _): NestCost.weight(of: function) > 1
+        case .unary(let function, _): FunctionCost.weight(of: function) > 1
+        case .binary(let function, _, _): FunctionCost.weight(of: function) > 1
         case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
             .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             false

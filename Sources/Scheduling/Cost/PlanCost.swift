@@ -35,7 +35,11 @@ extension Plan {
         }
     }
 
+    /// What the caches of a core hold for certain, and what the last one is likely to.
+    private static let coreBytes = 2e6
     private static let cachedBytes = 1.6e7
+    /// How much faster than memory the last cache is.
+    private static let cacheSpeed = 1.4
 
     private func seconds(of segment: Segment, _ work: Workload, _ machine: MachineProfile) -> Double {
         guard segment.kind != .static else { return 0 }
@@ -49,8 +53,8 @@ extension Plan {
             case .parameter, .static, .once, .accumulator, .block, .step, .ring, .zero: total
             }
         }
-        // What fits a last-level cache is likely to be there.
-        return max(busy, bytes > Self.cachedBytes ? bytes / machine.bandwidth : 0)
+        guard bytes > Self.coreBytes else { return busy }
+        return max(busy, bytes / machine.bandwidth / (bytes > Self.cachedBytes ? 1 : Self.cacheSpeed))
     }
 }
 

@@ -28,8 +28,11 @@ struct StageCost {
     private var sequences: Double { Double(work.batch) }
     /// Steps of one sequence.
     private var steps: Double {
-        guard case .sweep(let axes, _) = segment.kind else { return 1 }
-        return axes.reduce(1) { $0 * Double($1 < work.extents.count ? work.extents[$1] : 1) }
+        axes.reduce(1) { $0 * Double($1 < work.extents.count ? work.extents[$1] : 1) }
+    }
+    private var axes: [Int] {
+        guard case .sweep(let axes, _) = segment.kind else { return [] }
+        return axes
     }
     /// Threads that can share sequences.
     private var overSequences: Double { min(threads, max(sequences, 1)) }
@@ -42,7 +45,7 @@ struct StageCost {
     var seconds: Double {
         let total = sequences * steps
         switch stage.form {
-        case .map, .totals: return shared(total * itemSeconds(stage.items), over: threads)
+        case .map, .totals: return shared(total * itemSeconds(stage.items, isMap: true), over: threads)
         case .sequential:
             if stage.wavefront != nil {
                 // A thread looks at the row before its own every few steps.
@@ -93,7 +96,7 @@ struct StageCost {
     }
 
     /// Seconds of one step of one sequence, instruction after instruction.
-    private func itemSeconds(_ items: [Item]) -> Double {
+    private func itemSeconds(_ items: [Item], isMap: Bool = false) -> Double {
         items.reduce(0) { sum, item in
             switch item {
             case .total(let total):
@@ -101,9 +104,12 @@ struct StageCost {
             case .product(let product):
                 return sum + Double(product.operationCount) / 2 / lanes * machine.operation
             case .nest(let nest):
-                let elements = Double(nest.domain.reduce(1, *))
-                let vectors = nest.domain.isEmpty ? 1 : max(1, (elements / lanes).rounded(.up))
-                return sum + vectors * NestCost(nest).operations * machine.operation
+                let cost = NestCost(nest, lanes: lanes, bytesPerReal: work.bytesPerReal)
+                // One loop through all steps fills its vectors.
+                if isMap, let flat = FlatNest(nest, buffers: plan.buffers, axes: axes) {
+                    return sum + Double(flat.rowCount) / lanes * cost.evaluation * machine.operation
+                }
+                return sum + cost.operations * machine.operation
             }
         }
     }
@@ -114,10 +120,10 @@ struct StageCost {
         _ items: [Item], _ carries: [Stage.Carry]
     ) -> (throughput: Double, waiting: Double, groups: Double) {
         guard case .nest(let nest)? = items.first else { return (0, 0, 1) }
-        let cost = NestCost(nest, carried: carries.map(\.node))
+        let cost = NestCost(nest, lanes: lanes, bytesPerReal: work.bytesPerReal, carried: carries.map(\.node))
         let vectors = max(1, (Double(nest.domain.reduce(1, *)) / lanes).rounded(.up))
         let groups = (vectors / 4).rounded(.up)
-        return (vectors * cost.operations * machine.operation, groups * cost.chain * machine.latency, groups)
+        return (cost.operations * machine.operation, groups * cost.chain * machine.latency, groups)
     }
 
     /// Time blocks are shared out over threads; the states between them are joined by one.
@@ -128,18 +134,37 @@ struct StageCost {
         let elements = scan.maps.reduce(0.0) { total, map in
             total + map.factors.joined().reduce(0.0) { $0 + Double(plan[$1.place].rowCount) }
         }
-        // A join is a scalar loop; around it stand waits.
-        return busy + sequences * blocks * elements * machine.latency + blocks / 8 * 5 * machine.barrier
+        // A join is a scalar loop, with rings to be copied and rows to be found for every block; around it stand waits.
+        return busy + sequences * blocks * (1200 + 4 * elements) * machine.latency + blocks / 8 * 5 * machine.barrier
+    }
+
+    /// Instructions that join two numbers; the larger of two takes some, because NaN passes through.
+    private func joinWeight(_ form: BlockMap.Form) -> Double {
+        switch form {
+        case .fraction, .linear(.plusTimes), .linear(.orAnd): 1
+        case .linear(.maxPlus), .linear(.minPlus): 4
+        case .linear(.logSumExp): FunctionCost.weight(of: .logaddexp, bytesPerReal: work.bytesPerReal)
+        }
+    }
+
+    /// Instructions in which each lane's map is composed with an earlier one: matrices are multiplied, and every entry is moved
+    /// along and kept where there is none earlier.
+    private func compositionOperations(_ map: RegisterScan.Map) -> Double {
+        let join = joinWeight(map.form)
+        let size = map.form == .fraction ? 2.0 : Double(map.slots.count)
+        let products = size * size * size * (1 + join)
+        // The entries of a fraction are brought near 1: magnitudes, the largest, divisions.
+        if map.form == .fraction { return products + 3 * size * size + 40 }
+        return products + size * size + 3 * (size * size + size)
     }
 
     private func registerSeconds(_ scan: RegisterScan) -> Double {
         let elements = Double(scan.flat.rowCount)
         let rounds = max(1, (lanes / elements).rounded(.up)).logarithm
-        let compositions = scan.maps.reduce(0.0) { total, map in
-            let size = Double(map.slots.count)
-            return total + 3 * (size * size * size + size * size)
-        }
-        let operations = NestCost(scan.flat.nest).operations + rounds * compositions
+        let compositions = scan.maps.reduce(0.0) { $0 + compositionOperations($1) }
+        let operations =
+            NestCost(scan.flat.nest, lanes: lanes, bytesPerReal: work.bytesPerReal).evaluation + rounds * compositions
+            + scan.maps.reduce(0.0) { $0 + Double($1.slots.count) * (joinWeight($1.form) + 1) }
         let vectors = sequences * steps * elements / lanes
         return shared(vectors * operations * machine.operation, waiting: 3 * vectors * machine.latency, over: overSequences)
     }

@@ -12,6 +12,8 @@ struct StepCost {
     private static let secondLevel = 1e6
     /// Vector instructions in whose time a vector of weights comes from the first and second level, and from beyond them.
     private static let loads = (first: 0.5, second: 4.0, beyond: 10.0)
+    /// Vector instructions in whose time a loop has begun, and reads what the one before has written.
+    private static let start = 20.0
     /// Sequences for which a vector of weights is loaded once.
     private static let tileRows = 6.0
 
@@ -56,9 +58,10 @@ struct StepCost {
                 let again = (tiles - 1) * max(Self.tileRows, min(load, Self.loads.second))
                 return sum + share * vectors(product) * max(rows, max(min(rows, Self.tileRows), load) + again)
             case .nest(let nest):
-                let elements = Double(nest.domain.reduce(1, *))
-                let vectors = nest.domain.isEmpty ? 1 : max(1, (elements / lanes).rounded(.up))
-                return sum + sequences * max(1, share * vectors) * NestCost(nest).operations
+                let cost = NestCost(nest, lanes: lanes, bytesPerReal: bytesPerReal)
+                // Sequences run beside each other, so that they wait once.
+                return sum + max(sequences * max(share * cost.operations, min(cost.operations, cost.evaluation)), cost.longest * NestCost.latency / 2)
+                    + sequences * Self.start
             }
         }
         return operations * machine.operation

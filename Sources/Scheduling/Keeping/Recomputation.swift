@@ -121,8 +121,8 @@ struct Recomputation {
         let weight: Double
         var elements = graph[id].shape.elementCount
         switch graph[id].operation {
-        case .unary(let function, _): weight = NestCost.weight(of: function)
-        case .binary(let function, _, _): weight = NestCost.weight(of: function)
+        case .unary(let function, _): weight = FunctionCost.weight(of: function)
+        case .binary(let function, _, _): weight = FunctionCost.weight(of: function)
         case .select: weight = 1
         case .rename, .broadcast, .slice: weight = 0
         // Steps that fill a vector together are not read from other steps.
