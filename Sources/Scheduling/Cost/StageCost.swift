@@ -134,8 +134,9 @@ struct StageCost {
         let elements = scan.maps.reduce(0.0) { total, map in
             total + map.factors.joined().reduce(0.0) { $0 + Double(plan[$1.place].rowCount) }
         }
-        // A join is a scalar loop, with rings to be copied and rows to be found for every block; around it stand waits.
-        return busy + sequences * blocks * (1200 + 4 * elements) * machine.latency + blocks / 8 * 5 * machine.barrier
+        // A join is a scalar loop, with rings to be filled, copied and found for every block; around it stand waits.
+        let rings = scan.maps.reduce(0) { $0 + $1.states.count + $1.constants.count + $1.factors.joined().count }
+        return busy + sequences * blocks * (800 * Double(rings) + 4 * elements) * machine.latency + blocks / 8 * 5 * machine.barrier
     }
 
     /// Instructions that join two numbers; the larger of two takes some, because NaN passes through.
