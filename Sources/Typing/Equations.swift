@@ -176,6 +176,11 @@ extension ModelTyper {
         let cycle = path[start...]
         let names = cycle.map(\.name) + [name]
         if let delayed = cycle.dropFirst().first(where: \.isDelayed) {
+            guard !delayed.name.isEmpty else {
+                return report(
+                    .undeclaredState, "'\(sources.text(of: delayed.place))' reads '\(name)' at another step, within the equation of '\(name)'",
+                    at: delayed.place, help: "read the states at that step instead, or make what is read a state with a name of its own")
+            }
             return report(
                 .undeclaredState, "'\(delayed.name)' is read at another step within its own recurrence", at: delayed.place,
                 help: "declare it: state \(delayed.name): […]")

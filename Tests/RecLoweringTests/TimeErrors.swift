@@ -13,6 +13,8 @@ import Testing
 
     @Test func undeclaredStates() {
         expectError(.undeclaredState, at: "a[t-1]", in: "model M { input x: real\n a = a[t-1] + x\n output a }", helps: "state a")
+        expectError(
+            .undeclaredState, at: "(0.5 * s + x)[t-1]", in: "model M { input x: real\n state s: real\n s = (0.5 * s + x)[t-1]\n output s }", says: "reads 's'")
     }
 
     @Test func statesHaveOneEquation() {
