@@ -149,8 +149,8 @@ private struct Moving {
     /// Longer expressions stay in one piece.
     private static let mostDepth = 100
 
-    /// Nil where the value is no such function.
-    mutating func moved(_ id: ValueID, _ builder: inout GraphBuilder) -> ValueID? {
+    /// Nil where the value is no such function. `isFactor` says that it multiplies an adjoint, or chooses one.
+    mutating func moved(_ id: ValueID, isFactor: Bool = false, _ builder: inout GraphBuilder) -> ValueID? {
         if let operand = roots[id] {
             let mirror = builder.add(.delay(id, offsets: offsets, initial: nil))
             looks.append((mirror, operand))
@@ -159,19 +159,23 @@ private struct Moving {
         guard depth < Self.mostDepth else { return nil }
         depth += 1
         defer { depth -= 1 }
-        guard carrying[id] else { return known(id, &builder) }
+        guard carrying[id] else { return isFactor ? factor(id, &builder) : term(id, &builder) }
+        var other: ValueID?
         switch builder[id].operation {
         case .unary(.negate, _), .binary(.add, _, _), .binary(.subtract, _, _), .rename, .broadcast, .reshape, .slice, .concat,
             .pad(_, _, _, _, .zero), .reduce(.sum, _, _):
             break
         case .binary(.multiply, let a, let b):
             guard carrying[a] != carrying[b] else { return nil }
+            other = carrying[a] ? b : a
         case .select(let condition, _, _):
             guard !carrying[condition] else { return nil }
+            other = condition
         case .contract(let c):
             // A matrix of every step would have to be kept for the step that reads it.
-            let other = carrying[c.left] ? c.right : c.left
-            guard carrying[c.left] != carrying[c.right], builder[other].variance.isStatic else { return nil }
+            let matrix = carrying[c.left] ? c.right : c.left
+            guard carrying[c.left] != carrying[c.right], builder[matrix].variance.isStatic else { return nil }
+            other = matrix
         case .input, .parameter, .constant, .unary, .binary, .reduce, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
             .chunks, .steps, .runningAffine, .solve:
             return nil
@@ -179,15 +183,39 @@ private struct Moving {
         let operation = builder[id].operation
         var new: [ValueID: ValueID] = [:]
         for operand in operation.operands where new[operand] == nil {
-            guard let value = moved(operand, &builder) else { return nil }
+            guard let value = moved(operand, isFactor: operand == other, &builder) else { return nil }
             new[operand] = value
         }
         return builder.add(operation.mapOperands { new[$0] ?? $0 }, proposing: builder[id].type)
     }
 
-    /// What no adjoint is part of, at the other step; outside the sequence it multiplies an adjoint that is 0.
-    private func known(_ id: ValueID, _ builder: inout GraphBuilder) -> ValueID {
+    /// What an adjoint is multiplied by, at the other step; outside the sequence that adjoint is 0.
+    private func factor(_ id: ValueID, _ builder: inout GraphBuilder) -> ValueID {
         let moves = offsets.indices.contains { offsets[$0] != 0 && builder[id].variance.varies(over: $0) }
         return moves ? builder.add(.delay(id, offsets: offsets, initial: nil)) : id
+    }
+
+    /// What is added to an adjoint, at the other step. It is 0 outside the sequence, also where it is the same at every step, as the
+    /// share of a sum over time is.
+    private func term(_ id: ValueID, _ builder: inout GraphBuilder) -> ValueID {
+        if builder.isZero(id) { return id }
+        var variance = Variance(batch: true, axes: 0)
+        for axis in offsets.indices where offsets[axis] != 0 { variance.axes |= 1 << UInt8(axis) }
+        variance = variance.union(builder[id].variance)
+        let wide = builder[id].variance == variance ? id : builder.rename(id, over: variance)
+        return builder.add(.delay(wide, offsets: offsets, initial: nil))
+    }
+}
+
+extension GraphBuilder {
+    /// Whether a value is made of the constant 0.
+    fileprivate func isZero(_ id: ValueID) -> Bool {
+        switch self[id].operation {
+        case .constant(let scalar): scalar == .real(0)
+        case .broadcast(let a, _), .rename(let a), .reshape(let a), .slice(let a, _, _, _): isZero(a)
+        case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
+            .overBatch, .chunks, .steps, .runningAffine, .solve:
+            false
+        }
     }
 }

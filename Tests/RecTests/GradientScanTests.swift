@@ -100,4 +100,24 @@ import Testing
             #expect(relativeError(a.tensor, b.tensor) < 1e-9, "\(a.name), scans \(forms.keys.sorted()): \(text)")
         }
     }
+
+    /// A sum over time gives every step it reads the same share, and the steps outside the sequence none.
+    @Test(arguments: [
+        ("over t", "h[t-1]", "h[t-2]", "sum[t](sum(h[t-1]))"), ("over t", "h[t-1]", "h[t-2]", "mean[t](sum(h[t-2]))"),
+        ("over t", "h[t+1]", "h[t+3]", "sum[t](sum(h[t+1] - h[t+3]))"), ("over t", "0.5 * h[t-1]", "h[t-2]", "sum[t](sum(-2 * h[t-1] + h))"),
+        ("over t", "h[t-1]", "tanh(h[t-2])", "sum[t](mean(g * h[t-1])) + last[t](sum(h))"),
+        ("over (t, k: 4)", "h[t-1, k+1]", "h[t, k-1]", "sum[t](sum[k](sum(h[t, k-1])))"),
+        ("over (t, k: 4)", "h[t-1, k]", "h[t, k-1]", "sum[t](mean[k](sum(g * h[t-1, k])))"),
+        ("over (t, k: 4)", "h[t-1, k-1]", "h[t, k-1]", "mean[t](sum[k](sum(h[t-1, k-1] + h[t, k-1])))"),
+    ])
+    func sharesOfSumsEndWithTheSequence(axes: String, near: String, far: String, loss: String) throws {
+        for step in ["min(\(near) + 1, x) * \(far) + 1", "x * \(near) + 0.5 * \(far)", "(if x > 0 then \(near) else x * \(far)) + x", "W @ (\(near)) + x * \(far)"] {
+            let text = "model M(H) \(axes) {\n input x: [H]\n input g: real once\n param W: [H, H]\n state h: [H] = 1\n h = \(step)\n loss l = \(loss)\n}\n"
+            let model = try Model(Program(text: text), dims: ["H": 3])
+            for length in [1, 2, 5] {
+                let data = RandomCase(for: model, batch: 2, length: length, lengths: axes == "over t" ? [length, 1] : nil, seed: 4)
+                #expect(try #require(GradientCheck(model, data, seed: 1).worst).error < 1e-6, "\(length) steps of \(text)")
+            }
+        }
+    }
 }
