@@ -43,6 +43,7 @@ private struct ComplexSplit {
         result.outputs = graph.outputs.map { StreamGraph.Output(name: $0.name, value: joined($0.value), span: $0.span) }
         result.losses = graph.losses.map { StreamGraph.Output(name: $0.name, value: real($0.value), span: $0.span) }
         result.states = graph.states.flatMap(states)
+        keepDirections()
         for k in result.folds.indices {
             result.folds[k].elements = graph.folds[k].elements.map { real($0) }
             result.folds[k].states = graph.folds[k].states.map { real($0) }
@@ -70,6 +71,33 @@ private struct ComplexSplit {
                 name: state.name + suffix, value: part(state.value), initial: state.initial.map(part), span: state.span)
         }
         return graph[state.value].element == .complex ? [part(".re", real), part(".im", imaginary)] : [part("", real)]
+    }
+
+    /// Makes states that were computed from the last step to the first so again where their parts no longer depend on themselves, as
+    /// `s = im(complex(s[t+1], x))` does: the direction says which step a state ends with.
+    private mutating func keepDirections() {
+        let reversed = graph.loopNests.reduce(into: Set<ValueID>()) { $0.formUnion($1.reversedValues) }
+        guard graph.dataAxes.count == 1, graph.states.contains(where: { reversed.contains($0.value) }) else { return }
+        let kept = result.loopNests.reduce(into: Set<ValueID>()) { $0.formUnion($1.reversedValues) }
+        let origins = graph.states.flatMap { state in graph[state.value].element == .complex ? [state.value, state.value] : [state.value] }
+        for (k, id) in origins.enumerated() where reversed.contains(id) && !kept.contains(result.states[k].value) {
+            result.states[k].value = reversedCopy(of: result.states[k].value, over: graph[id].variance)
+        }
+    }
+
+    /// The same value as a recurrence that looks one step ahead and takes nothing from there.
+    private mutating func reversedCopy(of id: ValueID, over variance: Variance) -> ValueID {
+        var value = result[id]
+        value.variance = variance
+        let offsets = graph.axes.indices.map { graph.axes[$0].chunks == nil ? 1 : 0 }
+        let next = result.add(Value(.delay(ValueID(result.values.count), offsets: offsets, initial: nil), value.type))
+        let scalar = result.add(Value(.constant(.bool(false)), element: .bool, shape: [], variance: .none))
+        let never = value.shape.isEmpty ? scalar
+            : result.add(Value(.broadcast(scalar, from: value.shape.map { _ in nil }), element: .bool, shape: value.shape, variance: .none))
+        value.operation = .select(never, then: next, otherwise: id)
+        let own = result.add(value)
+        result[next].operation = .delay(own, offsets: offsets, initial: nil)
+        return own
     }
 
     // MARK: New values

@@ -217,6 +217,9 @@ extension ModelTyper {
                     .wrongArgument, "'\(what)' gives one record, not \(equation.names.count) values", at: equation.span,
                     help: "name it, and use \(fields.map { "NAME.\($0.name)" }.joined(separator: ", "))")
             }
+            if case .state = definitions[equation.names[0].text] {
+                return .value(try named(single(meaning, at: equation.value.span), equation.names[0], at: equation.value.span))
+            }
             for (field, value) in fields where model[value].name == nil {
                 model.values[value.index].name = "\(equation.names[0].text).\(field)"
             }

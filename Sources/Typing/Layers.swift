@@ -114,6 +114,11 @@ extension ModelTyper {
     func callLayer(_ index: Int, _ name: Identifier, _ arguments: [Argument], _ span: SourceSpan) throws -> Meaning {
         let layer = model.layers[index]
         guard let inner = lookUpModel(layer.model) else { throw Abandoned() }
+        guard !inner.outputs.isEmpty else {
+            throw report(
+                .wrongArgument, "'\(name.text)' gives nothing: '\(inner.name)' has no output", at: span,
+                help: "add 'output …' to '\(inner.name)'")
+        }
         let streams = inner.inputs.filter { !$0.isOnce }
         var given: [String: ValueID] = [:]
         var position = 0

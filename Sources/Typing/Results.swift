@@ -42,13 +42,12 @@ extension ModelTyper {
         guard let equation = states[index].equation else { throw Abandoned() }
         let meaning = try meaning(ofEquation: equation)
         switch meaning {
-        case .value(let value): return value
+        case .value, .record: return try single(meaning, at: equations[equation].span)
         case .tuple(let parts):
             guard let component = equations[equation].names.firstIndex(where: { $0.text == states[index].name.text }),
                 component < parts.count
             else { throw Abandoned() }
             return parts[component]
-        case .record: throw Abandoned()
         }
     }
 

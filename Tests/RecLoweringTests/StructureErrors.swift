@@ -23,6 +23,13 @@ import Testing
         expectError(.onceNeedsConstant, at: "z", in: user(layer + "y = g(x, h0: z)\n output o = y.h"))
         expectError(.wrongArgument, at: "g(x, h0: s)", in: user(layer + "output o = g(x, h0: s) + z"), helps: ".h")
         expectError(.unknownName, at: "q", in: user(layer + "output o = g(x, h0: s).q"))
+        expectError(.wrongArgument, at: "g(x, h0: s)", in: user(layer + "state q: [H]\n q = g(x, h0: s)\n output o = q[t-1]"), helps: ".h")
+    }
+
+    @Test func layersGiveSomething() {
+        let text = "model Cell { input u: real\n loss l = mean[t](u) }\nmodel M { input x: real\n layer g = Cell()\n "
+        expectError(.wrongArgument, at: "g(x)", in: text + "output y = g(x) }", says: "no output", helps: "'Cell'")
+        expectError(.wrongArgument, at: "g(x)", in: text + "state s: real\n s = g(x)\n output y = s[t-1] }", says: "no output")
     }
 
     @Test func modelsDoNotContainThemselves() {
