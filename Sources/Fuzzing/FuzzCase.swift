@@ -57,6 +57,13 @@ package enum FuzzClass: String, Codable, Hashable, Sendable, CaseIterable {
 extension FuzzCase {
     /// The case of a seed.
     package init(seed: UInt64, class kind: FuzzClass) {
+        self.init(text: nil, seed: seed, class: kind)
+    }
+
+    /// A program with the data of a seed.
+    package init(text: String, seed: UInt64, class kind: FuzzClass) { self.init(text: .some(text), seed: seed, class: kind) }
+
+    private init(text given: String?, seed: UInt64, class kind: FuzzClass) {
         var dice = Dice(seed: seed, for: "case \(kind.rawValue)")
         var style = ProgramGenerator.Style()
         style.isSymbolic = dice.chance(25)
@@ -77,8 +84,9 @@ extension FuzzCase {
             lengths = [0, 1, 2, 5, 63, 64, 65, 127, 128, 129, 200, 300]
         }
         var generator = ProgramGenerator(seed: seed, style: style)
-        let text = generator.program()
-        let axes = generator.timeAxes.count
+        let text = given ?? generator.program()
+        // A program that was given says itself how many axes it has; those that it lacks are not looked at.
+        let axes = given == nil ? generator.timeAxes.count : 1
         var runs = [RunSize(kind, axes, &dice, length: dice.pick(lengths), mostElements: style.mostElements)]
         if kind == .code { runs.append(RunSize(kind, axes, &dice, length: dice.pick([1, 3, 64, 130]), mostElements: style.mostElements)) }
         self.init(text: text, runs: runs, dataSeed: dice.seed(), checkSeed: dice.seed())

@@ -16,6 +16,8 @@ struct ReccFuzz: ParsableCommand {
     var count: Int?
     @Option(name: .customLong("class"), help: "Only this class: graph, code.")
     var only: String?
+    @Option(help: "Check this file in this process, with data that follow from the seeds.")
+    var program: String?
     @Option(help: "A folder in which failures are written.")
     var output: String?
     @Option(help: "Seconds that making a failure small may take.")
@@ -35,6 +37,13 @@ struct ReccFuzz: ParsableCommand {
     func run() throws {
         if worker { return Worker.serve() }
         let kinds = only.flatMap(FuzzClass.init(rawValue:)).map { [$0] } ?? FuzzClass.allCases
+        if let program {
+            let text = try String(contentsOfFile: program, encoding: .utf8)
+            for seed in seed..<seed + UInt64(count ?? 1) {
+                for kind in kinds { check(FuzzCase(text: text, seed: seed, class: kind), kind) }
+            }
+            return
+        }
         if show || here {
             for seed in seed..<seed + UInt64(count ?? 1) {
                 for kind in kinds { inspect(seed, kind) }
@@ -51,7 +60,10 @@ struct ReccFuzz: ParsableCommand {
         let item = FuzzCase(seed: seed, class: kind)
         Self.say("// \(kind.rawValue) \(seed): \(item.runs.map(\.text).joined(separator: "; ")), \(item.values.rawValue)")
         Self.say(item.text)
-        guard here else { return }
+        if here { check(item, kind) }
+    }
+
+    private func check(_ item: FuzzCase, _ kind: FuzzClass) {
         let outcome = Checker.check(item, kind)
         Self.say(outcome.failure.map { "\($0.check): \($0.detail)" } ?? outcome.refusal.map { "refused: \($0)" } ?? "\(outcome.comparisons)")
     }

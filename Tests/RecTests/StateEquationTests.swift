@@ -39,9 +39,9 @@ import Testing
     func statesAreResultsOfCalls(cell: String, call: String) throws {
         let head = "model M {\n dim A = 2\n dim B = 3\n layer g = \(cell)()\n input z: [B, A]\n input x, q: [A]\n "
         let tail = "output y = s[t-1]\n output w = s + s[t-2]\n loss l = mean[t](sum(s[t-1] * s))\n}\n"
-        let model = try Model(Program(text: Self.cells + head + "state s: [A] = 0\n s = \(call)\n" + tail))
+        let model = try Model(Program(text: Self.cells + head + "state s: [A] = 0\n s = \(call)\n" + tail), named: "M")
         #expect(model.graph.violations() == [])
-        let named = try Model(Program(text: Self.cells + head + "v = \(call)\n s = v + 0\n" + tail))
+        let named = try Model(Program(text: Self.cells + head + "v = \(call)\n s = v + 0\n" + tail), named: "M")
         let random = RandomCase(for: named, batch: 2, length: 70, lengths: [70, 3], seed: 3)
         let expected = try named.run(random.data, on: .interpreter)
         for engine in [Engine.interpreter, .compiled(.f64)] {

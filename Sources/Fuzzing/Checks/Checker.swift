@@ -35,7 +35,9 @@ package struct Checker {
             // Planning takes longer than all the rest.
             var dice = Dice(seed: item.checkSeed, for: "planning")
             if dice.chance(30) { try checkPlanning(model) }
-            try checkDerivatives(model, reference)
+            let chunkwise = chunkwise(model)
+            try checkChunkwise(chunkwise, reference)
+            try checkDerivatives(model, reference, chunkwise)
         case .code: try checkCode(model)
         }
     }

@@ -18,18 +18,21 @@ extension Checker {
         var run: (BoundData, CompiledModel, ThreadPool) throws -> ModelResults
         /// What a run in the form that is chosen gives.
         var runChosen: (BoundData, Precision, ThreadPool) throws -> ModelResults
+        /// Where its code is kept.
+        var context: CompileContext
     }
 
     mutating func checkCode(_ model: Model) throws {
         var dice = Dice(seed: item.checkSeed, for: "code")
         guard let choice = try? PlanChoice(model, machine: .typical) else { return outcome.count("interpreter only") }
+        let kept = KeptCode()
+        let context = kept.context
         let references = item.runs.indices.map { Reference(model.graph, CaseData(item, run: $0).bound(for: model.graph)) }
         let subject = Subject(
             name: "code", choice: choice, references: references, run: { try model.run($0, on: $1, pool: $2) },
-            runChosen: { try Runner(model, precision: $1, parameters: $0.parameters).run($0, pool: $2) })
+            runChosen: { try Runner(model, precision: $1, parameters: $0.parameters, context: context).run($0, pool: $2) }, context: context)
         try check(subject, &dice)
-        if isWanted("stream", 25, &dice) { try checkStream(model, dice.pick(references), piece: dice.pick([1, 1, 7, 70])) }
-        if isWanted("kept code", 10, &dice) { try checkKeptCode(model, choice, references[0]) }
+        if isWanted("stream", 25, &dice) { try checkStream(model, dice.pick(references), piece: dice.pick([1, 1, 7, 70]), context) }
         guard isWanted("gradient", 45, &dice) else { return }
         let request = Self.request(model, withFinals: true)
         guard !request.seeds.isEmpty, !request.targets.isEmpty else { return }
@@ -43,9 +46,9 @@ extension Checker {
             },
             runChosen: { data, precision, pool in
                 let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
-                let code = try Runner(gradients, precision: precision, parameters: data.parameters).compiled(for: work)
+                let code = try Runner(gradients, precision: precision, parameters: data.parameters, context: context).compiled(for: work)
                 return try code.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
-            })
+            }, context: context)
         try check(backward, &dice)
     }
 
@@ -88,9 +91,9 @@ extension Checker {
 
     private mutating func check(_ subject: Subject, _ form: String, _ plan: Plan, _ precision: Precision, _ dice: inout Dice) throws {
         let check = "\(subject.name), \(form), \(precision.rawValue)"
-        let code = try must("compile: \(check)") { try CompiledPlan(plan, precision: precision) }
+        let code = try must("compile: \(check)") { try CompiledPlan(plan, precision: precision, context: subject.context) }
         outcome.plans += 1
-        for reference in subject.references {
+        for (number, reference) in subject.references.enumerated() {
             let compiled = try CompiledModel(code, parameters: reference.data.parameters)
             let first = RunNumbers(try subject.run(reference.data, compiled, ThreadPool(count: 1, leastWork: 0)), of: reference.graph)
             try expect(check, mismatch(first, reference, precision, form))
@@ -98,6 +101,7 @@ extension Checker {
                 let got = RunNumbers(try subject.run(reference.data, compiled, ThreadPool(count: threads, leastWork: 0)), of: reference.graph)
                 try expect("\(check), threads", got.firstDifference(from: first).map { "\(threads) threads and one: \($0)" })
             }
+            if number == 0, isWanted("\(check), kept code", 25, &dice) { try checkKeptCode(check, plan, precision, reference, first, subject) }
             if item.focus != nil || dice.chance(40) { try checkChunks(check, compiled, reference, first, subject) }
         }
     }
@@ -107,6 +111,16 @@ extension Checker {
         // What overflows on the way is another number in each precision, and composed steps meet infinities in another order.
         if form != "sequential", !reference.isFinite { return nil }
         return (precision == .f64 ? reference.fitsDouble : reference.fitsSingle) ? fault : nil
+    }
+
+    /// Code that was kept gives the bits of fresh code.
+    private mutating func checkKeptCode(
+        _ check: String, _ plan: Plan, _ precision: Precision, _ reference: Reference, _ fresh: RunNumbers, _ subject: Subject
+    ) throws {
+        let code = try must("\(check), kept code") { try CompiledPlan(plan, precision: precision, context: subject.context) }
+        let compiled = try CompiledModel(code, parameters: reference.data.parameters)
+        let got = RunNumbers(try subject.run(reference.data, compiled, ThreadPool(count: 1, leastWork: 0)), of: reference.graph)
+        try expect("\(check), kept code", got.firstDifference(from: fresh))
     }
 
     /// A run in the least memory there is gives the same bits.

@@ -5,8 +5,15 @@ import RecTensors
 enum Perturbation: Hashable {
     /// Every number times `1 ± size`: a factor for each value, the same at every step, so that errors add up rather than cancel.
     case factors(size: Double, seed: UInt64)
+    /// The same with factors of each element's own, which are parameters: so elements that are equal but for rounding change places.
+    case elements(size: Double, seed: UInt64)
     /// Every number rounded to so many bits less than f64 has, each by itself (Veltkamp's splitting; Dekker, Numer. Math. 18, 1971).
     case rounding(bits: Int)
+}
+
+extension Perturbation {
+    /// The name of the factors of a value.
+    static func path(of value: ValueID) -> String { "rounding.\(value.index)" }
 }
 
 extension StreamGraph {
@@ -32,6 +39,10 @@ extension StreamGraph {
             case .factors(let size, _):
                 let share = 0.5 + Double(random?.below(51) ?? 0) / 100
                 let factor = result.constant(1 + (random?.chance(50) == true ? size : -size) * share, like: value)
+                result.compute(.multiply, own, factor, like: value)
+            case .elements:
+                let parameter = ParameterInfo(path: Perturbation.path(of: own), isTrained: false, initializer: .ones)
+                let factor = result.add(Value(.parameter(parameter), element: value.element, shape: value.shape, variance: .none))
                 result.compute(.multiply, own, factor, like: value)
             case .rounding(let bits): result.round(own, bits, like: value)
             }
@@ -78,6 +89,7 @@ extension Value {
         let constant = shape.isEmpty ? 1 : 2
         return switch how {
         case .factors: constant + 1
+        case .elements: 2
         case .rounding: element == .real ? 2 * constant + 6 : 2 * constant + 1
         }
     }
@@ -93,6 +105,22 @@ extension Value {
 }
 
 extension BoundData {
+    /// With the factors that a graph wants which was changed element by element.
+    func withFactors(for graph: StreamGraph, _ how: Perturbation) -> BoundData {
+        guard case .elements(let size, let seed) = how else { return self }
+        var result = self
+        for value in graph.values {
+            guard case .parameter(let info) = value.operation, info.path.hasPrefix("rounding."), parameters[info.path] == nil else { continue }
+            var dice = Dice(seed: seed, for: info.path)
+            let pair = value.element == .complex ? 2 : 1
+            let factors = (0..<value.shape.elementCount * pair).map { k in
+                (k % pair == 0 ? 1 : 0) + (dice.chance(50) ? size : -size) * (0.5 + Double(dice.below(51)) / 100)
+            }
+            result.parameters[info.path] = Tensor(factors, shape: value.shape.sizes + (pair == 2 ? [2] : []))
+        }
+        return result
+    }
+
     /// Every number times `1 ± size`, each with a factor of its own.
     func perturbed(by size: Double, seed: UInt64) -> BoundData {
         func changed(_ name: String, _ tensor: Tensor) -> Tensor {

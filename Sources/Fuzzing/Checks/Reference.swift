@@ -87,9 +87,11 @@ final class Reference {
         let ways: [Perturbation] =
             [.rounding(bits: rounding.lostBits), .rounding(bits: rounding.lostBits - 1)]
             + (0..<3 as Range<UInt64>).map { .factors(size: rounding.size, seed: $0) }
+            + (0..<2 as Range<UInt64>).map { .elements(size: rounding.size, seed: $0) }
         for (number, way) in ways.enumerated() {
             let data = number < 2 ? data : data.perturbed(by: rounding.size, seed: UInt64(number))
-            let other = RunNumbers(Interpreter(graph.perturbed(way)).run(data), of: graph)
+            let perturbed = graph.perturbed(way)
+            let other = RunNumbers(Interpreter(perturbed).run(data.withFactors(for: perturbed, way)), of: graph)
             for (index, b) in numbers.items.enumerated() {
                 guard let a = other.items.first(where: { $0.name == b.name }) else { continue }
                 for (k, (x, y)) in zip(a.numbers, b.numbers).enumerated() where x != y && !(x.isNaN && y.isNaN) {

@@ -1,12 +1,11 @@
-import Foundation
 import Rec
 import RecCodeGen
 import RecTensors
 
-/// Streams in pieces, and code that was kept.
+/// Streams in pieces.
 extension Checker {
     /// Steps given in pieces give what the whole sequence gives.
-    mutating func checkStream(_ model: Model, _ reference: Reference, piece: Int) throws {
+    mutating func checkStream(_ model: Model, _ reference: Reference, piece: Int, _ context: CompileContext) throws {
         let data = reference.data
         let isStream = model.graph.values.contains { value in
             if case .input = value.operation { value.variance.isStream } else { false }
@@ -14,7 +13,7 @@ extension Checker {
         guard isStream, model.graph.axes.count == 1, data.lengths == nil, data.batch > 0 else { return }
         let given = ModelData(inputs: data.inputs, parameters: data.parameters)
         let results: ModelResults
-        do { results = try StreamRun.run(model, given, precision: .f64, piece: piece) } catch {
+        do { results = try StreamRun.run(model, given, precision: .f64, piece: piece, context: context) } catch {
             // What looks ahead, or needs the whole sequence, cannot be streamed.
             let refusals = (error as? DiagnosticList)?.diagnostics ?? (error as? Diagnostic).map { [$0] } ?? []
             guard !refusals.isEmpty, refusals.allSatisfy({ $0.id == .planRefused }) else { throw Failure("stream", Self.text(of: error)) }
@@ -26,20 +25,5 @@ extension Checker {
         let wanted = Reference(reference, only: expected)
         let got = RunNumbers(results, of: model.graph)
         try expect("stream", wanted.mismatch(got, .double).flatMap { reference.fitsDouble ? "pieces of \(piece): \($0)" : nil })
-    }
-
-    /// Code that was kept gives the bits of fresh code.
-    mutating func checkKeptCode(_ model: Model, _ choice: PlanChoice, _ reference: Reference) throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-fuzz-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let context = CompileContext(cache: KernelCache(folder: folder.path))
-        let plan = try must("kept code") { try choice.plan(scanning: []) }
-        func numbers() throws -> RunNumbers {
-            let code = try must("kept code") { try CompiledPlan(plan, precision: .f32, context: context) }
-            let compiled = try CompiledModel(code, parameters: reference.data.parameters)
-            return RunNumbers(try model.run(reference.data, on: compiled, pool: ThreadPool(count: 1, leastWork: 0)), of: model.graph)
-        }
-        let fresh = try numbers()
-        try expect("kept code", try numbers().firstDifference(from: fresh))
     }
 }

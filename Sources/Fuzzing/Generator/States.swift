@@ -4,10 +4,11 @@ import RecStream
 extension ProgramGenerator {
     /// One group: states that may see each other at earlier steps.
     mutating func addStates() {
-        switch dice.below(10) {
-        case 0..<5: addKnownRecurrence()
-        case 5: addPair()
-        case 6: addMatrixState()
+        switch dice.below(21) {
+        case 0..<10: addKnownRecurrence()
+        case 10, 11: addPair()
+        case 12, 13: addMatrixState()
+        case 14, 15: addFastWeights()
         default: addFreeStates()
         }
     }
@@ -205,7 +206,7 @@ extension ProgramGenerator {
     }
 
     /// States with any bounded equations in each other.
-    private mutating func addFreeStates() {
+    mutating func addFreeStates() {
         let types = (0..<dice.number(in: 1...2)).map { _ in GeneratedType(dice.weighted([(8, .real), (1, .int), (1, .bool), (1, .complex)]), randomShape()) }
         let states = types.map { declareState($0) }
         for (s, type) in zip(states, types) {

@@ -1,0 +1,12 @@
+import Foundation
+import RecCodeGen
+
+/// The code of a case, kept on disk until the case ends: a plan that is compiled again is read from there, which takes far less time.
+final class KeptCode {
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-fuzz-\(UUID().uuidString)")
+    let context: CompileContext
+
+    init() { context = CompileContext(cache: KernelCache(folder: folder.path)) }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+}

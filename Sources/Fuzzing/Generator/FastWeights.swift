@@ -1,0 +1,61 @@
+import RecStream
+
+/// Matrices that outer products write and that are read by sums alone, as linear attention has them: what can be written chunk by
+/// chunk.
+extension ProgramGenerator {
+    mutating func addFastWeights() {
+        let shape = randomShape(dice.weighted([(3, 2), (2, 3)]))
+        guard shape.count > 1 else { return addFreeStates() }
+        let (heads, key, value) = (Array(shape.dropLast(2)), shape[shape.count - 2], shape[shape.count - 1])
+        let (keys, values) = (GeneratedType(.real, heads + [key]), GeneratedType(.real, heads + [value]))
+        let axis = dice.below(timeAxes.count)
+        let sum = "sum[\(key.name)]"
+        // What is known comes first: the state is no operand of it.
+        let (k, v) = (equation("k", "(\(known(keys))) / (1 + norm[\(key.name)](\(known(keys))))"), equation("v", known(values)))
+        let (query, beta) = (known(keys), gate(GeneratedType(.real, dice.chance(50) ? heads : [])))
+        let decay = self.decay(shape)
+        let s = declareState(GeneratedType(.real, shape))
+        let before = s + step(axis)
+        let kept = "\(decay)\(before)"
+        switch dice.below(6) {
+        case 0, 1: close(s, "\(kept) + outer(\(k), \(v))")
+        case 2: close(s, "\(before) + \(beta) * outer(\(k), \(v) - \(sum)(\(k) * \(before)))")
+        case 3:
+            let r = equation("r", kept)
+            close(s, "\(r) + \(beta) * outer(\(k), \(v) - \(sum)(\(k) * \(r)))")
+        case 4: close(s, "\(kept) - 0.5 * outer(\(beta) * \(k), \(sum)(\(k) * \(before))) + outer(\(query), \(v))")
+        default: close(s, "if \(known(GeneratedType(.bool))) then \(kept) + outer(\(k), \(v)) else \(before)")
+        }
+        // Were the matrix looked at otherwise, it would have to be there at every step.
+        atoms.removeAll { $0.name == s }
+        for _ in 0..<dice.number(in: 1...2) {
+            let read = dice.chance(25) ? before : s
+            let text = heads.isEmpty && dice.chance(30) ? "(\(known(keys))) @ \(read)" : dice.chance(10) ? "\(sum)(\(read))" : "\(sum)((\(known(keys))) * \(read))"
+            // By this name it may become an output, as states do.
+            let name = equation("s", text)
+            atoms.append(Atom(name: name, type: values, axes: Set(timeAxes.indices), level: level))
+        }
+    }
+
+    private mutating func equation(_ prefix: String, _ text: String) -> String {
+        let name = fresh(prefix)
+        equations.append("\(name) = \(text)")
+        return name
+    }
+
+    /// `sigmoid(x) * `, by some of the axes of the state, or nothing.
+    private mutating func decay(_ shape: [GeneratedAxis]) -> String {
+        func one(_ part: [GeneratedAxis]) -> String {
+            let type = GeneratedType(.real, part)
+            return dice.pick(["sigmoid(\(known(type)))", "tanh(\(known(type)))", "relu(\(known(type)))", "0.9"])
+        }
+        switch dice.below(6) {
+        case 0: return ""
+        case 1: return "\(one([])) * "
+        case 2: return "\(one(Array(shape.dropLast()))) * "
+        case 3: return "\(one(Array(shape.dropLast(2)) + shape.suffix(1))) * "
+        case 4: return "\(one(Array(shape.dropLast()))) * \(one(shape.suffix(1))) * "
+        default: return "\(one(Array(shape.dropLast(2)))) * "
+        }
+    }
+}
