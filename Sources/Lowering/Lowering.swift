@@ -73,6 +73,8 @@ struct Lowering {
     private var parameters: [String: ValueID] = [:]
     /// How often each layer has been called, so that each call has states of its own name.
     private var calls: [String: Int] = [:]
+    /// Delays that read a state by its own name, and so what it was before the first step.
+    private var ownDelays: Set<ValueID> = []
     /// Set when the graph has outgrown its limits; nothing more is added then.
     private var isTooLarge = false
 
@@ -315,8 +317,15 @@ struct Lowering {
     private mutating func record(
         _ model: TypedModel, _ lowered: [ValueID?], path: String, dims: [String: Int], isMain: Bool
     ) {
+        let taken = Set(graph.folds.flatMap(\.states) + model.folds.flatMap { $0.states.compactMap { lowered[$0.index] } })
         for state in model.states {
-            guard let value = lowered[state.value.index] else { continue }
+            guard var value = lowered[state.value.index] else { continue }
+            let delays = state.delays.compactMap { lowered[$0.index] }
+            if taken.contains(value) || graph.states.contains(where: { $0.value == value }) {
+                value = copy(value)
+                for delay in delays { read(value, by: delay) }
+            }
+            ownDelays.formUnion(delays)
             graph.states.append(
                 StreamGraph.State(
                     name: path + state.name, value: value, initial: state.initial.flatMap { lowered[$0.index] },
@@ -343,6 +352,31 @@ struct Lowering {
         }
     }
 
+    /// The same value once more: each state has a value of its own, whose delays begin with what the state begins with.
+    private mutating func copy(_ id: ValueID) -> ValueID {
+        var value = graph[id]
+        value.operation = .rename(id)
+        return graph.add(value)
+    }
+
+    private mutating func read(_ value: ValueID, by delay: ValueID) {
+        guard case .delay(_, let offsets, let initial) = graph[delay].operation else { return }
+        graph[delay].operation = .delay(value, offsets: offsets, initial: initial)
+    }
+
+    /// Lets what is read at another step by another name than the state's, or from outside of its layer, be another value: it is 0
+    /// before the first step, whatever the state is.
+    private mutating func separateStates() {
+        let states = Set(graph.states.map(\.value))
+        var copies: [ValueID: ValueID] = [:]
+        for id in graph.ids where !ownDelays.contains(id) {
+            guard case .delay(let operand, _, _) = graph[id].operation, states.contains(operand) else { continue }
+            let copy = copies[operand] ?? copy(operand)
+            copies[operand] = copy
+            read(copy, by: id)
+        }
+    }
+
     private func outputs(_ typed: [TypedOutput], _ lowered: [ValueID?]) -> [StreamGraph.Output] {
         typed.compactMap { output in
             lowered[output.value.index].map { StreamGraph.Output(name: output.name, value: $0, span: output.span) }
@@ -359,7 +393,8 @@ struct Lowering {
     }
 
     /// The graph in order, without values that nothing needs.
-    func finish() throws(DiagnosticList) -> StreamGraph {
+    mutating func finish() throws(DiagnosticList) -> StreamGraph {
+        separateStates()
         let graph = graph.ordered()
         try checkDirections(of: graph)
         return graph

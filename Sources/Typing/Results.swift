@@ -23,7 +23,7 @@ extension ModelTyper {
                 guard case .primitive(.delay(_, let offsets, _)) = model[delay].operation else { continue }
                 model.values[delay.index].operation = .primitive(.delay(value, offsets: offsets, initial: initial))
             }
-            model.states.append(TypedState(name: state.name.text, value: value, initial: initial, span: state.name.span))
+            model.states.append(TypedState(name: state.name.text, value: value, initial: initial, delays: states[k].delays, span: state.name.span))
         }
     }
 

@@ -87,6 +87,8 @@ package struct TypedState: Equatable, Sendable {
     package var name: String
     package var value: ValueID
     package var initial: ValueID?
+    /// Where it is read at other steps, by its own name.
+    package var delays: [ValueID]
     package var span: SourceSpan
 }
 

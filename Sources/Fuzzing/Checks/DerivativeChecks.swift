@@ -114,12 +114,12 @@ extension Checker {
             outcome.count("gradient against differences")
             var best = Double.infinity
             var smooth = true
+            let norm = gradient.numbers.reduce(0) { $0 + $1 * $1 }.squareRoot()
             // Between jumps that are close to each other, as those of mod(a, b) with a small b, only small steps tell the slope.
-            for step in [1e-4, 1e-5, 1e-6, 1e-7, 1e-8] where best > 1e-4 {
+            for step in [1e-4, 1e-5, 1e-6, 1e-7, 1e-8] + (norm > 1e3 ? [1e-9, 1e-10] : []) where best > 1e-4 {
                 let (low, high) = (value(-step), value(step))
                 let central = (high.sum - low.sum) / (2 * step)
                 let bend = abs(high.sum - 2 * middle.sum + low.sum) / step
-                let norm = gradient.numbers.reduce(0) { $0 + $1 * $1 }.squareRoot()
                 let rounding = 1e-15 * (low.size + high.size + 1) / step
                 let error = max(0, abs(central - slope) - rounding) / max(1e-3, norm, abs(central))
                 if error.isNaN { return }

@@ -13,10 +13,10 @@ extension ProgramGenerator {
         // What is known comes first: the state is no operand of it.
         let (k, v) = (equation("k", "(\(known(keys))) / (1 + norm[\(key.name)](\(known(keys))))"), equation("v", known(values)))
         let (query, beta) = (known(keys), gate(GeneratedType(.real, dice.chance(50) ? heads : [])))
-        let decay = self.decay(shape)
+        let decays = self.decays(shape)
         let s = declareState(GeneratedType(.real, shape))
         let before = s + step(axis)
-        let kept = "\(decay)\(before)"
+        let kept = decays.reduce(before) { "\($1) * (\($0))" }
         switch dice.below(6) {
         case 0, 1: close(s, "\(kept) + outer(\(k), \(v))")
         case 2: close(s, "\(before) + \(beta) * outer(\(k), \(v) - \(sum)(\(k) * \(before)))")
@@ -43,19 +43,20 @@ extension ProgramGenerator {
         return name
     }
 
-    /// `sigmoid(x) * `, by some of the axes of the state, or nothing.
-    private mutating func decay(_ shape: [GeneratedAxis]) -> String {
+    /// `sigmoid(x)`, by some of the axes of the state; one, two or none.
+    private mutating func decays(_ shape: [GeneratedAxis]) -> [String] {
         func one(_ part: [GeneratedAxis]) -> String {
             let type = GeneratedType(.real, part)
             return dice.pick(["sigmoid(\(known(type)))", "tanh(\(known(type)))", "relu(\(known(type)))", "0.9"])
         }
+        let heads = Array(shape.dropLast(2))
         switch dice.below(6) {
-        case 0: return ""
-        case 1: return "\(one([])) * "
-        case 2: return "\(one(Array(shape.dropLast()))) * "
-        case 3: return "\(one(Array(shape.dropLast(2)) + shape.suffix(1))) * "
-        case 4: return "\(one(Array(shape.dropLast()))) * \(one(shape.suffix(1))) * "
-        default: return "\(one(Array(shape.dropLast(2)))) * "
+        case 0: return []
+        case 1: return [one([])]
+        case 2: return [one(Array(shape.dropLast()))]
+        case 3: return [one(heads + shape.suffix(1))]
+        case 4: return [one(Array(shape.dropLast())), one(shape.suffix(1))]
+        default: return [one(heads)]
         }
     }
 }
