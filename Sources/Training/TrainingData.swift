@@ -31,11 +31,18 @@ public struct TrainingData: Sendable {
     ///
     /// - Throws: `DiagnosticList` where inputs are missing, or do not fit together.
     public init(_ data: ModelData, for model: Model, window: Int? = nil) throws(DiagnosticList) {
+        try self.init(data, for: model, window: window, ahead: [:])
+    }
+
+    /// - Parameter ahead: how many steps ahead some streams are read, by input: those of targets that are to be predicted. Sequences are
+    ///   cut by as many steps; a window reaches so many steps further.
+    package init(_ given: ModelData, for model: Model, window: Int? = nil, ahead: [String: Int]) throws(DiagnosticList) {
+        let data = try window == nil && !ahead.isEmpty ? Self.shifted(given, for: model, ahead) : given
         let needs = model.graph.values.compactMap { value -> (name: String, value: Value, isOptional: Bool)? in
             if case .input(let name, let fallback) = value.operation { (name, value, fallback != nil) } else { nil }
         }
         var sources: [String: Source] = [:]
-        for need in needs { if let tensor = data.inputs[need.name] { sources[need.name] = Source(tensor: tensor, ahead: 0) } }
+        for need in needs { if let tensor = data.inputs[need.name] { sources[need.name] = Source(tensor: tensor, ahead: window == nil ? 0 : ahead[need.name] ?? 0) } }
         if let window {
             guard window > 0, model.graph.axes.count == 1 else {
                 throw Self.problem(.unsupported, "windows are 1 step or more, of models over one axis")
@@ -62,7 +69,10 @@ public struct TrainingData: Sendable {
             let rank = (window == nil ? 1 : 0) + axes + need.value.shape.count + (need.value.element == .complex ? 1 : 0)
             guard source.tensor.shape.count == rank else {
                 let form = window == nil ? "sequences have a batch axis in front" : "a stream for windows has no batch axis"
-                throw Self.problem(.misshapenTensor, "'\(need.name)' has the shape \(source.tensor.shape): \(form)")
+                throw Self.problem(
+                    .misshapenTensor, "'\(need.name)' has the shape \(source.tensor.shape): \(form)",
+                    help: window == nil && source.tensor.shape.count == rank - 1 && need.value.variance.isStream
+                        ? "--window 128 cuts one long stream into windows of so many steps" : nil)
             }
         }
         let counts = Set(sources.values.compactMap { $0.tensor.shape.first })
@@ -79,6 +89,22 @@ public struct TrainingData: Sendable {
         range = 0..<count
         reach = sources.values.map(\.ahead).max() ?? 0
         try checkSize()
+    }
+
+    /// Sequences whose targets stand so many steps ahead of what they are predicted from.
+    private static func shifted(_ data: ModelData, for model: Model, _ ahead: [String: Int]) throws(DiagnosticList) -> ModelData {
+        let most = ahead.values.max() ?? 0
+        var result = data
+        for value in model.graph.values {
+            guard case .input(let name, _) = value.operation, value.variance.varies(over: 0), let tensor = data.inputs[name] else { continue }
+            guard tensor.shape.count > 1, tensor.shape[1] > most else {
+                throw problem(.badData, "'\(name)' \(tensor.shape) has too few steps to look \(most) ahead")
+            }
+            let start = ahead[name] ?? 0
+            result.inputs[name] = tensor.steps(start..<tensor.shape[1] - most + start)
+        }
+        result.lengths = data.lengths?.map { max(0, $0 - most) }
+        return result
     }
 
     private init(_ whole: TrainingData, _ range: Range<Int>) throws(DiagnosticList) {
@@ -166,5 +192,22 @@ public struct TrainingData: Sendable {
             source.tensor.withUnsafeBytes { hash.add($0) }
         }
         return hash.value
+    }
+}
+
+extension Tensor {
+    /// A part of the second axis.
+    fileprivate func steps(_ range: Range<Int>) -> Tensor {
+        let unit = shape.dropFirst(2).reduce(1, *) * type.byteCount
+        let (row, part) = (shape[1] * unit, range.count * unit)
+        return Tensor(type: type, shape: [shape[0], range.count] + shape.dropFirst(2)) { target in
+            withUnsafeBytes { bytes in
+                for k in 0..<shape[0] {
+                    let start = k * row + range.lowerBound * unit
+                    UnsafeMutableRawBufferPointer(rebasing: target[k * part..<(k + 1) * part])
+                        .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + part]))
+                }
+            }
+        }
     }
 }

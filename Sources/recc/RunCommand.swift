@@ -27,7 +27,7 @@ struct Run: ParsableCommand {
 
     @OptionGroup var unknown: UnknownTensorOptions
 
-    @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive: x=data.npz:frames.")
+    @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive, x=data.npz:frames, or columns of a table, x=table.csv:a,b.")
     var input: [String] = []
 
     @Option(help: "Parameters by path.", completion: .file(extensions: ["safetensors", "npz"]))
@@ -151,9 +151,8 @@ struct Run: ParsableCommand {
         var given: Set<String> = []
         if grad != nil { for (name, tensor) in file.cotangents { result.inputs["cotangent.\(name)"] = tensor } }
         for text in input {
-            let sides = text.split(separator: "=", maxSplits: 1)
-            guard sides.count == 2 else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }
-            let name = String(sides[0])
+            guard let file = InputFile(text) else { throw ValidationError("'\(text)' is no input: write --input x=x.npy") }
+            let name = file.name
             guard given.insert(name).inserted else { throw ValidationError("the input '\(name)' is given twice") }
             guard known.contains(name) || (grad != nil && name.hasPrefix("cotangent.")) else {
                 throw Diagnostic(
@@ -161,27 +160,9 @@ struct Run: ParsableCommand {
                     help: nearest(name, among: known).map { "did you mean '\($0)'?" }
                         ?? (known.isEmpty ? "it has none" : "its inputs are \(known.joined(separator: ", "))"))
             }
-            result.inputs[name] = try tensor(String(sides[1]), for: name)
+            result.inputs[name] = try file.read()
         }
         return result
-    }
-
-    /// `x.npy`, `data.npz:frames`
-    private func tensor(_ place: String, for name: String) throws -> Tensor {
-        var path = place
-        var wanted = name
-        if let colon = place.lastIndex(of: ":"), !FileManager.default.fileExists(atPath: place) {
-            path = String(place[..<colon])
-            wanted = String(place[place.index(after: colon)...])
-        }
-        let archive = try TensorFile.read(path)
-        if archive.tensors.count == 1, path == place { return archive.tensors[0].tensor }
-        if let found = archive[wanted] { return found }
-        throw Diagnostic(
-            .missingTensor, "\(path) has no tensor '\(wanted)'", at: nil,
-            help: archive.tensors.allSatisfy(\.name.isEmpty)
-                ? "its one tensor has no name: write \(name)=\(path)"
-                : "it has \(archive.tensors.map(\.name).joined(separator: ", ")); choose one: \(name)=\(path):NAME")
     }
 
     private func give(_ results: ModelResults) throws {

@@ -10,19 +10,34 @@ struct Train: ParsableCommand {
         abstract: "Trains the parameters of a model for its losses.",
         discussion: """
             Data are a file with tensors input.NAME, [N, t, …] for sequences; or, with --window, one long stream [t, …] that is
-            cut into windows, the targets of a token model being the next tokens; or text, whose bytes are tokens.
+            cut into windows, the targets of a token model being the next tokens; or text, whose bytes are tokens; or a table
+            with a row of words on top, whose columns go to the inputs of their names, and all that are left to the one input of
+            vectors that has none. With --predict x the targets are x some steps --ahead.
 
             With --checkpoint the same command goes on from where it was stopped, bit for bit as if it had not been.
 
             EXAMPLE
               recc train examples/stack_lm.rec -D V=256 -D D=64 -D H=128 -D L=2 --text docs/language.md --window 128 \\
                 --hold-out 0.1 --steps 500 --lr 3e-3 --schedule cosine --clip 1 --log train.csv -o lm.safetensors
+              recc train forecast.rec --data weather.csv --predict x --ahead 1 --window 96 --hold-out 0.2 -o forecast.safetensors
             """)
 
     @OptionGroup var options: ModelOptions
 
-    @Option(help: "Data to train on.", completion: .file(extensions: ["safetensors", "npz"]))
+    @Option(help: "Data to train on.", completion: .file(extensions: ["safetensors", "npz", "csv"]))
     var data: String?
+
+    @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive, x=data.npz:frames, or columns of a table, x=table.csv:a,b.")
+    var input: [String] = []
+
+    @Option(help: "A column of a table to leave out, or several with commas between; dates and times that are no numbers are left out anyway.")
+    var skip: [String] = []
+
+    @Option(help: "What is to be predicted: an input, or a column of the table, which the input without data takes some steps ahead; target=x says which input.")
+    var predict: String?
+
+    @Option(help: "With --predict: how many steps ahead.")
+    var ahead = 1
 
     @Option(help: "A text to train on, in place of --data; several are put one behind the other.", completion: .file())
     var text: [String] = []
@@ -98,7 +113,13 @@ struct Train: ParsableCommand {
     var output: String?
 
     func validate() throws {
-        guard (data == nil) != text.isEmpty else { throw ValidationError("give --data, or --text") }
+        guard (data == nil && input.isEmpty) != text.isEmpty else { throw ValidationError("give --data, or --input x=x.npy, or --text") }
+        if predict == nil, ahead != 1 { throw ValidationError("--ahead belongs to --predict") }
+        guard (1...1 << 20).contains(ahead) else { throw ValidationError("--ahead is from 1 to 1048576") }
+        if predict != nil, !text.isEmpty { throw ValidationError("--predict is for --data and --input: targets of a text are the next tokens") }
+        if let wrong = input.first(where: { InputFile($0) == nil }) { throw ValidationError("'\(wrong)' is no input: write --input x=x.npy") }
+        let names = input.compactMap { InputFile($0)?.name }
+        if let twice = names.indices.first(where: { names[..<$0].contains(names[$0]) }) { throw ValidationError("the input '\(names[twice])' is given twice") }
         if !text.isEmpty, window == nil { throw ValidationError("--text is cut into windows: give --window 128, say") }
         if valid != nil, holdOut != nil { throw ValidationError("--valid and --hold-out exclude each other") }
         if let holdOut, !(holdOut > 0 && holdOut < 1) { throw ValidationError("--hold-out lies between 0 and 1") }
@@ -118,19 +139,33 @@ struct Train: ParsableCommand {
         let forms = try options.planForms()
         try options.reporting(program) {
             let typed = try program.model(named: options.model)
-            let files = try DataFiles(case: data, weights: params, for: typed)
+            let files = try DataFiles(case: TrainingInputs.isTable(data) ? nil : data, weights: params, for: typed)
             var given = files.file.data
-            if !text.isEmpty { given.inputs = try read(text, in: program) }
+            let inputs = TrainingInputs(
+                window: window, skipped: Set(skip.flatMap { $0.split(separator: ",").map(String.init) }),
+                prediction: predict.map { Prediction($0, ahead: ahead) }, allowsUnused: unknown.allowUnused)
+            func note(_ text: String) { Terminal.error(text + "\n") }
+            var shifts: [String: Int] = [:]
+            if text.isEmpty {
+                shifts = try inputs.add(to: &given, from: data, input.compactMap(InputFile.init), of: typed, note: note)
+            } else {
+                given.inputs = try read(text, in: program)
+            }
             let model = try files.model(
                 program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: true,
                 fitting: given)
             try model.checkMemory()
-            var training = try TrainingData(given, for: model, window: window)
+            var training = try TrainingData(given, for: model, window: window, ahead: shifts)
             var validation: TrainingData?
             if let holdOut { (training, validation) = try training.holdingOut(holdOut) }
             if let valid {
-                let other = try data == nil ? ModelData(inputs: read([valid], in: program)) : validationData(valid, program, model)
-                validation = try TrainingData(other, for: model, window: window)
+                if text.isEmpty {
+                    var other = try TrainingInputs.isTable(valid) ? ModelData() : validationData(valid, program, model)
+                    let shifts = try inputs.add(to: &other, from: valid, [], of: typed, note: note)
+                    validation = try TrainingData(other, for: model, window: window, ahead: shifts)
+                } else {
+                    validation = try TrainingData(ModelData(inputs: read([valid], in: program)), for: model, window: window)
+                }
             }
             let trainer = try Trainer(
                 model, training, trainingOptions(forms), weights: given.parameters,
@@ -138,7 +173,7 @@ struct Train: ParsableCommand {
             if trainer.step > 0 { Terminal.print("going on after step \(trainer.step)") }
             let course = TrainingRun(
                 steps: steps, every: every, validation: validation, checkpoints: checkpoint, log: log, goal: until)
-            let unit = text.isEmpty ? "steps/s" : "tokens/s"
+            let unit = text.isEmpty ? "time steps/s" : "tokens/s"
             try course.run(trainer) { row in Terminal.print(line(row, unit)) }
             guard let output else { return }
             try TensorFile.write(model.archive(of: trainer.weights, readFrom: given.parameters), to: output)
@@ -198,16 +233,30 @@ extension Schedule.Decay: ExpressibleByArgument {}
 /// `recc plot train.csv -o train.svg`
 struct Plot: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Draws the log of a training run.",
-        discussion: "EXAMPLE\n  recc plot train.csv -o train.svg")
+        abstract: "Draws the logs of training runs.",
+        discussion: """
+            The loss of each run over its steps, and, dashed, that of validation. Runs are called as their files are.
 
-    @Argument(help: "What 'recc train --log' wrote.", completion: .file(extensions: ["csv"]))
-    var log: String
+            EXAMPLE
+              recc plot small.csv large.csv -o runs.svg --log-scale --title "Two sizes"
+            """)
+
+    @Argument(help: "What 'recc train --log' wrote, of one run or several.", completion: .file(extensions: ["csv"]))
+    var logs: [String]
+
+    @Option(help: "What stands above the drawing.")
+    var title: String?
+
+    @Flag(help: "Losses on a logarithmic scale.")
+    var logScale = false
 
     @Option(name: .shortAndLong, help: "The SVG file.", completion: .file(extensions: ["svg"]))
     var output: String
 
     func run() throws {
-        do { try LossChart(TrainingLog(path: log)).write(to: output) } catch { throw Terminal.fail(error, SourceMap()) }
+        do {
+            let runs = try zip(LossChart.names(of: logs), logs).map { (name: $0, log: try TrainingLog(path: $1)) }
+            try LossChart(runs, title: title, isLogarithmic: logScale).write(to: output)
+        } catch { throw Terminal.fail(error, SourceMap()) }
     }
 }

@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["README.md", "docs/language.md", "docs/gradients.md", "docs/pytorch.md"])
+    @Test(arguments: ["README.md", "docs/language.md", "docs/gradients.md", "docs/pytorch.md", "docs/training.md"])
     func programsInDocumentsCompile(path: String) throws {
         let programs = blocks(try text(path), "rec")
         #expect(!programs.isEmpty)

@@ -1,0 +1,48 @@
+import Foundation
+import RecSource
+import RecTensors
+
+/// `x=x.npy`: an input of a command line, and where its numbers are.
+package struct InputFile: Sendable {
+    /// The input.
+    package let name: String
+    /// `x.npy`, `data.npz:frames`, `table.csv:a,b`
+    package let place: String
+
+    /// Nil for a text that is none.
+    package init?(_ text: String) {
+        let sides = text.split(separator: "=", maxSplits: 1)
+        guard sides.count == 2 else { return nil }
+        (name, place) = (String(sides[0]), String(sides[1]))
+    }
+
+    /// Reads it.
+    ///
+    /// - Parameter skipped: names of columns of a table to leave out.
+    package func read(skipping skipped: Set<String> = []) throws(DiagnosticList) -> Tensor {
+        try reportingProblems { () throws in
+            var path = place
+            var wanted = name
+            if let colon = place.lastIndex(of: ":"), !FileManager.default.fileExists(atPath: place) {
+                path = String(place[..<colon])
+                wanted = String(place[place.index(after: colon)...])
+            }
+            if path.lowercased().hasSuffix(".csv") {
+                guard path == place else {
+                    // Columns that are not asked for may hold what they like.
+                    let columns = wanted.split(separator: ",").map(String.init)
+                    return try CsvTable(path: path, choosing: Set(columns)).tensor(columns, path: path)
+                }
+                return try CsvTable(path: path, skipping: skipped).tensor
+            }
+            let archive = try TensorFile.read(path)
+            if archive.tensors.count == 1, path == place { return archive.tensors[0].tensor }
+            if let found = archive[wanted] { return found }
+            throw Diagnostic(
+                .missingTensor, "\(path) has no tensor '\(wanted)'", at: nil,
+                help: archive.tensors.allSatisfy(\.name.isEmpty)
+                    ? "its one tensor has no name: write \(name)=\(path)"
+                    : "it has \(archive.tensors.map(\.name).joined(separator: ", ")); choose one: \(name)=\(path):NAME")
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import RecSource
+
+/// Numbers in rows, separated by commas, under the names of a first row of words.
+///
+/// Columns are left out by name. One that is called a date or a time and holds no numbers is left out by itself.
+package struct CsvTable {
+    /// Of the columns that are left; empty where the file has no row of words.
+    package private(set) var names: [String] = []
+    /// Columns that are called a date or a time, and hold no numbers.
+    package private(set) var dates: [String] = []
+    package private(set) var rowCount = 0
+    /// Row behind row.
+    private var numbers: [Double] = []
+    private var columnCount = 0
+
+    /// Reads a file.
+    ///
+    /// - Parameters:
+    ///   - skipped: names of columns to leave out; those that the file does not have are passed over.
+    ///   - chosen: the columns that are wanted; nil for all. The others are not looked at.
+    package init(path: String, skipping skipped: Set<String> = [], choosing chosen: Set<String>? = nil) throws(Diagnostic) {
+        try self.init(TensorStorage.reading(path), path: path, skipping: skipped, choosing: chosen)
+    }
+
+    init(
+        _ storage: TensorStorage, path: String, skipping skipped: Set<String> = [], choosing chosen: Set<String>? = nil
+    ) throws(Diagnostic) {
+        var kept: [Int] = []
+        var width = 0
+        var header: [String]?
+        for (line, row) in storage.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            let cells = Self.cells(row)
+            if cells.allSatisfy(\.isEmpty) { continue }
+            if width == 0, header == nil, cells.allSatisfy({ Double($0) == nil }) {
+                header = cells
+                continue
+            }
+            if width == 0 {
+                width = cells.count
+                kept = Array(cells.indices)
+                if let header { try choose(header, cells, &kept, skipped, chosen, path) }
+            }
+            guard cells.count == width else {
+                throw fileProblem(path, "line \(line + 1) has \(cells.count) columns, the lines before have \(width)")
+            }
+            for column in kept {
+                guard let value = Double(cells[column]) else {
+                    let name = header.map { " ('\($0[column])')" } ?? ""
+                    throw fileProblem(
+                        path, "line \(line + 1), column \(column + 1)\(name): '\(cells[column].prefix(40))' is not a number",
+                        help: header.map { "leave the column out with --skip \($0[column]), or name those to take: x=\(path):\(Self.example($0, but: column))" })
+                }
+                numbers.append(value)
+            }
+            rowCount += 1
+        }
+        guard rowCount > 0 || header == nil else {
+            throw fileProblem(path, "no row of numbers follows the row of words", help: "separate numbers with commas")
+        }
+        columnCount = kept.count
+    }
+
+    /// Which columns are left, once the first row of numbers is seen.
+    private mutating func choose(
+        _ header: [String], _ first: [String], _ kept: inout [Int], _ skipped: Set<String>, _ chosen: Set<String>?, _ path: String
+    ) throws(Diagnostic) {
+        guard header.count == first.count else {
+            throw fileProblem(path, "the row of words has \(header.count) columns, the first row of numbers \(first.count)")
+        }
+        if let chosen {
+            // A name that is not there is told with those that are.
+            guard chosen.isSubset(of: header) else {
+                names = header
+                kept = []
+                return
+            }
+            kept.removeAll { !chosen.contains(header[$0]) }
+            names = kept.map { header[$0] }
+            return
+        }
+        dates = kept.filter { !skipped.contains(header[$0]) && Self.isDate(header[$0]) && Double(first[$0]) == nil }.map { header[$0] }
+        kept.removeAll { skipped.contains(header[$0]) || dates.contains(header[$0]) }
+        names = kept.map { header[$0] }
+        if let twice = names.indices.first(where: { names[$0] != "" && names[..<$0].contains(names[$0]) }) {
+            throw fileProblem(path, "two columns are called '\(names[twice])'")
+        }
+        guard !kept.isEmpty else { throw fileProblem(path, "no column is left") }
+    }
+
+    private static func isDate(_ name: String) -> Bool {
+        let name = name.lowercased()
+        return name.contains("date") || name.contains("time")
+    }
+
+    private static func example(_ header: [String], but column: Int) -> String {
+        header.indices.filter { $0 != column }.prefix(2).map { header[$0] }.joined(separator: ",")
+    }
+
+    /// Rows and columns: `[rows, columns]`.
+    package var tensor: Tensor { Tensor(numbers, shape: [rowCount, columnCount]) }
+
+    /// Some columns: `[rows]` of one, `[rows, columns]` of several.
+    package func tensor(_ columns: [String], path: String) throws(Diagnostic) -> Tensor {
+        var places: [Int] = []
+        for column in columns {
+            guard let place = names.firstIndex(of: column) else {
+                throw Diagnostic(
+                    .missingTensor, "\(path) has no column '\(column)'", at: nil,
+                    help: names.isEmpty
+                        ? "it has no row of words that names columns"
+                        : nearest(column, among: names).map { "did you mean '\($0)'?" } ?? "it has \(names.joined(separator: ", "))")
+            }
+            places.append(place)
+        }
+        let chosen = (0..<rowCount).flatMap { row in places.map { numbers[row * columnCount + $0] } }
+        return Tensor(chosen, shape: [rowCount] + (places.count == 1 ? [] : [places.count]))
+    }
+
+    /// The cells of a line without the space around them; a cell in quotes may have commas, and quotes that are doubled.
+    private static func cells(_ line: UnsafeRawBufferPointer.SubSequence) -> [String] {
+        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+        func text(_ bytes: some Sequence<UInt8>) -> String {
+            var rest = Array(bytes.drop(while: isSpace))
+            while let last = rest.last, isSpace(last) { rest.removeLast() }
+            return String(decoding: rest, as: UTF8.self)
+        }
+        let (quote, comma) = (UInt8(ascii: "\""), UInt8(ascii: ","))
+        guard line.contains(quote) else { return line.split(separator: comma, omittingEmptySubsequences: false).map(text) }
+        var cells: [[UInt8]] = [[]]
+        var isQuoted = false
+        var last: UInt8 = 0
+        for byte in line {
+            if byte == quote {
+                // A quote that follows the end of quotes belongs to the text.
+                if !isQuoted, last == quote { cells[cells.count - 1].append(quote) }
+                isQuoted.toggle()
+            } else if byte == comma, !isQuoted {
+                cells.append([])
+            } else {
+                cells[cells.count - 1].append(byte)
+            }
+            last = byte
+        }
+        return cells.map(text)
+    }
+}
