@@ -35,6 +35,12 @@ import Testing
         Case(name: "dense, reset", source: "model M(D) {\n input x: [D]\n input m: bool\n param U: [D, D]\n state h: [D] = 0\n h = if m then 0.2 * (U @ h[t-1]) + x else x\n output y = h }", dims: ["D": 6]),
         Case(name: "dense, chosen elements", source: "model M(D) {\n input x, w: [D]\n param U: [D, D]\n state h: [D] = 0\n h = 0.2 * (U @ (if w > 0 then h[t-1] else 0)) + x\n output y = h }", dims: ["D": 6]),
         Case(name: "delta rule, reset", source: "model M(D, V) {\n input k: [D]\n input v: [V]\n input m: bool\n state S: [V, D] = 0\n S = if m then S[t-1] - 0.1 * outer(S[t-1] @ k, k) + outer(v, k) else outer(v, k)\n output y = S @ k }", dims: ["D": 4, "V": 3]),
+        Case(name: "three resets", source: "model M(D) {\n input x, a: [D]\n input r, s: bool\n state h, m, l: [D]\n h = if r then (if s then x else h[t-1]) else sigmoid(a) * h[t-1] + x\n m = if s then max(m[t-1] + a, x) else (if r then m[t-1] + 1 else x)\n l = if r and not s then logaddexp(l[t-1], x) else a + l[t-1]\n output h\n output m\n output l }", dims: ["D": 5], isForInfinity: false),
+        Case(name: "pair of two steps, chosen", source: "model M(D) {\n input x, a: [D]\n input r, s: bool\n state p, q: [D]\n p = if r then 0.5 * p[t-1] + 0.1 * q[t-2] + x else q[t-1]\n q = if s then 0.2 * p[t-1] - 0.3 * q[t-1] else (if r then a else p[t-2] * 0.5)\n output p\n output q }", dims: ["D": 5], isForInfinity: false),
+        Case(name: "backwards from the end, two steps", source: "model M(D) {\n input x: [D]\n input r: bool\n state p: [D] = last[t](x)\n p = if r[t+1] then 0.5 * p[t+1] + 0.1 * p[t+3] + x else x[t-1]\n output p }", dims: ["D": 2], isForInfinity: false),
+        Case(name: "complex", source: "model M(N) {\n input x, u, th: [N]\n input r: bool\n state h: complex[N]\n h = if r then cis(th) * h[t-1] * 0.9 + complex(x, u) else complex(u, x)\n output y = re(h) + im(h) }", dims: ["N": 2], isForInfinity: false),
+        Case(name: "delta rule, chosen before", source: "model M(K, V) {\n input k: [K]\n input v: [V]\n input r: bool\n state S: [V, K]\n S = (if r then S[t-1] else 0) - 0.1 * outer((if r then S[t-1] else 0) @ k, k) + outer(v, k)\n output y = S @ k }", dims: ["K": 4, "V": 3], isForInfinity: false),
+        Case(name: "element of the state", source: "model M(D) {\n input x: [D]\n input n: int\n state h: [D]\n h = 0.5 * h[t-1] + 0.2 * (h[t-1])[n] + x\n output h }", dims: ["D": 5], isForInfinity: false),
     ]
 
     /// Numbers of which some are NaN, infinite and zero.
