@@ -1,13 +1,13 @@
 import Synchronization
 
 /// A value that is computed when it is first asked for, once.
-final class Deferred<Value: Sendable>: Sendable {
+package final class Deferred<Value: Sendable>: Sendable {
     private let compute: @Sendable () -> Value
     private let known = Mutex<Value?>(nil)
 
     init(_ compute: @escaping @Sendable () -> Value) { self.compute = compute }
 
-    var value: Value {
+    package var value: Value {
         known.withLock { known in
             if let known { return known }
             let value = compute()

@@ -20,7 +20,15 @@ public struct Model: Sendable {
     package let typed: TypedModel
     /// The sizes of the dims that were given or read off data, by name.
     public let dims: [String: Int]
-    package let graph: StreamGraph
+    package internal(set) var graph: StreamGraph
+    /// The graph of all that the program's model gives.
+    package let wholeGraph: StreamGraph
+    /// What was asked for, each of what was there.
+    var selections: [ModelCode.Part] = []
+    /// What tells the program, with its dims, from others.
+    package let identity: Deferred<String>
+    /// Whether runs leave out results for which inputs are missing; not where results were named.
+    package internal(set) var mayLeaveOut = true
     /// How compiled code stores the weights of its products.
     package private(set) var weights = WeightFormat.full
     /// The parameters and constants that runs take where their data give none, by path.
@@ -55,7 +63,15 @@ public struct Model: Sendable {
         do { try Self.check(dims, of: typed) } catch { throw error.placed(in: program.sources) }
         self.typed = typed
         self.dims = dims
+        let graph: StreamGraph
         do { graph = try program.graph(of: typed, dims: dims, times: times) } catch { throw error.placed(in: program.sources) }
+        self.graph = graph
+        wholeGraph = graph
+        identity = Deferred {
+            var hash = ContentHash()
+            hash.add(graph.text)
+            return String(hash.value, radix: 16)
+        }
     }
 
     private static func check(_ dims: [String: Int], of typed: TypedModel) throws(DiagnosticList) {
@@ -159,6 +175,9 @@ public struct Model: Sendable {
     ///
     /// - Parameters:
     ///   - data: inputs in the shapes of the source with `[batch, t]` in front; parameters that are not among them are the model's.
+    ///     Outputs and losses that need a missing input are left out.
+    ///   - state: from what the run goes on; `ModelState()` for the beginning. The results then have the state behind their last step. Nil
+    ///     for a run from the beginning whose state is not wanted.
     ///   - engine: the interpreter in f64, or machine code in f32 or f64.
     ///   - threads: from 1 to 1024.
     ///   - forms: in which form the recurrence of a state runs; the others run in the form that should be fastest.
@@ -166,20 +185,36 @@ public struct Model: Sendable {
     ///   - context: where compiled code is kept, if anywhere.
     /// - Throws: where data are missing, unknown or misshapen, a form is not legal, or the run does not fit its bound or the machine.
     public func run(
-        _ data: ModelData, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:],
+        _ data: ModelData, state: ModelState? = nil, on engine: Engine = .compiled(.f32), threads: Int = 1, forcing forms: [String: PlanForm] = [:],
         within limit: Int? = nil, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) -> ModelResults {
         try reportingProblems(in: program.sources) {
-            try StackSpace.run { try running(data, on: engine, threads: threads, forcing: forms, within: limit, context: context) }
+            try StackSpace.run { try running(data, state, on: engine, threads: threads, forcing: forms, within: limit, context: context) }
         }
     }
 
     private func running(
-        _ data: ModelData, on engine: Engine, threads: Int, forcing forms: [String: PlanForm], within limit: Int?, context: CompileContext
+        _ data: ModelData, _ state: ModelState?, on engine: Engine, threads: Int, forcing forms: [String: PlanForm], within limit: Int?,
+        context: CompileContext
     ) throws -> ModelResults {
         try CallCheck.threads(threads)
         try CallCheck.memory(limit)
         try CallCheck.inputs(data.inputs.keys, of: typed)
+        var part = try answering(Set(data.inputs.keys))
+        var data = data
+        if let state {
+            part = try part.carrying(state.isBeginning ? .fresh : .given)
+            data.inputs.merge(try part.inputs(from: state, batch: part.batch(of: data))) { $1 }
+        }
+        let results = try part.runningWhole(
+            data, on: engine, threads: threads, forcing: part.forms(forms, of: self), within: limit, context: context)
+        return state == nil ? results : part.separatingState(of: results)
+    }
+
+    /// Runs all that the model gives.
+    private func runningWhole(
+        _ data: ModelData, on engine: Engine, threads: Int, forcing forms: [String: PlanForm], within limit: Int?, context: CompileContext
+    ) throws -> ModelResults {
         var data = data
         data.parameters = parameters(with: data.parameters)
         let bound = try context.times.measure("check data") { () throws in try BoundData(data, for: graph) }

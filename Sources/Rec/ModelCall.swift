@@ -13,12 +13,16 @@ extension Model {
     /// - Parameters:
     ///   - inputs: `[batch, t, …]` for streams, `[batch, …]` for once inputs; without a batch axis the batch is 1.
     ///   - lengths: the length of each sequence in steps; nil where all have the full length.
+    ///   - state: from what the run goes on, `ModelState()` for the beginning; the results then have the state behind their last step.
     ///   - threads: from 1 to 1024.
     /// - Throws: where the model has no parameters yet, or inputs are missing, unknown or misshapen.
     public func callAsFunction(
-        _ inputs: [String: Tensor], lengths: [Int]? = nil, threads: Int = 1
+        _ inputs: [String: Tensor], lengths: [Int]? = nil, state: ModelState? = nil, threads: Int = 1
     ) throws(DiagnosticList) -> ModelResults {
-        try code.runner(of: self).run(inputs, lengths: lengths, threads: threads)
+        if let state { return try run(ModelData(inputs: inputs, lengths: lengths), state: state, threads: threads) }
+        try CallCheck.inputs(inputs.keys, of: typed)
+        let part = try answering(Set(inputs.keys))
+        return try part.code.runner(of: part).run(inputs, lengths: lengths, threads: threads)
     }
 
     /// The same of one sequence, given as plain numbers.
@@ -52,7 +56,7 @@ extension Model {
         return Tensor(numbers, shape: (value.variance.batch ? [1] : []) + axes.map { graph.axes[$0].length ?? numbers.count / unit } + sizes)
     }
 
-    /// The model step by step, with its own parameters.
+    /// The model step by step, with its own parameters. Losses, which are known only when a sequence has ended, are left out.
     ///
     /// ```swift
     /// let stream = try model.stream()
@@ -63,26 +67,28 @@ extension Model {
     ///   - batch: sequences that take their steps together, 1 or more.
     ///   - capacity: the most steps of one call, 1 or more.
     ///   - once: the inputs given once, `[batch, …]`; those with a default may be left out.
+    ///   - state: from what the stream goes on, `ModelState()` for the beginning; `state()` then gives it after each step, for runs and
+    ///     other streams. Nil where it is not wanted.
     ///   - precision: of the arithmetic, and of real numbers in `withInput` and `withOutput`.
     ///   - context: where compiled code is kept, if anywhere.
     /// - Throws: where the model has no parameters yet or cannot run step by step, or once inputs are missing or misshapen.
     public func stream(
-        batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], precision: Precision = .f32,
+        batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], state: ModelState? = nil, precision: Precision = .f32,
         context: CompileContext = CompileContext()
     ) throws(DiagnosticList) -> StreamSession {
         try reportingProblems(in: program.sources) {
-            let streams = Set(typed.inputs.filter { !$0.isOnce }.map(\.name))
-            if let stream = once.keys.sorted().first(where: streams.contains) {
+            if let stream = once.keys.sorted().first(where: Set(streamNames).contains) {
                 throw DiagnosticList(.badCall, "'\(stream)' is an input of every step, and not one given once")
             }
             try CallCheck.inputs(once.keys, of: typed)
             guard (1...1 << 31).contains(batch) else {
                 throw DiagnosticList(.badCall, "a stream has from 1 to \(1 << 31) sequences, and not \(batch)")
             }
-            try checkMemory(batch: batch, extents: graph.axes.map { $0.length ?? 1 })
+            let part = try streaming(given: Set(once.keys).union(streamNames))
+            try part.checkMemory(batch: batch, extents: graph.axes.map { $0.length ?? 1 })
             return try StackSpace.run {
                 try StreamRun.session(
-                    self, ModelData(inputs: once, parameters: parameters), precision: precision, batch: batch, capacity: capacity, context: context)
+                    part, ModelData(inputs: once, parameters: parameters), state: state, precision: precision, batch: batch, capacity: capacity, context: context)
             }
         }
     }

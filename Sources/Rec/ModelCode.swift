@@ -1,5 +1,6 @@
 import RecCodeGen
 import RecSource
+import RecStream
 import Synchronization
 
 /// The code that runs of a model or of its gradients have taken, for the runs to come. Copies of a model share it.
@@ -12,10 +13,43 @@ package final class ModelCode: Sendable {
         var byteLimit: Int?
     }
 
+    /// What tells the parts of a model that compute some of its results from each other.
+    package struct Part: Hashable, Sendable {
+        var selection: Selection
+        /// The inputs that there are, where that is known.
+        var given: Set<String>?
+        /// From what its runs begin, where their state is carried, and whether it is given for each step.
+        var carried: Carried?
+    }
+
+    package struct Carried: Hashable, Sendable {
+        var beginning: Beginning
+        var givesEachStep: Bool
+    }
+
     private let runner = Mutex<Runner?>(nil)
     private let runners = Mutex<[Key: Runner]>([:])
 
+    private let parts = Mutex<[Part: (graph: StreamGraph, code: ModelCode)]>([:])
+
     package init() {}
+
+    /// A part of a model, with the code that runs of it have taken.
+    func part<Problem: Error>(_ part: Part, of model: Model, make: () throws(Problem) -> StreamGraph) throws(Problem) -> Model {
+        var result = model
+        if let known = parts.withLock({ $0[part] }) {
+            (result.graph, result.code) = known
+            return result
+        }
+        let fresh = (graph: try make(), code: ModelCode())
+        (result.graph, result.code) = parts.withLock { parts in
+            // Another thread may have been first.
+            let present = parts[part] ?? fresh
+            parts[part] = present
+            return present
+        }
+        return result
+    }
 
     /// The runner of a model with its own parameters.
     func runner(of model: Model) throws(DiagnosticList) -> Runner {

@@ -21,12 +21,15 @@ public final class Runner: Sendable {
     package let precision: Precision
     package let choice: PlanChoice
     private let bound: Int?
+    private let forced: [String: PlanForm]
     private let parameters: [String: Tensor]
     private let context: CompileContext
     private let compiled = Mutex<[PlanChoice.Form: CompiledModel]>([:])
     private let codes = Mutex<[PlanChoice.Form: CompiledPlan]>([:])
     /// By number of threads.
     private let pools = Mutex<[Int: ThreadPool]>([:])
+    /// What runs the results for which there are inputs, by the inputs, where some are missing.
+    private let parts = Mutex<[Set<String>: Runner]>([:])
 
     /// A runner of a model.
     ///
@@ -45,6 +48,7 @@ public final class Runner: Sendable {
         self.model = model.apart
         graph = model.graph
         self.bound = bound
+        self.forced = forced
         self.precision = precision
         self.context = context
         do throws(DiagnosticList) {
@@ -62,6 +66,7 @@ public final class Runner: Sendable {
         model = gradients.model.apart
         graph = gradients.graph
         self.bound = bound
+        self.forced = forced
         self.precision = precision
         self.parameters = try BoundData.parameters(gradients.model.parameters(with: parameters), for: gradients.graph)
         self.context = context
@@ -112,9 +117,25 @@ public final class Runner: Sendable {
         try reportingProblems(in: model.program.sources) {
             try CallCheck.threads(threads)
             try CallCheck.inputs(inputs.keys, of: model.typed)
+            if let part = try part(given: Set(inputs.keys)) { return try part.run(inputs, lengths: lengths, threads: threads) }
             let data = try BoundData(ModelData(inputs: inputs, parameters: parameters, lengths: lengths), for: graph)
             try model.checkMemory(batch: data.batch, extents: data.extents)
             return try StackSpace.run { try run(data, pool: pool(of: threads)) }
+        }
+    }
+
+    /// What runs the results for which these inputs suffice; nil where that is this runner.
+    private func part(given: Set<String>) throws(DiagnosticList) -> Runner? {
+        guard model.isMissingInputs(given: given) else { return nil }
+        if let known = parts.withLock({ $0[given] }) { return known }
+        let part = try model.answering(given)
+        guard !part.isMissingInputs(given: given) else { return nil }
+        let fresh = try Runner(
+            part, precision: precision, parameters: parameters, forcing: part.forms(forced, of: model), within: bound, context: context)
+        return parts.withLock { parts in
+            let present = parts[given] ?? fresh
+            parts[given] = present
+            return present
         }
     }
 

@@ -5,12 +5,19 @@ import RecTensors
 /// Whole data run step by step, as a stream would be.
 package enum StreamRun {
     /// A session for a model with its parameters and once inputs in place.
+    ///
+    /// - Parameter state: from what it begins, where its state is to be known.
     package static func session(
-        _ model: Model, _ data: ModelData, precision: Precision, batch: Int = 1, capacity: Int = 1,
+        _ whole: Model, _ data: ModelData, state: ModelState? = nil, precision: Precision, batch: Int = 1, capacity: Int = 1,
         context: CompileContext = CompileContext()
     ) throws -> StreamSession {
         // Streams are not there yet: they count as empty.
         var known = data
+        var model = whole
+        if let state {
+            model = try whole.carrying(.either, givingEachStep: true)
+            known.inputs.merge(try model.inputs(from: state, batch: batch)) { $1 }
+        }
         for input in model.typed.inputs where !input.isOnce {
             let value = model.graph.values.first { value in
                 if case .input(input.name, _) = value.operation { true } else { false }
@@ -24,13 +31,21 @@ package enum StreamRun {
         let bound = try BoundData(known, for: model.graph)
         let code = try model.compile(precision, context: context)
         let compiled = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: bound.parameters) }
-        return try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs)
+        return try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs, state: state.map { model.state($0.tensors) })
     }
 
     /// Results of a run in pieces of `piece` steps. Losses and final states are not given.
     package static func run(
-        _ model: Model, _ data: ModelData, precision: Precision, piece: Int = 1, context: CompileContext = CompileContext()
+        _ whole: Model, _ data: ModelData, state: ModelState? = nil, precision: Precision, piece: Int = 1,
+        context: CompileContext = CompileContext()
     ) throws -> ModelResults {
+        var model = try whole.streaming(given: Set(data.inputs.keys))
+        let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
+        var data = data
+        if let state {
+            model = try model.carrying(.either, givingEachStep: true)
+            data.inputs.merge(try model.inputs(from: state, batch: model.batch(of: data))) { $1 }
+        }
         let bound = try BoundData(data, for: model.graph)
         guard bound.lengths == nil else {
             throw Diagnostic(.unsupported, "sequences of different length cannot be streamed together", at: nil, help: "stream each by itself")
@@ -41,13 +56,13 @@ package enum StreamRun {
         try model.checkMemory(batch: bound.batch, extents: bound.extents)
         let code = try model.compile(precision, context: context)
         let compiled = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: bound.parameters) }
-        let session = try StreamSession(compiled, batch: bound.batch, capacity: piece, once: bound.inputs)
+        let session = try StreamSession(
+            compiled, batch: bound.batch, capacity: piece, once: bound.inputs, state: state.map { model.state($0.tensors) })
         let total = bound.extents[0]
         var streams: [String: [Double]] = [:]
         for name in session.inputNames { streams[name] = bound.inputs[name]?.doubles() }
         var collected: [String: [Double]] = [:]
         var widths: [String: Int] = [:]
-        let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
         /// The numbers of some steps of each sequence, behind those that are there.
         func collect(_ output: (name: String, value: Value), _ steps: Int, of total: Int, at: Int) throws {
             let width = widths[output.name] ?? 0
@@ -88,7 +103,9 @@ package enum StreamRun {
             let shape = [bound.batch] + steps + output.value.shape.sizes + (output.value.element == .complex ? [2] : [])
             return NamedTensor(name: output.name, tensor: Tensor(collected[output.name] ?? [], shape: shape))
         }
-        return ModelResults(outputs: tensors, losses: [], finalStates: [])
+        var results = ModelResults(outputs: tensors, losses: [], finalStates: [])
+        if state != nil { results.state = try session.state() }
+        return results
     }
 
     private static func write(

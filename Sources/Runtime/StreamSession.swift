@@ -30,14 +30,23 @@ public final class StreamSession {
     /// The most steps of one call.
     public let capacity: Int
     /// Steps taken since the beginning.
-    public private(set) var stepCount = 0
+    public var stepCount: Int { stepsBefore + position }
+    /// The step that compiled code takes next: it counts anew where the stream goes on from a given state.
+    private(set) var position = 0
+    private var stepsBefore = 0
 
     private let memory: RunMemory
     private let window: BlockWindow
     private let sweep: Int
     private(set) var inputs: [Port] = []
     private(set) var outputs: [Port] = []
+    /// The state after each of the last steps.
+    private(set) var carriedOutputs: [Port] = []
     private let onceTensors: [Tensor]
+    /// What is carried from step to step, where the state is to be known.
+    var carried: StreamState?
+    /// What drafts are held against; see `verify`.
+    var drafts: Drafts?
     private let stageCount: Int
     private let secondExtent: Int
 
@@ -58,10 +67,12 @@ public final class StreamSession {
     /// - Parameters:
     ///   - once: the inputs given once, `[batch, …]`.
     ///   - secondExtent: the length of the second axis, for models over two.
+    ///   - state: from what it begins, where the model was made to carry its state; nil where it was not.
     /// - Throws: where the model cannot run step by step, as it looks ahead or needs a whole sequence; where once inputs are missing or
     ///   misshapen; where batch or capacity are less than 1, or take more memory than there is.
     package init(
-        _ model: CompiledModel, batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], secondExtent: Int = 1
+        _ model: CompiledModel, batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], secondExtent: Int = 1,
+        state: ModelState? = nil
     ) throws(DiagnosticList) {
         self.model = model
         self.batch = batch
@@ -75,6 +86,7 @@ public final class StreamSession {
         let memory = RunMemory(model, batch: batch, extents: extents, lengths: nil)
         self.memory = memory
         var held: [Tensor] = []
+        var carried = state.map { StreamState(from: $0) }
         for (index, buffer) in plan.buffers.enumerated() {
             let id = BufferID(index)
             let steps = buffer.variance.varies(over: 1) && extents.count > 1 ? extents[1] : 1
@@ -92,6 +104,15 @@ public final class StreamSession {
                 let rows = (buffer.variance.batch ? batch : 1) * steps
                 let given = try CompiledModel.tensor(name, "once input", in: once, count: buffer.rowCount * rows)
                 let tensor = resident(given, as: buffer.element, model.precision)
+                if name.hasPrefix(CarriedState.prefix) || name == CarriedState.switchName {
+                    let block = AlignedMemory(byteCount: model.rowBytes(buffer) * rows)
+                    tensor.withUnsafeBytes { bytes in
+                        if let base = bytes.baseAddress { block.start.copyMemory(from: base, byteCount: bytes.count) }
+                    }
+                    carried?.inputs.append(StreamState.Input(name: name, element: buffer.element, memory: block))
+                    memory.frame.describe(id, base: block.start, batch: buffer.rowCount, first: 0, second: buffer.rowCount)
+                    continue
+                }
                 held.append(tensor)
                 tensor.withUnsafeBytes { bytes in
                     if let base = bytes.baseAddress {
@@ -100,10 +121,10 @@ public final class StreamSession {
                 }
             case .output(let k):
                 let block = AlignedMemory(byteCount: stepBytes * self.capacity * batch)
-                outputs.append(
-                    Port(
-                        name: plan.graph.outputs[k].name, element: buffer.element, buffer: id, memory: block, stepBytes: stepBytes, history: 0,
-                        sequenceBytes: buffer.variance.batch ? stepBytes * capacity : 0))
+                let port = Port(
+                    name: plan.graph.outputs[k].name, element: buffer.element, buffer: id, memory: block, stepBytes: stepBytes, history: 0,
+                    sequenceBytes: buffer.variance.batch ? stepBytes * capacity : 0)
+                outputs.append(port)
                 memory.frame.describe(
                     id, base: block.start, batch: buffer.variance.batch ? stepElements * capacity : 0, first: 0, second: buffer.rowCount)
             case .parameter, .static, .once, .accumulator, .full, .block, .step, .ring, .zero:
@@ -111,14 +132,29 @@ public final class StreamSession {
             }
         }
         onceTensors = held
+        carriedOutputs = outputs.filter { $0.name.hasPrefix(CarriedState.prefix) }
+        outputs.removeAll { $0.name.hasPrefix(CarriedState.prefix) }
+        self.carried = carried
         let blocks = plan.segments[sweep].written.compactMap { id -> (id: BufferID, halo: Int)? in
             if case .block(let halo) = plan[id].kind { (id, halo) } else { nil }
         }
         window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: self.capacity, isReversed: false)
         stageCount = plan.segments[sweep].stages.count
+        begin()
+    }
+
+    /// Sets what stands before the first step.
+    private func begin() {
         runOnceSegments()
-        memory.start(plan.segments[sweep])
+        memory.start(model.plan.segments[sweep])
         window.adopt(memory.frame)
+    }
+
+    /// Begins anew from what `carried` holds.
+    func restart(after steps: Int) {
+        begin()
+        window.resume(at: 0, count: 0)
+        (position, stepsBefore) = (0, steps)
     }
 
     /// The segment over time, of which a stream may have one: forwards, without looking ahead.
@@ -252,7 +288,7 @@ public final class StreamSession {
             throw DiagnosticList(.badCall, "the stream cannot take \(steps) steps at a time", help: "it has room for \(capacity)")
         }
         guard steps > 0 else { return }
-        let range = stepCount..<stepCount + steps
+        let range = position..<position + steps
         window.move(to: range)
         let frame = window.frame
         for k in inputs.indices {
@@ -261,6 +297,9 @@ public final class StreamSession {
         }
         for k in outputs.indices where model.plan[outputs[k].buffer].variance.isStream {
             place(outputs[k], in: frame, steps: capacity, first: range.lowerBound)
+        }
+        for k in carriedOutputs.indices where model.plan[carriedOutputs[k].buffer].variance.isStream {
+            place(carriedOutputs[k], in: frame, steps: capacity, first: range.lowerBound)
         }
         for stage in 0..<stageCount {
             model.code.stages[sweep][stage](frame.pointer, 0, batch, range.lowerBound, range.upperBound, 0, Int.max)
@@ -272,7 +311,9 @@ public final class StreamSession {
                 memmove(start, start + steps * port.stepBytes, port.history * port.stepBytes)
             }
         }
-        stepCount += steps
+        position += steps
+        carried?.lastSteps = steps
+        drafts = nil
     }
 
     private func place(_ port: Port, in frame: Frame, steps: Int, first: Int) {
@@ -287,12 +328,13 @@ public final class StreamSession {
 
     /// Everything that the next step depends on, for `restore`; it can be written to a file as a `TensorArchive`.
     public func savedState() -> [NamedTensor] {
-        var result = [NamedTensor(name: "steps", tensor: Tensor([stepCount, window.presentCount], shape: [2]))]
+        var result = [NamedTensor(name: "steps", tensor: Tensor([position, window.presentCount, stepsBefore], shape: [3]))]
         for region in regions() {
             let bytes = UnsafeRawBufferPointer(start: region.start, count: region.count)
             result.append(NamedTensor(name: region.name, tensor: Tensor(type: .u8, shape: [region.count]) { $0.copyMemory(from: bytes) }))
         }
-        return result
+        let carried = (try? state())?.tensors ?? []
+        return result + carried.map { NamedTensor(name: "carried.\($0.name)", tensor: $0.tensor) }
     }
 
     /// Goes back to a saved state of a session of the same model, precision, batch and capacity.
@@ -306,8 +348,8 @@ public final class StreamSession {
                 .misshapenTensor, "the saved state is not of this model: '\(region.name)' does not fit",
                 help: "model, precision, batch and capacity must be those of the session that was saved")
         }
-        guard let steps = named["steps"]?.doubles(), steps.count == 2, steps[0] >= 0, steps[0] < 0x1p50,
-            steps[1] >= 0, steps[1] <= min(steps[0], Double(capacity)), steps.allSatisfy({ $0 == $0.rounded() })
+        guard let steps = named["steps"]?.doubles(), steps.count == 3, steps.allSatisfy({ $0 >= 0 && $0 < 0x1p50 && $0 == $0.rounded() }),
+            steps[1] <= min(steps[0], Double(capacity))
         else {
             throw DiagnosticList(.missingTensor, "the saved state does not say how many steps were taken")
         }
@@ -316,12 +358,31 @@ public final class StreamSession {
                 if let base = bytes.baseAddress { region.start.copyMemory(from: base, byteCount: region.count) }
             }
         }
-        stepCount = Int(steps[0])
-        window.resume(at: stepCount, count: Int(steps[1]))
+        var known = carried?.start
+        if let start = known {
+            let tensors = state.filter { $0.name.hasPrefix("carried.") }.map { NamedTensor(name: String($0.name.dropFirst("carried.".count)), tensor: $0.tensor) }
+            known = ModelState(tensors, program: start.program, dims: start.dims)
+        }
+        restored(position: Int(steps[0]), of: Int(steps[0]) + Int(steps[2]), present: Int(steps[1]), state: known)
     }
 
+    /// Goes on from what was copied into `regions`.
+    func restored(position: Int, of steps: Int, present: Int, state: ModelState?) {
+        self.position = position
+        stepsBefore = steps - position
+        if let state { carried?.start = state }
+        carried?.lastSteps = 0
+        drafts = nil
+        // What is made of the state that was given last.
+        if carried != nil { runOnceSegments() }
+        window.resume(at: position, count: present)
+    }
+
+    /// How many of the last steps `regions` hold.
+    var presentCount: Int { window.presentCount }
+
     /// The memory that lasts from step to step: rings, the tails of blocks, the history of inputs.
-    private func regions() -> [(name: String, start: UnsafeMutableRawPointer, count: Int)] {
+    func regions() -> [(name: String, start: UnsafeMutableRawPointer, count: Int)] {
         var result: [(name: String, start: UnsafeMutableRawPointer, count: Int)] = []
         for id in model.plan.segments[sweep].written {
             let buffer = model.plan[id]
@@ -332,6 +393,7 @@ public final class StreamSession {
         for port in inputs where port.history > 0 {
             result.append(("input.\(port.name)", port.memory.start, port.memory.byteCount))
         }
+        for input in carried?.inputs ?? [] { result.append(("given.\(input.name)", input.memory.start, input.memory.byteCount)) }
         return result
     }
 }

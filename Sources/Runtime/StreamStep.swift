@@ -27,15 +27,30 @@ extension StreamSession {
     /// - Throws: where an input is missing, unknown, or has another number of values; the session is then as it was.
     @discardableResult
     public func step(_ values: [String: [Float]] = [:]) throws(DiagnosticList) -> StepResults {
+        _ = try write(values, steps: 1)
+        try advance()
+        return try results(of: 0)
+    }
+
+    /// Writes the numbers of steps into the inputs, once all are found to fit; gives how many steps there are.
+    ///
+    /// - Parameter steps: how many there must be; nil for what the numbers tell.
+    func write(_ values: [String: [Float]], steps wanted: Int?) throws(DiagnosticList) -> Int {
         for name in values.keys.sorted() { _ = try port(name, inputs, "input") }
+        var steps = wanted
         for port in inputs {
             guard let given = values[port.name] else { throw DiagnosticList(.missingTensor, "the input '\(port.name)' is missing") }
             let count = batch * port.stepBytes / port.element.byteCount(model.precision)
-            guard given.count == count else {
-                throw DiagnosticList(.misshapenTensor, "'\(port.name)' has \(given.count) values, and a step has \(count)")
+            if steps == nil, given.count % count == 0 { steps = given.count / count }
+            guard given.count == count * (steps ?? 0) else {
+                let expected = steps == 1 || steps == nil ? "a step has \(count)" : "\(steps ?? 0) steps have \(count * (steps ?? 0))"
+                throw DiagnosticList(.misshapenTensor, "'\(port.name)' has \(given.count) values, and \(expected)")
             }
             guard let bad = given.first(where: { !port.element.holds($0) }) else { continue }
             throw DiagnosticList(.badData, "'\(port.name)' holds \(port.element == .int ? "ints" : "bools"), and \(bad) is none")
+        }
+        guard let steps, steps >= 1, steps <= capacity else {
+            throw DiagnosticList(.badCall, "the stream cannot take \(steps ?? 0) steps at a time", help: "from 1 to \(capacity), for which it has room")
         }
         for port in inputs {
             guard let given = values[port.name] else { continue }
@@ -46,15 +61,21 @@ extension StreamSession {
                 }
             }
         }
-        try advance()
+        return steps
+    }
+
+    /// What the outputs hold of one of the last steps.
+    func results(of step: Int) throws(DiagnosticList) -> StepResults {
         var results: [String: [Float]] = [:]
         for port in outputs {
             let count = port.stepBytes / port.element.byteCount(model.precision)
+            // What does not vary over time lies there once.
+            let first = model.plan[port.buffer].variance.isStream ? step * count : 0
             var numbers: [Float] = []
             numbers.reserveCapacity(batch * count)
             for sequence in 0..<batch {
                 try withOutput(port.name, sequence: sequence) { bytes in
-                    for k in 0..<count { numbers.append(port.element.load(from: bytes, at: k, model.precision)) }
+                    for k in 0..<count { numbers.append(port.element.load(from: bytes, at: first + k, model.precision)) }
                 }
             }
             results[port.name] = numbers

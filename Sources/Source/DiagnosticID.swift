@@ -48,6 +48,8 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case badData = "bad-data"
     case planRefused = "plan-refused"
     case memoryBound = "memory-bound"
+    case stateRefused = "state-refused"
+    case stateMismatch = "state-mismatch"
     case weightsRefused = "weights-refused"
     case badCall = "bad-call"
     // Training

@@ -43,6 +43,8 @@ public struct ModelResults: Sendable {
     public package(set) var losses: [NamedTensor]
     /// `[batch, …]` by state name; empty for models over two axes.
     public package(set) var finalStates: [NamedTensor]
+    /// From what the next run can go on; nil where the run was not asked for it.
+    public package(set) var state: ModelState?
 
     package init(outputs: [NamedTensor], losses: [NamedTensor], finalStates: [NamedTensor]) {
         self.outputs = outputs

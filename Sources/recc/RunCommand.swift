@@ -8,8 +8,14 @@ struct Run: ParsableCommand {
         abstract: "Runs a model on data.",
         discussion: """
             Dims are read off the data where they can be. Without --output a short account of the results is printed.
+            All outputs and losses are computed for which there are inputs; what is left out is said on standard error. With
+            --output-name only those that are named, and neither inputs nor parameters that only others need are asked for.
+
             With --stream the model runs step by step; '--stream -' reads raw little-endian f32 steps from standard input
-            and writes the first output in the same form.
+            and writes the first output, or the one that is named, in the same form.
+
+            With --save-state the state behind the last step is written, from which --state goes on: what is run in pieces so
+            gives what it gives whole, whichever plans, engines and streams run them.
 
             A tensor that the model has no use for is an error, as it is mostly one whose name was misspelt.
 
@@ -39,6 +45,9 @@ struct Run: ParsableCommand {
     @Option(name: .shortAndLong, help: "Where results go: .npz, .safetensors, or .npy for one output.")
     var output: String?
 
+    @Option(help: "An output or loss to compute, in place of all that the data suffice for; may be given several times.")
+    var outputName: [String] = []
+
     @Option(help: "Fills parameters that are not given from their initialisers.")
     var seed: UInt64?
 
@@ -53,6 +62,12 @@ struct Run: ParsableCommand {
 
     @Option(help: "Runs step by step: 'steps' over the given data, '-' over standard input.")
     var stream: String?
+
+    @Option(help: "The state to go on from, as --save-state wrote it.", completion: .file(extensions: ["safetensors"]))
+    var state: String?
+
+    @Option(help: "Where the state behind the last step goes, .safetensors.", completion: .file(extensions: ["safetensors"]))
+    var saveState: String?
 
     @Option(
         help: "Where gradients go, .npz or .safetensors: of the losses, or of sum(output * cotangent) with inputs or tensors cotangent.NAME.")
@@ -71,11 +86,15 @@ struct Run: ParsableCommand {
     func validate() throws {
         guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is from 1 to 1024") }
         if let stream, stream != "-", stream != "steps" { throw ValidationError("--stream is 'steps' or '-'") }
+        if let twice = outputName.indices.first(where: { outputName[..<$0].contains(outputName[$0]) }) {
+            throw ValidationError("--output-name \(outputName[twice]) is given twice")
+        }
         if stream != nil, grad != nil { throw ValidationError("--stream gives no gradients") }
         if truncate ?? 1 < 1 { throw ValidationError("--truncate is 1 or more") }
         if let twice = wrt.indices.first(where: { wrt[..<$0].contains(wrt[$0]) }) { throw ValidationError("--wrt \(wrt[twice]) is given twice") }
         if !wrt.isEmpty, grad == nil { throw ValidationError("--wrt belongs to --grad") }
         if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
+        if grad != nil, state != nil || saveState != nil { throw ValidationError("--grad takes whole sequences: leave --state and --save-state out") }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
         if memory.bound != nil, interpret || stream != nil { throw ValidationError("--memory bounds whole runs of compiled code") }
     }
@@ -88,28 +107,59 @@ struct Run: ParsableCommand {
             let typed = try program.model(named: options.model)
             let files = try context.times.measure("read data") { () throws in try DataFiles(case: self.data, weights: params, for: typed) }
             var data = try gather(files.file, for: typed.name, inputs: typed.inputs.map(\.name))
-            let model = try weights.applied(
+            let whole = try weights.applied(
                 to: files.model(
                     program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: seed != nil, usingResults: grad != nil,
                     fitting: data, times: context.times))
+            let model = try asked(of: whole, data)
             if let seed {
                 try model.checkMemory()
                 data.parameters = context.times.measure("initialise") { model.parameters(data.parameters, else: model.initialParameters(seed: seed)) }
             }
-            if stream == "-" { return try streamStandardInput(model, data, context) }
+            let start = try self.state.map { path throws(DiagnosticList) in try ModelState(path: path) } ?? (saveState == nil ? nil : ModelState())
+            if stream == "-" { return try streamStandardInput(model, data, start, context) }
             let results: ModelResults
             if let grad {
                 results = try writeGradients(of: model, data, names: model.fileNames(readFrom: files.file.data.parameters), to: grad, context)
             } else if stream == "steps" {
-                results = try StreamRun.run(model, data, precision: precision, context: context)
+                results = try StreamRun.run(model, data, state: start, precision: precision, context: context)
             } else {
                 let progress = Progress("running")
                 defer { progress.end() }
-                results = try model.run(data, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: options.planForms(), within: memory.bound, context: context)
+                results = try model.run(data, state: start, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: model.forms(options.planForms(), of: whole), within: memory.bound, context: context)
             }
             try context.times.measure("give results") { () throws in try give(results) }
+            if let saveState { try results.state?.write(to: saveState) }
         }
         CompileOptions.report(context)
+    }
+
+    /// The part of a model that is to be run. What is left out for want of data is said.
+    private func asked(of whole: Model, _ data: ModelData) throws -> Model {
+        let given = Set(data.inputs.keys)
+        let cotangents = given.filter { $0.hasPrefix("cotangent.") }.map { String($0.dropFirst("cotangent.".count)) }
+        if grad != nil, cotangents.isEmpty {
+            // The losses are differentiated, and lack nothing.
+            return outputName.isEmpty ? whole : try whole.computing(outputName + whole.graph.losses.map(\.name))
+        }
+        let states = cotangents.filter { $0.hasPrefix("final.") }.map { String($0.dropFirst("final.".count)) }
+        let seeds = cotangents.filter { !$0.hasPrefix("final.") }
+        let named = outputName.isEmpty ? whole : try whole.computing(outputName + seeds, finalStates: states)
+        let there = stream == "-" ? given.union(named.streamNames) : given
+        var leftOut = named.leftOut(given: there).map(\.text)
+        if stream != nil {
+            let part = try named.streaming(given: there)
+            leftOut += try named.answering(there).graph.losses.map { "loss '\($0.name)', which is known only when the sequence has ended" }
+            tell(leftOut)
+            return part
+        }
+        tell(leftOut)
+        return grad != nil ? try named.answering(given) : try named.answering(given, keepsStates: false)
+    }
+
+    /// Says in a line what a run leaves out.
+    private func tell(_ leftOut: [String]) {
+        if !leftOut.isEmpty { Terminal.error("left out: \(leftOut.joined(separator: "; "))\n") }
     }
 
     /// Writes gradients; gives the results of the same run.
@@ -187,8 +237,8 @@ struct Run: ParsableCommand {
         if output.hasSuffix(".npy") || output.hasSuffix(".csv") {
             guard tensors.count == 1 else {
                 throw Diagnostic(
-                    .fileProblem, "\(output): this format holds one tensor, the model has \(tensors.count) outputs", at: nil,
-                    help: "use .npz or .safetensors")
+                    .fileProblem, "\(output): this format holds one tensor, and there are \(tensors.count) outputs", at: nil,
+                    help: "use .npz or .safetensors, or name one with --output-name")
             }
         } else {
             tensors += results.losses
@@ -197,8 +247,8 @@ struct Run: ParsableCommand {
     }
 
     /// Raw f32 steps from standard input to standard output.
-    private func streamStandardInput(_ model: Model, _ data: ModelData, _ context: CompileContext) throws {
-        let session = try StreamRun.session(model, data, precision: .f32, context: context)
+    private func streamStandardInput(_ model: Model, _ data: ModelData, _ start: ModelState?, _ context: CompileContext) throws {
+        let session = try StreamRun.session(model, data, state: start, precision: .f32, context: context)
         guard session.inputNames.count == 1, let name = session.inputNames.first, let result = session.outputNames.first else {
             throw Diagnostic(
                 .unsupported, "'--stream -' feeds one input stream, the model has \(session.inputNames.count)", at: nil,
@@ -222,6 +272,7 @@ struct Run: ParsableCommand {
         if !rest.isEmpty {
             throw Diagnostic(.badData, "standard input ended within a step: \(rest.count) of \(count) bytes", at: nil)
         }
+        if let saveState { try session.state().write(to: saveState) }
     }
 }
 

@@ -1,0 +1,43 @@
+import RecSource
+import RecTensors
+
+/// Steps that were taken on trial.
+struct Drafts {
+    var count: Int
+    /// The state before them, and the steps taken until then.
+    var before: ModelState
+    var steps: Int
+}
+
+extension StreamSession {
+    /// Takes several steps in one run, on trial: products with weights read them once for all steps. `accept` then says how many of the
+    /// steps are to count, as in speculative decoding (Leviathan et al. 2023, arXiv:2211.17192).
+    ///
+    /// - Parameter values: for each input the numbers of all steps in row-major order, of one sequence of the batch behind the other.
+    /// - Returns: what each step gives. `state(after:)` has the state after each.
+    /// - Throws: where an input is missing, unknown, or does not have as many steps as the others; where there are none, or more than
+    ///   `capacity`; where the stream was not made with `stream(state:)`. The stream is then as it was.
+    @discardableResult
+    public func verify(_ values: [String: [Float]]) throws(DiagnosticList) -> [StepResults] {
+        let before = try state()
+        let steps = try write(values, steps: nil)
+        let taken = stepCount
+        try advance(steps)
+        drafts = Drafts(count: steps, before: before, steps: taken)
+        return try (0..<steps).map { step throws(DiagnosticList) in try results(of: step) }
+    }
+
+    /// Makes the first `count` of the steps of the last `verify` count, and no others: the stream goes on behind them.
+    ///
+    /// - Throws: where `count` is less than 0 or more than there were steps, or other steps were taken since.
+    public func accept(_ count: Int) throws(DiagnosticList) {
+        guard let drafts else {
+            throw DiagnosticList(.badCall, "there are no drafts to accept", help: "'verify' takes them; other steps make them final")
+        }
+        guard (0...drafts.count).contains(count) else {
+            throw DiagnosticList(.badCall, "there were \(drafts.count) drafts, and \(count) cannot be accepted")
+        }
+        guard count < drafts.count else { return self.drafts = nil }
+        try resume(from: count == 0 ? drafts.before : state(after: count), after: drafts.steps + count)
+    }
+}

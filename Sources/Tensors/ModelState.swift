@@ -1,0 +1,73 @@
+import RecSource
+
+/// What a run needs of the steps before its first one: the states, and all that is read some steps back.
+///
+/// ```swift
+/// var state = ModelState()
+/// for piece in pieces {
+///     let results = try model.run(ModelData(inputs: ["x": piece]), state: state)
+///     state = results.state ?? state
+/// }
+/// ```
+///
+/// It fits every plan, engine and stream of the same program with the same dims, in either precision.
+public struct ModelState: Sendable {
+    /// By the name of the state, `[batch, …]`; of what is read several steps back also the steps before, as in `h[t-1]`. Empty before
+    /// the first step of a sequence.
+    public let tensors: [NamedTensor]
+    /// Tells the program, with its dims, from others.
+    package let program: String
+    package let dims: [String: Int]
+
+    /// The state before the first step.
+    public init() {
+        tensors = []
+        program = ""
+        dims = [:]
+    }
+
+    package init(_ tensors: [NamedTensor], program: String, dims: [String: Int]) {
+        self.tensors = tensors
+        self.program = program
+        self.dims = dims
+    }
+
+    /// Whether no step was taken yet.
+    public var isBeginning: Bool { tensors.isEmpty }
+
+    // MARK: Files
+
+    private static let version = "1"
+
+    /// Reads a file that `write` has written.
+    ///
+    /// - Throws: where the file cannot be read, is no state, or one of another version.
+    public init(path: String) throws(DiagnosticList) {
+        let archive = try TensorArchive(path: path)
+        guard let version = archive.metadata["state"] else {
+            throw DiagnosticList(.fileProblem, "\(path): this is no state of a model", help: "'--save-state' writes one")
+        }
+        guard version == Self.version else {
+            throw DiagnosticList(.fileProblem, "\(path): the state is of version \(version), and version \(Self.version) can be read")
+        }
+        tensors = archive.tensors
+        program = archive.metadata["program"] ?? ""
+        var dims: [String: Int] = [:]
+        for pair in (archive.metadata["dims"] ?? "").split(separator: ",") {
+            let sides = pair.split(separator: "=")
+            if sides.count == 2, let size = Int(sides[1]) { dims[String(sides[0])] = size }
+        }
+        self.dims = dims
+    }
+
+    /// Writes a `.safetensors` file, whole or not at all.
+    ///
+    /// - Throws: where it cannot be written.
+    public func write(to path: String) throws(DiagnosticList) {
+        guard path.hasSuffix(".safetensors") else {
+            throw DiagnosticList(.fileProblem, "\(path): a state is written as .safetensors, which says of what program it is")
+        }
+        let sizes = dims.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+        try TensorArchive(tensors: tensors, metadata: ["state": Self.version, "program": program, "dims": sizes]).write(to: path)
+    }
+}
