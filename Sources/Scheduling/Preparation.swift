@@ -87,9 +87,12 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
     for k in graph.losses.indices {
         result.losses[k].value = own(renamed[graph.losses[k].value] ?? graph.losses[k].value, varyingOver: .once)
     }
+    let passing = graph.passingStates
     for k in graph.states.indices {
         let state = graph.states[k]
-        result.states[k].value = own(renamed[state.value] ?? state.value, varyingOver: all)
+        let value = renamed[state.value] ?? state.value
+        // Of a recurrence what is read at later steps is kept by every form, and nothing else.
+        result.states[k].value = passing.contains(state.value) ? copy(value, result[value].variance.union(all)) : own(value, varyingOver: all)
         result.states[k].initial = state.initial.map { own(renamed[$0] ?? $0) }
     }
     for k in graph.folds.indices {
@@ -100,6 +103,14 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
 }
 
 extension StreamGraph {
+    /// States that are part of a recurrence and that no later step reads.
+    fileprivate var passingStates: Set<ValueID> {
+        let delayed = Set(values.compactMap { if case .delay(let operand, _, _) = $0.operation { operand } else { nil } })
+        let passing = Set(states.map(\.value)).subtracting(delayed)
+        guard !passing.isEmpty else { return [] }
+        return passing.intersection(components(of: self).filter(\.isRecurrence).flatMap(\.members))
+    }
+
     /// Gives delays that begin otherwise than the state they read, or than the first delay of their value, a copy of the value.
     fileprivate mutating func separateStarts(of delays: [ValueID], states: [ValueID: ValueID?]) {
         struct Begun: Hashable {
