@@ -89,7 +89,7 @@ package struct RandomCase: Sendable {
 
 extension StreamGraph {
     /// How many rows the smallest table has that each input indexes directly.
-    fileprivate var tableSizes: [String: Int] {
+    var tableSizes: [String: Int] {
         var sizes: [String: Int] = [:]
         for value in values {
             guard case .gather(let table, let index) = value.operation, case .input(let name, _) = self[index].operation else { continue }

@@ -14,7 +14,7 @@ struct Recc: ParsableCommand {
             """,
         version: "recc \(Rec.version)",
         subcommands: [
-            Check.self, Format.self, Compile.self, Explain.self, Run.self, Verify.self, GradCheck.self, Train.self, Plot.self, Bench.self,
+            Check.self, Format.self, Compile.self, Explain.self, Run.self, Sample.self, Verify.self, GradCheck.self, Train.self, Plot.self, Bench.self,
             Test.self,
         ])
 

@@ -138,7 +138,7 @@ struct CommandTests {
         #expect(unknown.status == 1 && unknown.errors.contains("there is no state 'k'") && unknown.errors.contains("the model has h"))
     }
 
-    @Test(arguments: ["check", "fmt", "compile", "explain", "run", "verify", "gradcheck", "train", "plot", "bench", "test"])
+    @Test(arguments: ["check", "fmt", "compile", "explain", "run", "sample", "verify", "gradcheck", "train", "plot", "bench", "test"])
     func everyCommandShowsAnExample(command: String) throws {
         let help = try recc(command, "--help")
         #expect(help.status == 0 && help.output.contains("EXAMPLE"))
