@@ -64,8 +64,13 @@ extension Model {
             }
         }
         let all = missing("output", graph.outputs) + missing("loss", graph.losses)
-        // Where nothing is left, what is missing is a mistake.
-        return all.count == graph.outputs.count + graph.losses.count ? [] : all
+        // Where nothing is left, or nothing says how long a sequence is, what is missing is a mistake.
+        let isLong = graph.axes.indices.allSatisfy { axis in
+            graph.axes[axis].length != nil || graph.values.contains { value in
+                if case .input(let name, _) = value.operation { given.contains(name) && value.variance.varies(over: axis) } else { false }
+            }
+        }
+        return all.count == graph.outputs.count + graph.losses.count || !isLong ? [] : all
     }
 
     /// Whether data with these inputs lack one that the graph has.

@@ -105,11 +105,12 @@ public final class StreamSession {
                 let given = try CompiledModel.tensor(name, "once input", in: once, count: buffer.rowCount * rows)
                 let tensor = resident(given, as: buffer.element, model.precision)
                 if name.hasPrefix(CarriedState.prefix) || name == CarriedState.switchName {
-                    let block = AlignedMemory(byteCount: model.rowBytes(buffer) * rows)
+                    let byteCount = model.rowBytes(buffer) * rows
+                    let block = AlignedMemory(byteCount: byteCount)
                     tensor.withUnsafeBytes { bytes in
                         if let base = bytes.baseAddress { block.start.copyMemory(from: base, byteCount: bytes.count) }
                     }
-                    carried?.inputs.append(StreamState.Input(name: name, element: buffer.element, memory: block))
+                    carried?.inputs.append(StreamState.Input(name: name, element: buffer.element, memory: block, byteCount: byteCount))
                     memory.frame.describe(id, base: block.start, batch: buffer.rowCount, first: 0, second: buffer.rowCount)
                     continue
                 }
@@ -132,6 +133,8 @@ public final class StreamSession {
             }
         }
         onceTensors = held
+        let order = Dictionary(uniqueKeysWithValues: plan.graph.outputs.enumerated().map { ($1.name, $0) })
+        outputs.sort { order[$0.name, default: 0] < order[$1.name, default: 0] }
         carriedOutputs = outputs.filter { $0.name.hasPrefix(CarriedState.prefix) }
         outputs.removeAll { $0.name.hasPrefix(CarriedState.prefix) }
         self.carried = carried
@@ -232,7 +235,7 @@ public final class StreamSession {
 
     /// The streams that go in, in no particular order.
     public var inputNames: [String] { inputs.map(\.name) }
-    /// What comes out.
+    /// What comes out, in the order of the source.
     public var outputNames: [String] { outputs.map(\.name) }
 
     /// Bytes of one step of one sequence of an input or output.
@@ -393,7 +396,7 @@ public final class StreamSession {
         for port in inputs where port.history > 0 {
             result.append(("input.\(port.name)", port.memory.start, port.memory.byteCount))
         }
-        for input in carried?.inputs ?? [] { result.append(("given.\(input.name)", input.memory.start, input.memory.byteCount)) }
+        for input in carried?.inputs ?? [] { result.append(("given.\(input.name)", input.memory.start, input.byteCount)) }
         return result
     }
 }

@@ -9,6 +9,7 @@ struct StreamState {
         var name: String
         var element: ElementType
         var memory: AlignedMemory
+        var byteCount: Int
     }
 
     var inputs: [Input] = []
@@ -57,12 +58,12 @@ extension StreamSession {
         for input in carried.inputs where input.name != CarriedState.switchName && !state.isBeginning {
             let name = input.name.dropFirst(CarriedState.prefix.count)
             guard let tensor = tensors[input.name] else { throw mismatch("the state has no '\(name)'") }
-            guard tensor.shape.first == batch, tensor.count * input.element.byteCount(model.precision) == input.memory.byteCount else {
+            guard tensor.shape.first == batch, tensor.count * input.element.byteCount(model.precision) == input.byteCount else {
                 throw mismatch("'\(name)' of the state has the shape \(tensor.shape), which is not that of a stream of \(batch) sequence\(batch == 1 ? "" : "s")")
             }
         }
         for input in carried.inputs {
-            let bytes = UnsafeMutableRawBufferPointer(start: input.memory.start, count: input.memory.byteCount)
+            let bytes = UnsafeMutableRawBufferPointer(start: input.memory.start, count: input.byteCount)
             if input.name == CarriedState.switchName {
                 bytes.initializeMemory(as: UInt8.self, repeating: state.isBeginning ? 0 : 1)
             } else if let tensor = tensors[input.name] {

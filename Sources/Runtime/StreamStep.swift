@@ -32,6 +32,28 @@ extension StreamSession {
         return try results(of: 0)
     }
 
+    /// Takes any number of steps with arrays of numbers, as many at a time as there is room for; gives what the last one gives.
+    ///
+    /// - Parameter values: for each input the numbers of all steps in row-major order, of a stream of one sequence.
+    /// - Throws: as `step(_:)`, and where there is no step.
+    package func steps(_ values: [String: [Float]], count: Int) throws(DiagnosticList) -> StepResults {
+        var taken = 0
+        var last = 0
+        while taken < count {
+            last = min(capacity, count - taken)
+            var piece: [String: [Float]] = [:]
+            for (name, numbers) in values {
+                let width = numbers.count / count
+                piece[name] = Array(numbers[taken * width..<(taken + last) * width])
+            }
+            _ = try write(piece, steps: last)
+            try advance(last)
+            taken += last
+        }
+        guard last > 0 else { throw DiagnosticList(.badCall, "no step was given") }
+        return try results(of: last - 1)
+    }
+
     /// Writes the numbers of steps into the inputs, once all are found to fit; gives how many steps there are.
     ///
     /// - Parameter steps: how many there must be; nil for what the numbers tell.

@@ -60,8 +60,7 @@ package struct CarriedState {
             for back in 1...depth {
                 let own = back == 1 ? name : "\(name)[t-\(back - 1)]"
                 let start = start(of: line, own, ValueType(type.element, type.shape, .once), choice)
-                // A delay may be part of a recurrence, which keeps what it steps on and nothing else.
-                entries.append((own, back == 1 ? previous : add(.rename(previous), delayed), start))
+                entries.append((own, previous, start))
                 if back == 1 { restart(line, from: start) }
                 let operation: Operation =
                     beginning == .fresh

@@ -94,6 +94,7 @@ struct Run: ParsableCommand {
         if let twice = wrt.indices.first(where: { wrt[..<$0].contains(wrt[$0]) }) { throw ValidationError("--wrt \(wrt[twice]) is given twice") }
         if !wrt.isEmpty, grad == nil { throw ValidationError("--wrt belongs to --grad") }
         if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
+        if let saveState, !saveState.hasSuffix(".safetensors") { throw ValidationError("--save-state is a .safetensors file, which says of what program the state is") }
         if grad != nil, state != nil || saveState != nil { throw ValidationError("--grad takes whole sequences: leave --state and --save-state out") }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
         if memory.bound != nil, interpret || stream != nil { throw ValidationError("--memory bounds whole runs of compiled code") }

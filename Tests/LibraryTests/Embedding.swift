@@ -29,6 +29,17 @@ import Testing
         }
     }
 
+    @Test func parts() throws {
+        let samples = samples
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let x = try Tensor(samples, shape: [2, 50, 8])
+            let part = try model.computing(["h"])
+            let h = try part(["x": x])["h"]
+            #expect(h.shape == [2, 50, 64])
+        }
+    }
+
     @Test func weights() throws {
         try Place.withFolder { folder in
             let weights = folder.appendingPathComponent("gru.safetensors").path
@@ -94,6 +105,46 @@ import Testing
             try session.advance(1)
             let first = try session.withOutput("h", sequence: 1) { $0.load(as: Float.self) }
             #expect(first == h[0])
+        }
+    }
+
+    @Test func states() throws {
+        let samples = samples
+        let frame = Array(samples[0..<8])
+        let drafts = Array(samples[0..<32])
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let beginning = try Tensor(Array(samples[0..<320]), shape: [1, 40, 8])
+            let rest = try Tensor(Array(samples[320...]), shape: [1, 60, 8])
+            let first = try model(["x": beginning], state: ModelState())
+            let second = try model.run(ModelData(inputs: ["x": rest]), state: first.state, on: .compiled(.f64))
+            if let state = second.state {
+                let going = try model.stream(state: state)
+                try going.step(["x": frame])
+                print(try going.state().tensors.map(\.name))
+            }
+            let whole = try model(["x": samples])["h"].floats().suffix(64)
+            #expect(zip(whole, try second["h"].floats().suffix(64)).allSatisfy { abs($0 - $1) < 1e-5 })
+
+            let trial = try model.stream(capacity: 4, state: ModelState())
+            let here = trial.snapshot()
+            let results = try trial.verify(["x": drafts])
+            print(results.count, try trial.state(after: 2).tensors.map(\.name))
+            try trial.accept(2)
+            try trial.restore(here)
+            #expect(results.count == 4 && trial.stepCount == 0 && here.stepCount == 0)
+        }
+    }
+
+    @Test func sampling() throws {
+        let prompt = Array("The ".utf8).map(Int.init)
+        try inRepository {
+            let model = try Model("examples/stack_lm.rec", dims: ["V": 256, "D": 8, "H": 8, "L": 1]).initialized(seed: 1)
+            let sampler = try Sampler(model, options: SamplingOptions(temperature: 0.8, topK: 40, seed: 1))
+            try sampler.feed(tokens: prompt)
+            let text = try (0..<20).map { _ in UInt8(try sampler.nextToken()) }
+            print(String(decoding: text, as: UTF8.self))
+            #expect(text.count == 20)
         }
     }
 

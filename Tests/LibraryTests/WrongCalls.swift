@@ -203,6 +203,98 @@ import Testing
 
     // MARK: Streams
 
+    @Test func parts() throws {
+        let model = try model()
+        expectProblem("unknown-name", "did you mean 'h'") { _ = try model.computing(["hh"]) }
+        expectProblem("unknown-name", "no state 'k'") { _ = try model.computing(["h"], finalStates: ["k"]) }
+        expectProblem("bad-call") { _ = try model.computing([]) }
+        var some = try inputs()
+        some["k"] = nil
+        expectProblem("missing-tensor") { _ = try model(some) }
+        let loss = try model.computing(["size"])
+        expectProblem("missing-tensor", "'size', which was asked for") { _ = try loss(some) }
+        expectProblem("plan-refused", "the loss 'size'") { _ = try loss.stream() }
+        #expect(try loss(inputs()).outputs.isEmpty && loss(inputs()).losses.count == 1)
+        let states = try model.computing([], finalStates: ["h"])
+        #expect(try states(inputs()).finalStates.map(\.name) == ["h"])
+    }
+
+    @Test func states() throws {
+        let model = try model()
+        let state = try #require(try model(inputs(), state: ModelState()).state)
+        #expect(state.tensors.map(\.name) == ["h"] && !state.isBeginning && ModelState().isBeginning)
+        expectProblem("state-mismatch", "2 sequences, and the run has 3") { _ = try model(inputs(batch: 3), state: state) }
+        let larger = try Model(Program(text: everything), dims: ["D": 3, "H": 5]).initialized(seed: 1)
+        expectProblem("state-mismatch", "H = 4") { _ = try larger(inputs(), state: state) }
+        let other = try Model(Program(text: sum))
+        expectProblem("state-mismatch", "another program") { _ = try other(["x": Tensor([1.0], shape: [1, 1])], state: state) }
+        expectProblem("state-mismatch", "another program") { _ = try other.stream(batch: 2, state: state) }
+        let whole = try Model(Program(text: "model M {\n  input x: real\n  output y = x - mean[t](x)\n}\n"))
+        expectProblem("state-refused", "mean[t](x)") { _ = try whole(["x": Tensor([1.0], shape: [1, 1])], state: ModelState()) }
+        try Place.withFolder { folder in
+            func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+            expectProblem("file-problem") { try state.write(to: path("s.npz")) }
+            expectProblem("file-problem") { try state.write(to: path("no/folder/s.safetensors")) }
+            expectProblem("file-problem") { _ = try ModelState(path: path("none.safetensors")) }
+            try TensorArchive(tensors: state.tensors).write(to: path("plain.safetensors"))
+            expectProblem("file-problem", "no state") { _ = try ModelState(path: path("plain.safetensors")) }
+            try TensorArchive(tensors: state.tensors, metadata: ["state": "2"]).write(to: path("new.safetensors"))
+            expectProblem("file-problem", "version 2") { _ = try ModelState(path: path("new.safetensors")) }
+            try state.write(to: path("s.safetensors"))
+            #expect(try ModelState(path: path("s.safetensors")).tensors[0].tensor.floats() == state.tensors[0].tensor.floats())
+        }
+        let plain = try model.stream(batch: 2, capacity: 3)
+        let values: [String: [Float]] = ["x": [1, 2, 3, 4, 5, 6], "k": [0, 4], "on": [1, 0]]
+        expectProblem("bad-call", "without its state") { _ = try plain.state() }
+        expectProblem("bad-call", "without its state") { _ = try plain.state(after: 1) }
+        expectProblem("bad-call", "without its state") { try plain.resume(from: state) }
+        expectProblem("bad-call", "without its state") { try plain.verify(values) }
+        expectProblem("bad-call", "no drafts") { try plain.accept(0) }
+        let stream = try model.stream(batch: 2, capacity: 3, state: state)
+        expectProblem("bad-call") { try stream.restore(plain.snapshot()) }
+        expectProblem("state-mismatch", "another program") { try stream.resume(from: larger.stream(batch: 2, state: ModelState()).stateAfterAStep()) }
+        expectProblem("bad-call") { _ = try stream.state(after: 1) }
+        try stream.step(values)
+        for count in [0, 2, -1, .max] { expectProblem("bad-call") { _ = try stream.state(after: count) } }
+        expectProblem("misshapen-tensor") { try stream.verify(["x": [1], "k": [0, 4], "on": [1, 0]]) }
+        expectProblem("misshapen-tensor") { try stream.verify(["x": [1, 2, 3, 4, 5, 6], "k": [0, 4, 1, 1], "on": [1, 0]]) }
+        expectProblem("bad-call", "0 steps") { try stream.verify(["x": [], "k": [], "on": []]) }
+        expectProblem("bad-call", "4 steps") {
+            try stream.verify(["x": [Float](repeating: 0, count: 24), "k": [Float](repeating: 0, count: 8), "on": [Float](repeating: 0, count: 8)])
+        }
+        try stream.verify(values)
+        for count in [-1, 2, .min, .max] { expectProblem("bad-call") { try stream.accept(count) } }
+        try stream.accept(1)
+        expectProblem("bad-call", "no drafts") { try stream.accept(1) }
+        #expect(stream.stepCount == 2)
+    }
+
+    @Test func samplers() throws {
+        let model = try Model(Program(text: sum))
+        for temperature in [-1, Double.nan, .infinity] {
+            expectProblem("bad-call", "temperature") { _ = try Sampler(model, options: SamplingOptions(temperature: temperature)) }
+        }
+        for count in [0, -3, .min] { expectProblem("bad-call") { _ = try Sampler(model, options: SamplingOptions(topK: count)) } }
+        expectProblem("unsupported") { _ = try Sampler(self.model()) }
+        expectProblem("unknown-name") { _ = try Sampler(model, output: "z") }
+        expectProblem("unknown-name") { _ = try Sampler(model, input: "z") }
+        let numbers = try Sampler(model)
+        expectProblem("bad-call", "nothing was fed") { _ = try numbers.nextNumbers() }
+        expectProblem("bad-call", "nothing was fed") { _ = try numbers.nextToken() }
+        expectProblem("bad-call", "takes numbers") { try numbers.feed(tokens: [1]) }
+        expectProblem("bad-data") { try numbers.feed([]) }
+        #expect(try numbers.state().isBeginning)
+        try numbers.feed([1, 2])
+        #expect(try numbers.nextNumbers() == [3] && numbers.nextNumbers() == [6])
+        expectProblem("bad-call", "takes numbers") { _ = try numbers.nextToken() }
+        let words = try Sampler(Model(Program(text: "model M {\n  input k: int\n  param w: [3]\n  output y = w * real(k)\n}\n")).initialized(seed: 1))
+        for tokens in [[], [3], [-1], [.max]] { expectProblem("bad-data") { try words.feed(tokens: tokens) } }
+        expectProblem("bad-call", "takes tokens") { try words.feed([1]) }
+        try words.feed(tokens: [1])
+        expectProblem("bad-call", "takes tokens") { _ = try words.nextNumbers() }
+        #expect(try (0..<3).contains(words.nextToken()))
+    }
+
     @Test func streams() throws {
         let text = everything.split(separator: "\n").filter { !$0.contains("loss") }.joined(separator: "\n")
         let model = try Model(Program(text: text), dims: ["D": 3, "H": 4]).initialized(seed: 1)
@@ -331,5 +423,13 @@ import Testing
             try trainer.advance()
             expectProblem("checkpoint-mismatch") { _ = try Trainer(model, data, TrainingOptions(batch: 3), resuming: trainer.checkpoint) }
         }
+    }
+}
+
+extension StreamSession {
+    /// A state that belongs to this model for sure.
+    fileprivate func stateAfterAStep() throws -> ModelState {
+        try step(["x": [Float](repeating: 0, count: 3 * batch), "k": [Float](repeating: 0, count: batch), "on": [Float](repeating: 0, count: batch)])
+        return try state()
     }
 }
