@@ -84,7 +84,7 @@ struct Sample: ParsableCommand {
         let program = try options.program(times: context.times)
         let dims = try options.dimValues()
         try options.reporting(program) {
-            var files = try DataFiles(case: data, weights: params)
+            let files = try DataFiles(case: data, weights: params, for: program.model(named: options.model))
             let whole = try weights.applied(
                 to: files.model(program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, times: context.times))
             let loop = try FeedbackLoop(whole, output: outputName, input: inputName)
