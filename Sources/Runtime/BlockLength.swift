@@ -53,7 +53,7 @@ struct BlockLength {
     }
 
     /// Whether the order in which numbers are added up depends on where blocks begin.
-    private var mindsBoundaries: Bool {
+    var mindsBoundaries: Bool {
         segment.stages.contains { stage in
             switch stage.form {
             case .totals, .registers: true

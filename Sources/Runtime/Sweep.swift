@@ -98,7 +98,7 @@ struct Sweep: @unchecked Sendable {
     /// Steps of a block for so many sequences at a time.
     func blockLength(sequences: Int) -> Int {
         guard isBlocked else { return firstExtent }
-        return max(1, min(firstExtent, division.lengths.steps(sequences: sequences) ?? firstExtent))
+        return max(1, min(firstExtent, division.blockSteps(sequences: sequences) ?? firstExtent))
     }
 
     /// Each worker takes sequences of its own through all blocks and stages; nobody waits for anybody.

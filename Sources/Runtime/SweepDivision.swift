@@ -61,6 +61,14 @@ struct SweepDivision {
     /// The sequences of a worker that takes some of its own.
     func share(_ worker: Int, of workers: Int) -> Range<Int> { batch * worker / workers..<batch * (worker + 1) / workers }
 
+    /// Steps of a block for so many sequences at a time. Where the order of sums depends on where blocks begin, as it does in a scan in
+    /// registers that runs backwards, blocks are as long as those of one worker, however many there are.
+    func blockSteps(sequences: Int) -> Int? {
+        guard lengths.mindsBoundaries else { return lengths.steps(sequences: sequences) }
+        let groups = lengths.groups(of: 0..<batch, inStep: sumsOverBatch)
+        return lengths.steps(sequences: groups.map(\.count).max() ?? sequences)
+    }
+
     /// The lengths of all blocks that a run has, but for those that end with the sequence.
     func blockLengths(_ pool: PoolSize) -> Set<Int> {
         let groups: [Range<Int>] =
@@ -70,6 +78,6 @@ struct SweepDivision {
             case .inStep: lengths.groups(of: 0..<batch, inStep: true)
             case .together: [0..<batch]
             }
-        return Set(groups.compactMap { lengths.steps(sequences: $0.count) })
+        return Set(groups.compactMap { blockSteps(sequences: $0.count) })
     }
 }
