@@ -261,7 +261,7 @@ struct LinearForms {
             for monomial in monomials {
                 let (known, rest) = scalars.split(monomial)
                 guard scalars.isPositive(known) else { throw Failure() }
-                let weight = scalars.intern(.unary(.log, known))
+                let weight = logarithm(of: known)
                 guard let only = rest.first else {
                     result = join(result, LinearForm(offset: weight))
                     continue
@@ -273,8 +273,36 @@ struct LinearForms {
             return result
         case .number, .known, .state, .unary, .binary, .select, .reduce, .index, .opaque:
             guard scalars.isKnown(id), scalars.isPositive(id) else { throw Failure() }
-            return LinearForm(offset: scalars.intern(.unary(.log, id)))
+            return LinearForm(offset: logarithm(of: id))
         }
+    }
+
+    /// The logarithm of something known. What it is the exponential of is taken as it stands, so that nothing overflows on the way
+    /// which does not in the step: `m + log(exp(s[t-1] − m) + exp(x − m))` has the rest `x`, not `log(exp x)`.
+    private mutating func logarithm(of id: Scalars.ID) -> Scalars.ID {
+        switch scalars.nodes[id] {
+        case .number, .known, .state, .binary, .index, .opaque: break
+        case .unary(let function, let a): if function == .exp { return a }
+        case .select(let test, let yes, let no):
+            let (a, b) = (logarithm(of: yes), logarithm(of: no))
+            return scalars.intern(.select(test, a, b))
+        case .reduce(let kind, let body, let variables):
+            if kind == .sum, case .unary(.exp, let a) = scalars.nodes[body] { return scalars.intern(.reduce(.logsumexp, a, variables)) }
+        case .polynomial(let monomials):
+            guard monomials.count == 1, let monomial = monomials.first else { break }
+            var terms: [Scalars.ID] = []
+            var rest = monomial
+            rest.factors.removeAll { factor in
+                guard case .unary(.exp, let a) = scalars.nodes[factor.scalar] else { return false }
+                terms.append(scalars.scale(a, by: Double(factor.power)))
+                return true
+            }
+            guard !terms.isEmpty else { break }
+            let other = scalars.sum(of: [rest])
+            let start = scalars.isNumber(other, 1) ? scalars.number(0) : scalars.intern(.unary(.log, other))
+            return terms.reduce(start) { scalars.add($0, $1) }
+        }
+        return scalars.intern(.unary(.log, id))
     }
 
     private mutating func boolean(_ id: Scalars.ID) throws(Failure) -> LinearForm {
