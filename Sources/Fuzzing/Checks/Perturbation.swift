@@ -5,7 +5,7 @@ import RecTensors
 enum Perturbation: Hashable {
     /// Every number times `1 ± size`: a factor for each value, the same at every step, so that errors add up rather than cancel.
     case factors(size: Double, seed: UInt64)
-    /// The same with factors of each element's own, which are parameters: so elements that are equal but for rounding change places.
+    /// The same with a factor for each element at each step, which are data: so numbers that are equal but for rounding change places.
     case elements(size: Double, seed: UInt64)
     /// Every number rounded to so many bits less than f64 has, each by itself (Veltkamp's splitting; Dekker, Numer. Math. 18, 1971).
     case rounding(bits: Int)
@@ -13,7 +13,8 @@ enum Perturbation: Hashable {
 
 extension Perturbation {
     /// The name of the factors of a value.
-    static func path(of value: ValueID) -> String { "rounding.\(value.index)" }
+    static func path(of value: ValueID) -> String { "\(prefix)\(value.index)" }
+    static let prefix = "rounding."
 }
 
 extension StreamGraph {
@@ -41,8 +42,12 @@ extension StreamGraph {
                 let factor = result.constant(1 + (random?.chance(50) == true ? size : -size) * share, like: value)
                 result.compute(.multiply, own, factor, like: value)
             case .elements:
-                let parameter = ParameterInfo(path: Perturbation.path(of: own), isTrained: false, initializer: .ones)
-                let factor = result.add(Value(.parameter(parameter), element: value.element, shape: value.shape, variance: .none))
+                let name = Perturbation.path(of: own)
+                let parameter = Operation.parameter(ParameterInfo(path: name, isTrained: false, initializer: .ones))
+                // Data do not run over chunks.
+                let isData = value.variance.batch && value.variance.axes >> dataAxes.count == 0
+                let operation = isData ? Operation.input(name: name, fallback: nil) : parameter
+                let factor = result.add(Value(operation, element: value.element, shape: value.shape, variance: isData ? value.variance : .none))
                 result.compute(.multiply, own, factor, like: value)
             case .rounding(let bits): result.round(own, bits, like: value)
             }
@@ -109,14 +114,25 @@ extension BoundData {
     func withFactors(for graph: StreamGraph, _ how: Perturbation) -> BoundData {
         guard case .elements(let size, let seed) = how else { return self }
         var result = self
-        for value in graph.values {
-            guard case .parameter(let info) = value.operation, info.path.hasPrefix("rounding."), parameters[info.path] == nil else { continue }
-            var dice = Dice(seed: seed, for: info.path)
+        func factors(_ name: String, _ value: Value, _ outer: [Int]) -> Tensor {
+            var dice = Dice(seed: seed, for: name)
             let pair = value.element == .complex ? 2 : 1
-            let factors = (0..<value.shape.elementCount * pair).map { k in
+            let shape = outer + value.shape.sizes + (pair == 2 ? [2] : [])
+            let numbers = (0..<shape.reduce(1, *)).map { k in
                 (k % pair == 0 ? 1 : 0) + (dice.chance(50) ? size : -size) * (0.5 + Double(dice.below(51)) / 100)
             }
-            result.parameters[info.path] = Tensor(factors, shape: value.shape.sizes + (pair == 2 ? [2] : []))
+            return Tensor(numbers, shape: shape)
+        }
+        for value in graph.values {
+            switch value.operation {
+            case .parameter(let info) where info.path.hasPrefix(Perturbation.prefix): result.parameters[info.path] = factors(info.path, value, [])
+            case .input(let name, _) where name.hasPrefix(Perturbation.prefix):
+                let steps = extents.indices.filter { value.variance.varies(over: $0) }.map { extents[$0] }
+                result.inputs[name] = factors(name, value, [batch] + steps)
+            case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                break
+            }
         }
         return result
     }
