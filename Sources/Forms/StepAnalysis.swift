@@ -5,6 +5,11 @@ import RecStream
 package struct FormRefusal: Error, Equatable, Sendable {
     package var reason: String
     package var span: SourceSpan?
+
+    package init(reason: String, span: SourceSpan?) {
+        self.reason = reason
+        self.span = span
+    }
 }
 
 /// Follows a state through its step and its readers, dim by dim, as long as what comes out is linear in it.

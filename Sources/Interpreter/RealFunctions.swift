@@ -11,7 +11,7 @@ func exponential(_ x: Double) -> Double { exp(x) }
 func logarithm(_ x: Double) -> Double { log(x) }
 
 /// Functions of one real or bool (0 or 1) that give such a one. NaN gives NaN, but for `not` and `step`.
-func realUnary(_ function: UnaryOperator, _ x: Double) -> Double {
+package func realUnary(_ function: UnaryOperator, _ x: Double) -> Double {
     switch function {
     case .negate: -x
     case .abs: Swift.abs(x)
@@ -63,7 +63,7 @@ private func remainder(_ a: Double, _ b: Double) -> Double {
 
 /// Functions of two reals or bools. `min`, `max` and `logaddexp` give NaN where either operand is NaN; comparisons with NaN
 /// are false, but for `notEqual`.
-func realBinary(_ function: BinaryOperator, _ a: Double, _ b: Double) -> Double {
+package func realBinary(_ function: BinaryOperator, _ a: Double, _ b: Double) -> Double {
     switch function {
     case .add: a + b
     case .subtract: a - b

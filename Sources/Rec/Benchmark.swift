@@ -1,5 +1,6 @@
 import RecRuntime
 import RecScheduling
+import RecStream
 import RecTensors
 
 /// How fast a compiled model runs on generated data.
@@ -19,14 +20,14 @@ package struct Benchmark: Sendable {
     package var operations: Double
     /// Bytes of inputs and outputs, each counted once.
     package var bytes: Double
-    /// What a run keeps in memory by its plan, in chunks or whole.
-    package var memory: MemoryPlan
+    /// What a run keeps in memory by its plan, in chunks or whole; nil of what runs chunk by chunk.
+    package var memory: MemoryPlan?
     /// The most that was resident of this process until the last run had ended; nil where the system does not say.
     package var residentBytes: Int?
     package var limits: MachineLimits
     /// States whose recurrences ran as scans, and what the cost model expected of the run.
     package var scans: [String]
-    package var estimatedSeconds: Double
+    package var estimatedSeconds: Double?
     /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
     package var streamSeconds: Double?
 
@@ -53,6 +54,10 @@ package struct Benchmark: Sendable {
             try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms, context: context) }
             ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
+        if let parted = runner.parted {
+            self = try Benchmark(parted, graph, bound, work, bytes, leastSeconds, MachineLimits(threads: threads))
+            return
+        }
         let start = clock.now
         let compiled = try runner.compiled(for: work)
         let compiling = clock.now - start
@@ -90,25 +95,13 @@ package struct Benchmark: Sendable {
             for (k, extent) in extents.enumerated() where value.variance.varies(over: k) { count *= extent }
             bytes += Double(count * precision.byteCount)
         }
-        let steps = extents.reduce(1, *)
-        var operations = 0.0
-        for segment in code.plan.segments {
-            var repeats = 1
-            if case .sweep = segment.kind { repeats = batch * steps } else if segment.kind == .once { repeats = batch }
-            for stage in segment.stages {
-                for item in stage.items {
-                    if case .product(let product) = item { operations += Double(product.operationCount) * Double(repeats) }
-                    if case .total(let total) = item { operations += Double(total.operationCount) * Double(repeats) }
-                }
-            }
-        }
         self.batch = batch
         self.length = length
         self.threads = threads
         runs = times.count
         seconds = (times[times.count / 2], times[0], times[times.count - 1])
         compileSeconds = Double(compiling.components.seconds) + Double(compiling.components.attoseconds) * 1e-18
-        self.operations = operations
+        operations = code.plan.operationCount(for: work)
         self.bytes = bytes
         limits = try MachineLimits(threads: threads)
         estimatedSeconds = code.plan.estimatedSeconds(work, on: runner.choice.machine)
@@ -120,6 +113,47 @@ package struct Benchmark: Sendable {
 }
 
 extension Benchmark {
+    /// Of what runs chunk by chunk.
+    private init(
+        _ parted: PartedModel, _ graph: StreamGraph, _ bound: BoundData, _ work: Workload, _ inputBytes: Double, _ leastSeconds: Double,
+        _ limits: MachineLimits
+    ) throws {
+        let clock = ContinuousClock()
+        let pool = ThreadPool(count: work.threads)
+        let start = clock.now
+        _ = try parted.run(bound, pool: pool)
+        let first = clock.now - start
+        var times: [Double] = []
+        var total = 0.0
+        while times.count < 3 || (total < leastSeconds && times.count < 2000) {
+            let elapsed = try clock.measure { _ = try parted.run(bound, pool: pool) }
+            let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
+            times.append(seconds)
+            total += seconds
+        }
+        times.sort()
+        batch = work.batch
+        length = work.extents.first ?? 1
+        threads = work.threads
+        runs = times.count
+        seconds = (times[times.count / 2], times[0], times[times.count - 1])
+        sweepsLeftToOneThread = 0
+        compileSeconds = Double(first.components.seconds) + Double(first.components.attoseconds) * 1e-18
+        operations = parted.operations(for: work)
+        bytes = inputBytes
+        for output in graph.outputs {
+            let value = graph[output.value]
+            let steps = value.variance.varies(over: 0) ? length : 1
+            bytes += Double((value.variance.batch ? batch : 1) * steps * value.shape.elementCount * work.bytesPerReal)
+        }
+        memory = nil
+        residentBytes = PeakMemory.residentBytes
+        self.limits = limits
+        scans = []
+        estimatedSeconds = nil
+        streamSeconds = nil
+    }
+
     private static func streamSeconds(_ compiled: CompiledModel, _ bound: BoundData) -> Double? {
         var once: [String: Tensor] = [:]
         for (name, tensor) in bound.inputs { once[name] = tensor }
@@ -135,5 +169,24 @@ extension Benchmark {
             total += seconds
         }
         return times.sorted()[times.count / 2]
+    }
+}
+
+extension Plan {
+    /// Floating-point operations of the products in a run.
+    func operationCount(for work: Workload) -> Double {
+        let steps = work.extents.reduce(1, *)
+        var operations = 0.0
+        for segment in segments {
+            var repeats = 1
+            if case .sweep = segment.kind { repeats = work.batch * steps } else if segment.kind == .once { repeats = work.batch }
+            for stage in segment.stages {
+                for item in stage.items {
+                    if case .product(let product) = item { operations += Double(product.operationCount) * Double(repeats) }
+                    if case .total(let total) = item { operations += Double(total.operationCount) * Double(repeats) }
+                }
+            }
+        }
+        return operations
     }
 }

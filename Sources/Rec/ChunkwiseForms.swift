@@ -1,35 +1,126 @@
 import RecAnalysis
 import RecForms
 import RecScheduling
+import RecSource
 import RecStream
 
-/// Which recurrences of a model can be written chunk by chunk. No code is generated for this form yet: this is for explanations.
+/// Which recurrences of a model can be written chunk by chunk, and the model in which they are.
 struct ChunkwiseForms {
     private let graph: StreamGraph
-    private let recurrences: [[ValueID]]
+
+    /// Steps of a chunk where nobody says how many.
+    static let usualCount = 64
 
     /// - Parameter graph: as lowering gives it.
     init(of graph: StreamGraph) {
-        let reduced = onDeepStack { graph.sharingCommonValues().recognizingContractions() }
-        self.graph = reduced
-        recurrences = components(of: reduced).filter(\.isRecurrence).map(\.members)
+        self.graph = onDeepStack { graph.sharingCommonValues().recognizingContractions() }
     }
 
-    /// Why a recurrence does not run chunk by chunk; nil where the model has no such recurrence, as of adjoints.
-    func refusal(of facts: RecurrenceFacts) -> ScanRefusal? {
-        let names = Set(Explanation.merged(facts.states))
-        for members in recurrences {
-            let delayed = members.compactMap { id -> ValueID? in
-                guard case .delay(let operand, _, _) = graph[id].operation, members.contains(operand) else { return nil }
-                return operand
+    /// The state that a recurrence carries, and its members; nil where no recurrence has one of these names.
+    private static func recurrence(of names: Set<String>, in graph: StreamGraph) -> (state: ValueID, members: [ValueID])? {
+        for component in components(of: graph) where component.isRecurrence {
+            for id in component.members {
+                guard case .delay(let operand, _, _) = graph[id].operation, component.members.contains(operand) else { continue }
+                if graph[operand].name.map(names.contains) ?? false { return (operand, component.members) }
             }
-            guard let state = delayed.first(where: { graph[$0].name.map(names.contains) ?? false }) else { continue }
-            do throws(FormRefusal) {
-                // Any count of steps will do.
-                _ = try onDeepStack { () throws(FormRefusal) in try graph.chunkwise(state, members: members, by: 16) }
-                return ScanRefusal("the equations have it; no code is generated for it yet")
-            } catch { return ScanRefusal(error.reason, at: error.span) }
         }
         return nil
+    }
+
+    /// Why a recurrence does not run chunk by chunk; nil where it can, and where the model has no such recurrence, as of adjoints.
+    func refusal(of states: [String]) -> FormRefusal? {
+        do throws(FormRefusal) {
+            try onDeepStack { () throws(FormRefusal) in
+                guard let found = Self.recurrence(of: Set(states), in: graph) else { return }
+                // Any count of steps will do.
+                _ = try graph.chunkwise(found.state, members: found.members, by: 16)
+            }
+            return nil
+        } catch { return error }
+    }
+
+    /// Whether the model itself has a recurrence of such states.
+    func has(_ states: [String]) -> Bool { Self.recurrence(of: Set(states), in: graph) != nil }
+
+    /// Every recurrence that can run chunk by chunk beside the others, in chunks of so many steps, by state. Code is generated for all
+    /// of them.
+    func all(by count: Int = usualCount) -> [String: PlanForm] {
+        onDeepStack {
+            var result: [String: PlanForm] = [:]
+            var rewritten = graph
+            for component in components(of: graph) where component.isRecurrence {
+                let names = component.members.compactMap { id -> String? in
+                    guard case .delay(let operand, _, _) = graph[id].operation, component.members.contains(operand) else { return nil }
+                    return graph[operand].name
+                }
+                // The members of the others are numbered anew by each rewriting.
+                guard let name = names.first, let found = Self.recurrence(of: [name], in: rewritten),
+                    let next = try? rewritten.chunkwise(found.state, members: found.members, by: count),
+                    (try? PartedModel.schedules(of: next)) != nil
+                else { continue }
+                rewritten = next
+                result[name] = .chunkwise(count)
+            }
+            return result
+        }
+    }
+
+    /// The graph in which these recurrences run chunk by chunk.
+    ///
+    /// - Parameter counts: the steps of a chunk, by state; nil where nobody says how many.
+    /// - Throws: where a state is unknown, or has no such form.
+    func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph {
+        var result = graph
+        for (state, count) in counts.sorted(by: { $0.key < $1.key }) {
+            do throws(FormRefusal) {
+                result = try onDeepStack { [result] () throws(FormRefusal) in
+                    // Several states of one recurrence may be named.
+                    guard let found = Self.recurrence(of: [state], in: result) else { throw FormRefusal(reason: "", span: nil) }
+                    return try result.chunkwise(found.state, members: found.members, by: count ?? Self.usualCount)
+                }
+            } catch {
+                guard !error.reason.isEmpty else {
+                    let known = components(of: graph).filter(\.isRecurrence).flatMap(\.members).compactMap { id -> String? in
+                        guard case .delay(let operand, _, _) = graph[id].operation else { return nil }
+                        return graph[operand].name
+                    }
+                    throw DiagnosticList(
+                        .unknownName, "there is no recurrence of '\(state)'",
+                        help: known.isEmpty ? "the model has no recurrence" : "recurrences are those of \(Set(known).sorted().joined(separator: ", "))")
+                }
+                throw DiagnosticList([
+                    Diagnostic(
+                        .planRefused, "'\(state)' cannot run chunk by chunk: \(error.reason)", at: error.span,
+                        help: "'recc explain' lists the forms that each recurrence can run in")
+                ])
+            }
+        }
+        return result
+    }
+}
+
+extension Model {
+    /// The states that are to run chunk by chunk, with the steps of a chunk: as asked for, or because the source allows nothing else.
+    func chunkwise(_ forced: [String: PlanForm]) -> [String: Int?] {
+        var result: [String: Int?] = [:]
+        for requirement in graph.requirements {
+            guard case .plan(let allowed) = requirement.property, allowed.contains("chunkwise"), !allowed.contains("sequential"),
+                !allowed.contains("scan")
+            else { continue }
+            result[requirement.state] = .some(nil)
+        }
+        for (state, form) in forced { if case .chunkwise(let count) = form { result[state] = .some(count) } else { result[state] = nil } }
+        return result
+    }
+}
+
+extension [String: PlanForm] {
+
+    /// The forms of all other states.
+    var others: [String: PlanForm] {
+        filter { _, form in
+            if case .chunkwise = form { return false }
+            return true
+        }
     }
 }

@@ -44,7 +44,12 @@ extension Model {
         case .typed: return Array(typed.text.utf8)
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
-        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision, weights)
+        case .plan, .llvm, .asm, .object:
+            let chunkwise = chunkwise(forms)
+            guard chunkwise.isEmpty else {
+                return try ChunkwiseForms(of: graph).rewritten(chunkwise).emittedParts(stage, precision, forms.others)
+            }
+            return try plan(forcing: forms).emitted(stage, precision, weights)
         }
     }
 }
@@ -56,8 +61,28 @@ extension GradientModel {
         case .tree, .typed: return try model.emitted(stage)
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
-        case .plan, .llvm, .asm, .object: return try plan(forcing: forms).emitted(stage, precision)
+        case .plan, .llvm, .asm, .object:
+            let chunkwise = model.chunkwise(forms)
+            guard chunkwise.isEmpty else { return try rewritten(chunkwise).emittedParts(stage, precision, forms.others) }
+            return try plan(forcing: forms).emitted(stage, precision)
         }
+    }
+}
+
+extension StreamGraph {
+    /// The parts of a graph with chunks, one behind the other.
+    fileprivate func emittedParts(_ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm]) throws -> [UInt8] {
+        var result: [UInt8] = []
+        for part in try PartedModel.schedules(of: self) {
+            switch (part, stage) {
+            case (.steps(let graph), _): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
+            case (.traversal(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)
+            case (.traversal(let schedule), .asm): result += try CompiledSchedule.listing(.assembly, of: schedule, precision: precision)
+            case (.traversal(let schedule), .object): result += try CompiledSchedule.listing(.object, of: schedule, precision: precision)
+            case (.traversal(let schedule), _): result += Array(schedule.text.utf8)
+            }
+        }
+        return result
     }
 }
 

@@ -108,17 +108,13 @@ public struct Explanation: Sendable {
             let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try Self.forms(of: names, parts, scans, choice, work)
-            if facts.kind == .affine, facts.delayed.contains(where: { !graph[$0].shape.isEmpty }), let refusal = chunkwise.refusal(of: facts) {
-                forms.append(Form(name: "chunkwise", refusal: refusal, seconds: nil))
-            } else {
-                forms.append(Form(name: "chunkwise", refusal: Self.unbuilt, seconds: nil))
-            }
+            if let form = Self.chunkwise(facts, chunkwise) { forms.append(form) }
             forms += ["shooting", "newton"].map { Form(name: $0, refusal: Self.unbuilt, seconds: nil) }
             recurrences.append(
                 Recurrence(
                     facts: facts, states: Self.merged(facts.states), axis: facts.axisNames(in: graph), direction: facts.direction,
                     course: facts.course(in: graph), span: Self.place(of: facts.members, in: graph), forms: forms,
-                    chosen: (isScan ? PlanForm.scan : .sequential).rawValue, note: Self.note(names, in: plan, work)))
+                    chosen: (isScan ? PlanForm.scan : .sequential).text, note: Self.note(names, in: plan, work)))
         }
         products = Self.products(of: plan, model.weights)
     }
@@ -127,14 +123,24 @@ public struct Explanation: Sendable {
         of names: Set<String>, _ parts: [Int], _ scans: Set<Int>, _ choice: PlanChoice, _ work: Workload
     ) throws(DiagnosticList) -> [Form] {
         func form(_ name: PlanForm, _ scanning: Set<Int>, refused: ScanRefusal? = nil) throws(DiagnosticList) -> Form {
-            if let refusal = refused ?? choice.refusal(of: scanning) { return Form(name: name.rawValue, refusal: refusal, seconds: nil) }
+            if let refusal = refused ?? choice.refusal(of: scanning) { return Form(name: name.text, refusal: refusal, seconds: nil) }
             let plan = try choice.plan(scanning: scanning, for: work)
-            return Form(name: name.rawValue, refusal: nil, seconds: seconds(of: names, in: plan, work, on: choice.machine))
+            return Form(name: name.text, refusal: nil, seconds: seconds(of: names, in: plan, work, on: choice.machine))
         }
         return [
             try form(.sequential, scans.subtracting(parts)),
             try form(.scan, scans.union(parts), refused: parts.lazy.compactMap { choice.forms.recurrences[$0].refusal }.first),
         ]
+    }
+
+    /// The form in chunks, where a model's own recurrence is affine in it; nil for adjoints, which follow the model's.
+    private static func chunkwise(_ facts: RecurrenceFacts, _ forms: ChunkwiseForms) -> Form? {
+        let states = merged(facts.states)
+        guard forms.has(states) else { return nil }
+        if let reason = facts.notAffine {
+            return Form(name: "chunkwise", refusal: ScanRefusal("the state \(reason.text)", at: reason.span), seconds: nil)
+        }
+        return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { ScanRefusal($0.reason, at: $0.span) }, seconds: nil)
     }
 
     /// Seconds of the recurrences that delay values of these names; nil where the plan has none.

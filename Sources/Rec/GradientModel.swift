@@ -80,6 +80,18 @@ public struct GradientModel: Sendable {
         }
     }
 
+    /// The graph of results and gradients in which these recurrences of the model, and their adjoints, run chunk by chunk.
+    ///
+    /// - Parameter counts: the steps of a chunk, by state.
+    func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph {
+        guard request.truncation == nil else {
+            throw DiagnosticList(
+                .planRefused, "gradients that are cut off do not go with the plan 'chunkwise'", help: "leave out --truncate, or the plan")
+        }
+        let primal = try ChunkwiseForms(of: model.graph).rewritten(counts)
+        return try onDeepStack { () throws(DiagnosticList) in try gradient(of: primal, request) }
+    }
+
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
     ///
     /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
@@ -139,6 +151,10 @@ public struct GradientModel: Sendable {
                 try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)
             }
             let pool = runner.pool(of: threads)
+            if let parted = runner.parted {
+                guard bound == nil else { throw PartedModel.boundRefused }
+                if let results = try context.times.measure("run", { () throws in try parted.run(data, pool: pool) }) { return split(results) }
+            }
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
             let compiled = try runner.compiled(for: work, with: data.parameters)
             return try context.times.measure("run") { () throws(DiagnosticList) in

@@ -46,6 +46,11 @@ package final class PlanChoice: Sendable {
         try self.init(PlanForms(gradients, times: times), forced, machine, times)
     }
 
+    /// For a part of a model.
+    convenience init(_ forms: PlanForms, forcing forced: [String: PlanForm], times: PassTimes? = nil) throws(DiagnosticList) {
+        try self.init(forms, forced, nil, times)
+    }
+
     private init(
         _ forms: PlanForms, _ forced: [String: PlanForm], _ machine: MachineProfile?, _ times: PassTimes?
     ) throws(DiagnosticList) {

@@ -3,14 +3,6 @@ import RecScheduling
 import RecSource
 import RecStream
 
-/// How a recurrence can run.
-public enum PlanForm: String, CaseIterable, Sendable {
-    /// One step after another.
-    case sequential
-    /// Time in blocks, whose maps are composed.
-    case scan
-}
-
 /// The recurrences of a model, and in which forms each can run.
 package struct PlanForms: Sendable {
     package struct Recurrence: Sendable {
@@ -24,11 +16,14 @@ package struct PlanForms: Sendable {
     let prepared: StreamGraph
     private let analysis: Deferred<[Recurrence]>
 
-    init(_ model: Model, times: PassTimes? = nil) { self.init(model.graph, of: model, times) }
+    init(_ model: Model, times: PassTimes? = nil) { self.init(model.graph, times) }
 
-    init(_ gradients: GradientModel, times: PassTimes? = nil) { self.init(gradients.graph, of: gradients.model, times) }
+    /// Those of a part of a model.
+    init(part: StreamGraph, times: PassTimes? = nil) { self.init(part, times) }
 
-    private init(_ graph: StreamGraph, of model: Model, _ times: PassTimes?) {
+    init(_ gradients: GradientModel, times: PassTimes? = nil) { self.init(gradients.graph, times) }
+
+    private init(_ graph: StreamGraph, _ times: PassTimes?) {
         let prepared = onDeepStack { Pipeline.prepare(graph, times: times) }
         self.prepared = prepared
         analysis = Deferred {
@@ -71,6 +66,12 @@ package struct PlanForms: Sendable {
             case .sequential:
                 if !scans.isDisjoint(with: found) { throw contradiction(state, form) }
                 sequential.formUnion(found)
+            case .chunkwise:
+                throw DiagnosticList([
+                    Diagnostic(
+                        .planRefused, "'\(state)' does not run chunk by chunk here: only whole runs do", at: nil,
+                        help: "leave out --plan \(state)=\(form.text)")
+                ])
             case .scan:
                 if !sequential.isDisjoint(with: found) { throw contradiction(state, form) }
                 if let refusal = found.lazy.compactMap({ recurrences[$0].refusal }).first {
@@ -93,6 +94,7 @@ package struct PlanForms: Sendable {
         switch form {
         case .sequential: able = recurrences.indices.filter { !required.scans.contains($0) }
         case .scan: able = buildableScans(beside: required)
+        case .chunkwise: able = []
         }
         return Dictionary(able.flatMap { recurrences[$0].facts.states }.map { ($0, form) }) { first, _ in first }
     }
@@ -111,7 +113,7 @@ package struct PlanForms: Sendable {
     private func contradiction(_ state: String, _ form: PlanForm) -> DiagnosticList {
         DiagnosticList([
             Diagnostic(
-                .planRefused, "'\(state)' cannot run as '\(form.rawValue)': the source requires another form", at: nil,
+                .planRefused, "'\(state)' cannot run as '\(form.text)': the source requires another form", at: nil,
                 help: "leave out --plan, or the 'require plan' of the source")
         ])
     }

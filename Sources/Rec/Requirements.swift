@@ -21,17 +21,17 @@ extension PlanForms {
                     if !allowed.contains("map") {
                         problems.append(mismatch(requirement, allowed, "it is no recurrence: every step is computed by itself (map)"))
                     }
-                } else if allowed.contains(PlanForm.sequential.rawValue) {
-                    if !allowed.contains(PlanForm.scan.rawValue) { sequential.formUnion(found) }
-                } else if allowed.contains(PlanForm.scan.rawValue) {
+                } else if allowed.contains(PlanForm.sequential.text) {
+                    if !allowed.contains(PlanForm.scan.text) { sequential.formUnion(found) }
+                } else if allowed.contains(PlanForm.scan.text) {
                     let refused = found.lazy.compactMap { recurrences[$0].refusal }.first
                     if let refused {
                         problems.append(mismatch(requirement, allowed, "it cannot run as a scan: \(refused.reason)", at: refused.span))
                     } else {
                         scans.formUnion(found)
                     }
-                } else {
-                    problems.append(mismatch(requirement, allowed, "the forms that are built are map, sequential and scan"))
+                } else if !allowed.contains("chunkwise") {
+                    problems.append(mismatch(requirement, allowed, "the forms that are built are map, sequential, scan and chunkwise"))
                 }
             }
         }

@@ -20,6 +20,8 @@ public final class Runner: Sendable {
     package let graph: StreamGraph
     package let precision: Precision
     package let choice: PlanChoice
+    /// What runs where recurrences are to run chunk by chunk.
+    let parted: PartedModel?
     private let bound: Int?
     private let forced: [String: PlanForm]
     private let parameters: [String: Tensor]
@@ -54,7 +56,12 @@ public final class Runner: Sendable {
         do throws(DiagnosticList) {
             try CallCheck.memory(bound)
             self.parameters = try BoundData.parameters(model.parameters(with: parameters), for: model.graph)
-            choice = try PlanChoice(model, forcing: forced, times: context.times)
+            choice = try PlanChoice(model, forcing: forced.others, times: context.times)
+            let chunkwise = model.chunkwise(forced)
+            parted = try Self.parted(chunkwise, model, bound) { () throws in
+                try PartedModel(
+                    ChunkwiseForms(of: model.graph).rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
+            }
         } catch { throw error.placed(in: model.program.sources) }
     }
 
@@ -70,7 +77,23 @@ public final class Runner: Sendable {
         self.precision = precision
         self.parameters = try BoundData.parameters(gradients.model.parameters(with: parameters), for: gradients.graph)
         self.context = context
-        choice = try PlanChoice(gradients, forcing: forced, times: context.times)
+        choice = try PlanChoice(gradients, forcing: forced.others, times: context.times)
+        let chunkwise = model.chunkwise(forced)
+        parted = try Self.parted(chunkwise, model, bound) { () throws in
+            try PartedModel(gradients.rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
+        }
+    }
+
+    /// What runs chunk by chunk, where any recurrence is to.
+    private static func parted(
+        _ chunkwise: [String: Int?], _ model: Model, _ bound: Int?, _ make: () throws -> PartedModel
+    ) throws(DiagnosticList) -> PartedModel? {
+        guard !chunkwise.isEmpty else { return nil }
+        guard bound == nil else {
+            throw PartedModel.boundRefused
+        }
+        guard model.weights == .full else { throw model.weightsRefused("runs chunk by chunk", help: "leave the weights in full") }
+        return try reportingProblems(in: model.program.sources, make)
     }
 
     /// The code that such a run takes, and what tells it from other code.
@@ -150,6 +173,7 @@ public final class Runner: Sendable {
     }
 
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
+        if let results = try parted?.run(data, pool: pool) { return results }
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         let compiled = try compiled(for: work)
         return try context.times.measure("run") { () throws(DiagnosticList) in

@@ -3,14 +3,15 @@ import RecRuntime
 import RecSource
 import RecTensors
 
-/// Results of a model held against expected ones, under every engine, step by step and with every scan that is legal.
+/// Results of a model held against expected ones, under every engine, step by step, with every scan that is legal, and with every
+/// recurrence chunk by chunk that can run so.
 package struct Verification: Sendable {
     /// One result under one engine and plan.
     package struct Row: Sendable {
         package var engine: Engine
         package var weights = WeightFormat.full
-        /// Whether every recurrence that can be a scan ran as one; else one step followed another.
-        package var usesScans = false
+        /// In which form every recurrence ran that has it; the others went step by step.
+        package var form = PlanForm.sequential
         /// `output y`, `loss nll`, `final h`, `grad W`
         package var what: String
         /// As in `Deviation`.
@@ -21,9 +22,9 @@ package struct Verification: Sendable {
         /// Whether there was a number to compare, and the engine can represent what is expected.
         package var isCompared = true
         package var isWithin: Bool { !isCompared || error <= tolerance }
-        /// `compiled f32`, `compiled f32, scans`
+        /// `compiled f32`, `compiled f32, scans`, `compiled f32, chunks`
         package var how: String {
-            engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (usesScans ? ", scans" : "")
+            engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (form == .scan ? ", scans" : form == .sequential ? "" : ", chunks")
         }
     }
 
@@ -76,12 +77,17 @@ package struct Verification: Sendable {
         file.gradients = file.gradients.map { NamedTensor(name: model.graph.gradientName($0.name), tensor: $0.tensor) }
         let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
         let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
+        // Short chunks: files of expected results are seldom long.
+        let chunks = model.weights == .full && engines.contains(where: \.isCompiled) ? ChunkwiseForms(of: model.graph).all(by: 16) : [:]
         func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {
-            (forms.model.all(as: form), forms.gradients?.all(as: form) ?? [:])
+            if case .chunkwise = form { return (chunks, chunks) }
+            return (forms.model.all(as: form), forms.gradients?.all(as: form) ?? [:])
         }
-        let isScannable = !all(.scan).model.isEmpty || !all(.scan).gradients.isEmpty
-        for (engine, usesScans) in engines.flatMap({ $0.isCompiled && isScannable ? [($0, false), ($0, true)] : [($0, false)] }) {
-            let scans = all(usesScans ? .scan : .sequential)
+        var known = [PlanForm.sequential]
+        if !all(.scan).model.isEmpty || !all(.scan).gradients.isEmpty { known.append(.scan) }
+        if !chunks.isEmpty { known.append(.chunkwise(16)) }
+        for (engine, form) in engines.flatMap({ engine in (engine.isCompiled ? known : [.sequential]).map { (engine, $0) } }) {
+            let scans = all(form)
             let results = try model.run(file.data, on: engine, threads: threads, forcing: scans.model)
             var groups = [
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
@@ -92,7 +98,7 @@ package struct Verification: Sendable {
                     file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: scans.gradients)
                 groups.append(("grad", file.gradients, got.gradients))
             }
-            if model.weights != .full, !usesScans {
+            if model.weights != .full, form == .sequential {
                 // Beside what was expected, what full weights give: the difference is that of the weights alone.
                 let full = try model.storingWeights(as: .full).run(file.data, on: engine, threads: threads, forcing: scans.model)
                 groups.append(("against full weights: output", full.outputs, results.outputs))
@@ -109,7 +115,7 @@ package struct Verification: Sendable {
                         ? Self.gradientTolerance(of: engine, against: reference) : Self.tolerance(of: engine, against: reference)
                     rows.append(
                         Row(
-                            engine: engine, weights: model.weights, usesScans: usesScans, what: what,
+                            engine: engine, weights: model.weights, form: form, what: what,
                             tolerance: tolerance ?? max(allowed, Self.tolerance(of: model.weights)), result.tensor, item.tensor))
                 }
                 let isOptional = kind == "final" || kind == "grad"
@@ -173,11 +179,11 @@ package struct Verification: Sendable {
 extension Verification.Row {
     /// A result beside what is expected.
     fileprivate init(
-        engine: Engine, weights: WeightFormat, usesScans: Bool, what: String, tolerance: Double, _ got: Tensor, _ expected: Tensor
+        engine: Engine, weights: WeightFormat, form: PlanForm, what: String, tolerance: Double, _ got: Tensor, _ expected: Tensor
     ) {
         let deviation = Deviation(of: got, from: expected)
         self.init(
-            engine: engine, weights: weights, usesScans: usesScans, what: what, error: deviation.error, tolerance: tolerance,
+            engine: engine, weights: weights, form: form, what: what, error: deviation.error, tolerance: tolerance,
             isCompared: expected.count > 0)
         guard got.hasShape(of: expected) else {
             error = .infinity

@@ -68,7 +68,7 @@ public struct Checkpoint: Sendable {
         }
         archive.metadata = signature.reduce(into: metadata) { $0["run.\($1.key)"] = $1.value }
         archive.metadata["step"] = "\(step)"
-        for (state, form) in plan { archive.metadata["plan.\(state)"] = form.rawValue }
+        for (state, form) in plan { archive.metadata["plan.\(state)"] = form.text }
         let path = Self.path(in: folder)
         let whole = archive
         try reportingProblems { try TensorFile.write(whole, to: path, isDurable: true) }
@@ -83,7 +83,7 @@ public struct Checkpoint: Sendable {
         for (key, text) in archive.metadata {
             if key.hasPrefix("run.") { signature[String(key.dropFirst("run.".count))] = text }
             if key.hasPrefix("plan.") {
-                guard let form = PlanForm(rawValue: text) else { throw broken("'\(text)' is no plan") }
+                guard let form = PlanForm(text) else { throw broken("'\(text)' is no plan") }
                 plan[String(key.dropFirst("plan.".count))] = form
             }
         }

@@ -85,7 +85,7 @@ struct ModelOptions: ParsableArguments {
     @Option(name: [.customShort("D"), .customLong("dim")], help: "A dim, as in -D H=64.")
     var dims: [String] = []
 
-    @Option(name: .customLong("plan"), help: "The form in which the recurrence of a state runs, as in --plan h=scan. Forms: \(PlanForm.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(name: .customLong("plan"), help: "The form in which the recurrence of a state runs, as in --plan h=scan. Forms: \(PlanForm.names.joined(separator: ", ")); chunkwise(64) for chunks of 64 steps.")
     var plans: [String] = []
 
     @Option(help: "How errors are shown.")
@@ -111,8 +111,8 @@ struct ModelOptions: ParsableArguments {
         var result: [String: PlanForm] = [:]
         for text in plans {
             let sides = text.split(separator: "=", maxSplits: 1)
-            guard sides.count == 2, let form = PlanForm(rawValue: String(sides[1])) else {
-                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.allCases.map(\.rawValue).joined(separator: ", or h="))")
+            guard sides.count == 2, let form = PlanForm(String(sides[1])) else {
+                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.names.joined(separator: ", or h="))")
             }
             result[String(sides[0])] = form
         }

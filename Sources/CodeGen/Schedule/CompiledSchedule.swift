@@ -1,0 +1,63 @@
+import CLLVM
+import RecSchedule
+import RecSource
+
+/// The machine code of a schedule.
+///
+/// Sendable because nothing of it changes.
+package final class CompiledSchedule: @unchecked Sendable {
+    /// Arguments (see `arguments`), first turn, last turn (exclusive), workspace.
+    package typealias Function = @convention(c) (UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Void
+
+    package let schedule: Schedule
+    package let precision: Precision
+    package let function: Function
+    /// Bytes of the workspace of a worker.
+    package let workspaceBytes: Int
+    private let code: LoadedCode
+
+    package init(_ schedule: Schedule, precision: Precision, context: CompileContext = CompileContext()) throws {
+        self.schedule = schedule
+        self.precision = precision
+        workspaceBytes = max(64, WorkspaceLayout(schedule).count * precision.byteCount)
+        let times = context.times
+        let target = try times.measure("load LLVM") { () throws in try HostTarget() }
+        let module = try times.measure("emit") { () throws in try Self.module(schedule, precision, target) }
+        try times.measure("optimise") { () throws in try module.optimize(for: target) }
+        let object = try times.measure("generate code") { () throws in try module.emitted(.object, for: target) }
+        code = try times.measure("link") { () throws in try LoadedCode(object) }
+        function = unsafeBitCast(try code.function(Self.name), to: Function.self)
+    }
+
+    private static let name = "traversal"
+
+    private static func module(_ schedule: Schedule, _ precision: Precision, _ target: HostTarget) throws -> LLVMModule {
+        let module = try LLVMModule(name: schedule.name, target: target)
+        let products = MatmulKernels(module: module, precision: precision, target: target)
+        _ = ScheduleEmitter(schedule, named: name, in: module, precision: precision, target: target, products: products)
+        try module.verify()
+        return module
+    }
+
+    /// The code as LLVM IR, assembly text or an object file.
+    package static func listing(_ form: CompiledPlan.Listing, of schedule: Schedule, precision: Precision) throws -> [UInt8] {
+        let target = try HostTarget()
+        let module = try module(schedule, precision, target)
+        try module.optimize(for: target)
+        switch form {
+        case .llvm: return Array(module.text.utf8)
+        case .assembly: return try module.emitted(.assembly, for: target)
+        case .object: return try module.emitted(.object, for: target)
+        }
+    }
+
+    /// The words that the function is called with.
+    ///
+    /// - Parameters:
+    ///   - lengths: of each sequence.
+    ///   - steps: of the longest sequence.
+    ///   - buffers: the addresses of the caller's buffers, in the order of the schedule.
+    package static func arguments(
+        lengths: UnsafePointer<Int>, steps: Int, places: Int, buffers: [UnsafeRawPointer]
+    ) -> [Int] { [Int(bitPattern: lengths), steps, places] + buffers.map { Int(bitPattern: $0) } }
+}

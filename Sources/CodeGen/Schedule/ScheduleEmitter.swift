@@ -1,0 +1,183 @@
+import CLLVM
+import RecSchedule
+import RecStream
+
+/// Emits the function of a schedule: `void (arguments, first turn, last turn, workspace)`.
+///
+/// It needs nothing beyond what it is given: `arguments` are 64-bit words, `workspace` is memory of one worker. Turns are those of the
+/// loops over sequences and parallel dims together; workers may take any of them.
+final class ScheduleEmitter {
+    let schedule: Schedule
+    let builder: IRBuilder
+    let math: VectorMath
+    let target: HostTarget
+    let products: MatmulKernels
+    private let layout: WorkspaceLayout
+    private var callers: [Int: Int] = [:]
+
+    // Known within a turn, and within a chunk.
+    private var sequence: IRValue
+    private var parallel: [IRValue] = []
+    private var length: IRValue
+    private(set) var chunk: IRValue
+    private var chunks: IRValue
+    private(set) var validSteps: IRValue
+    private var firstStep: IRValue
+    private var bases: [Int: IRValue] = [:]
+
+    /// The words of `arguments` before the addresses of the caller's buffers: the address of the sequences' lengths, the steps between
+    /// sequences in streams, the places for what is kept between chunks.
+    static let header = 3
+
+    init(_ schedule: Schedule, named name: String, in module: LLVMModule, precision: Precision, target: HostTarget, products: MatmulKernels) {
+        self.schedule = schedule
+        self.target = target
+        self.products = products
+        layout = WorkspaceLayout(schedule)
+        let word = LLVMInt64TypeInContext(module.context)
+        let address = LLVMPointerTypeInContext(module.context, 0)
+        builder = IRBuilder(
+            module: module, function: name, parameters: [address, word, word, address].compactMap { $0 }, result: nil, precision: precision,
+            target: target)
+        math = VectorMath(builder)
+        let zero = builder.int(0)
+        (sequence, length, chunk, chunks, validSteps, firstStep) = (zero, zero, zero, zero, zero, zero)
+        var next = Self.header
+        for (index, buffer) in schedule.buffers.enumerated() where buffer.role != .scratch && buffer.role != .carried {
+            callers[index] = next
+            next += 1
+        }
+        emit()
+    }
+
+    var lanes: Int { target.vectorBytes / builder.precision.byteCount }
+
+    private func word(_ index: Int) -> IRValue {
+        builder.load(builder.i64, builder.element(builder.parameter(0), builder.int(index), of: builder.i64), alignment: 8)
+    }
+
+    private func emit() {
+        let lengths = builder.load(builder.pointer, builder.parameter(0), alignment: 8)
+        let steps = word(1)
+        let places = word(2)
+        builder.loop(from: builder.parameter(1), to: builder.parameter(2)) { turn, _ in
+            var rest = turn
+            var parallel = schedule.parallel.map { _ in turn }
+            for k in schedule.parallel.indices.reversed() {
+                let size = builder.int(schedule.parallel[k].size)
+                parallel[k] = builder.remainder(rest, size)
+                rest = builder.quotient(rest, size)
+            }
+            self.parallel = parallel
+            sequence = rest
+            length = builder.load(builder.i64, builder.element(lengths, rest, of: builder.i64), alignment: 8)
+            let count = builder.int(schedule.count)
+            chunks = builder.quotient(builder.add(length, builder.int(schedule.count - 1)), count)
+            findBases(steps, places)
+            for leaf in schedule.before { emit(leaf) }
+            builder.loop(from: builder.int(0), to: chunks) { k, _ in
+                chunk = schedule.isDescending ? builder.subtract(builder.subtract(chunks, builder.int(1)), k) : k
+                firstStep = builder.multiply(chunk, count)
+                validSteps = builder.minimum(count, builder.subtract(length, firstStep))
+                for leaf in schedule.body { emit(leaf) }
+                return []
+            }
+            for leaf in schedule.behind { emit(leaf) }
+            return []
+        }
+        builder.returnVoid()
+    }
+
+    private func emit(_ leaf: Schedule.Leaf) {
+        switch leaf {
+        case .nest(let nest): ScheduleNestEmitter(self, nest.extents, nest.nodes, nest.isBool).emit(nest)
+        case .running(let running): ScheduleNestEmitter(self, running.extents, running.nodes, running.isBool).emit(running)
+        case .matmul(let product):
+            products.emit(
+                product, left: base(product.left, product.leftSlot), right: base(product.right, product.rightSlot),
+                result: base(product.result.buffer, product.result.slot), in: builder)
+        case .solve(let system):
+            products.emit(
+                system, matrix: base(system.matrix, .none), right: base(system.right, .none), result: base(system.result, .none), in: builder)
+        }
+    }
+
+    // MARK: Addresses
+
+    /// Where the buffers begin for the present sequence and parallel places.
+    private func findBases(_ steps: IRValue, _ places: IRValue) {
+        for (index, buffer) in schedule.buffers.enumerated() {
+            if let own = layout.offsets[index] {
+                bases[index] = builder.element(builder.parameter(3), builder.int(own), of: builder.real)
+                continue
+            }
+            guard let argument = callers[index] else { continue }
+            let start = builder.load(
+                builder.pointer, builder.element(builder.parameter(0), builder.int(argument), of: builder.i64), alignment: 8)
+            var offset = builder.int(0)
+            switch buffer.role {
+            case .stream: offset = builder.multiply(builder.multiply(sequence, steps), builder.int(buffer.count))
+            case .once: offset = builder.multiply(sequence, builder.int(buffer.count))
+            case .kept: offset = builder.multiply(builder.multiply(sequence, places), builder.int(buffer.count))
+            case .shared, .carried, .scratch: break
+            }
+            for (place, stride) in zip(parallel, buffer.parallelStrides) where stride != 0 {
+                offset = builder.add(offset, builder.multiply(place, builder.int(stride)))
+            }
+            bases[index] = builder.element(start, offset, of: builder.real)
+        }
+    }
+
+    /// Where a buffer begins at the place that a slot says.
+    func base(_ id: Schedule.BufferID, _ slot: Schedule.View.Slot) -> IRValue {
+        guard let start = bases[id.index] else { preconditionFailure("every buffer has a base") }
+        let buffer = schedule[id]
+        switch buffer.role {
+        case .stream, .once, .shared, .scratch: return start
+        case .kept: return builder.element(start, builder.multiply(place(of: slot), builder.int(buffer.count)), of: builder.real)
+        case .carried:
+            let half = builder.and(place(of: slot), builder.int(1))
+            return builder.element(start, builder.multiply(half, builder.int(buffer.count)), of: builder.real)
+        }
+    }
+
+    private func place(of slot: Schedule.View.Slot) -> IRValue {
+        let next = { self.builder.add(self.chunk, self.builder.int(1)) }
+        switch slot {
+        case .none: return builder.int(0)
+        case .start: return schedule.isDescending ? next() : chunk
+        case .end: return schedule.isDescending ? chunk : next()
+        case .first: return schedule.isDescending ? chunks : builder.int(0)
+        case .last: return schedule.isDescending ? builder.int(0) : chunks
+        case .before: return chunk
+        case .behind: return next()
+        }
+    }
+
+    func parallelPlace(_ k: Int) -> IRValue { parallel[k] }
+
+    var isFirst: IRValue { builder.compare(LLVMIntEQ, chunk, builder.int(0)) }
+    var isLast: IRValue { builder.compare(LLVMIntEQ, builder.add(chunk, builder.int(1)), chunks) }
+
+    /// The row of a stream at a step of the chunk; behind the end of the sequence its last one.
+    func row(_ step: IRValue) -> IRValue {
+        let inside = builder.minimum(step, builder.subtract(validSteps, builder.int(1)))
+        let place = builder.add(firstStep, inside)
+        return schedule.isReversed ? builder.subtract(builder.subtract(length, builder.int(1)), place) : place
+    }
+}
+
+extension Schedule.Leaf {
+    /// The buffers that it reads or writes.
+    var buffers: [Schedule.BufferID] {
+        func loads(_ nodes: [Schedule.Node]) -> [Schedule.BufferID] {
+            nodes.compactMap { if case .load(let view) = $0 { view.buffer } else { nil } }
+        }
+        switch self {
+        case .nest(let nest): return loads(nest.nodes) + [nest.target.buffer]
+        case .running(let running): return loads(running.nodes) + [running.target.buffer]
+        case .matmul(let product): return [product.left, product.right, product.result.buffer]
+        case .solve(let system): return [system.matrix, system.right, system.result]
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import RecSchedule
+import RecStream
+import RecTensors
+
+extension GraphParts {
+    /// The shape of the tensor of a value.
+    package func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] {
+        let value = graph[id]
+        return (value.variance.batch ? [batch] : []) + (value.variance.varies(over: 0) ? [steps] : []) + value.shape.sizes
+    }
+
+    /// The results of a run out of the tensors that its parts have handed on, and the losses and last states of its parts of steps.
+    ///
+    /// - Parameter tensors: by the names of `GraphParts.name`, and `final K` for the last value of the state at K.
+    package func results(
+        _ tensors: [String: Tensor], losses: [NamedTensor], finalStates: [NamedTensor], data: BoundData
+    ) -> ModelResults {
+        func tensor(_ id: ValueID) -> Tensor? {
+            let source = source(id)
+            switch graph[source].operation {
+            case .input(let name, _): return data.inputs[name]
+            case .parameter(let info): return data.parameters[info.path]
+            default: return tensors[GraphParts.name(source)]
+            }
+        }
+        let steps = data.extents.first ?? 0
+        let outputs = graph.outputs.compactMap { output in
+            tensor(output.value).map {
+                NamedTensor(name: output.name, tensor: $0.reshaped(tensorShape(output.value, batch: data.batch, steps: steps)))
+            }
+        }
+        let states = graph.states.enumerated().compactMap { k, state -> NamedTensor? in
+            if let own = tensors["final \(k)"] {
+                return NamedTensor(name: state.name, tensor: own.reshaped([data.batch] + graph[state.value].shape.sizes))
+            }
+            return finalStates.first { $0.name == state.name }
+        }
+        return ModelResults(
+            outputs: outputs, losses: graph.losses.compactMap { loss in losses.first { $0.name == loss.name } }, finalStates: states)
+    }
+}

@@ -1,0 +1,147 @@
+import RecCodeGen
+import RecInterpreter
+import RecRuntime
+import RecSchedule
+import RecScheduling
+import RecSource
+import RecStream
+import RecTensors
+import Synchronization
+
+/// A model in which recurrences run chunk by chunk, as machine code: parts that run one after another.
+package final class PartedModel: Sendable {
+    /// A part of whole sequences, in the plan that should be fastest for the size of the data.
+    private final class Steps: Sendable {
+        let choice: PlanChoice
+        private let codes = Mutex<[PlanChoice.Form: CompiledPlan]>([:])
+
+        init(_ choice: PlanChoice) { self.choice = choice }
+
+        func code(for work: Workload, _ precision: Precision, _ context: CompileContext) throws -> CompiledPlan {
+            try choice.build(for: work) { form, plan in
+                if let known = codes.withLock({ $0[form] }) { return known }
+                let fresh = try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
+                return codes.withLock { known in
+                    // Another thread may have been first.
+                    let present = known[form] ?? fresh
+                    known[form] = present
+                    return present
+                }
+            }.code
+        }
+    }
+
+    private enum Code: Sendable {
+        case steps(Steps)
+        case traversal(ScheduleRunner)
+    }
+
+    package let parts: GraphParts
+    package let precision: Precision
+    private let codes: [Code]
+    private let context: CompileContext
+
+    /// - Parameters:
+    ///   - graph: with recurrences written chunk by chunk.
+    ///   - forced: forms of the other recurrences, by state.
+    /// - Throws: where a part has no schedule, and what goes wrong in code generation.
+    package init(
+        _ graph: StreamGraph, precision: Precision, forcing forced: [String: PlanForm] = [:], context: CompileContext = CompileContext()
+    ) throws {
+        let (parts, schedules) = try Self.divided(graph, times: context.times)
+        self.parts = parts
+        self.precision = precision
+        self.context = context
+        codes = try schedules.map { part -> Code in
+            switch part {
+            case .steps(let graph):
+                let forms = PlanForms(part: graph, times: context.times)
+                let own = forced.filter { !forms.indices(of: $0.key).isEmpty }
+                return .steps(Steps(try PlanChoice(forms, forcing: own, times: context.times)))
+            case .traversal(let schedule):
+                return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context)))
+            }
+        }
+    }
+
+    /// A part as it is compiled.
+    enum Scheduled {
+        case steps(StreamGraph)
+        case traversal(Schedule)
+    }
+
+    static func schedules(of graph: StreamGraph) throws(DiagnosticList) -> [Scheduled] { try divided(graph, times: nil).schedules }
+
+    private static func divided(
+        _ graph: StreamGraph, times: PassTimes?
+    ) throws(DiagnosticList) -> (parts: GraphParts, schedules: [Scheduled]) {
+        do throws(ScheduleRefusal) {
+            return try onDeepStack { () throws(ScheduleRefusal) in
+                let parts = try GraphParts(Pipeline.prepare(graph, times: times))
+                var schedules: [Scheduled] = []
+                for part in parts.parts {
+                    switch part {
+                    case .steps(let graph): schedules.append(.steps(graph))
+                    case .traversal(let traversal): schedules.append(.traversal(try Schedule(traversal, of: parts)))
+                    }
+                }
+                return (parts, schedules)
+            }
+        } catch { throw diagnostics(of: error) }
+    }
+
+    private static func diagnostics(of refusal: ScheduleRefusal) -> DiagnosticList {
+        DiagnosticList([
+            Diagnostic(
+                .planRefused, "there is no code that runs this chunk by chunk: \(refusal.reason)", at: refusal.span,
+                help: "leave out --plan: a form that can be built is chosen then")
+        ])
+    }
+
+    /// Floating-point operations of the products of a run.
+    func operations(for work: Workload) -> Double {
+        var total = 0.0
+        for code in codes {
+            switch code {
+            case .steps(let part):
+                guard let plan = try? part.choice.plan(for: work) else { continue }
+                total += plan.operationCount(for: work)
+            case .traversal(let runner):
+                let schedule = runner.code.schedule
+                let chunks = ((work.extents.first ?? 0) + schedule.count - 1) / schedule.count
+                total += Double(schedule.turns(for: ScheduleSize(batch: work.batch, steps: 0, lengths: nil)) * chunks) * schedule.operationsOfChunk
+            }
+        }
+        return total
+    }
+
+    static var boundRefused: DiagnosticList {
+        DiagnosticList(.planRefused, "what runs chunk by chunk has no bound of memory", help: "leave out --memory, or the plan 'chunkwise'")
+    }
+
+    /// Runs whole sequences; nil where what chunks gave is not finite, and the recurrence must run step by step to say what is.
+    package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults? {
+        var tensors: [String: Tensor] = [:]
+        var losses: [NamedTensor] = []
+        var finalStates: [NamedTensor] = []
+        let steps = data.extents.first ?? 0
+        let size = ScheduleSize(batch: data.batch, steps: steps, lengths: data.lengths)
+        let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
+        for code in codes {
+            switch code {
+            case .steps(let part):
+                let code = try part.code(for: work, precision, context)
+                let model = try CompiledModel(code, parameters: data.parameters.merging(tensors) { $1 })
+                let results = try model.run(
+                    inputs: data.inputs.merging(tensors) { $1 }, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
+                for output in results.outputs { tensors[output.name] = output.tensor }
+                losses += results.losses
+                finalStates += results.finalStates
+            case .traversal(let runner):
+                guard let written = runner.run(size, pool: pool, tensors: { PartsEvaluation.tensor($0, tensors, data) }) else { return nil }
+                tensors.merge(written) { $1 }
+            }
+        }
+        return parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+    }
+}

@@ -1,0 +1,269 @@
+import RecSource
+import RecStream
+
+/// A graph with axes of chunks, taken apart into parts that run one after another.
+///
+/// A part of steps is a graph over whole sequences for the plans that exist. A traversal goes through the chunks of each sequence in
+/// one order. Between parts stand tensors, named by their values: `%12`.
+package struct GraphParts: Sendable {
+    package enum Part: Sendable {
+        case steps(StreamGraph)
+        case traversal(Traversal)
+    }
+
+    package struct Traversal: Sendable {
+        package var axis: Int
+        package var isDescending: Bool
+        package var level: Int
+        /// What is carried from chunk to chunk: the delays, and what they delay.
+        package var carried: [Carried] = []
+        /// Values at every step that others need.
+        package var stored: [ValueID] = []
+        /// Reductions over the chunks.
+        package var reduced: [ValueID] = []
+
+        package struct Carried: Sendable {
+            package var value: ValueID
+            package var delay: ValueID
+            /// Whether later traversals read it at every chunk.
+            package var isKept = false
+        }
+    }
+
+    package let graph: StreamGraph
+    package private(set) var parts: [Part] = []
+    /// By value: the tensors that parts hand on, `[batch, time, …]`, `[batch, …]` or `[…]`.
+    package private(set) var handed: Set<ValueID> = []
+    let places: PartPlaces
+
+    /// - Throws: where an operation has no place in any part.
+    package init(_ graph: StreamGraph) throws(ScheduleRefusal) {
+        self.graph = graph
+        places = try PartPlaces(graph)
+        try divide()
+    }
+
+    /// The name of a tensor between parts.
+    package static func name(_ id: ValueID) -> String { id.description }
+
+    /// A value under its first name: renamed values of the same sizes and steps share a tensor.
+    package func source(_ id: ValueID) -> ValueID {
+        var id = id
+        while case .rename(let a) = graph[id].operation, graph[a].variance == graph[id].variance { id = a }
+        return id
+    }
+
+    // MARK: Demand
+
+    private mutating func divide() throws(ScheduleRefusal) {
+        /// What parts at a level must hand on, or results must have.
+        var wanted: [Int: Set<ValueID>] = [:]
+        /// States of earlier traversals that are read at every chunk.
+        var kept: Set<ValueID> = []
+        var finals: Set<ValueID> = []
+        func want(_ id: ValueID) {
+            guard places.kind(id) != .given else { return }
+            wanted[places.place(id).level, default: []].insert(id)
+        }
+        for output in graph.outputs + graph.losses { want(source(output.value)) }
+        for state in graph.states {
+            if places.isChunked(state.value) { finals.insert(state.value) } else { want(source(state.value)) }
+        }
+        // Inputs that are results otherwise than as they stand.
+        let given = Set((graph.losses.map(\.value) + graph.states.map(\.value)).map(source).filter { places.kind($0) == .given })
+        var found: [Part] = []
+        let top = places.places.map(\.level).max() ?? 0
+        for level in stride(from: top, through: 0, by: -1) {
+            let roots = wanted[level, default: []]
+            if level % 2 == 0 {
+                let own = level == 0 ? roots.union(given) : roots
+                guard !own.isEmpty else { continue }
+                found.append(.steps(try steps(own, level, want)))
+                handed.formUnion(roots)
+            } else {
+                for traversal in try traversals(roots, finals, level, &kept, want) { found.append(.traversal(traversal)) }
+                handed.formUnion(roots)
+            }
+        }
+        parts = found.reversed()
+    }
+
+    // MARK: Traversals
+
+    /// The traversals of a level, each with what it needs of lower levels.
+    private func traversals(
+        _ roots: Set<ValueID>, _ finals: Set<ValueID>, _ level: Int, _ kept: inout Set<ValueID>, _ want: (ValueID) -> Void
+    ) throws(ScheduleRefusal) -> [Traversal] {
+        var byDirection: [PartPlaces.Direction: Traversal] = [:]
+        var undecided: [ValueID] = []
+        func traversal(_ direction: PartPlaces.Direction) -> Traversal {
+            byDirection[direction] ?? Traversal(axis: direction.axis, isDescending: direction.isDescending, level: level)
+        }
+        for id in roots.sorted() {
+            guard let direction = places.place(id).direction else {
+                undecided.append(id)
+                continue
+            }
+            var own = traversal(direction)
+            if places.kind(id) == .reduced { own.reduced.append(id) } else { own.stored.append(id) }
+            byDirection[direction] = own
+        }
+        // States that somebody reads: at the end, at every chunk, or within the traversal.
+        for id in finals where places.place(id).level == level && places.kind(id) == .carried {
+            if let direction = places.place(id).direction { byDirection[direction] = traversal(direction) }
+        }
+        for delay in kept where places.place(delay).level == level {
+            if let direction = places.place(delay).direction { byDirection[direction] = traversal(direction) }
+        }
+        for id in undecided {
+            guard let axis = axis(of: id) else { throw ScheduleRefusal(reason: "a value has no chunks", span: graph[id].span) }
+            let known = byDirection.keys.filter { $0.axis == axis }.min { !$0.isDescending && $1.isDescending }
+            let direction = known ?? PartPlaces.Direction(axis: axis, isDescending: false)
+            var own = traversal(direction)
+            if places.kind(id) == .reduced { own.reduced.append(id) } else { own.stored.append(id) }
+            byDirection[direction] = own
+        }
+        var result: [Traversal] = []
+        for (direction, own) in byDirection.sorted(by: { ($0.key.axis, $0.key.isDescending ? 1 : 0) < ($1.key.axis, $1.key.isDescending ? 1 : 0) }) {
+            var own = own
+            var start = own.stored + own.reduced
+            start += finals.filter { places.place($0) == PartPlaces.Place(level: level, direction: direction) && places.kind($0) == .carried }
+            start += kept.filter { places.place($0) == PartPlaces.Place(level: level, direction: direction) }
+            let reached = reach(from: start, in: PartPlaces.Place(level: level, direction: direction))
+            for delay in reached.carried.sorted() {
+                guard let value = places.carriers[delay] else { continue }
+                own.carried.append(Traversal.Carried(value: value, delay: delay, isKept: kept.contains(delay)))
+            }
+            kept.formUnion(reached.foreign)
+            for id in reached.handed { want(id) }
+            result.append(own)
+        }
+        return result
+    }
+
+    /// The axis of chunks that a floating value is computed along.
+    private func axis(of id: ValueID) -> Int? {
+        var seen: Set<ValueID> = []
+        var rest = [id]
+        while let next = rest.popLast() {
+            guard seen.insert(next).inserted else { continue }
+            if let axis = places.chunkAxis(next) { return axis }
+            rest += graph[next].operation.operands
+        }
+        return nil
+    }
+
+    private struct Reached {
+        var carried: Set<ValueID> = []
+        var foreign: Set<ValueID> = []
+        var handed: Set<ValueID> = []
+        var computed: Set<ValueID> = []
+    }
+
+    /// What a traversal computes for its roots, and what it needs of others.
+    private func reach(from roots: [ValueID], in place: PartPlaces.Place) -> Reached {
+        var result = Reached()
+        var rest = roots
+        var seen: Set<ValueID> = []
+        while let id = rest.popLast() {
+            guard seen.insert(id).inserted else { continue }
+            if places.carriers[id] != nil {
+                guard places.place(id) == place else {
+                    result.foreign.insert(id)
+                    continue
+                }
+                result.carried.insert(id)
+                rest += graph[id].operation.operands
+                continue
+            }
+            let isRoot = roots.contains(id)
+            switch places.kind(id) {
+            case .given, .constant: continue
+            case .fixed:
+                result.handed.insert(source(id))
+                continue
+            case .reduced:
+                if !isRoot {
+                    result.handed.insert(id)
+                    continue
+                }
+            case .floating, .carried: break
+            }
+            // What an earlier traversal has stored is not computed again.
+            if !isRoot, !places.isChunked(id), places.place(id).level % 2 == 1, places.place(id).level < place.level,
+                graph.outputs.contains(where: { source($0.value) == source(id) })
+            {
+                result.handed.insert(source(id))
+                continue
+            }
+            result.computed.insert(id)
+            rest += graph[id].operation.operands
+        }
+        return result
+    }
+
+    /// The values that a traversal computes, in order.
+    func computed(in traversal: Traversal) -> [ValueID] {
+        let direction = PartPlaces.Direction(axis: traversal.axis, isDescending: traversal.isDescending)
+        let roots = traversal.stored + traversal.reduced + traversal.carried.flatMap { [$0.value, $0.delay] }
+        return reach(from: roots, in: PartPlaces.Place(level: traversal.level, direction: direction)).computed.sorted()
+    }
+
+    // MARK: Steps
+
+    /// The graph of a part of steps that hands on `roots`.
+    private func steps(_ roots: Set<ValueID>, _ level: Int, _ want: (ValueID) -> Void) throws(ScheduleRefusal) -> StreamGraph {
+        var own: Set<ValueID> = []
+        var boundary: Set<ValueID> = []
+        var rest = roots.sorted() + graph.states.compactMap { roots.contains(source($0.value)) ? $0.initial : nil }
+        while let id = rest.popLast() {
+            guard !own.contains(id), !boundary.contains(id) else { continue }
+            let isOutside = places.kind(id) == .reduced || places.place(id).level % 2 == 1
+                || (places.place(id).level < level && places.kind(id) == .fixed && !graph[id].variance.isStatic)
+            if isOutside {
+                let known = source(id)
+                boundary.insert(id)
+                if places.kind(known) != .given { want(known) }
+                continue
+            }
+            own.insert(id)
+            rest += graph[id].operation.operands
+        }
+        var result = StreamGraph(name: "\(graph.name), part \(level)", axes: Array(graph.axes[graph.dataAxes]))
+        var new: [ValueID: ValueID] = [:]
+        for (k, id) in own.union(boundary).sorted().enumerated() { new[id] = ValueID(k) }
+        for id in own.union(boundary).sorted() {
+            var value = graph[id]
+            if boundary.contains(id) {
+                let name = Self.name(source(id))
+                value.operation = value.variance.isStatic
+                    ? .parameter(ParameterInfo(path: name, isTrained: false, initializer: .zeros)) : .input(name: name, fallback: nil)
+                value.name = nil
+            } else {
+                value.operation = value.operation.mapOperands { new[$0] ?? $0 }
+                if case .delay(let a, let offsets, let initial) = value.operation {
+                    value.operation = .delay(a, offsets: Array(offsets[graph.dataAxes]), initial: initial)
+                }
+            }
+            _ = result.add(value)
+        }
+        for state in graph.states {
+            guard roots.contains(source(state.value)), let value = new[source(state.value)] else { continue }
+            // The initial value of a state is computed wherever the state is.
+            let initial = state.initial.flatMap { new[$0] }
+            result.states.append(StreamGraph.State(name: state.name, value: value, initial: initial, span: state.span))
+        }
+        for loss in graph.losses {
+            guard let value = new[source(loss.value)], roots.contains(source(loss.value)) else { continue }
+            result.losses.append(StreamGraph.Output(name: loss.name, value: value, span: loss.span))
+        }
+        let lossesAlone = Set(graph.losses.map { source($0.value) })
+        for id in roots.sorted() where places.kind(id) != .given {
+            guard let value = new[id], !lossesAlone.contains(id) || handsOn(id) else { continue }
+            result.outputs.append(StreamGraph.Output(name: Self.name(id), value: value))
+        }
+        return result.ordered()
+    }
+
+    private func handsOn(_ id: ValueID) -> Bool { graph.outputs.contains { source($0.value) == id } || graph.values.contains { $0.operation.operands.contains(id) } }
+}

@@ -1,0 +1,189 @@
+import RecStream
+
+/// Loops over sequences, chunks and elements, and what is computed in them: all that one traversal of a model's chunks does.
+///
+/// For each sequence, and each place along `parallel`, the chunks run one after another. What stands before and behind the chunks is
+/// in `before` and `behind`. Loops over sequences and parallel dims may be shared among threads: nothing is carried between their
+/// turns.
+package struct Schedule: Equatable, Sendable {
+    package var name: String
+    /// Steps of a chunk.
+    package var count: Int
+    /// Whether chunks are counted from a sequence's last step on, backwards.
+    package var isReversed: Bool
+    /// Whether the last chunk is the first to run.
+    package var isDescending: Bool
+    /// Dims whose places have nothing to do with each other.
+    package var parallel: [Dim]
+    package var buffers: [Buffer] = []
+    package var before: [Leaf] = []
+    package var body: [Leaf] = []
+    package var behind: [Leaf] = []
+
+    package struct BufferID: Hashable, Sendable {
+        package var index: Int
+        package init(_ index: Int) { self.index = index }
+    }
+
+    /// Memory for real numbers.
+    package struct Buffer: Equatable, Sendable {
+        package enum Role: Equatable, Sendable {
+            /// `[batch, time, shape]`, of the caller; read, or written.
+            case stream(isResult: Bool)
+            /// `[batch, shape]`, of the caller.
+            case once(isResult: Bool)
+            /// `[shape]`, of the caller.
+            case shared
+            /// `[batch, chunks + 1, shape]`, of the caller: what is carried, before and behind every chunk.
+            case kept
+            /// What is carried, before and behind the present chunk.
+            case carried
+            /// For the present chunk, or from the first chunk to the last.
+            case scratch
+        }
+        package var name: String
+        package var role: Role
+        /// Elements of one step, sequence, chunk or whatever the role says. Memory of the caller has the parallel dims in it.
+        package var count: Int
+        /// The distance between places of each parallel dim; 0 where the buffer does not have it.
+        package var parallelStrides: [Int]
+    }
+
+    /// Where an element stands along one dim: `clamp(variable · scale + offset)`.
+    package struct Index: Hashable, Sendable {
+        /// A loop of the nest from 0 on, a parallel loop (−1 is the first), or nil.
+        package var variable: Int?
+        package var scale = 1
+        package var offset = 0
+        /// The first and last place, where it is held between them.
+        package var bounds: ClosedRange<Int>?
+    }
+
+    package struct Term: Hashable, Sendable {
+        package var index: Index
+        package var stride: Int
+    }
+
+    /// Elements of a buffer.
+    package struct View: Hashable, Sendable {
+        package var buffer: BufferID
+        package var terms: [Term]
+        /// In what is carried: which of the places around the chunks.
+        package var slot = Slot.none
+        /// In streams: the step within the chunk.
+        package var step: Index?
+        package enum Slot: String, Hashable, Sendable {
+            case none
+            /// At the present chunk's first step, or behind its last one.
+            case start, end
+            /// Before the first chunk, or behind the last.
+            case first, last
+            /// Before the present chunk, or behind it, in whatever order they run.
+            case before, behind
+        }
+
+        package init(buffer: BufferID, terms: [Term], slot: Slot = .none, step: Index? = nil) {
+            self.buffer = buffer
+            self.terms = terms
+            self.slot = slot
+            self.step = step
+        }
+    }
+
+    /// A value of a nest; operands are earlier nodes.
+    package enum Node: Hashable, Sendable {
+        case constant(Double)
+        case load(View)
+        case unary(UnaryOperator, Int)
+        case binary(BinaryOperator, Int, Int)
+        case select(Int, Int, Int)
+        /// Whether a place lies between these, as a bool.
+        case isInside(Index, ClosedRange<Int>)
+        /// Whether a step of the chunk is one of the sequence.
+        case isStep(Index)
+        /// Whether there is no chunk before the present one, or behind it.
+        case isFirst, isLast
+    }
+
+    /// When a leaf runs.
+    package enum Condition: String, Hashable, Sendable { case always, inFirst, inLast }
+
+    package struct Nest: Equatable, Sendable {
+        package var extents: [Int]
+        package var nodes: [Node]
+        package var isBool: [Bool]
+        package var result: Int
+        package var target: View
+        /// The loops in which results are joined: the last ones.
+        package var reduction: Reduction?
+        /// The loop that only runs through the steps of the sequence.
+        package var stepLoop: Int?
+        package var condition = Condition.always
+
+        package struct Reduction: Equatable, Sendable {
+            package var kind: ReduceKind
+            package var loops: Int
+        }
+    }
+
+    /// `y[i] = factor[i] · y[i-1] + term[i]` along a loop.
+    package struct Running: Equatable, Sendable {
+        package var extents: [Int]
+        package var nodes: [Node]
+        package var isBool: [Bool]
+        package var factor: Int
+        package var term: Int
+        package var loop: Int
+        package var isReversed: Bool
+        package var target: View
+    }
+
+    /// `result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]`.
+    package struct Matmul: Equatable, Sendable {
+        package struct Loop: Equatable, Sendable {
+            package var extent: Int
+            package var left: Int
+            package var right: Int
+            package var result: Int
+
+            package init(extent: Int, left: Int, right: Int, result: Int) {
+                self.extent = extent
+                self.left = left
+                self.right = right
+                self.result = result
+            }
+        }
+        package var left: BufferID
+        package var right: BufferID
+        package var result: View
+        package var leftSlot: View.Slot
+        package var rightSlot: View.Slot
+        package var blocks: [Loop]
+        package var rows: [Loop]
+        package var columns: [Loop]
+        package var sums: [Loop]
+        /// Whether the products are added to what stands there.
+        package var isAdded = false
+    }
+
+    /// The `X` with `X − strictLower(matrix) · X = right`, or with the transpose.
+    package struct Solve: Equatable, Sendable {
+        package var matrix: BufferID
+        package var right: BufferID
+        package var result: BufferID
+        /// Systems, one behind the other.
+        package var blocks: Int
+        package var size: Int
+        package var width: Int
+        package var isTransposed: Bool
+    }
+
+    package enum Leaf: Equatable, Sendable {
+        case nest(Nest)
+        case running(Running)
+        case matmul(Matmul)
+        case solve(Solve)
+    }
+
+    package subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
+}

@@ -1,0 +1,215 @@
+import RecStream
+
+extension Schedule {
+    /// The loops of one traversal.
+    ///
+    /// - Throws: where an operation is none that loops are made for.
+    package init(_ traversal: GraphParts.Traversal, of parts: GraphParts) throws(ScheduleRefusal) {
+        var builder = ScheduleBuilder(traversal, of: parts)
+        try builder.run()
+        self = builder.schedule
+    }
+}
+
+/// The work of writing a traversal as loops.
+///
+/// Products, sums, running maps and systems are computed into memory; what is element-wise between them is computed where it is used.
+struct ScheduleBuilder {
+    let traversal: GraphParts.Traversal
+    let parts: GraphParts
+    let graph: StreamGraph
+    let forms: ChunkShapes
+    /// The values of the traversal, in order, and for each dim of each the parallel loop that it is.
+    let values: [ValueID]
+    let isComputed: Set<ValueID>
+    let positions: [ValueID: [Int?]]
+    var schedule: Schedule
+    /// Where values stand in memory.
+    var memory: [ValueID: Place] = [:]
+    /// The buffers of tensors of the caller.
+    private var callers: [String: Schedule.BufferID] = [:]
+    let needsMemory: Set<ValueID>
+
+    /// Where a value stands: a stride for each of its dims, 0 at parallel ones that the buffer does not have.
+    struct Place {
+        var buffer: Schedule.BufferID
+        var strides: [Int]
+        var offset = 0
+        var slot = Schedule.View.Slot.none
+        /// Whether the first dim is the steps of a stream.
+        var isStream = false
+    }
+
+    init(_ traversal: GraphParts.Traversal, of parts: GraphParts) {
+        self.traversal = traversal
+        self.parts = parts
+        graph = parts.graph
+        let chunks = graph.axes[traversal.axis].chunks
+        let count = chunks?.count ?? 1
+        let forms = ChunkShapes(graph: graph, count: count)
+        self.forms = forms
+        let own = parts.computed(in: traversal)
+        isComputed = Set(own)
+        // Numbers of the source, and what is read, have dims too.
+        var all = isComputed
+        var rest = own + traversal.carried.map(\.delay)
+        while let id = rest.popLast() {
+            for operand in graph[id].operation.operands where !all.contains(operand) {
+                all.insert(operand)
+                if parts.places.kind(operand) == .constant { rest.append(operand) }
+            }
+        }
+        for carried in traversal.carried { all.formUnion([carried.value, carried.delay]) }
+        // What is read of other traversals has the dims of what is carried there.
+        values = all.sorted()
+        var classes = DimClasses(values.filter { isOwn($0) }, carriers: parts.places.carriers, forms)
+        let roots = traversal.stored + traversal.reduced + traversal.carried.map(\.value)
+        let parallel = classes.parallel(values, roots: roots)
+        positions = parallel.positions
+        schedule = Schedule(
+            name: "\(graph.name) by \(count)\(traversal.isDescending ? ", last chunk first" : "")", count: count,
+            isReversed: chunks?.isReversed ?? false, isDescending: traversal.isDescending, parallel: parallel.dims)
+        needsMemory = MemoryNeeds(values.filter { isOwn($0) }, traversal, graph, forms, parallel.positions).values
+
+        func isOwn(_ id: ValueID) -> Bool { all.contains(id) && (Set(own).contains(id) || parts.places.kind(id) == .constant || parts.places.carriers[id] != nil) }
+    }
+
+    mutating func run() throws(ScheduleRefusal) {
+        for carried in traversal.carried { try begin(carried) }
+        for id in values where isComputed.contains(id) || parts.places.kind(id) == .constant {
+            guard parts.places.carriers[id] == nil else { continue }
+            let isCarried = traversal.carried.contains { $0.value == id }
+            if needsMemory.contains(id) || isCarried { try compute(id) }
+            if traversal.stored.contains(id) { try store(id) }
+            if traversal.reduced.contains(id) { try reduce(id) }
+        }
+        for (k, state) in graph.states.enumerated() {
+            guard let carried = traversal.carried.first(where: { $0.value == state.value }), let place = memory[carried.delay] else { continue }
+            let target = caller("final \(k)", state.value, .once(isResult: true), rows: false)
+            var own = place
+            own.slot = .last
+            var nest = NestNodes()
+            let node = nest.add(.load(view(own, state.value)))
+            schedule.behind.append(.nest(nest.nest(loops(of: state.value), node, view(target, state.value))))
+        }
+    }
+
+    // MARK: Memory
+
+    mutating func addBuffer(_ name: String, _ role: Schedule.Buffer.Role, _ count: Int, _ parallelStrides: [Int]) -> Schedule.BufferID {
+        schedule.buffers.append(Schedule.Buffer(name: name, role: role, count: count, parallelStrides: parallelStrides))
+        return Schedule.BufferID(schedule.buffers.count - 1)
+    }
+
+    /// The sizes of a value's dims that are no parallel loops.
+    func loops(of id: ValueID) -> [Int] {
+        zip(forms.shape(id), positions[id] ?? []).compactMap { $1 == nil ? $0.size : nil }
+    }
+
+    /// Where each dim of a value stands in a nest over its own loops.
+    func index(of id: ValueID) -> [Schedule.Index] {
+        var next = 0
+        return (positions[id] ?? []).map { parallel in
+            if let parallel { return Schedule.Index(variable: -1 - parallel) }
+            next += 1
+            return Schedule.Index(variable: next - 1)
+        }
+    }
+
+    /// Row-major places for a value, without its parallel dims.
+    func rowMajor(_ id: ValueID) -> (strides: [Int], count: Int) {
+        let shape = forms.shape(id)
+        var strides = [Int](repeating: 0, count: shape.count)
+        var count = 1
+        for axis in shape.indices.reversed() where positions[id]?[axis] == nil {
+            strides[axis] = count
+            count *= shape[axis].size
+        }
+        return (strides, count)
+    }
+
+    mutating func scratch(_ id: ValueID) -> Place {
+        let (strides, count) = rowMajor(id)
+        let buffer = addBuffer("\(id)", .scratch, count, schedule.parallel.map { _ in 0 })
+        return Place(buffer: buffer, strides: strides)
+    }
+
+    /// A tensor of the caller: that of a value, dense, with its parallel dims.
+    mutating func caller(_ name: String, _ id: ValueID, _ role: Schedule.Buffer.Role, rows: Bool) -> Place {
+        let shape = graph[id].shape
+        let parallelOf = Array((positions[id] ?? []).dropFirst(forms.lead(id)))
+        var parallelStrides = schedule.parallel.map { _ in 0 }
+        for (axis, parallel) in parallelOf.enumerated() { if let parallel { parallelStrides[parallel] = shape.strides[axis] } }
+        let buffer: Schedule.BufferID
+        if let known = callers[name] { buffer = known } else {
+            buffer = addBuffer(name, role, shape.elementCount, parallelStrides)
+            callers[name] = buffer
+        }
+        var strides = zip(shape.strides, parallelOf).map { $1 == nil ? $0 : 0 }
+        // The distance between steps is the buffer's business.
+        if rows { strides.insert(0, at: 0) }
+        return Place(buffer: buffer, strides: strides, isStream: rows)
+    }
+
+    /// Elements of a place, in a nest whose loops are the value's own.
+    func view(_ place: Place, _ id: ValueID) -> Schedule.View { view(place, index(of: id)) }
+
+    func view(_ place: Place, _ index: [Schedule.Index]) -> Schedule.View {
+        var result = Schedule.View(buffer: place.buffer, terms: [], slot: place.slot)
+        if place.offset != 0 { result.terms.append(Schedule.Term(index: Schedule.Index(variable: nil, offset: place.offset), stride: 1)) }
+        for (axis, (own, stride)) in zip(index, place.strides).enumerated() {
+            if axis == 0, place.isStream { result.step = own } else if stride != 0 { result.terms.append(Schedule.Term(index: own, stride: stride)) }
+        }
+        return result
+    }
+
+    // MARK: Carried values
+
+    private mutating func begin(_ carried: GraphParts.Traversal.Carried) throws(ScheduleRefusal) {
+        let place = carriedPlace(carried.delay, isKept: carried.isKept)
+        memory[carried.delay] = place
+        var nest = NestNodes()
+        var node = nest.add(.constant(0))
+        if case .delay(_, _, let initial?) = graph[carried.delay].operation {
+            node = try self.node(initial, index(of: carried.delay), &nest)
+        }
+        var first = place
+        first.slot = .first
+        schedule.before.append(.nest(nest.nest(loops(of: carried.delay), node, view(first, carried.delay))))
+    }
+
+    mutating func carriedPlace(_ delay: ValueID, isKept: Bool) -> Place {
+        if isKept {
+            var place = caller("kept \(delay)", delay, .kept, rows: false)
+            place.slot = .start
+            return place
+        }
+        let (strides, count) = rowMajor(delay)
+        let buffer = addBuffer("carried \(delay)", .carried, count, schedule.parallel.map { _ in 0 })
+        return Place(buffer: buffer, strides: strides, slot: .start)
+    }
+
+    // MARK: Results
+
+    private mutating func store(_ id: ValueID) throws(ScheduleRefusal) {
+        let target = caller(GraphParts.name(id), id, .stream(isResult: true), rows: true)
+        var nest = NestNodes()
+        let node = try self.node(id, index(of: id), &nest)
+        var made = nest.nest(loops(of: id), node, view(target, id))
+        made.stepLoop = 0
+        schedule.body.append(.nest(made))
+    }
+
+    private mutating func reduce(_ id: ValueID) throws(ScheduleRefusal) {
+        guard case .overTime(let kind, let a, _) = graph[id].operation, kind == .first || kind == .last else {
+            throw ScheduleRefusal(reason: "values of chunks are joined by something else than the first or the last", span: graph[id].span)
+        }
+        let target = caller(GraphParts.name(id), id, .once(isResult: true), rows: false)
+        var zero = NestNodes()
+        let number = zero.add(.constant(0))
+        schedule.before.append(.nest(zero.nest(loops(of: id), number, view(target, id))))
+        var nest = NestNodes()
+        let node = try self.node(a, index(of: id), &nest)
+        schedule.body.append(.nest(nest.nest(loops(of: id), node, view(target, id), condition: kind == .first ? .inFirst : .inLast)))
+    }
+}

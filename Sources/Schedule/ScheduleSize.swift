@@ -1,0 +1,45 @@
+/// For how much data a schedule runs.
+package struct ScheduleSize: Hashable, Sendable {
+    package var batch: Int
+    /// Steps of the longest sequence; the distance between sequences in streams.
+    package var steps: Int
+    /// Of each sequence, from 0 to `steps`.
+    package var lengths: [Int]
+
+    package init(batch: Int, steps: Int, lengths: [Int]?) {
+        self.batch = batch
+        self.steps = steps
+        self.lengths = lengths ?? [Int](repeating: steps, count: batch)
+    }
+
+    /// Chunks of the longest sequence.
+    package func chunks(of count: Int) -> Int { (steps + count - 1) / count }
+}
+
+extension Schedule {
+    /// Elements that a buffer of the caller has; nil where the schedule has it for itself.
+    package func elements(of buffer: Buffer, for size: ScheduleSize) -> Int? {
+        switch buffer.role {
+        case .stream: size.batch * size.steps * buffer.count
+        case .once: size.batch * buffer.count
+        case .shared: buffer.count
+        case .kept: size.batch * (size.chunks(of: count) + 1) * buffer.count
+        case .carried, .scratch: nil
+        }
+    }
+
+    /// Turns of the loops over sequences and parallel dims together.
+    package func turns(for size: ScheduleSize) -> Int { parallel.reduce(size.batch) { $0 * $1.size } }
+
+    /// Floating-point operations of the products and systems of a chunk, for one turn of the outer loops.
+    package var operationsOfChunk: Double {
+        body.reduce(0) { sum, leaf in
+            switch leaf {
+            case .nest, .running: sum
+            case .matmul(let product):
+                sum + (product.blocks + product.rows + product.columns + product.sums).reduce(2) { $0 * Double($1.extent) }
+            case .solve(let system): sum + Double(system.blocks * system.size * (system.size - 1) * system.width)
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Rec
+import RecAnalysis
+import RecDifferentiation
+import RecForms
+import RecInterpreter
+import RecSchedule
+import RecStream
+import Testing
+
+/// Schedules of chunks, as they are written, against the recurrence.
+struct ScheduleTests {
+    @Test("the schedules of every program give the same", arguments: ChunkwiseProgram.all)
+    func agrees(_ program: ChunkwiseProgram) throws {
+        let graph = try program.graph()
+        for count in [1, 3, 16, 32] {
+            let parts = try GraphParts(Pipeline.prepare(graph.chunkwise(program.states, by: count)))
+            let run = try PartsEvaluation(parts)
+            for extent in Extent.all {
+                let data = program.data(graph, extent)
+                expectSame(run.run(data), Interpreter(graph).run(data), "\(program.name) by \(count), \(extent)", within: 1e-11)
+            }
+        }
+    }
+
+    @Test("the schedules of gradients give the same", arguments: ChunkwiseProgram.all)
+    func gradientsAgree(_ program: ChunkwiseProgram) throws {
+        let graph = try program.graph()
+        var request = GradientRequest(of: graph)
+        request.seeds += graph.states.map { .finalState($0.name) }
+        request.targets += program.states.map { .initialState($0) }
+        let plain = try gradient(of: graph, request)
+        for count in [4, 32] {
+            let parts = try GraphParts(Pipeline.prepare(gradient(of: graph.chunkwise(program.states, by: count), request)))
+            let run = try PartsEvaluation(parts)
+            for extent in Extent.few {
+                let data = program.data(plain, extent)
+                expectSame(
+                    run.run(data), Interpreter(plain).run(data), "\(program.name) by \(count), \(extent)", within: 1e-9, states: false)
+            }
+        }
+    }
+
+    @Test("the machine code of every program gives the same", arguments: ChunkwiseProgram.all)
+    func codeAgrees(_ program: ChunkwiseProgram) throws {
+        let graph = try program.graph()
+        for (count, precision) in [(1, Precision.f64), (16, .f64), (32, .f32)] {
+            let run = try PartedModel(graph.chunkwise(program.states, by: count), precision: precision)
+            for extent in Extent.all {
+                let data = program.data(graph, extent)
+                for threads in [1, 2] {
+                    try expectSame(
+                        #require(run.run(data, pool: ThreadPool(count: threads))), Interpreter(graph).run(data), "\(program.name) by \(count), \(extent)",
+                        within: precision == .f64 ? 1e-11 : 1e-4)
+                }
+            }
+        }
+    }
+
+    @Test("the machine code of gradients gives the same", arguments: ChunkwiseProgram.all)
+    func codeOfGradientsAgrees(_ program: ChunkwiseProgram) throws {
+        let graph = try program.graph()
+        var request = GradientRequest(of: graph)
+        request.seeds += graph.states.map { .finalState($0.name) }
+        request.targets += program.states.map { .initialState($0) }
+        let plain = try gradient(of: graph, request)
+        let run = try PartedModel(gradient(of: graph.chunkwise(program.states, by: 16), request), precision: .f64)
+        for extent in Extent.few {
+            let data = program.data(plain, extent)
+            try expectSame(
+                #require(run.run(data, pool: ThreadPool(count: 2))), Interpreter(plain).run(data), "\(program.name), \(extent)", within: 1e-9,
+                states: false)
+        }
+    }
+}
