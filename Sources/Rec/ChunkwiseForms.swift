@@ -5,11 +5,11 @@ import RecSource
 import RecStream
 
 /// Which recurrences of a model can be written chunk by chunk, and the model in which they are.
-struct ChunkwiseForms {
+package struct ChunkwiseForms {
     private let graph: StreamGraph
 
     /// Steps of a chunk where nobody says how many.
-    static let usualCount = 64
+    package static let usualCount = 64
 
     /// - Parameter graph: as lowering gives it.
     init(of graph: StreamGraph) {
@@ -101,7 +101,7 @@ struct ChunkwiseForms {
 
 extension Model {
     /// The states that are to run chunk by chunk, with the steps of a chunk: as asked for, or because the source allows nothing else.
-    func chunkwise(_ forced: [String: PlanForm]) -> [String: Int?] {
+    package func chunkwise(_ forced: [String: PlanForm]) -> [String: Int?] {
         var result: [String: Int?] = [:]
         for requirement in graph.requirements {
             guard case .plan(let allowed) = requirement.property, allowed.contains("chunkwise"), !allowed.contains("sequential"),
@@ -117,7 +117,7 @@ extension Model {
 extension [String: PlanForm] {
 
     /// The forms of all other states.
-    var others: [String: PlanForm] {
+    package var others: [String: PlanForm] {
         filter { _, form in
             if case .chunkwise = form { return false }
             return true

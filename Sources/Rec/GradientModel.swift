@@ -83,7 +83,7 @@ public struct GradientModel: Sendable {
     /// The graph of results and gradients in which these recurrences of the model, and their adjoints, run chunk by chunk.
     ///
     /// - Parameter counts: the steps of a chunk, by state.
-    func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph {
+    package func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph {
         guard request.truncation == nil else {
             throw DiagnosticList(
                 .planRefused, "gradients that are cut off do not go with the plan 'chunkwise'", help: "leave out --truncate, or the plan")
@@ -153,7 +153,7 @@ public struct GradientModel: Sendable {
             let pool = runner.pool(of: threads)
             if let parted = runner.parted {
                 guard bound == nil else { throw PartedModel.boundRefused }
-                if let results = try context.times.measure("run", { () throws in try parted.run(data, pool: pool) }) { return split(results) }
+                if let results = try context.times.measure("run", { () throws in try run(data, on: parted, pool: pool) }) { return results }
             }
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
             let compiled = try runner.compiled(for: work, with: data.parameters)
@@ -175,6 +175,11 @@ public struct GradientModel: Sendable {
         _ data: BoundData, on compiled: CompiledModel, pool: ThreadPool, within bound: Int?
     ) throws(DiagnosticList) -> GradientResults {
         split(try compiled.run(data, pool: pool, within: bound))
+    }
+
+    /// Runs whole sequences chunk by chunk; nil where the recurrences must run step by step, as of `PartedModel.run`.
+    package func run(_ data: BoundData, on parted: PartedModel, pool: ThreadPool) throws -> GradientResults? {
+        try parted.run(data, pool: pool).map(split)
     }
 
     /// Data and cotangents, checked.

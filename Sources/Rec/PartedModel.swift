@@ -115,7 +115,7 @@ package final class PartedModel: Sendable {
         return total
     }
 
-    static var boundRefused: DiagnosticList {
+    package static var boundRefused: DiagnosticList {
         DiagnosticList(.planRefused, "what runs chunk by chunk has no bound of memory", help: "leave out --memory, or the plan 'chunkwise'")
     }
 

@@ -45,6 +45,8 @@ public final class Trainer {
     /// Parameters that are not trained.
     private let constants: [String: Tensor]
     private let code: CompiledPlan
+    /// What runs where recurrences are to run chunk by chunk.
+    private let parted: PartedModel?
     private let forward: CompiledPlan
     private let pool: ThreadPool
     private let plan: [String: PlanForm]
@@ -66,7 +68,7 @@ public final class Trainer {
         self.model = model
         self.data = data
         self.options = options
-        (order, gradients, constants, code) = (start.order, start.gradients, start.constants, start.code)
+        (order, gradients, constants, code, parted) = (start.order, start.gradients, start.constants, start.code, start.parted)
         (forward, pool, plan, signature) = (start.forward, start.pool, start.plan, start.signature)
         parameters = checkpoint?.parameters ?? start.parameters
         step = checkpoint?.step ?? 0
@@ -78,6 +80,7 @@ public final class Trainer {
         let gradients: GradientModel
         let constants: [String: Tensor]
         let code: CompiledPlan
+        let parted: PartedModel?
         let forward: CompiledPlan
         let pool: ThreadPool
         let plan: [String: PlanForm]
@@ -121,7 +124,9 @@ public final class Trainer {
             if let checkpoint { try checkpoint.check(against: signature, parameters) }
 
             // Another machine, or another measurement of this one, may choose other plans; a run that goes on keeps its own.
-            let choice = try PlanChoice(gradients, forcing: checkpoint?.plan ?? options.forms)
+            let forms = checkpoint?.plan ?? options.forms
+            let chunkwise = model.chunkwise(forms)
+            let choice = try PlanChoice(gradients, forcing: forms.others)
             let work = Workload(
                 batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
             let (form, compiled) = try choice.build(for: work) { _, plan in
@@ -131,6 +136,11 @@ public final class Trainer {
             for (k, recurrence) in choice.forms.recurrences.enumerated() {
                 for state in recurrence.facts.states { plan[state] = form.scans.contains(k) ? .scan : .sequential }
             }
+            // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
+            for (state, count) in chunkwise { plan[state] = .chunkwise(count ?? ChunkwiseForms.usualCount) }
+            guard chunkwise.isEmpty || options.memory == nil else { throw PartedModel.boundRefused }
+            parted = try chunkwise.isEmpty
+                ? nil : PartedModel(gradients.rewritten(chunkwise), precision: options.precision, forcing: plan.others)
             self.plan = plan
             code = compiled
             forward = try model.compile(options.precision)
@@ -151,8 +161,8 @@ public final class Trainer {
         let number = step + 1
         let positions = order.positions(of: number)
         let bound = try bind(data, positions, gradients.graph)
-        let results = try gradients.run(
-            bound, on: try CompiledModel(code, parameters: bound.parameters), pool: pool, within: options.memory)
+        let results = try parted.flatMap { try gradients.run(bound, on: $0, pool: pool) }
+            ?? gradients.run(bound, on: try CompiledModel(code, parameters: bound.parameters), pool: pool, within: options.memory)
         let loss = Self.sum(results.results.losses)
         let slopes = results.gradients.map { $0.tensor.doubles() }
         let norm = GradientNorm.of(slopes)

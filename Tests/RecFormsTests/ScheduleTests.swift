@@ -49,7 +49,7 @@ struct ScheduleTests {
                 let data = program.data(graph, extent)
                 for threads in [1, 2] {
                     try expectSame(
-                        #require(run.run(data, pool: ThreadPool(count: threads))), Interpreter(graph).run(data), "\(program.name) by \(count), \(extent)",
+                        #require(try run.run(data, pool: ThreadPool(count: threads))), Interpreter(graph).run(data), "\(program.name) by \(count), \(extent)",
                         within: precision == .f64 ? 1e-11 : 1e-4)
                 }
             }
@@ -67,7 +67,7 @@ struct ScheduleTests {
         for extent in Extent.few {
             let data = program.data(plain, extent)
             try expectSame(
-                #require(run.run(data, pool: ThreadPool(count: 2))), Interpreter(plain).run(data), "\(program.name), \(extent)", within: 1e-9,
+                #require(try run.run(data, pool: ThreadPool(count: 2))), Interpreter(plain).run(data), "\(program.name), \(extent)", within: 1e-9,
                 states: false)
         }
     }

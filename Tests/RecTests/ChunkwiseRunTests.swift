@@ -1,0 +1,164 @@
+import Foundation
+import Rec
+import RecTraining
+import TestSupport
+import Testing
+
+/// Recurrences that run chunk by chunk because somebody asks for it.
+@Suite struct ChunkwiseRunTests {
+    private static let gated = """
+        model Gated(K, V) {
+          input q, k: [K]
+          input v: [V]
+          input a: real
+          state S: [K, V]
+          S = sigmoid(a) * S[t-1] + outer(k, v)
+          output o = q @ S
+        }
+        """
+
+    private func model(_ text: String = gated, _ dims: [String: Int] = ["K": 5, "V": 3]) throws -> Model {
+        try Model(Program(text: text), dims: dims)
+    }
+
+    private func data(_ model: Model, batch: Int = 2, length: Int) -> ModelData {
+        var data = ModelData(inputs: [:], parameters: model.initialParameters(seed: 1))
+        for input in model.typed.inputs {
+            let width = input.name == "a" ? [] : [input.name == "v" ? model.dims["V"] ?? 1 : model.dims["K"] ?? 1]
+            let shape = [batch, length] + width
+            data.inputs[input.name] = Tensor(
+                (0..<shape.reduce(1, *)).map { sin(Double($0 * (3 + input.name.count) % 101) + Double(input.name.utf8.first ?? 0)) }, shape: shape)
+        }
+        return data
+    }
+
+    private func message(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return ""
+        } catch let list as DiagnosticList {
+            return list.diagnostics.map { "\($0.id.rawValue): \($0.message)" }.joined(separator: "\n")
+        } catch { return "\(error)" }
+    }
+
+    private func distance(_ a: Tensor, _ b: Tensor) -> Double {
+        zip(a.doubles(), b.doubles()).map { abs($0 - $1) }.max() ?? 0
+    }
+
+    @Test("lengths around multiples of a chunk give what steps give", arguments: [0, 1, 15, 16, 17, 127, 128, 129, 200])
+    func lengths(length: Int) throws {
+        let model = try model()
+        let data = self.data(model, length: length)
+        let expected = try model.run(data, on: .interpreter)
+        for form in [PlanForm.chunkwise(16), .chunkwise(64), .chunkwise(128), .chunkwise(nil)] {
+            for threads in [1, 3] {
+                let got = try model.run(data, on: .compiled(.f64), threads: threads, forcing: ["S": form])
+                #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12, "\(form)")
+                #expect(got.finalStates[0].name == "S" && distance(got.finalStates[0].tensor, expected.finalStates[0].tensor) < 1e-12)
+            }
+        }
+    }
+
+    @Test("threads change no bit") func threads() throws {
+        let model = try model()
+        let data = self.data(model, batch: 5, length: 150)
+        let gradients = try GradientModel(model)
+        let one = try gradients.run(data, threads: 1, forcing: ["S": .chunkwise(32)])
+        for threads in [2, 3] {
+            let other = try gradients.run(data, threads: threads, forcing: ["S": .chunkwise(32)])
+            #expect(zip(one.gradients, other.gradients).allSatisfy { $0.tensor.doubles() == $1.tensor.doubles() })
+        }
+    }
+
+    @Test("a step that is not finite touches no earlier one", arguments: [Double.nan, .infinity]) func notFinite(number: Double) throws {
+        let model = try model()
+        var data = self.data(model, batch: 1, length: 40)
+        var keys = data.inputs["k"]?.doubles() ?? []
+        keys[5 * 21] = number
+        data.inputs["k"] = Tensor(keys, shape: [1, 40, 5])
+        let expected = try model.run(data, on: .interpreter).outputs[0].tensor.doubles()
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16)]).outputs[0].tensor.doubles()
+        #expect(expected.prefix(21 * 3).allSatisfy { $0.isFinite })
+        #expect(zip(expected, got).allSatisfy { $0.isNaN ? $1.isNaN : $0 == $1 || abs($0 - $1) < 1e-12 })
+    }
+
+    @Test("what cannot run so is refused, with the place") func refusals() throws {
+        let cell = try model("model M(K) {\n  input x: [K]\n  state h: [K]\n  h = tanh(h[t-1] + x)\n  output h\n}\n", ["K": 3])
+        let short = data(cell, length: 3)
+        #expect(message { _ = try cell.run(short, forcing: ["h": .chunkwise(16)]) }.hasPrefix("plan-refused: 'h' cannot run chunk by chunk"))
+        let model = try model()
+        let data = self.data(model, length: 3)
+        #expect(message { _ = try model.run(data, forcing: ["T": .chunkwise(16)]) } == "unknown-name: there is no recurrence of 'T'")
+        #expect(message { _ = try model.run(data, forcing: ["S": .chunkwise(16)], within: 1 << 30) }.hasPrefix("plan-refused: what runs chunk by chunk"))
+        #expect(message { _ = try GradientModel(model, withRespectTo: nil, truncation: 8).run(data, forcing: ["S": .chunkwise(16)]) }
+            .hasPrefix("plan-refused: gradients that are cut off"))
+        #expect(message { _ = try model.plan(forcing: ["S": .chunkwise(16)]) }.hasPrefix("plan-refused: 'S' does not run chunk by chunk here"))
+    }
+
+    @Test("the source can require it") func required() throws {
+        let text = Self.gated.replacing("output o", with: "require plan(S) in (chunkwise)\n  output o")
+        let model = try model(text)
+        let data = self.data(model, length: 50)
+        let results = try model.run(data, on: .compiled(.f64))
+        let expected = try model.run(data, on: .interpreter)
+        #expect(distance(results.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
+    }
+
+    @Test func forms() {
+        #expect(PlanForm("chunkwise") == .chunkwise(nil) && PlanForm("chunkwise(64)") == .chunkwise(64) && PlanForm("scan") == .scan)
+        for text in ["chunkwise(0)", "chunkwise(-1)", "chunkwise()", "chunkwise(64", "chunkwise(99999999999999999999)", "chunk", ""] {
+            #expect(PlanForm(text) == nil, "\(text)")
+        }
+        for form in [PlanForm.sequential, .scan, .chunkwise(nil), .chunkwise(7)] { #expect(PlanForm(form.text) == form) }
+    }
+
+    /// The code of a traversal needs nothing beyond its arguments: it runs in a program in C.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/cc"))) func linkedIntoC() throws {
+        let folder = try TemporaryFolder()
+        let model = try model(Self.gated, ["K": 2, "V": 2])
+        let object = try model.emitted(.object, precision: .f64, forcing: ["S": .chunkwise(4)])
+        try Data(object).write(to: folder.url.appendingPathComponent("traversal.o"))
+        let text = String(decoding: try model.emitted(.plan, forcing: ["S": .chunkwise(4)]), as: UTF8.self)
+        // The buffers of the caller, in order.
+        let buffers = text.split(separator: "\n").filter { line in
+            ["stream in", "stream out", "once out", "kept", "shared in", "once in"].contains { line.hasPrefix("  @") && line.contains(" \($0) ") }
+        }.map { line in String(line.split(separator: "\"")[1]) }
+        let names = ["input a": "a", "input q": "q", "input k": "k", "input v": "v", "final 0": "last"]
+        let addresses = buffers.map { "(long)\(names[$0] ?? "o")" }.joined(separator: ", ")
+        try Data(
+            """
+            #include <stdio.h>
+            #include <stdlib.h>
+            void traversal(const long *, long, long, double *);
+            int main(void) {
+              double a[6] = {0}, q[12], k[12], v[12], o[12], last[4];
+              for (int i = 0; i < 12; i++) { q[i] = 1; k[i] = i % 3; v[i] = 0.5 * i; }
+              long lengths[1] = {6};
+              const long arguments[] = {(long)lengths, 6, 3, \(addresses)};
+              double *workspace = aligned_alloc(64, 1 << 20);
+              traversal(arguments, 0, 1, workspace);
+              for (int i = 0; i < 12; i++) printf("%.12g\\n", o[i]);
+              return 0;
+            }
+            """.utf8
+        ).write(to: folder.url.appendingPathComponent("main.c"))
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "cc main.c traversal.o -o main -no-pie 2>&1 && ./main"]
+        process.currentDirectoryURL = folder.url
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        let got = output.split(separator: "\n").compactMap { Double($0) }
+        func tensor(_ width: Int, _ number: (Int) -> Double) -> Tensor {
+            Tensor((0..<6 * width).map(number), shape: width == 1 ? [1, 6] : [1, 6, width])
+        }
+        let data = ModelData(
+            inputs: ["a": tensor(1) { _ in 0 }, "q": tensor(2) { _ in 1 }, "k": tensor(2) { Double($0 % 3) }, "v": tensor(2) { 0.5 * Double($0) }],
+            parameters: [:])
+        let expected = try model.run(data, on: .interpreter).outputs[0].tensor.doubles()
+        #expect(got.count == 12 && zip(got, expected).allSatisfy { abs($0 - $1) < 1e-9 }, "\(output)")
+    }
+}
