@@ -130,7 +130,7 @@ struct ScheduleBuilder {
 
     mutating func scratch(_ id: ValueID) -> Place {
         let (strides, count) = rowMajor(id)
-        let buffer = addBuffer("\(id)", .scratch, count, schedule.parallel.map { _ in 0 })
+        let buffer = addBuffer("value \(id)", .scratch, count, schedule.parallel.map { _ in 0 })
         return Place(buffer: buffer, strides: strides)
     }
 

@@ -63,9 +63,10 @@ import Testing
         let model = try model()
         let data = self.data(model, batch: 5, length: 150)
         let gradients = try GradientModel(model)
-        let one = try gradients.run(data, threads: 1, forcing: ["S": .chunkwise(32)])
+        let cotangents = ["o": Tensor((0..<5 * 150 * 3).map { cos(Double($0)) }, shape: [5, 150, 3])]
+        let one = try gradients.run(data, cotangents: cotangents, threads: 1, forcing: ["S": .chunkwise(32)])
         for threads in [2, 3] {
-            let other = try gradients.run(data, threads: threads, forcing: ["S": .chunkwise(32)])
+            let other = try gradients.run(data, cotangents: cotangents, threads: threads, forcing: ["S": .chunkwise(32)])
             #expect(zip(one.gradients, other.gradients).allSatisfy { $0.tensor.doubles() == $1.tensor.doubles() })
         }
     }
@@ -90,7 +91,7 @@ import Testing
         let data = self.data(model, length: 3)
         #expect(message { _ = try model.run(data, forcing: ["T": .chunkwise(16)]) } == "unknown-name: there is no recurrence of 'T'")
         #expect(message { _ = try model.run(data, forcing: ["S": .chunkwise(16)], within: 1 << 30) }.hasPrefix("plan-refused: what runs chunk by chunk"))
-        #expect(message { _ = try GradientModel(model, withRespectTo: nil, truncation: 8).run(data, forcing: ["S": .chunkwise(16)]) }
+        #expect(message { _ = try GradientModel(model, withRespectTo: nil, truncation: 8).run(data, cotangents: ["o": data.inputs["v"] ?? Tensor([0.0], shape: [1])], forcing: ["S": .chunkwise(16)]) }
             .hasPrefix("plan-refused: gradients that are cut off"))
         #expect(message { _ = try model.plan(forcing: ["S": .chunkwise(16)]) }.hasPrefix("plan-refused: 'S' does not run chunk by chunk here"))
     }
