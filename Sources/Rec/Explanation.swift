@@ -42,7 +42,9 @@ public struct Explanation: Sendable {
     /// One line for each product with weights: where it is computed.
     package var products: [String] = []
     package var segmentCount: Int
-    /// Seconds that the whole run should take, by the cost model.
+    /// Whether the cost model knows the forms that were chosen.
+    package var isEstimated = true
+    /// Seconds that the whole run should take, by the cost model; of what runs chunk by chunk, seconds that it would take otherwise.
     package var seconds: Double
     /// What the run keeps in memory; nil where neither gradients nor a bound were asked for.
     package var memory: MemoryPlan?
@@ -63,16 +65,23 @@ public struct Explanation: Sendable {
     /// - Throws: `DiagnosticList` where a form is not legal, or the run does not fit its bound.
     package init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
         try Self.check(model, work, bound)
-        let choice = try PlanChoice(model, forcing: forced)
+        let choice = try PlanChoice(model, forcing: forced.others)
         try self.init(model, choice, work)
+        let chunkwise = model.chunkwise(forced)
+        try explainChunks(of: chunkwise, in: ChunkwiseForms(of: model.graph).rewritten(chunkwise))
         if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
     }
 
     /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
     package init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
         try Self.check(gradients.model, work, bound)
-        let choice = try PlanChoice(gradients, forcing: forced)
+        let choice = try PlanChoice(gradients, forcing: forced.others)
         try self.init(gradients.model, choice, work)
+        let chunkwise = gradients.model.chunkwise(forced)
+        if !chunkwise.isEmpty {
+            guard bound == nil else { throw PartedModel.boundRefused }
+            return try explainChunks(of: chunkwise, in: gradients.rewritten(chunkwise))
+        }
         try explainMemory(of: choice.plan(for: work), within: bound)
     }
 
@@ -108,7 +117,7 @@ public struct Explanation: Sendable {
             let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try Self.forms(of: names, parts, scans, choice, work)
-            if let form = Self.chunkwise(facts, chunkwise) { forms.append(form) }
+            forms.append(Self.chunkwise(facts, chunkwise, graph))
             forms += ["shooting", "newton"].map { Form(name: $0, refusal: Self.unbuilt, seconds: nil) }
             recurrences.append(
                 Recurrence(
@@ -133,14 +142,38 @@ public struct Explanation: Sendable {
         ]
     }
 
-    /// The form in chunks, where a model's own recurrence is affine in it; nil for adjoints, which follow the model's.
-    private static func chunkwise(_ facts: RecurrenceFacts, _ forms: ChunkwiseForms) -> Form? {
+    /// The form in chunks, where a model's own recurrence is affine in more than a number; adjoints follow the model's.
+    private static func chunkwise(_ facts: RecurrenceFacts, _ forms: ChunkwiseForms, _ graph: StreamGraph) -> Form {
         let states = merged(facts.states)
-        guard forms.has(states) else { return nil }
-        if let reason = facts.notAffine {
-            return Form(name: "chunkwise", refusal: ScanRefusal("the state \(reason.text)", at: reason.span), seconds: nil)
+        guard facts.kind == .affine, facts.delayed.contains(where: { !graph[$0].shape.isEmpty }), forms.has(states) else {
+            return Form(name: "chunkwise", refusal: unbuilt, seconds: nil)
         }
         return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { ScanRefusal($0.reason, at: $0.span) }, seconds: nil)
+    }
+
+    /// What runs chunk by chunk because somebody asks for it.
+    private mutating func explainChunks(of counts: [String: Int?], in graph: StreamGraph) throws(DiagnosticList) {
+        guard !counts.isEmpty else { return }
+        var (products, systems, traversals) = (0, 0, 0)
+        for case .traversal(let schedule) in try PartedModel.schedules(of: graph) {
+            traversals += 1
+            for leaf in schedule.body {
+                switch leaf {
+                case .matmul: products += 1
+                case .solve: systems += 1
+                case .nest, .running: break
+                }
+            }
+        }
+        for k in recurrences.indices {
+            guard let (_, count) = counts.first(where: { recurrences[k].states.contains($0.key) }) else { continue }
+            recurrences[k].chosen = "chunkwise"
+            recurrences[k].note =
+                "chunks of \(count ?? ChunkwiseForms.usualCount) steps; in all \(traversals) traversal\(traversals == 1 ? "" : "s") of chunks, "
+                + "\(products) products of matrices and \(systems) triangular systems a chunk"
+        }
+        // The cost model knows nothing of chunks.
+        isEstimated = false
     }
 
     /// Seconds of the recurrences that delay values of these names; nil where the plan has none.

@@ -11,7 +11,7 @@ public enum PlanForm: Hashable, Sendable {
     package static let names = ["sequential", "scan", "chunkwise"]
 
     /// Steps that a chunk may have.
-    package static let chunkLengths = 1...4096
+    package static let chunkLengths = 1...1024
 
     /// `sequential`, `scan`, `chunkwise` or `chunkwise(64)`; nil where the text is none of them.
     public init?(_ text: String) {

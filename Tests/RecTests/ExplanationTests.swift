@@ -39,7 +39,6 @@ import Testing
     }
 
     @Test(arguments: [
-        ("S = a * S[t-1] + outer(k, v)", "output o = k @ S", "the equations have it; no code is generated for it yet"),
         ("S = a * S[t-1] + outer(k, v)", "output o = S", "nothing sums over dims of 'S'"),
         ("S = a * S[t-1] + a * S[t-2] + outer(k, v)", "output o = k @ S", "'S' looks back several steps"),
     ])
@@ -62,6 +61,17 @@ import Testing
         // A recurrence of adjoints is none of the equations.
         let gradient = try Explanation(GradientModel(model), work: work)
         #expect(gradient.recurrences.count { $0.forms.contains { $0.name == "chunkwise" && $0.refusal?.reason == reason } } == 1)
+    }
+
+    @Test func chunksAreExplained() throws {
+        let model = try model(
+            "model M(K, V) {\n  input a: real\n  input k: [K]\n  input v: [V]\n  state S: [K, V]\n  S = a * S[t-1] + outer(k, v)\n  output o = k @ S\n}\n",
+            ["K": 3, "V": 4])
+        let work = Workload(batch: 1, extents: [50], threads: 1)
+        let able = try Explanation(model, work: work)
+        #expect(able.text(able.sources).contains("could run as chunkwise"))
+        let chosen = try Explanation(model, work: work, forcing: ["S": .chunkwise(32)])
+        #expect(chosen.text(chosen.sources).contains("runs as      chunkwise: chunks of 32 steps; in all 1 traversal of chunks, 4 products"))
     }
 
     @Test func chunkwiseIsNotSpokenOfElsewhere() throws {

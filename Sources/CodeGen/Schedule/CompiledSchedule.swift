@@ -20,6 +20,11 @@ package final class CompiledSchedule: @unchecked Sendable {
         self.schedule = schedule
         self.precision = precision
         workspaceBytes = max(64, WorkspaceLayout(schedule).count * precision.byteCount)
+        guard workspaceBytes <= Self.mostWorkspaceBytes else {
+            throw Diagnostic(
+                .planRefused, "chunks of \(schedule.count) steps take \(workspaceBytes >> 20) MB for each thread, and \(Self.mostWorkspaceBytes >> 20) are allowed",
+                at: nil, help: "take shorter ones, as in --plan S=chunkwise(\(max(1, schedule.count / 4)))")
+        }
         let times = context.times
         let target = try times.measure("load LLVM") { () throws in try HostTarget() }
         let module = try times.measure("emit") { () throws in try Self.module(schedule, precision, target) }
@@ -29,6 +34,7 @@ package final class CompiledSchedule: @unchecked Sendable {
         function = unsafeBitCast(try code.function(Self.name), to: Function.self)
     }
 
+    private static let mostWorkspaceBytes = 1 << 30
     private static let name = "traversal"
 
     private static func module(_ schedule: Schedule, _ precision: Precision, _ target: HostTarget) throws -> LLVMModule {
