@@ -80,7 +80,8 @@ public struct Explanation: Sendable {
         let chunkwise = gradients.model.chunkwise(forced)
         if !chunkwise.isEmpty {
             guard bound == nil else { throw PartedModel.boundRefused }
-            return try explainChunks(of: chunkwise, in: gradients.rewritten(chunkwise))
+            try explainChunks(of: chunkwise, in: gradients.rewritten(chunkwise))
+            return
         }
         try explainMemory(of: choice.plan(for: work), within: bound)
     }
