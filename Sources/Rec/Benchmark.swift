@@ -50,12 +50,13 @@ package struct Benchmark: Sendable {
         var bytes = data.inputs.values.reduce(0) { $0 + Double($1.count * precision.byteCount) }
         let bound = try BoundData(data, for: graph)
         let clock = ContinuousClock()
+        let begun = clock.now
         let runner =
             try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms, context: context) }
             ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
-        if let parted = runner.parted {
-            self = try Benchmark(parted, graph, bound, work, bytes, leastSeconds, MachineLimits(threads: threads))
+        if let partitioned = runner.partitioned {
+            self = try Benchmark(partitioned, graph, bound, work, bytes, leastSeconds, compiling: clock.now - begun, MachineLimits(threads: threads))
             return
         }
         let start = clock.now
@@ -115,18 +116,26 @@ package struct Benchmark: Sendable {
 extension Benchmark {
     /// Of what runs chunk by chunk.
     private init(
-        _ parted: PartedModel, _ graph: StreamGraph, _ bound: BoundData, _ work: Workload, _ inputBytes: Double, _ leastSeconds: Double,
-        _ limits: MachineLimits
+        _ partitioned: PartitionedModel, _ graph: StreamGraph, _ bound: BoundData, _ work: Workload, _ inputBytes: Double, _ leastSeconds: Double,
+        compiling: Duration, _ limits: MachineLimits
     ) throws {
         let clock = ContinuousClock()
         let pool = ThreadPool(count: work.threads)
+        func run() throws {
+            guard try partitioned.run(bound, pool: pool) != nil else {
+                throw DiagnosticList(
+                    .notFinite, "what chunks give of these numbers is not finite, and runs go step by step then",
+                    help: "give --range for inputs, or leave out the plan")
+            }
+        }
+        // Code of parts of whole sequences is compiled when it is first needed.
         let start = clock.now
-        _ = try parted.run(bound, pool: pool)
+        try run()
         let first = clock.now - start
         var times: [Double] = []
         var total = 0.0
         while times.count < 3 || (total < leastSeconds && times.count < 2000) {
-            let elapsed = try clock.measure { _ = try parted.run(bound, pool: pool) }
+            let elapsed = try clock.measure { try run() }
             let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
             times.append(seconds)
             total += seconds
@@ -138,8 +147,9 @@ extension Benchmark {
         runs = times.count
         seconds = (times[times.count / 2], times[0], times[times.count - 1])
         sweepsLeftToOneThread = 0
-        compileSeconds = Double(first.components.seconds) + Double(first.components.attoseconds) * 1e-18
-        operations = parted.operations(for: work)
+        let compiled = compiling + first
+        compileSeconds = Double(compiled.components.seconds) + Double(compiled.components.attoseconds) * 1e-18 - seconds.median
+        operations = partitioned.operations(for: work)
         bytes = inputBytes
         for output in graph.outputs {
             let value = graph[output.value]

@@ -56,7 +56,7 @@ package struct ChunkwiseForms {
                 // The members of the others are numbered anew by each rewriting.
                 guard let name = names.first, let found = Self.recurrence(of: [name], in: rewritten),
                     let next = try? rewritten.chunkwise(found.state, members: found.members, by: count),
-                    (try? PartedModel.schedules(of: next)) != nil
+                    (try? PartitionedModel.schedules(of: next)) != nil
                 else { continue }
                 rewritten = next
                 result[name] = .chunkwise(count)

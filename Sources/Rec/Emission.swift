@@ -47,7 +47,7 @@ extension Model {
         case .plan, .llvm, .asm, .object:
             let chunkwise = chunkwise(forms)
             guard chunkwise.isEmpty else {
-                return try ChunkwiseForms(of: graph).rewritten(chunkwise).emittedParts(stage, precision, forms.others)
+                return try ChunkwiseForms(of: graph).rewritten(chunkwise).emittedPartition(stage, precision, forms.others)
             }
             return try plan(forcing: forms).emitted(stage, precision, weights)
         }
@@ -63,7 +63,7 @@ extension GradientModel {
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
             let chunkwise = model.chunkwise(forms)
-            guard chunkwise.isEmpty else { return try rewritten(chunkwise).emittedParts(stage, precision, forms.others) }
+            guard chunkwise.isEmpty else { return try rewritten(chunkwise).emittedPartition(stage, precision, forms.others) }
             return try plan(forcing: forms).emitted(stage, precision)
         }
     }
@@ -71,9 +71,15 @@ extension GradientModel {
 
 extension StreamGraph {
     /// The parts of a graph with chunks, one behind the other.
-    fileprivate func emittedParts(_ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm]) throws -> [UInt8] {
+    fileprivate func emittedPartition(_ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm]) throws -> [UInt8] {
+        let parts = try PartitionedModel.schedules(of: self)
+        guard stage != .object || parts.count == 1 else {
+            throw DiagnosticList(
+                .planRefused, "what runs chunk by chunk is \(parts.count) parts here, and they do not go into one object file",
+                help: "'--emit plan' shows them")
+        }
         var result: [UInt8] = []
-        for part in try PartedModel.schedules(of: self) {
+        for part in parts {
             switch (part, stage) {
             case (.steps(let graph), _): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
             case (.traversal(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)

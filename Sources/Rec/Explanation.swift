@@ -79,7 +79,7 @@ public struct Explanation: Sendable {
         try self.init(gradients.model, choice, work)
         let chunkwise = gradients.model.chunkwise(forced)
         if !chunkwise.isEmpty {
-            guard bound == nil else { throw PartedModel.boundRefused }
+            guard bound == nil else { throw PartitionedModel.boundRefused }
             try explainChunks(of: chunkwise, in: gradients.rewritten(chunkwise))
             return
         }
@@ -156,7 +156,7 @@ public struct Explanation: Sendable {
     private mutating func explainChunks(of counts: [String: Int?], in graph: StreamGraph) throws(DiagnosticList) {
         guard !counts.isEmpty else { return }
         var (products, systems, traversals) = (0, 0, 0)
-        for case .traversal(let schedule) in try PartedModel.schedules(of: graph) {
+        for case .traversal(let schedule) in try PartitionedModel.schedules(of: graph) {
             traversals += 1
             for leaf in schedule.body {
                 switch leaf {
@@ -167,14 +167,23 @@ public struct Explanation: Sendable {
             }
         }
         for k in recurrences.indices {
-            guard let (_, count) = counts.first(where: { recurrences[k].states.contains($0.key) }) else { continue }
+            // The adjoint of what runs chunk by chunk runs so.
+            guard let (state, count) = counts.first(where: { !Set(recurrences[k].states).isDisjoint(with: [$0.key, "grad.\($0.key)"]) }) else { continue }
+            if !recurrences[k].states.contains(state) {
+                recurrences[k].chosen = "chunkwise"
+                recurrences[k].forms = [Form(name: "chunkwise", refusal: nil, seconds: nil)]
+                recurrences[k].note = "with the chunks of '\(state)', the last one first"
+                continue
+            }
             recurrences[k].chosen = "chunkwise"
             recurrences[k].note =
                 "chunks of \(count ?? ChunkwiseForms.usualCount) steps; in all \(traversals) traversal\(traversals == 1 ? "" : "s") of chunks, "
                 + "\(products) products of matrices and \(systems) triangular systems a chunk"
         }
-        // The cost model knows nothing of chunks.
+        // The cost model knows nothing of chunks, and the plan that products were read off is another one.
         isEstimated = false
+        self.products = []
+        segmentCount = traversals
     }
 
     /// Seconds of the recurrences that delay values of these names; nil where the plan has none.

@@ -16,7 +16,7 @@ extension Explanation {
         }
         if let memory { lines += [""] + memoryLines(memory) }
         lines.append("")
-        lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence")
+        if isEstimated { lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence") }
         lines.append(isEstimated ? "  an estimate of the whole run: \(time(seconds))" : "  there is no estimate of what runs chunk by chunk")
         return lines.joined(separator: "\n") + "\n"
     }

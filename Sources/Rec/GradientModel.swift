@@ -151,15 +151,17 @@ public struct GradientModel: Sendable {
                 try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)
             }
             let pool = runner.pool(of: threads)
-            if let parted = runner.parted {
-                guard bound == nil else { throw PartedModel.boundRefused }
-                if let results = try context.times.measure("run", { () throws in try run(data, on: parted, pool: pool) }) { return results }
+            if let partitioned = runner.partitioned {
+                guard bound == nil else { throw PartitionedModel.boundRefused }
+                if let results = try context.times.measure("run", { () throws in try run(data, on: partitioned, pool: pool) }) { return results }
             }
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
             let compiled = try runner.compiled(for: work, with: data.parameters)
-            return try context.times.measure("run") { () throws(DiagnosticList) in
+            var results = try context.times.measure("run") { () throws(DiagnosticList) in
                 try run(data, on: compiled, pool: pool, within: bound)
             }
+            results.results.leftChunks = runner.partitioned != nil
+            return results
         }
     }
 
@@ -177,9 +179,9 @@ public struct GradientModel: Sendable {
         split(try compiled.run(data, pool: pool, within: bound))
     }
 
-    /// Runs whole sequences chunk by chunk; nil where the recurrences must run step by step, as of `PartedModel.run`.
-    package func run(_ data: BoundData, on parted: PartedModel, pool: ThreadPool) throws -> GradientResults? {
-        try parted.run(data, pool: pool).map(split)
+    /// Runs whole sequences chunk by chunk; nil where the recurrences must run step by step, as of `PartitionedModel.run`.
+    package func run(_ data: BoundData, on partitioned: PartitionedModel, pool: ThreadPool) throws -> GradientResults? {
+        try partitioned.run(data, pool: pool).map(split)
     }
 
     /// Data and cotangents, checked.

@@ -228,15 +228,17 @@ public struct Model: Sendable {
                 try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
             }
             let pool = runner.pool(of: threads)
-            if let parted = runner.parted {
-                guard limit == nil else { throw PartedModel.boundRefused }
-                if let results = try context.times.measure("run", { () throws in try parted.run(bound, pool: pool) }) { return results }
+            if let partitioned = runner.partitioned {
+                guard limit == nil else { throw PartitionedModel.boundRefused }
+                if let results = try context.times.measure("run", { () throws in try partitioned.run(bound, pool: pool) }) { return results }
             }
             let work = Workload(batch: bound.batch, extents: bound.extents, threads: pool.count, bytesPerReal: precision.byteCount)
             let compiled = try runner.compiled(for: work, with: bound.parameters)
-            return try context.times.measure("run") { () throws(DiagnosticList) in
+            var results = try context.times.measure("run") { () throws(DiagnosticList) in
                 try run(bound, on: compiled, pool: pool, within: limit)
             }
+            results.leftChunks = runner.partitioned != nil
+            return results
         }
     }
 

@@ -21,7 +21,7 @@ public final class Runner: Sendable {
     package let precision: Precision
     package let choice: PlanChoice
     /// What runs where recurrences are to run chunk by chunk.
-    let parted: PartedModel?
+    let partitioned: PartitionedModel?
     private let bound: Int?
     private let forced: [String: PlanForm]
     private let parameters: [String: Tensor]
@@ -58,8 +58,8 @@ public final class Runner: Sendable {
             self.parameters = try BoundData.parameters(model.parameters(with: parameters), for: model.graph)
             choice = try PlanChoice(model, forcing: forced.others, times: context.times)
             let chunkwise = model.chunkwise(forced)
-            parted = try Self.parted(chunkwise, model, bound) { () throws in
-                try PartedModel(
+            partitioned = try Self.partitioned(chunkwise, model, bound) { () throws in
+                try PartitionedModel(
                     ChunkwiseForms(of: model.graph).rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
             }
         } catch { throw error.placed(in: model.program.sources) }
@@ -79,18 +79,18 @@ public final class Runner: Sendable {
         self.context = context
         choice = try PlanChoice(gradients, forcing: forced.others, times: context.times)
         let chunkwise = model.chunkwise(forced)
-        parted = try Self.parted(chunkwise, model, bound) { () throws in
-            try PartedModel(gradients.rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
+        partitioned = try Self.partitioned(chunkwise, model, bound) { () throws in
+            try PartitionedModel(gradients.rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
         }
     }
 
     /// What runs chunk by chunk, where any recurrence is to.
-    private static func parted(
-        _ chunkwise: [String: Int?], _ model: Model, _ bound: Int?, _ make: () throws -> PartedModel
-    ) throws(DiagnosticList) -> PartedModel? {
+    private static func partitioned(
+        _ chunkwise: [String: Int?], _ model: Model, _ bound: Int?, _ make: () throws -> PartitionedModel
+    ) throws(DiagnosticList) -> PartitionedModel? {
         guard !chunkwise.isEmpty else { return nil }
         guard bound == nil else {
-            throw PartedModel.boundRefused
+            throw PartitionedModel.boundRefused
         }
         guard model.weights == .full else { throw model.weightsRefused("runs chunk by chunk", help: "leave the weights in full") }
         return try reportingProblems(in: model.program.sources, make)
@@ -173,7 +173,7 @@ public final class Runner: Sendable {
     }
 
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
-        if let results = try parted?.run(data, pool: pool) { return results }
+        if let results = try partitioned?.run(data, pool: pool) { return results }
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         let compiled = try compiled(for: work)
         return try context.times.measure("run") { () throws(DiagnosticList) in

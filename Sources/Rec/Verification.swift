@@ -12,6 +12,8 @@ package struct Verification: Sendable {
         package var weights = WeightFormat.full
         /// In which form every recurrence ran that has it; the others went step by step.
         package var form = PlanForm.sequential
+        /// Whether chunks were left for single steps, as what they gave was not finite.
+        package var leftChunks = false
         /// `output y`, `loss nll`, `final h`, `grad W`
         package var what: String
         /// As in `Deviation`.
@@ -24,7 +26,7 @@ package struct Verification: Sendable {
         package var isWithin: Bool { !isCompared || error <= tolerance }
         /// `compiled f32`, `compiled f32, scans`, `compiled f32, chunks`
         package var how: String {
-            engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (form == .scan ? ", scans" : form == .sequential ? "" : ", chunks")
+            engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (form == .scan ? ", scans" : form == .sequential ? "" : leftChunks ? ", chunks left for steps" : ", chunks")
         }
     }
 
@@ -93,10 +95,12 @@ package struct Verification: Sendable {
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
                 ("final", file.finalStates, results.finalStates),
             ]
+            var leftChunks = results.leftChunks
             if let gradients {
                 let got = try gradients.run(
                     file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: scans.gradients)
                 groups.append(("grad", file.gradients, got.gradients))
+                leftChunks = leftChunks || got.results.leftChunks
             }
             if model.weights != .full, form == .sequential {
                 // Beside what was expected, what full weights give: the difference is that of the weights alone.
@@ -113,10 +117,11 @@ package struct Verification: Sendable {
                     let reference = item.tensor.type
                     let allowed = kind == "grad"
                         ? Self.gradientTolerance(of: engine, against: reference) : Self.tolerance(of: engine, against: reference)
-                    rows.append(
-                        Row(
-                            engine: engine, weights: model.weights, form: form, what: what,
-                            tolerance: tolerance ?? max(allowed, Self.tolerance(of: model.weights)), result.tensor, item.tensor))
+                    var row = Row(
+                        engine: engine, weights: model.weights, form: form, what: what,
+                        tolerance: tolerance ?? max(allowed, Self.tolerance(of: model.weights)), result.tensor, item.tensor)
+                    row.leftChunks = leftChunks
+                    rows.append(row)
                 }
                 let isOptional = kind == "final" || kind == "grad"
                 for result in got where !(isOptional && expected.isEmpty) && !expected.contains(where: { $0.name == result.name }) {

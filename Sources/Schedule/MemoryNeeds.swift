@@ -12,7 +12,7 @@ struct MemoryNeeds {
     /// Work that is worth no memory.
     private static let leastCost = 3
 
-    init(_ own: [ValueID], _ traversal: GraphParts.Traversal, _ graph: StreamGraph, _ forms: ChunkShapes, _ positions: [ValueID: [Int?]]) {
+    init(_ own: [ValueID], _ traversal: GraphPartition.Traversal, _ graph: StreamGraph, _ forms: ChunkShapes, _ positions: [ValueID: [Int?]]) {
         self.graph = graph
         self.forms = forms
         self.positions = positions

@@ -4,7 +4,7 @@ extension Schedule {
     /// The loops of one traversal.
     ///
     /// - Throws: where an operation is none that loops are made for.
-    package init(_ traversal: GraphParts.Traversal, of parts: GraphParts) throws(ScheduleRefusal) {
+    package init(_ traversal: GraphPartition.Traversal, of parts: GraphPartition) throws(ScheduleRefusal) {
         var builder = ScheduleBuilder(traversal, of: parts)
         try builder.run()
         self = builder.schedule
@@ -15,8 +15,8 @@ extension Schedule {
 ///
 /// Products, sums, running maps and systems are computed into memory; what is element-wise between them is computed where it is used.
 struct ScheduleBuilder {
-    let traversal: GraphParts.Traversal
-    let parts: GraphParts
+    let traversal: GraphPartition.Traversal
+    let parts: GraphPartition
     let graph: StreamGraph
     let forms: ChunkShapes
     /// The values of the traversal, in order, and for each dim of each the parallel loop that it is.
@@ -40,7 +40,7 @@ struct ScheduleBuilder {
         var isStream = false
     }
 
-    init(_ traversal: GraphParts.Traversal, of parts: GraphParts) {
+    init(_ traversal: GraphPartition.Traversal, of parts: GraphPartition) {
         self.traversal = traversal
         self.parts = parts
         graph = parts.graph
@@ -165,7 +165,7 @@ struct ScheduleBuilder {
 
     // MARK: Carried values
 
-    private mutating func begin(_ carried: GraphParts.Traversal.Carried) throws(ScheduleRefusal) {
+    private mutating func begin(_ carried: GraphPartition.Traversal.Carried) throws(ScheduleRefusal) {
         let place = carriedPlace(carried.delay, isKept: carried.isKept)
         memory[carried.delay] = place
         var nest = NestNodes()
@@ -192,7 +192,7 @@ struct ScheduleBuilder {
     // MARK: Results
 
     private mutating func store(_ id: ValueID) throws(ScheduleRefusal) {
-        let target = caller(GraphParts.name(id), id, .stream(isResult: true), rows: true)
+        let target = caller(GraphPartition.name(id), id, .stream(isResult: true), rows: true)
         var nest = NestNodes()
         let node = try self.node(id, index(of: id), &nest)
         var made = nest.nest(loops(of: id), node, view(target, id))
@@ -204,7 +204,7 @@ struct ScheduleBuilder {
         guard case .overTime(let kind, let a, _) = graph[id].operation, kind == .first || kind == .last else {
             throw ScheduleRefusal(reason: "values of chunks are joined by something else than the first or the last", span: graph[id].span)
         }
-        let target = caller(GraphParts.name(id), id, .once(isResult: true), rows: false)
+        let target = caller(GraphPartition.name(id), id, .once(isResult: true), rows: false)
         var zero = NestNodes()
         let number = zero.add(.constant(0))
         schedule.before.append(.nest(zero.nest(loops(of: id), number, view(target, id))))

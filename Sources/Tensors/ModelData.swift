@@ -45,6 +45,8 @@ public struct ModelResults: Sendable {
     public package(set) var finalStates: [NamedTensor]
     /// From what the next run can go on; nil where the run was not asked for it.
     public package(set) var state: ModelState?
+    /// Whether recurrences went step by step that were to run chunk by chunk, as what chunks gave was infinite or NaN.
+    package var leftChunks = false
 
     package init(outputs: [NamedTensor], losses: [NamedTensor], finalStates: [NamedTensor]) {
         self.outputs = outputs

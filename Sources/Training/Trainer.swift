@@ -46,7 +46,7 @@ public final class Trainer {
     private let constants: [String: Tensor]
     private let code: CompiledPlan
     /// What runs where recurrences are to run chunk by chunk.
-    private let parted: PartedModel?
+    private let partitioned: PartitionedModel?
     private let forward: CompiledPlan
     private let pool: ThreadPool
     private let plan: [String: PlanForm]
@@ -68,7 +68,7 @@ public final class Trainer {
         self.model = model
         self.data = data
         self.options = options
-        (order, gradients, constants, code, parted) = (start.order, start.gradients, start.constants, start.code, start.parted)
+        (order, gradients, constants, code, partitioned) = (start.order, start.gradients, start.constants, start.code, start.partitioned)
         (forward, pool, plan, signature) = (start.forward, start.pool, start.plan, start.signature)
         parameters = checkpoint?.parameters ?? start.parameters
         step = checkpoint?.step ?? 0
@@ -80,7 +80,7 @@ public final class Trainer {
         let gradients: GradientModel
         let constants: [String: Tensor]
         let code: CompiledPlan
-        let parted: PartedModel?
+        let partitioned: PartitionedModel?
         let forward: CompiledPlan
         let pool: ThreadPool
         let plan: [String: PlanForm]
@@ -138,9 +138,9 @@ public final class Trainer {
             }
             // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
             for (state, count) in chunkwise { plan[state] = .chunkwise(count ?? ChunkwiseForms.usualCount) }
-            guard chunkwise.isEmpty || options.memory == nil else { throw PartedModel.boundRefused }
-            parted = try chunkwise.isEmpty
-                ? nil : PartedModel(gradients.rewritten(chunkwise), precision: options.precision, forcing: plan.others)
+            guard chunkwise.isEmpty || options.memory == nil else { throw PartitionedModel.boundRefused }
+            partitioned = try chunkwise.isEmpty
+                ? nil : PartitionedModel(gradients.rewritten(chunkwise), precision: options.precision, forcing: plan.others)
             self.plan = plan
             code = compiled
             forward = try model.compile(options.precision)
@@ -161,7 +161,7 @@ public final class Trainer {
         let number = step + 1
         let positions = order.positions(of: number)
         let bound = try bind(data, positions, gradients.graph)
-        let results = try parted.flatMap { try gradients.run(bound, on: $0, pool: pool) }
+        let results = try partitioned.flatMap { try gradients.run(bound, on: $0, pool: pool) }
             ?? gradients.run(bound, on: try CompiledModel(code, parameters: bound.parameters), pool: pool, within: options.memory)
         let loss = Self.sum(results.results.losses)
         let slopes = results.gradients.map { $0.tensor.doubles() }

@@ -96,6 +96,9 @@ struct Run: ParsableCommand {
         if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
         if let saveState, !saveState.hasSuffix(".safetensors") { throw ValidationError("--save-state is a .safetensors file, which says of what program the state is") }
         if grad != nil, state != nil || saveState != nil { throw ValidationError("--grad takes whole sequences: leave --state and --save-state out") }
+        if stream != nil, try options.planForms().values.contains(where: { $0.name == PlanForm.chunkwise(nil).name }) {
+            throw ValidationError("--stream takes one step after another: leave --plan chunkwise out")
+        }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
         if memory.bound != nil, interpret || stream != nil { throw ValidationError("--memory bounds whole runs of compiled code") }
     }
@@ -129,6 +132,7 @@ struct Run: ParsableCommand {
                 defer { progress.end() }
                 results = try model.run(data, state: start, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: model.forms(options.planForms(), of: whole), within: memory.bound, context: context)
             }
+            if results.leftChunks { Terminal.error("chunks gave numbers that are not finite: the recurrences went step by step\n") }
             try context.times.measure("give results") { () throws in try give(results) }
             if let saveState { try results.state?.write(to: saveState) }
         }

@@ -27,9 +27,7 @@ struct ChunkwiseTests {
     @Test("gradients are those of the recurrence", arguments: ChunkwiseProgram.all)
     func gradientsAgree(_ program: ChunkwiseProgram) throws {
         let graph = try program.graph()
-        var request = GradientRequest(of: graph)
-        request.seeds += graph.states.map { .finalState($0.name) }
-        request.targets += program.states.map { .initialState($0) }
+        let request = program.gradientRequest(of: graph)
         let plain = try gradient(of: graph, request)
         for count in [4, 32] {
             let chunked = try gradient(of: graph.chunkwise(program.states, by: count), request)

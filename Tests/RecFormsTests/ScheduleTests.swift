@@ -16,8 +16,8 @@ struct ScheduleTests {
     func agrees(_ program: ChunkwiseProgram) throws {
         let graph = try program.graph()
         for count in [1, 8] {
-            let parts = try GraphParts(Pipeline.prepare(graph.chunkwise(program.states, by: count)))
-            let run = try PartsEvaluation(parts)
+            let parts = try GraphPartition(Pipeline.prepare(graph.chunkwise(program.states, by: count)))
+            let run = try PartitionEvaluation(parts)
             for extent in Self.small {
                 let data = program.data(graph, extent)
                 expectSame(run.run(data), Interpreter(graph).run(data), "\(program.name) by \(count), \(extent)", within: 1e-11)
@@ -28,13 +28,11 @@ struct ScheduleTests {
     @Test("the schedules of gradients give the same", arguments: ChunkwiseProgram.all)
     func gradientsAgree(_ program: ChunkwiseProgram) throws {
         let graph = try program.graph()
-        var request = GradientRequest(of: graph)
-        request.seeds += graph.states.map { .finalState($0.name) }
-        request.targets += program.states.map { .initialState($0) }
+        let request = program.gradientRequest(of: graph)
         let plain = try gradient(of: graph, request)
         for count in [8] {
-            let parts = try GraphParts(Pipeline.prepare(gradient(of: graph.chunkwise(program.states, by: count), request)))
-            let run = try PartsEvaluation(parts)
+            let parts = try GraphPartition(Pipeline.prepare(gradient(of: graph.chunkwise(program.states, by: count), request)))
+            let run = try PartitionEvaluation(parts)
             for extent in Self.small {
                 let data = program.data(plain, extent)
                 expectSame(
@@ -47,7 +45,7 @@ struct ScheduleTests {
     func codeAgrees(_ program: ChunkwiseProgram) throws {
         let graph = try program.graph()
         for (count, precision) in [(1, Precision.f64), (16, .f64), (32, .f32)] {
-            let run = try PartedModel(graph.chunkwise(program.states, by: count), precision: precision)
+            let run = try PartitionedModel(graph.chunkwise(program.states, by: count), precision: precision)
             for extent in Extent.all {
                 let data = program.data(graph, extent)
                 for threads in [1, 2] {
@@ -62,11 +60,9 @@ struct ScheduleTests {
     @Test("the machine code of gradients gives the same", arguments: ChunkwiseProgram.all)
     func codeOfGradientsAgrees(_ program: ChunkwiseProgram) throws {
         let graph = try program.graph()
-        var request = GradientRequest(of: graph)
-        request.seeds += graph.states.map { .finalState($0.name) }
-        request.targets += program.states.map { .initialState($0) }
+        let request = program.gradientRequest(of: graph)
         let plain = try gradient(of: graph, request)
-        let run = try PartedModel(gradient(of: graph.chunkwise(program.states, by: 16), request), precision: .f64)
+        let run = try PartitionedModel(gradient(of: graph.chunkwise(program.states, by: 16), request), precision: .f64)
         for extent in Extent.few {
             let data = program.data(plain, extent)
             try expectSame(

@@ -1,5 +1,6 @@
 import Rec
 import RecAnalysis
+import RecDifferentiation
 import RecForms
 import RecInterpreter
 import RecStream
@@ -14,6 +15,14 @@ struct ChunkwiseProgram: Sendable, CustomTestStringConvertible {
     /// The states that run chunk by chunk.
     var states: [String] = []
     var testDescription: String { name }
+
+    /// Gradients by everything and by initial states, from outputs and last states.
+    func gradientRequest(of graph: StreamGraph) -> GradientRequest {
+        var request = GradientRequest(of: graph)
+        request.seeds += graph.states.map { .finalState($0.name) }
+        request.targets += states.map { .initialState($0) }
+        return request
+    }
 
     func graph() throws -> StreamGraph {
         let program = Program(text: text)

@@ -32,15 +32,6 @@ import Testing
         return data
     }
 
-    private func message(_ body: () throws -> Void) -> String {
-        do {
-            try body()
-            return ""
-        } catch let list as DiagnosticList {
-            return list.diagnostics.map { "\($0.id.rawValue): \($0.message)" }.joined(separator: "\n")
-        } catch { return "\(error)" }
-    }
-
     private func distance(_ a: Tensor, _ b: Tensor) -> Double {
         zip(a.doubles(), b.doubles()).map { abs($0 - $1) }.max() ?? 0
     }
@@ -81,6 +72,17 @@ import Testing
         let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16)]).outputs[0].tensor.doubles()
         #expect(expected.prefix(21 * 3).allSatisfy { $0.isFinite })
         #expect(zip(expected, got).allSatisfy { $0.isNaN ? $1.isNaN : $0 == $1 || abs($0 - $1) < 1e-12 })
+    }
+
+    @Test("what is compared hides no number that is not finite") func compared() throws {
+        let model = try model(Self.gated.replacing("output o = q @ S", with: "o = q @ S\n  output y = if sum(o) > 0 then 1 else 0"))
+        var data = self.data(model, batch: 1, length: 40)
+        var queries = data.inputs["q"]?.doubles() ?? []
+        for k in 0..<5 { queries[5 * 21 + k] = k == 0 ? .infinity : 0 }
+        data.inputs["q"] = Tensor(queries, shape: [1, 40, 5])
+        let expected = try model.run(data, on: .interpreter).outputs[0].tensor.doubles()
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16)])
+        #expect(got.outputs[0].tensor.doubles() == expected && got.leftChunks)
     }
 
     @Test("what cannot run so is refused, with the place") func refusals() throws {

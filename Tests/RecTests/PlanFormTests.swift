@@ -7,15 +7,6 @@ import Testing
     private let cell = "model M(C) {\n  input x: [C]\n  state h: [C]\n  h = tanh(x + h[t-1])\n  output h\n}\n"
     private let machine = MachineProfile(operation: 1.3e-10, latency: 1.1e-9, units: 1, bandwidth: 3.6e10, barrier: 1e-6, lanes: 16)
 
-    private func message(_ body: () throws -> Void) -> String {
-        do {
-            try body()
-            return ""
-        } catch let list as DiagnosticList {
-            return list.diagnostics.map { "\($0.id.rawValue): \($0.message)" }.joined(separator: "\n")
-        } catch { return "\(error)" }
-    }
-
     @Test func longNarrowStreamsAreScanned() throws {
         let narrow = try PlanChoice(Model(Program(text: affine), dims: ["C": 1]), machine: machine)
         #expect(try narrow.choose(Workload(batch: 1, extents: [1_000_000], threads: 2)) == [0])

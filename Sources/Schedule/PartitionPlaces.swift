@@ -5,7 +5,7 @@ import RecStream
 ///
 /// Parts run one after another: at even levels whole sequences step by step, at odd ones traversals of chunks. What acts on one step
 /// alone is computed wherever it is used; what runs along the steps, and products with weights, stay outside the chunks.
-struct PartPlaces {
+struct PartitionPlaces {
     /// An order of the chunks of an axis.
     struct Direction: Hashable {
         var axis: Int
@@ -38,9 +38,12 @@ struct PartPlaces {
     private(set) var places: [Place]
     /// For a delay that is carried from chunk to chunk: what it delays.
     private(set) var carriers: [ValueID: ValueID] = [:]
+    /// Values that cannot be NaN where the outputs are not.
+    private let checked: Set<ValueID>
 
     init(_ graph: StreamGraph) throws(ScheduleRefusal) {
         self.graph = graph
+        checked = Self.checked(graph)
         kinds = graph.values.map { _ in .fixed }
         places = graph.values.map { _ in Place(level: 0) }
         for component in components(of: graph) { try place(component) }
@@ -104,7 +107,7 @@ struct PartPlaces {
             .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             if value.variance.isStatic, operands.allSatisfy({ kind($0) == .constant }), isLocal(id) {
                 kinds[id.index] = .constant
-            } else if isChunked(id) || isFloating(id) {
+            } else if isChunked(id) || isFloating(id) && !hidesWhatIsNotFinite(id) {
                 if isChunked(id) { try check(id) }
                 kinds[id.index] = .floating
                 var result = Place(level: isChunked(id) ? 1 : 0)
@@ -166,6 +169,40 @@ struct PartPlaces {
             return [c.left, c.right].allSatisfy { !graph[$0].variance.isStatic || kind($0) == .constant }
         }
         return true
+    }
+
+    /// Whether a value may be finite though what a traversal gave it is not: comparisons are false for NaN. Such are computed from tensors
+    /// that have been checked.
+    private func hidesWhatIsNotFinite(_ id: ValueID) -> Bool {
+        switch graph[id].operation {
+        case .binary(.less, let a, let b), .binary(.lessOrEqual, let a, let b), .binary(.equal, let a, let b), .binary(.notEqual, let a, let b),
+            .binary(.greaterOrEqual, let a, let b), .binary(.greater, let a, let b):
+            [a, b].contains(where: isUnchecked)
+        case .unary(.step, let a): isUnchecked(a)
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            false
+        }
+    }
+
+    private func isUnchecked(_ operand: ValueID) -> Bool { standing(operand).level % 2 == 1 && !checked.contains(operand) }
+
+    /// What outputs are computed from by operations that give NaN wherever an operand is.
+    private static func checked(_ graph: StreamGraph) -> Set<ValueID> {
+        var result: Set<ValueID> = []
+        var rest = graph.outputs.map(\.value)
+        while let id = rest.popLast() {
+            guard result.insert(id).inserted else { continue }
+            switch graph[id].operation {
+            case .binary(.less, _, _), .binary(.lessOrEqual, _, _), .binary(.equal, _, _), .binary(.notEqual, _, _), .binary(.greaterOrEqual, _, _),
+                .binary(.greater, _, _), .unary(.step, _), .select, .slice, .gather, .scatter, .window, .delay, .overTime, .overBatch:
+                continue
+            case .input, .parameter, .constant, .unary, .binary, .contract, .reduce, .broadcast, .rename, .reshape, .concat, .pad, .chunks, .steps,
+                .runningAffine, .solve:
+                rest += graph[id].operation.operands
+            }
+        }
+        return result
     }
 
     /// Whether an operation is one of those that traversals of chunks have, within a step or a chunk.

@@ -9,7 +9,7 @@ import RecTensors
 import Synchronization
 
 /// A model in which recurrences run chunk by chunk, as machine code: parts that run one after another.
-package final class PartedModel: Sendable {
+package final class PartitionedModel: Sendable {
     /// A part of whole sequences, in the plan that should be fastest for the size of the data.
     private final class Steps: Sendable {
         let choice: PlanChoice
@@ -36,7 +36,7 @@ package final class PartedModel: Sendable {
         case traversal(ScheduleRunner)
     }
 
-    package let parts: GraphParts
+    package let parts: GraphPartition
     package let precision: Precision
     private let codes: [Code]
     private let context: CompileContext
@@ -74,10 +74,10 @@ package final class PartedModel: Sendable {
 
     private static func divided(
         _ graph: StreamGraph, times: PassTimes?
-    ) throws(DiagnosticList) -> (parts: GraphParts, schedules: [Scheduled]) {
+    ) throws(DiagnosticList) -> (parts: GraphPartition, schedules: [Scheduled]) {
         do throws(ScheduleRefusal) {
             return try onDeepStack { () throws(ScheduleRefusal) in
-                let parts = try GraphParts(Pipeline.prepare(graph, times: times))
+                let parts = try GraphPartition(Pipeline.prepare(graph, times: times))
                 var schedules: [Scheduled] = []
                 for part in parts.parts {
                     switch part {
@@ -138,7 +138,7 @@ package final class PartedModel: Sendable {
                 losses += results.losses
                 finalStates += results.finalStates
             case .traversal(let runner):
-                guard let written = runner.run(size, pool: pool, tensors: { PartsEvaluation.tensor($0, tensors, data) }) else { return nil }
+                guard let written = runner.run(size, pool: pool, tensors: { PartitionEvaluation.tensor($0, tensors, data) }) else { return nil }
                 tensors.merge(written) { $1 }
             }
         }

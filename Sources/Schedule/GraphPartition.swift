@@ -5,7 +5,7 @@ import RecStream
 ///
 /// A part of steps is a graph over whole sequences for the plans that exist. A traversal goes through the chunks of each sequence in
 /// one order. Between parts stand tensors, named by their values: `%12`.
-package struct GraphParts: Sendable {
+package struct GraphPartition: Sendable {
     package enum Part: Sendable {
         case steps(StreamGraph)
         case traversal(Traversal)
@@ -32,14 +32,12 @@ package struct GraphParts: Sendable {
 
     package let graph: StreamGraph
     package private(set) var parts: [Part] = []
-    /// By value: the tensors that parts hand on, `[batch, time, …]`, `[batch, …]` or `[…]`.
-    package private(set) var handed: Set<ValueID> = []
-    let places: PartPlaces
+    let places: PartitionPlaces
 
     /// - Throws: where an operation has no place in any part.
     package init(_ graph: StreamGraph) throws(ScheduleRefusal) {
         self.graph = graph
-        places = try PartPlaces(graph)
+        places = try PartitionPlaces(graph)
         try divide()
     }
 
@@ -79,10 +77,8 @@ package struct GraphParts: Sendable {
                 let own = level == 0 ? roots.union(given) : roots
                 guard !own.isEmpty else { continue }
                 found.append(.steps(try steps(own, level, want)))
-                handed.formUnion(roots)
             } else {
                 for traversal in try traversals(roots, finals, level, &kept, want) { found.append(.traversal(traversal)) }
-                handed.formUnion(roots)
             }
         }
         parts = found.reversed()
@@ -94,9 +90,9 @@ package struct GraphParts: Sendable {
     private func traversals(
         _ roots: Set<ValueID>, _ finals: Set<ValueID>, _ level: Int, _ kept: inout Set<ValueID>, _ want: (ValueID) -> Void
     ) throws(ScheduleRefusal) -> [Traversal] {
-        var byDirection: [PartPlaces.Direction: Traversal] = [:]
+        var byDirection: [PartitionPlaces.Direction: Traversal] = [:]
         var undecided: [ValueID] = []
-        func traversal(_ direction: PartPlaces.Direction) -> Traversal {
+        func traversal(_ direction: PartitionPlaces.Direction) -> Traversal {
             byDirection[direction] ?? Traversal(axis: direction.axis, isDescending: direction.isDescending, level: level)
         }
         for id in roots.sorted() {
@@ -118,7 +114,7 @@ package struct GraphParts: Sendable {
         for id in undecided {
             guard let axis = axis(of: id) else { throw ScheduleRefusal(reason: "a value has no chunks", span: graph[id].span) }
             let known = byDirection.keys.filter { $0.axis == axis }.min { !$0.isDescending && $1.isDescending }
-            let direction = known ?? PartPlaces.Direction(axis: axis, isDescending: false)
+            let direction = known ?? PartitionPlaces.Direction(axis: axis, isDescending: false)
             var own = traversal(direction)
             if places.kind(id) == .reduced { own.reduced.append(id) } else { own.stored.append(id) }
             byDirection[direction] = own
@@ -127,15 +123,15 @@ package struct GraphParts: Sendable {
         for (direction, own) in byDirection.sorted(by: { ($0.key.axis, $0.key.isDescending ? 1 : 0) < ($1.key.axis, $1.key.isDescending ? 1 : 0) }) {
             var own = own
             var start = own.stored + own.reduced
-            start += finals.filter { places.place($0) == PartPlaces.Place(level: level, direction: direction) && places.kind($0) == .carried }
-            start += kept.filter { places.place($0) == PartPlaces.Place(level: level, direction: direction) }
-            let reached = reach(from: start, in: PartPlaces.Place(level: level, direction: direction))
+            start += finals.filter { places.place($0) == PartitionPlaces.Place(level: level, direction: direction) && places.kind($0) == .carried }
+            start += kept.filter { places.place($0) == PartitionPlaces.Place(level: level, direction: direction) }
+            let reached = reach(from: start, in: PartitionPlaces.Place(level: level, direction: direction))
             for delay in reached.carried.sorted() {
                 guard let value = places.carriers[delay] else { continue }
                 own.carried.append(Traversal.Carried(value: value, delay: delay, isKept: kept.contains(delay)))
             }
             kept.formUnion(reached.foreign)
-            for id in reached.handed { want(id) }
+            for id in reached.boundary { want(id) }
             result.append(own)
         }
         return result
@@ -156,12 +152,13 @@ package struct GraphParts: Sendable {
     private struct Reached {
         var carried: Set<ValueID> = []
         var foreign: Set<ValueID> = []
-        var handed: Set<ValueID> = []
+        /// Tensors of lower levels.
+        var boundary: Set<ValueID> = []
         var computed: Set<ValueID> = []
     }
 
     /// What a traversal computes for its roots, and what it needs of others.
-    private func reach(from roots: [ValueID], in place: PartPlaces.Place) -> Reached {
+    private func reach(from roots: [ValueID], in place: PartitionPlaces.Place) -> Reached {
         var result = Reached()
         var rest = roots
         var seen: Set<ValueID> = []
@@ -180,11 +177,11 @@ package struct GraphParts: Sendable {
             switch places.kind(id) {
             case .given, .constant: continue
             case .fixed:
-                result.handed.insert(source(id))
+                result.boundary.insert(source(id))
                 continue
             case .reduced:
                 if !isRoot {
-                    result.handed.insert(id)
+                    result.boundary.insert(id)
                     continue
                 }
             case .floating, .carried: break
@@ -193,7 +190,7 @@ package struct GraphParts: Sendable {
             if !isRoot, !places.isChunked(id), places.place(id).level % 2 == 1, places.place(id).level < place.level,
                 graph.outputs.contains(where: { source($0.value) == source(id) })
             {
-                result.handed.insert(source(id))
+                result.boundary.insert(source(id))
                 continue
             }
             result.computed.insert(id)
@@ -204,9 +201,9 @@ package struct GraphParts: Sendable {
 
     /// The values that a traversal computes, in order.
     func computed(in traversal: Traversal) -> [ValueID] {
-        let direction = PartPlaces.Direction(axis: traversal.axis, isDescending: traversal.isDescending)
+        let direction = PartitionPlaces.Direction(axis: traversal.axis, isDescending: traversal.isDescending)
         let roots = traversal.stored + traversal.reduced + traversal.carried.flatMap { [$0.value, $0.delay] }
-        return reach(from: roots, in: PartPlaces.Place(level: traversal.level, direction: direction)).computed.sorted()
+        return reach(from: roots, in: PartitionPlaces.Place(level: traversal.level, direction: direction)).computed.sorted()
     }
 
     // MARK: Steps

@@ -2,7 +2,7 @@ import RecSchedule
 import RecStream
 import RecTensors
 
-extension GraphParts {
+extension GraphPartition {
     /// The shape of the tensor of a value.
     package func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] {
         let value = graph[id]
@@ -11,7 +11,7 @@ extension GraphParts {
 
     /// The results of a run out of the tensors that its parts have handed on, and the losses and last states of its parts of steps.
     ///
-    /// - Parameter tensors: by the names of `GraphParts.name`, and `final K` for the last value of the state at K.
+    /// - Parameter tensors: by the names of `GraphPartition.name`, and `final K` for the last value of the state at K.
     package func results(
         _ tensors: [String: Tensor], losses: [NamedTensor], finalStates: [NamedTensor], data: BoundData
     ) -> ModelResults {
@@ -20,7 +20,7 @@ extension GraphParts {
             switch graph[source].operation {
             case .input(let name, _): return data.inputs[name]
             case .parameter(let info): return data.parameters[info.path]
-            default: return tensors[GraphParts.name(source)]
+            default: return tensors[GraphPartition.name(source)]
             }
         }
         let steps = data.extents.first ?? 0

@@ -3,12 +3,12 @@ import RecStream
 import RecTensors
 
 /// Runs the parts of a graph one after another, in f64: those of steps as graphs, traversals as their schedules are written.
-package struct PartsEvaluation {
-    private let parts: GraphParts
+package struct PartitionEvaluation {
+    private let parts: GraphPartition
     private let schedules: [Schedule?]
 
     /// - Throws: where a traversal has no schedule.
-    package init(_ parts: GraphParts) throws(ScheduleRefusal) {
+    package init(_ parts: GraphPartition) throws(ScheduleRefusal) {
         self.parts = parts
         var schedules: [Schedule?] = []
         for part in parts.parts {
