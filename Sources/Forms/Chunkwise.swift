@@ -70,6 +70,8 @@ private struct ChunkwiseForm {
     private var products: MaskedProducts
     /// The rows of the writes, by step.
     private var rows: [Labelled?]
+    /// The writes that the next state or a result has a part of; the analysis may have met others.
+    private let needed: Set<Int>
 
     init(_ analysis: StepAnalysis, _ graph: StreamGraph, axis: Int, state: ValueID) throws(FormRefusal) {
         self.analysis = analysis
@@ -88,6 +90,14 @@ private struct ChunkwiseForm {
         kept = analysis.stateLabels.filter { !analysis.summed.contains($0) }
         products = MaskedProducts(gates: gates, other: other, summed: analysis.summed)
         rows = analysis.writes.map { _ in nil }
+        var needed: Set<Int> = []
+        var rest = matrix.writes.map(\.write)
+        for id in analysis.given { if case .row(let row) = analysis.values[id] { rest += row.terms.map(\.write) } }
+        while let write = rest.popLast() {
+            guard needed.insert(write).inserted else { continue }
+            rest += analysis.writes[write].terms.map(\.write)
+        }
+        self.needed = needed
     }
 
     mutating func run() -> StreamGraph {
@@ -150,8 +160,8 @@ private struct ChunkwiseForm {
     // MARK: Rows of the writes
 
     private mutating func solve(from start: Labelled) {
-        let dependent = analysis.writes.indices.filter { analysis.writes[$0].query != nil || !analysis.writes[$0].terms.isEmpty }
-        for (k, row) in analysis.writes.enumerated() where !dependent.contains(k) {
+        let dependent = analysis.writes.indices.filter { needed.contains($0) && (analysis.writes[$0].query != nil || !analysis.writes[$0].terms.isEmpty) }
+        for (k, row) in analysis.writes.enumerated() where needed.contains(k) && !dependent.contains(k) {
             rows[k] = b.chunks(row.known ?? b.number(0), axis, step, fill: 0)
         }
         guard !dependent.isEmpty else { return }

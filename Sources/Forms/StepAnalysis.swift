@@ -21,6 +21,8 @@ struct StepAnalysis {
     private let graph: StreamGraph
     private let members: Set<ValueID>
     private let state: ValueID
+    /// Members of other recurrences: what they make of the state is theirs.
+    private let others: Set<ValueID>
     /// The delays that read the state one step back.
     private let delays: [ValueID]
     /// The dims of the state that are summed when it is read.
@@ -37,6 +39,7 @@ struct StepAnalysis {
         self.graph = graph
         self.members = members
         self.state = state
+        others = Set(components(of: graph).filter(\.isRecurrence).flatMap(\.members)).subtracting(members)
         delays = graph.ids.filter { graph[$0].operation.reads(state, offset) }
         b = LabelledBuilder(GraphBuilder(continuing: graph))
         var labels: [Int] = []
@@ -111,7 +114,7 @@ struct StepAnalysis {
         let linear = operation.instantOperands.filter { values[$0] != nil }
         guard !linear.isEmpty else { return }
         b.builder.span = graph[id].span
-        if graph[id].element == .real, let value = try followed(id) {
+        if graph[id].element == .real, !others.contains(id), let value = try followed(id) {
             values[id] = value
             return
         }
@@ -130,7 +133,7 @@ struct StepAnalysis {
         case .binary(.divide, let x, let y):
             guard let value = values[x], values[y] == nil else { return nil }
             let divisor = known(y, value.labels)
-            return b.scaled(value, by: b.binary(.divide, b.number(1), divisor))
+            return b.scaled(value, by: divisor, .divide)
         case .select(let condition, let x, let y):
             guard values[condition] == nil, let labels = values[x]?.labels ?? values[y]?.labels,
                 let yes = value(x, like: values[y] ?? values[x]), let no = value(y, like: values[x] ?? values[y])
@@ -217,9 +220,12 @@ struct StepAnalysis {
             var (left, right): (Labelled?, Labelled?)
             for factor in factors {
                 var part = Labelled(id: factor.id, labels: factor.labels)
-                if factor.isInverse { part = b.binary(.divide, b.number(1), part) }
                 if factor.isNegative { part = b.unary(.negate, part) }
-                if part.labels.contains(where: summed.contains) { left = b.product(left, part) } else { right = b.product(right, part) }
+                let isLeft = part.labels.contains(where: summed.contains)
+                let before = isLeft ? left : right
+                // Divided by as it stands: an inverse has a slope of its own, which overflows sooner.
+                let after = factor.isInverse ? b.binary(.divide, before ?? b.number(1), part) : b.product(before, part)
+                if isLeft { left = after } else { right = after }
             }
             let row = StepRow(known: right ?? b.number(1), labels: labels.filter { !summed.contains($0) })
             result = b.added(result, write(row, left: left, labels: labels))

@@ -38,25 +38,32 @@ enum StepValue {
 }
 
 extension LabelledBuilder {
-    mutating func scaled(_ row: StepRow, by factor: Labelled) -> StepRow {
+    /// Times a factor, or divided by it.
+    mutating func scaled(_ row: StepRow, by factor: Labelled, _ function: BinaryOperator = .multiply) -> StepRow {
         var result = row
-        result.query = row.query.map { binary(.multiply, $0, factor) }
-        result.known = row.known.map { binary(.multiply, $0, factor) }
-        for k in row.terms.indices { result.terms[k].coefficient = product(row.terms[k].coefficient, factor) }
+        result.query = row.query.map { binary(function, $0, factor) }
+        result.known = row.known.map { binary(function, $0, factor) }
+        for k in row.terms.indices { result.terms[k].coefficient = scaled(row.terms[k].coefficient, by: factor, function) }
         return result
     }
 
-    mutating func scaled(_ matrix: StepMatrix, by factor: Labelled) -> StepMatrix {
+    /// The same of what is 1 where it is nil.
+    private mutating func scaled(_ number: Labelled?, by factor: Labelled, _ function: BinaryOperator) -> Labelled {
+        guard let number else { return function == .multiply ? factor : binary(function, self.number(1), factor) }
+        return binary(function, number, factor)
+    }
+
+    mutating func scaled(_ matrix: StepMatrix, by factor: Labelled, _ function: BinaryOperator = .multiply) -> StepMatrix {
         var result = matrix
-        if let scale = matrix.scale { result.scale = StepMatrix.Scale(factor: product(scale.factor, factor)) }
-        for k in matrix.writes.indices { result.writes[k].left = product(matrix.writes[k].left, factor) }
+        if let scale = matrix.scale { result.scale = StepMatrix.Scale(factor: scaled(scale.factor, by: factor, function)) }
+        for k in matrix.writes.indices { result.writes[k].left = scaled(matrix.writes[k].left, by: factor, function) }
         return result
     }
 
-    mutating func scaled(_ value: StepValue, by factor: Labelled) -> StepValue {
+    mutating func scaled(_ value: StepValue, by factor: Labelled, _ function: BinaryOperator = .multiply) -> StepValue {
         switch value {
-        case .row(let row): .row(scaled(row, by: factor))
-        case .matrix(let matrix): .matrix(scaled(matrix, by: factor))
+        case .row(let row): .row(scaled(row, by: factor, function))
+        case .matrix(let matrix): .matrix(scaled(matrix, by: factor, function))
         }
     }
 

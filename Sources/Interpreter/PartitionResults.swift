@@ -18,7 +18,10 @@ extension GraphPartition {
         func tensor(_ id: ValueID) -> Tensor? {
             let source = source(id)
             switch graph[source].operation {
-            case .input(let name, _): return data.inputs[name]
+            case .input(let name, _):
+                // A result is 0 behind the end of a sequence, an input whatever was given there.
+                let given = data.inputs[name]
+                return graph[source].variance.varies(over: 0) ? given?.cleared(behind: data.lengths) : given
             case .parameter(let info): return data.parameters[info.path]
             default: return tensors[GraphPartition.name(source)]
             }
@@ -37,5 +40,21 @@ extension GraphPartition {
         }
         return ModelResults(
             outputs: outputs, losses: graph.losses.compactMap { loss in losses.first { $0.name == loss.name } }, finalStates: states)
+    }
+}
+
+extension Tensor {
+    /// `[batch, time, …]` with 0 behind the end of each sequence.
+    fileprivate func cleared(behind lengths: [Int]?) -> Tensor {
+        guard let lengths, shape.count >= 2, shape[0] == lengths.count else { return self }
+        let width = shape.dropFirst(2).reduce(type.byteCount, *)
+        return withUnsafeBytes { bytes in
+            Tensor(type: type, shape: shape) { target in
+                target.copyMemory(from: bytes)
+                for (sequence, length) in lengths.enumerated() {
+                    for at in (sequence * shape[1] + length) * width..<(sequence + 1) * shape[1] * width { target[at] = 0 }
+                }
+            }
+        }
     }
 }

@@ -56,6 +56,7 @@ package struct Benchmark: Sendable {
             ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
         if let partitioned = runner.partitioned {
+            try model.checkChunks(within: limit)
             self = try Benchmark(partitioned, graph, bound, work, bytes, leastSeconds, compiling: clock.now - begun, MachineLimits(threads: threads))
             return
         }

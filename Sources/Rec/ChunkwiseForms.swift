@@ -101,16 +101,35 @@ package struct ChunkwiseForms {
 
 extension Model {
     /// The states that are to run chunk by chunk, with the steps of a chunk: as asked for, or because the source allows nothing else.
-    package func chunkwise(_ forced: [String: PlanForm]) -> [String: Int?] {
+    ///
+    /// - Throws: where the source does not allow what is asked for.
+    package func chunkwise(_ forced: [String: PlanForm]) throws(DiagnosticList) -> [String: Int?] {
         var result: [String: Int?] = [:]
+        for (state, form) in forced { if case .chunkwise(let count) = form { result[state] = .some(count) } }
         for requirement in graph.requirements {
-            guard case .plan(let allowed) = requirement.property, allowed.contains("chunkwise"), !allowed.contains("sequential"),
-                !allowed.contains("scan")
-            else { continue }
-            result[requirement.state] = .some(nil)
+            guard case .plan(let allowed) = requirement.property else { continue }
+            let isChunkwise = allowed.contains(PlanForm.chunkwise(nil).name)
+            if let form = forced[requirement.state], !allowed.contains(form.name) {
+                throw DiagnosticList([
+                    Diagnostic(
+                        .planRefused, "'\(requirement.state)' cannot run as '\(form.text)': the source requires another form", at: requirement.span,
+                        help: "leave out --plan, or the 'require plan' of the source")
+                ])
+            }
+            if forced[requirement.state] == nil, isChunkwise, !allowed.contains(PlanForm.sequential.name), !allowed.contains(PlanForm.scan.name) {
+                result[requirement.state] = .some(nil)
+            }
         }
-        for (state, form) in forced { if case .chunkwise(let count) = form { result[state] = .some(count) } else { result[state] = nil } }
         return result
+    }
+
+    /// The error where such a run cannot be: a bound of memory, or weights in bf16, do not go with chunks.
+    package func checkChunks(within bound: Int? = nil) throws(DiagnosticList) {
+        guard bound == nil else {
+            throw DiagnosticList(
+                .planRefused, "what runs chunk by chunk has no bound of memory", help: "leave out --memory, or the plan 'chunkwise'")
+        }
+        guard weights == .full else { throw weightsRefused("runs chunk by chunk", help: "leave the weights in full") }
     }
 }
 

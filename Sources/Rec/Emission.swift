@@ -45,8 +45,9 @@ extension Model {
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
-            let chunkwise = chunkwise(forms)
+            let chunkwise = try chunkwise(forms)
             guard chunkwise.isEmpty else {
+                try checkChunks()
                 return try ChunkwiseForms(of: graph).rewritten(chunkwise).emittedPartition(stage, precision, forms.others)
             }
             return try plan(forcing: forms).emitted(stage, precision, weights)
@@ -62,7 +63,7 @@ extension GradientModel {
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
-            let chunkwise = model.chunkwise(forms)
+            let chunkwise = try model.chunkwise(forms)
             guard chunkwise.isEmpty else { return try rewritten(chunkwise).emittedPartition(stage, precision, forms.others) }
             return try plan(forcing: forms).emitted(stage, precision)
         }

@@ -67,7 +67,8 @@ public struct Explanation: Sendable {
         try Self.check(model, work, bound)
         let choice = try PlanChoice(model, forcing: forced.others)
         try self.init(model, choice, work)
-        let chunkwise = model.chunkwise(forced)
+        let chunkwise = try model.chunkwise(forced)
+        if !chunkwise.isEmpty { try model.checkChunks(within: bound) }
         try explainChunks(of: chunkwise, in: ChunkwiseForms(of: model.graph).rewritten(chunkwise))
         if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
     }
@@ -77,9 +78,9 @@ public struct Explanation: Sendable {
         try Self.check(gradients.model, work, bound)
         let choice = try PlanChoice(gradients, forcing: forced.others)
         try self.init(gradients.model, choice, work)
-        let chunkwise = gradients.model.chunkwise(forced)
+        let chunkwise = try gradients.model.chunkwise(forced)
         if !chunkwise.isEmpty {
-            guard bound == nil else { throw PartitionedModel.boundRefused }
+            try gradients.model.checkChunks(within: bound)
             try explainChunks(of: chunkwise, in: gradients.rewritten(chunkwise))
             return
         }
@@ -178,7 +179,7 @@ public struct Explanation: Sendable {
             recurrences[k].chosen = "chunkwise"
             recurrences[k].note =
                 "chunks of \(count ?? ChunkwiseForms.usualCount) steps; in all \(traversals) traversal\(traversals == 1 ? "" : "s") of chunks, "
-                + "\(products) products of matrices and \(systems) triangular systems a chunk"
+                + "\(products) products of matrices and \(systems) triangular system\(systems == 1 ? "" : "s") a chunk"
         }
         // The cost model knows nothing of chunks, and the plan that products were read off is another one.
         isEstimated = false

@@ -152,7 +152,7 @@ public struct GradientModel: Sendable {
             }
             let pool = runner.pool(of: threads)
             if let partitioned = runner.partitioned {
-                guard bound == nil else { throw PartitionedModel.boundRefused }
+                try model.checkChunks(within: bound)
                 if let results = try context.times.measure("run", { () throws in try run(data, on: partitioned, pool: pool) }) { return results }
             }
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)

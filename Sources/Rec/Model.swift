@@ -229,7 +229,7 @@ public struct Model: Sendable {
             }
             let pool = runner.pool(of: threads)
             if let partitioned = runner.partitioned {
-                guard limit == nil else { throw PartitionedModel.boundRefused }
+                try checkChunks(within: limit)
                 if let results = try context.times.measure("run", { () throws in try partitioned.run(bound, pool: pool) }) { return results }
             }
             let work = Workload(batch: bound.batch, extents: bound.extents, threads: pool.count, bytesPerReal: precision.byteCount)

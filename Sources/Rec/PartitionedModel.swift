@@ -115,10 +115,6 @@ package final class PartitionedModel: Sendable {
         return total
     }
 
-    package static var boundRefused: DiagnosticList {
-        DiagnosticList(.planRefused, "what runs chunk by chunk has no bound of memory", help: "leave out --memory, or the plan 'chunkwise'")
-    }
-
     /// Runs whole sequences; nil where what chunks gave is not finite, and the recurrence must run step by step to say what is.
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults? {
         var tensors: [String: Tensor] = [:]

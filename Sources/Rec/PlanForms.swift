@@ -55,7 +55,7 @@ package struct PlanForms: Sendable {
         for (state, form) in forced.sorted(by: { $0.key < $1.key }) {
             let found = indices(of: state)
             guard !found.isEmpty else {
-                let known = recurrences.flatMap(\.facts.states)
+                let known = recurrences.flatMap(\.facts.states).filter { !$0.hasPrefix("%") }
                 throw DiagnosticList([
                     Diagnostic(
                         .unknownName, "there is no recurrence of '\(state)'", at: nil,

@@ -57,7 +57,7 @@ public final class Runner: Sendable {
             try CallCheck.memory(bound)
             self.parameters = try BoundData.parameters(model.parameters(with: parameters), for: model.graph)
             choice = try PlanChoice(model, forcing: forced.others, times: context.times)
-            let chunkwise = model.chunkwise(forced)
+            let chunkwise = try model.chunkwise(forced)
             partitioned = try Self.partitioned(chunkwise, model, bound) { () throws in
                 try PartitionedModel(
                     ChunkwiseForms(of: model.graph).rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
@@ -78,7 +78,7 @@ public final class Runner: Sendable {
         self.parameters = try BoundData.parameters(gradients.model.parameters(with: parameters), for: gradients.graph)
         self.context = context
         choice = try PlanChoice(gradients, forcing: forced.others, times: context.times)
-        let chunkwise = model.chunkwise(forced)
+        let chunkwise = try model.chunkwise(forced)
         partitioned = try Self.partitioned(chunkwise, model, bound) { () throws in
             try PartitionedModel(gradients.rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
         }
@@ -89,10 +89,7 @@ public final class Runner: Sendable {
         _ chunkwise: [String: Int?], _ model: Model, _ bound: Int?, _ make: () throws -> PartitionedModel
     ) throws(DiagnosticList) -> PartitionedModel? {
         guard !chunkwise.isEmpty else { return nil }
-        guard bound == nil else {
-            throw PartitionedModel.boundRefused
-        }
-        guard model.weights == .full else { throw model.weightsRefused("runs chunk by chunk", help: "leave the weights in full") }
+        try model.checkChunks(within: bound)
         return try reportingProblems(in: model.program.sources, make)
     }
 

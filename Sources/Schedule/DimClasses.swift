@@ -173,6 +173,8 @@ struct ChunkShapes {
         switch graph[id].operation {
         case .constant(.real(let number)): number
         case .constant(.bool(let bool)): bool ? 1 : 0
+        case .constant(.int(let int)): Double(int)
+        case .unary(.toReal, let a): number(a)
         case .broadcast(let a, _), .rename(let a), .reshape(let a): number(a)
         case .constant, .input, .parameter, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter,
             .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:

@@ -61,7 +61,7 @@ package struct GraphPartition: Sendable {
         var finals: Set<ValueID> = []
         func want(_ id: ValueID) {
             guard places.kind(id) != .given else { return }
-            wanted[places.place(id).level, default: []].insert(id)
+            wanted[level(of: id), default: []].insert(id)
         }
         for output in graph.outputs + graph.losses { want(source(output.value)) }
         for state in graph.states {
@@ -70,7 +70,7 @@ package struct GraphPartition: Sendable {
         // Inputs that are results otherwise than as they stand.
         let given = Set((graph.losses.map(\.value) + graph.states.map(\.value)).map(source).filter { places.kind($0) == .given })
         var found: [Part] = []
-        let top = places.places.map(\.level).max() ?? 0
+        let top = (places.places.map(\.level).max() ?? 0) + 1
         for level in stride(from: top, through: 0, by: -1) {
             let roots = wanted[level, default: []]
             if level % 2 == 0 {
@@ -112,7 +112,7 @@ package struct GraphPartition: Sendable {
             if let direction = places.place(delay).direction { byDirection[direction] = traversal(direction) }
         }
         for id in undecided {
-            guard let axis = axis(of: id) else { throw ScheduleRefusal(reason: "a value has no chunks", span: graph[id].span) }
+            guard let axis = places.place(id).axis ?? axis(of: id) else { throw ScheduleRefusal(reason: "a value has no chunks", span: graph[id].span) }
             let known = byDirection.keys.filter { $0.axis == axis }.min { !$0.isDescending && $1.isDescending }
             let direction = known ?? PartitionPlaces.Direction(axis: axis, isDescending: false)
             var own = traversal(direction)
@@ -193,6 +193,11 @@ package struct GraphPartition: Sendable {
                 result.boundary.insert(source(id))
                 continue
             }
+            // Chunks of another axis are others: what they give is read as a stream.
+            if case .steps(_, let axis) = graph[id].operation, axis != place.direction?.axis {
+                result.boundary.insert(source(id))
+                continue
+            }
             result.computed.insert(id)
             rest += graph[id].operation.operands
         }
@@ -206,6 +211,12 @@ package struct GraphPartition: Sendable {
         return reach(from: roots, in: PartitionPlaces.Place(level: traversal.level, direction: direction)).computed.sorted()
     }
 
+    /// The level of the part that gives a value to others. Traversals give numbers: a bool is computed behind them from these.
+    private func level(of id: ValueID) -> Int {
+        let level = places.place(id).level
+        return level % 2 == 1 && graph[id].element == .bool ? level + 1 : level
+    }
+
     // MARK: Steps
 
     /// The graph of a part of steps that hands on `roots`.
@@ -215,7 +226,7 @@ package struct GraphPartition: Sendable {
         var rest = roots.sorted() + graph.states.compactMap { roots.contains(source($0.value)) ? $0.initial : nil }
         while let id = rest.popLast() {
             guard !own.contains(id), !boundary.contains(id) else { continue }
-            let isOutside = places.kind(id) == .reduced || places.place(id).level % 2 == 1
+            let isOutside = places.kind(id) == .reduced || self.level(of: id) % 2 == 1
                 || (places.place(id).level < level && places.kind(id) == .fixed && !graph[id].variance.isStatic)
             if isOutside {
                 let known = source(id)

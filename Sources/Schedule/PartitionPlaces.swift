@@ -16,6 +16,20 @@ struct PartitionPlaces {
         var level: Int
         /// Nil where any order will do.
         var direction: Direction?
+        /// The axis of chunks along which a value is computed; nil where any will do.
+        var axis: Int?
+
+        init(level: Int, direction: Direction? = nil, axis: Int? = nil) {
+            self.level = level
+            self.direction = direction
+            self.axis = direction?.axis ?? axis
+        }
+
+        /// Along an axis of chunks: behind what is computed along another one.
+        func along(_ own: Int) -> Place {
+            if let axis, axis != own { return Place(level: level + 2, axis: own) }
+            return Place(level: level, direction: direction, axis: own)
+        }
     }
 
     enum Kind: Hashable {
@@ -86,8 +100,9 @@ struct PartitionPlaces {
         }
         guard offsets == [-1] || offsets == [1] else { throw refuse("chunks look at others that are not next to them", members[0]) }
         let own = Direction(axis: axis, isDescending: offsets == [1])
+        result = result.along(axis)
         if let other = result.direction, other != own { result.level += 2 }
-        result.direction = own
+        result = Place(level: result.level, direction: own)
         for id in members {
             kinds[id.index] = .carried
             places[id.index] = result
@@ -114,7 +129,7 @@ struct PartitionPlaces {
                 for operand in operands where kind(operand) != .constant {
                     result = Self.joined(result, isChunked(id) ? entering(operand) : standing(operand))
                 }
-                places[id.index] = result
+                places[id.index] = chunkAxis(id).map(result.along) ?? result
             } else {
                 places[id.index] = Place(level: evenLevel(of: id, outside: [id]))
             }
@@ -147,10 +162,9 @@ struct PartitionPlaces {
             // What has waited for a whole traversal may be in any part behind it.
             return a.level > b.level ? a : b
         }
-        guard let one = a.direction, let other = b.direction, one != other else {
-            return Place(level: a.level, direction: a.direction ?? b.direction)
-        }
-        return Place(level: a.level + 2)
+        if let one = a.axis, let other = b.axis, one != other { return Place(level: a.level + 2) }
+        if let one = a.direction, let other = b.direction, one != other { return Place(level: a.level + 2, axis: a.axis) }
+        return Place(level: a.level, direction: a.direction ?? b.direction, axis: a.axis ?? b.axis)
     }
 
     /// Whether a value of one step follows from that step alone, by operations that traversals of chunks have.

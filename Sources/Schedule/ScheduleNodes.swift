@@ -99,7 +99,16 @@ extension ScheduleBuilder {
             let other = nest.add(.constant(fill), isBool: isBool)
             return nest.add(.select(isStep, value, other), isBool: isBool)
         case .steps(let a, _): return try node(a, index, &nest)
-        case .reshape: throw refusal("a value is put together anew that is not in memory", id)
+        case .reshape(let a):
+            if let place = try placeOfSame(id) { return nest.add(.load(view(place, index))) }
+            // Dims of one place come and go.
+            let kept = graph[id].shape.indices.filter { graph[id].shape[$0].size > 1 }
+            guard graph[a].shape.filter({ $0.size > 1 }).map(\.size) == kept.map({ graph[id].shape[$0].size }) else {
+                throw refusal("a value is put together anew that is not in memory", id)
+            }
+            var rest = kept[...]
+            let inner = graph[a].shape.map { dim in dim.size > 1 ? rest.popFirst().map { own[$0] } ?? .place(0) : .place(0) }
+            return try node(a, withSteps(a, inner), &nest)
         case .delay(let a, let offsets, let initial):
             // What is the same in all chunks, and outside the sequence something else.
             guard case .rename(let source) = graph[a].operation else { throw refusal("a value of another chunk is read that is not carried", id) }
@@ -122,13 +131,24 @@ extension ScheduleBuilder {
 
     // MARK: Memory
 
+    /// The steps of a chunk of a stream, one behind the other.
+    private mutating func copied(_ id: ValueID, _ stream: Place) -> Place {
+        let place = scratch(id)
+        var nest = NestNodes()
+        let node = nest.add(.load(view(stream, id)))
+        schedule.body.append(.nest(nest.nest(loops(of: id), node, view(place, id))))
+        memory[id] = place
+        return place
+    }
+
     /// Where a value stands that is another one under other names.
     private mutating func placeOfSame(_ id: ValueID) throws(ScheduleRefusal) -> Place? {
         switch graph[id].operation {
         case .rename(let a) where forms.lead(a) == forms.lead(id): return try place(of: a)
         case .steps(let a, _): return try place(of: a)
         case .reshape(let a) where !forms.isUniform(a) && forms.lead(id) == forms.lead(a):
-            guard var place = try place(of: a), !place.isStream else { return nil }
+            guard var place = try place(of: a) else { return nil }
+            if place.isStream { place = copied(a, place) }
             switch schedule[place.buffer].role {
             case .scratch, .carried: place.strides = rowMajor(id).strides
             case .stream, .once, .shared, .kept:

@@ -125,7 +125,7 @@ public final class Trainer {
 
             // Another machine, or another measurement of this one, may choose other plans; a run that goes on keeps its own.
             let forms = checkpoint?.plan ?? options.forms
-            let chunkwise = model.chunkwise(forms)
+            let chunkwise = try model.chunkwise(forms)
             let choice = try PlanChoice(gradients, forcing: forms.others)
             let work = Workload(
                 batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
@@ -138,7 +138,7 @@ public final class Trainer {
             }
             // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
             for (state, count) in chunkwise { plan[state] = .chunkwise(count ?? ChunkwiseForms.usualCount) }
-            guard chunkwise.isEmpty || options.memory == nil else { throw PartitionedModel.boundRefused }
+            if !chunkwise.isEmpty { try model.checkChunks(within: options.memory) }
             partitioned = try chunkwise.isEmpty
                 ? nil : PartitionedModel(gradients.rewritten(chunkwise), precision: options.precision, forcing: plan.others)
             self.plan = plan

@@ -51,6 +51,7 @@ struct GradCheck: ParsableCommand {
     var precision: Precision?
 
     func validate() throws {
+        try options.refusePlans("gradients are checked in the simplest form")
         guard batch ?? 1 > 0, length ?? 0 >= 0 else { throw ValidationError("--batch is 1 or more, --length 0 or more") }
         if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance is 0 or more") }
     }

@@ -152,6 +152,7 @@ struct Verify: ParsableCommand {
     var threads = 1
 
     func validate() throws {
+        try options.refusePlans("every form that is legal is held against the file")
         guard threads > 0, threads <= 1024 else { throw ValidationError("--threads is from 1 to 1024") }
         if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance is 0 or more") }
     }

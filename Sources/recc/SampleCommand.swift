@@ -72,6 +72,7 @@ struct Sample: ParsableCommand {
     var precision: Precision = .f32
 
     func validate() throws {
+        try options.refusePlans("samples are drawn step by step")
         guard temperature >= 0, temperature.isFinite else { throw ValidationError("--temperature is 0 or more") }
         guard topK ?? 1 >= 1 else { throw ValidationError("--top-k is 1 or more") }
         guard length >= 0 else { throw ValidationError("--length is 0 or more") }

@@ -112,11 +112,16 @@ struct ModelOptions: ParsableArguments {
         for text in plans {
             let sides = text.split(separator: "=", maxSplits: 1)
             guard sides.count == 2, let form = PlanForm(String(sides[1])) else {
-                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.names.joined(separator: ", or h="))")
+                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.names.joined(separator: ", or h=")), or h=chunkwise(64) for chunks of 64 steps, \(PlanForm.chunkLengths.lowerBound) to \(PlanForm.chunkLengths.upperBound)")
             }
             result[String(sides[0])] = form
         }
         return result
+    }
+
+    /// The error of a command that runs every form, or only step by step.
+    func refusePlans(_ reason: String) throws {
+        if !plans.isEmpty { throw ValidationError("--plan has no use here: \(reason)") }
     }
 
     /// Reads the program; problems are shown, and end the command.

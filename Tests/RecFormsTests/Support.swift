@@ -177,6 +177,38 @@ extension ChunkwiseProgram {
                 }
                 """, dims: ["K": 3, "V": 2], states: ["S"]),
         ChunkwiseProgram(
+            name: "BothWays",
+            text: """
+                model BothWays(K, V) {
+                  input q: [K]
+                  input u: [V]
+                  state A: [K, V]
+                  state B: [K, V]
+                  A = A[t+1] + outer(q, u)
+                  p = q @ A
+                  B = 0.5 * B[t-1] + outer(q, p)
+                  output y = q @ B + p
+                }
+                """, dims: ["K": 2, "V": 3], states: ["A", "B"]),
+        ChunkwiseProgram(
+            name: "Normed",
+            text: """
+                model Layer(D, K) {
+                  input x: [D]
+                  param Wq, Wk: [K, D]
+                  state S: [K, D]
+                  k = tanh(Wk @ x)
+                  S = S[t-1] + outer(k, x - k @ S[t-1])
+                  output y = rmsnorm(x + (Wq @ x) @ S)
+                }
+                model Normed(D, K) {
+                  input x: [D]
+                  layer a = repeat(2, Layer(D, K))
+                  output y = a(x)
+                }
+                """, dims: ["D": 4, "K": 2], states: ["a.0.S"]),
+        matrix("Element", "input a: [N]", "S = a * S[t-1] + outer(k, v)", "o = sum[K](q * S)\n  output y = o[0] + mean[V](o[1])"),
+        ChunkwiseProgram(
             name: "Layers",
             text: """
                 model Layers(J, K, V) {

@@ -85,6 +85,70 @@ import Testing
         #expect(got.outputs[0].tensor.doubles() == expected && got.leftChunks)
     }
 
+    @Test("chunks of different lengths, and states both ways, meet") func together() throws {
+        let model = try model(
+            """
+            model M(K, V) {
+              input q, k: [K]
+              input v: [V]
+              input a: real
+              state A, B: [K, V]
+              A = sigmoid(a) * A[t-1] + outer(k, v)
+              B = B[t+1] + outer(k, v)
+              output y = q @ A + k @ B
+            }
+            """)
+        let data = self.data(model, length: 37)
+        let expected = try model.run(data, on: .interpreter)
+        let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["A": .chunkwise(16), "B": .chunkwise(5)])
+        #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
+        for k in 0..<2 { #expect(distance(got.finalStates[k].tensor, expected.finalStates[k].tensor) < 1e-12) }
+    }
+
+    @Test("bools that follow from what is read leave the chunks") func bools() throws {
+        let model = try model(
+            Self.gated.replacing("output o = q @ S", with: "input n: int\n  o = q @ S\n  output z = o > v\n  output y = if sum(o) > 0 then n else 2 * n"))
+        var data = self.data(model, length: 20)
+        data.inputs["n"] = Tensor((0..<40).map { $0 }, shape: [2, 20])
+        let expected = try model.run(data, on: .interpreter)
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        for (a, b) in zip(got.outputs, expected.outputs) { #expect(a.tensor.doubles() == b.tensor.doubles(), "\(a.name)") }
+    }
+
+    @Test("inputs that are outputs end with the sequence") func givenOutputs() throws {
+        let model = try model(Self.gated.replacing("output o", with: "output w = v\n  output o"))
+        var data = self.data(model, length: 20)
+        data.lengths = [20, 7]
+        let cotangents = ["o": Tensor([Double](repeating: 1, count: 120), shape: [2, 20, 3]), "w": Tensor([Double](repeating: 2, count: 120), shape: [2, 20, 3])]
+        let gradients = try GradientModel(model)
+        let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        for (a, b) in zip(got.results.outputs + got.gradients, expected.results.outputs + expected.gradients) {
+            #expect(distance(a.tensor, b.tensor) < 1e-12, "\(a.name)")
+        }
+    }
+
+    @Test("large denominators lose no slope") func largeDenominators() throws {
+        let model = try model(
+            """
+            model M(J) {
+              input q, k, v: [J]
+              state S, z: [J]
+              S = S[t-1] + k * v
+              z = z[t-1] + k
+              output o = sum(q * S) / (1 + abs(sum(q * z)))
+            }
+            """, ["J": 1])
+        let data = ModelData(
+            inputs: [
+                "q": Tensor([1.0, 1e200], shape: [1, 2, 1]), "k": Tensor([1.0, 1], shape: [1, 2, 1]), "v": Tensor([1.0, 2], shape: [1, 2, 1]),
+            ], parameters: [:])
+        let cotangents = ["o": Tensor([1.0, 1], shape: [1, 2])]
+        let gradients = try GradientModel(model)
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        #expect(distance(try got["k"], Tensor([0.0, 0.25], shape: [1, 2, 1])) < 1e-12)
+    }
+
     @Test("what cannot run so is refused, with the place") func refusals() throws {
         let cell = try model("model M(K) {\n  input x: [K]\n  state h: [K]\n  h = tanh(h[t-1] + x)\n  output h\n}\n", ["K": 3])
         let short = data(cell, length: 3)
@@ -105,6 +169,9 @@ import Testing
         let results = try model.run(data, on: .compiled(.f64))
         let expected = try model.run(data, on: .interpreter)
         #expect(distance(results.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
+        #expect(message { _ = try model.run(data, forcing: ["S": .scan]) }.hasPrefix("plan-refused: 'S' cannot run as 'scan': the source requires"))
+        let scan = try self.model(text.replacing("(chunkwise)", with: "(scan)"))
+        #expect(message { _ = try scan.run(data, forcing: ["S": .chunkwise(8)]) }.hasPrefix("plan-refused: 'S' cannot run as 'chunkwise(8)'"))
     }
 
     @Test func forms() {
