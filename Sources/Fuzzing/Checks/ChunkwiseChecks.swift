@@ -51,7 +51,19 @@ extension Checker {
             try expect("chunkwise: graph", graph.violations().first.map { "by \(steps): \($0)" })
             guard reference.isFinite, reference.fitsDouble else { continue }
             try compare("chunkwise", graph, with: reference)
+            try compareCode("chunkwise code", graph, reference)
         }
+    }
+
+    /// What machine code gives of a chunkwise graph; some graphs are refused, with a reason, and some numbers are left to single steps.
+    private mutating func compareCode(_ check: String, _ graph: StreamGraph, _ reference: Reference) throws {
+        guard let code = try? PartitionedModel(graph, precision: .f64) else { return outcome.count("refused \(check)") }
+        guard let results = try must(check, { try code.run(reference.data, pool: ThreadPool(count: 2)) }) else {
+            return outcome.count("\(check) left for steps")
+        }
+        var got = RunNumbers(results, of: graph)
+        got.joinComplexStates(like: reference.numbers)
+        try expect(check, reference.mismatch(got, .double))
     }
 
     /// The gradients of a chunkwise graph. Adjoints of states stand between chunks alone, so their last ones are others.
@@ -65,6 +77,7 @@ extension Checker {
         for (graph, _) in graphs {
             let gradients = try must("chunkwise gradient") { try gradient(of: graph, request) }
             try compare("chunkwise gradient", gradients, with: results)
+            try compareCode("chunkwise gradient code", gradients, results)
         }
     }
 }
