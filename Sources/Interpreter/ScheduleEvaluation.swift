@@ -219,7 +219,7 @@ package final class ScheduleEvaluation {
                 let (x, y) = zip(product.sums, inner).reduce((a, b)) { ($0.0 + $1.0.left * $1.1, $0.1 + $1.0.right * $1.1) }
                 sum += memory[product.left.index][x] * memory[product.right.index][y]
             }
-            memory[product.result.buffer.index][c] = product.isAdded ? memory[product.result.buffer.index][c] + sum : sum
+            memory[product.result.buffer.index][c] = sum
         }
     }
 

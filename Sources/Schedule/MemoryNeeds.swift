@@ -125,13 +125,11 @@ struct ProductLoops {
     init?(_ c: Contraction, _ id: ValueID, _ forms: ChunkShapes, _ positions: [ValueID: [Int?]]) {
         var seen: Set<Int> = []
         for (operand, labels) in [(c.left, c.leftLabels), (c.right, c.rightLabels)] {
-            let lead = forms.lead(operand)
             for (axis, label) in labels.enumerated() where seen.insert(label).inserted {
                 let size = forms.graph[operand].shape[axis].size
                 let isParallel = c.resultLabels.firstIndex(of: label).map { positions[id]?[$0 + forms.lead(id)] != nil } ?? false
                 guard size > 1, !isParallel else { continue }
                 sizes[label] = size
-                _ = lead
             }
         }
         // The steps of a chunk, where both operands have them.

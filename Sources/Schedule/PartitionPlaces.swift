@@ -89,7 +89,7 @@ struct PartitionPlaces {
         var offsets: Set<Int> = []
         var result = Place(level: 1)
         for id in members {
-            try check(id)
+            try check(id, isCarried: true)
             if case .delay(let operand, let moved, _) = graph[id].operation, members.contains(operand) {
                 offsets.insert(moved[axis])
                 carriers[id] = operand
@@ -123,7 +123,7 @@ struct PartitionPlaces {
             if value.variance.isStatic, operands.allSatisfy({ kind($0) == .constant }), isLocal(id) {
                 kinds[id.index] = .constant
             } else if isChunked(id) || isFloating(id) && !hidesWhatIsNotFinite(id) {
-                if isChunked(id) { try check(id) }
+                if isChunked(id) { try check(id, isCarried: false) }
                 kinds[id.index] = .floating
                 var result = Place(level: isChunked(id) ? 1 : 0)
                 for operand in operands where kind(operand) != .constant {
@@ -230,11 +230,10 @@ struct PartitionPlaces {
     }
 
     /// - Throws: where a value of chunks is none that traversals have.
-    private func check(_ id: ValueID) throws(ScheduleRefusal) {
+    private func check(_ id: ValueID, isCarried: Bool) throws(ScheduleRefusal) {
         let value = graph[id]
         guard value.element == .real || value.element == .bool else { throw refuse("the chunks hold \(value.element.rawValue)s", id) }
         if case .delay(let operand, let offsets, _) = value.operation {
-            let isCarried = components(of: graph).contains { $0.isRecurrence && $0.members.contains(id) }
             guard !isCarried else { return }
             // Beside recurrences only what is the same in all chunks is looked at from another one.
             guard case .rename(let same) = graph[operand].operation, !graph[same].variance.isStream,

@@ -162,8 +162,6 @@ package struct Schedule: Equatable, Sendable {
         package var rows: [Loop]
         package var columns: [Loop]
         package var sums: [Loop]
-        /// Whether the products are added to what stands there.
-        package var isAdded = false
     }
 
     /// The `X` with `X − strictLower(matrix) · X = right`, or with the transpose.

@@ -62,16 +62,16 @@ struct ScheduleBuilder {
         for carried in traversal.carried { all.formUnion([carried.value, carried.delay]) }
         // What is read of other traversals has the dims of what is carried there.
         values = all.sorted()
-        var classes = DimClasses(values.filter { isOwn($0) }, carriers: parts.places.carriers, forms)
+        let computed = isComputed
+        let written = values.filter { computed.contains($0) || parts.places.kind($0) == .constant || parts.places.carriers[$0] != nil }
+        var classes = DimClasses(written, carriers: parts.places.carriers, forms)
         let roots = traversal.stored + traversal.reduced + traversal.carried.map(\.value)
         let parallel = classes.parallel(values, roots: roots)
         positions = parallel.positions
         schedule = Schedule(
             name: "\(graph.name) by \(count)\(traversal.isDescending ? ", last chunk first" : "")", count: count,
             isReversed: chunks?.isReversed ?? false, isDescending: traversal.isDescending, parallel: parallel.dims)
-        needsMemory = MemoryNeeds(values.filter { isOwn($0) }, traversal, graph, forms, parallel.positions).values
-
-        func isOwn(_ id: ValueID) -> Bool { all.contains(id) && (Set(own).contains(id) || parts.places.kind(id) == .constant || parts.places.carriers[id] != nil) }
+        needsMemory = MemoryNeeds(written, traversal, graph, forms, parallel.positions).values
     }
 
     mutating func run() throws(ScheduleRefusal) {

@@ -64,7 +64,7 @@ extension Schedule {
         case .matmul(let product):
             let sides = "@\(product.left.index)\(slot(product.leftSlot)) · @\(product.right.index)\(slot(product.rightSlot))"
             return [
-                "\(indent)matmul \(text(product.result)) \(product.isAdded ? "+" : "")= \(sides)",
+                "\(indent)matmul \(text(product.result)) = \(sides)",
                 "\(indent)  blocks \(loops(product.blocks)) rows \(loops(product.rows)) columns \(loops(product.columns)) sums \(loops(product.sums))",
             ]
         case .solve(let system):

@@ -73,7 +73,7 @@ final class MatmulKernels {
         guard let row = rows.last, let column = columns.last else { return }
         let start = Places(left: b.parameter(0), right: b.parameter(1), result: b.parameter(2))
         loops(product.blocks + rows.dropLast() + columns.dropLast(), start, b) { places in
-            self.emitTiles(row, column, sums, places, isAdded: product.isAdded, b)
+            self.emitTiles(row, column, sums, places, b)
         }
     }
 
@@ -105,8 +105,7 @@ final class MatmulKernels {
     private func mostRows(_ vectors: Int) -> Int { min(12, shape.rows * shape.vectors / vectors) }
 
     private func emitTiles(
-        _ row: Schedule.Matmul.Loop, _ column: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop], _ places: Places, isAdded: Bool,
-        _ b: IRBuilder
+        _ row: Schedule.Matmul.Loop, _ column: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop], _ places: Places, _ b: IRBuilder
     ) {
         var column0 = 0
         while column0 < column.extent {
@@ -122,11 +121,11 @@ final class MatmulKernels {
                 let here = moved(places, column, b.add(b.int(column0), b.multiply(index, b.int(width))), b)
                 let whole = row.extent / height
                 b.loop(from: b.int(0), to: b.int(whole)) { index, _ in
-                    self.emitTile(height, vectors, valid, row, sums, self.moved(here, row, b.multiply(index, b.int(height)), b), isAdded, b)
+                    self.emitTile(height, vectors, valid, row, sums, self.moved(here, row, b.multiply(index, b.int(height)), b), b)
                     return []
                 }
                 let left = row.extent - whole * height
-                if left > 0 { emitTile(left, vectors, valid, row, sums, moved(here, row, b.int(whole * height), b), isAdded, b) }
+                if left > 0 { emitTile(left, vectors, valid, row, sums, moved(here, row, b.int(whole * height), b), b) }
             }
             if tiles == 1 { tileColumn(b.int(0)) } else {
                 b.loop(from: b.int(0), to: b.int(tiles)) { index, _ in
@@ -155,7 +154,7 @@ final class MatmulKernels {
 
     private func emitTile(
         _ height: Int, _ vectors: Int, _ valid: Int, _ row: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop], _ places: Places,
-        _ isAdded: Bool, _ b: IRBuilder
+        _ b: IRBuilder
     ) {
         let zero = b.constant(0.0, like: b.vector(b.real, lanes))
         let start = [IRValue](repeating: zero, count: height * vectors)
@@ -172,9 +171,7 @@ final class MatmulKernels {
         for r in 0..<height {
             let place = b.element(places.result, b.int(r * row.result), of: b.real)
             for v in 0..<vectors {
-                var sum = result[r * vectors + v]
-                if isAdded { sum = b.fadd(vectorLoad(place, v, of: vectors, valid: valid, b), sum) }
-                vectorStore(sum, place, v, of: vectors, valid: valid, b)
+                vectorStore(result[r * vectors + v], place, v, of: vectors, valid: valid, b)
             }
         }
     }
