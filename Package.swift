@@ -47,11 +47,12 @@ let package = Package(
         .target(
             name: "Rec", dependencies: ["RecLowering", "RecForms", "RecDifferentiation", "RecInterpreter", "RecRuntime"],
             path: "Sources/Rec", swiftSettings: settings),
+        stage("Export", ["Rec"]),
         stage("Training", ["Rec"]),
         .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
         .executableTarget(
             name: "recc",
-            dependencies: ["Rec", "RecTraining", "CMalloc", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Rec", "RecExport", "RecTraining", "CMalloc", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/recc", swiftSettings: settings),
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
@@ -77,6 +78,6 @@ let package = Package(
             name: "LibraryTests", dependencies: ["Rec", "RecTraining"], path: "Tests/LibraryTests", packageAccess: false,
             swiftSettings: settings),
         .testTarget(
-            name: "RecTests", dependencies: ["Rec", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden"], swiftSettings: settings),
+            name: "RecTests", dependencies: ["Rec", "RecExport", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden"], swiftSettings: settings),
     ]
 )

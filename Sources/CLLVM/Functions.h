@@ -2,6 +2,7 @@
 #define RECC_LLVM_FUNCTIONS(F) \
     F(LLVMAddAttributeAtIndex) \
     F(LLVMAddFunction) \
+    F(LLVMAddGlobal) \
     F(LLVMAddIncoming) \
     F(LLVMAppendBasicBlockInContext) \
     F(LLVMArrayType2) \
@@ -48,6 +49,7 @@
     F(LLVMConstInt) \
     F(LLVMConstNull) \
     F(LLVMConstReal) \
+    F(LLVMConstStringInContext) \
     F(LLVMConstVector) \
     F(LLVMContextCreate) \
     F(LLVMContextDispose) \
@@ -101,10 +103,13 @@
     F(LLVMPrintModuleToString) \
     F(LLVMRunPasses) \
     F(LLVMSetAlignment) \
+    F(LLVMSetGlobalConstant) \
+    F(LLVMSetInitializer) \
     F(LLVMSetLinkage) \
     F(LLVMSetModuleDataLayout) \
     F(LLVMSetOrdering) \
     F(LLVMSetTarget) \
+    F(LLVMSetVisibility) \
     F(LLVMTargetMachineEmitToMemoryBuffer) \
     F(LLVMTypeOf) \
     F(LLVMVectorType) \

@@ -8,6 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/// The library, once it is loaded.
+static void *loaded;
+
 recc_llvm_outcome recc_load_llvm(const char *library, char *detail, unsigned long detail_bytes) {
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
@@ -36,12 +39,26 @@ recc_llvm_outcome recc_load_llvm(const char *library, char *detail, unsigned lon
             if (pass) *recc_forwarders[k].address = address;
         }
     }
+    loaded = handle;
     return RECC_LLVM_READY;
 }
 
 int recc_initialize_native_target(void) {
     if (LLVMInitializeNativeTarget()) return 1;
     return LLVMInitializeNativeAsmPrinter() ? 1 : 0;
+}
+
+int recc_initialize_target(const char *architecture) {
+    // Of a library that was built for some architectures alone, these are the functions that may be missing.
+    static const char *const parts[] = {"TargetInfo", "Target", "TargetMC", "AsmPrinter"};
+    for (int k = 0; k < 4; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "LLVMInitialize%s%s", architecture, parts[k]);
+        void (*initialize)(void) = (void (*)(void))dlsym(loaded, name);
+        if (!initialize) return 1;
+        initialize();
+    }
+    return 0;
 }
 
 /// Of the library that holds `address`, drops the pages of code.

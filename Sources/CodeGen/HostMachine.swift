@@ -1,6 +1,6 @@
 import CHost
 
-/// What code depends on of the machine that it is generated for: this one. Asking needs no LLVM.
+/// What code depends on of the machine that it is generated for: this one, or one that was described. Asking needs no LLVM.
 package struct HostMachine: Equatable, Sendable {
     package enum Architecture: String, Sendable { case x86, arm }
 
@@ -27,6 +27,13 @@ package struct HostMachine: Equatable, Sendable {
             count = Int(RECC_PROCESSOR_WORDS)
         }
         vectorBytes = Int(recc_vector_bytes())
+    }
+
+    /// A machine that is not at hand; it has no identity.
+    init(_ architecture: Architecture, vectorBytes: Int) {
+        self.architecture = architecture
+        self.vectorBytes = vectorBytes
+        identity = []
     }
 
     /// The identity in short, for the name of a file.

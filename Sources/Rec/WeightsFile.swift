@@ -41,11 +41,17 @@ extension Model {
     /// `dims`, all of them, and the hash of the `program`.
     package var fileMetadata: [String: String] {
         var metadata = ["program": program.hash]
-        var sizes = dims
-        for dim in typed.dims where sizes[dim] == nil { sizes[dim] = typed.defaults[dim]?.evaluate(sizes) }
+        let sizes = sizes
         let known = typed.dims.compactMap { dim in sizes[dim].map { "\(dim)=\($0)" } }
         if !known.isEmpty { metadata["dims"] = known.joined(separator: ",") }
         return metadata
+    }
+
+    /// The dims by name, those with a default among them.
+    package var sizes: [String: Int] {
+        var sizes = dims
+        for dim in typed.dims where sizes[dim] == nil { sizes[dim] = typed.defaults[dim]?.evaluate(sizes) }
+        return sizes
     }
 }
 

@@ -4,7 +4,7 @@ import RecTensors
 
 extension ElementType {
     /// Bytes of an element in compiled code.
-    func byteCount(_ precision: Precision) -> Int {
+    package func byteCount(_ precision: Precision) -> Int {
         switch self {
         case .real, .complex: precision.byteCount
         case .int: 8

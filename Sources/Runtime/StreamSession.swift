@@ -161,7 +161,7 @@ public final class StreamSession {
     }
 
     /// The segment over time, of which a stream may have one: forwards, without looking ahead.
-    private static func onlySweep(of plan: Plan) throws(Diagnostic) -> Int {
+    package static func onlySweep(of plan: Plan) throws(Diagnostic) -> Int {
         let sweeps = plan.segments.indices.filter { index in
             if case .sweep = plan.segments[index].kind { return !plan.segments[index].stages.isEmpty }
             return false

@@ -52,6 +52,8 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case stateMismatch = "state-mismatch"
     case weightsRefused = "weights-refused"
     case badCall = "bad-call"
+    case libraryRefused = "library-refused"
+    case compilerMissing = "compiler-missing"
     // Training
     case notFinite = "not-finite"
     case checkpointMismatch = "checkpoint-mismatch"

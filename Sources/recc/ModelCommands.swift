@@ -2,65 +2,6 @@ import ArgumentParser
 import Foundation
 import Rec
 
-/// `recc compile FILE -D H=64 --emit plan`
-struct Compile: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Compiles a model, and shows a stage of it.",
-        discussion: "EXAMPLE\n  recc compile examples/gru.rec -D D=8 -D H=64 --emit plan")
-
-    @OptionGroup var options: ModelOptions
-
-    @OptionGroup var weights: WeightOptions
-
-    @OptionGroup var compilation: CompileOptions
-
-    @Option(help: "What to show: \(EmittedStage.allCases.map(\.rawValue).joined(separator: ", ")).")
-    var emit: EmittedStage = .plan
-
-    @Option(help: "f32 or f64.")
-    var precision: Precision = .f32
-
-    @Flag(help: "Of the model's gradients.")
-    var grad = false
-
-    @Option(name: .shortAndLong, help: "Where to write; by default standard output.")
-    var output: String?
-
-    func run() throws {
-        let context = compilation.context()
-        let program = try options.program(times: context.times)
-        let dims = try options.dimValues()
-        let forms = try options.planForms()
-        let bytes = try options.reporting(program) { () throws -> [UInt8] in
-            switch emit {
-            case .tree: return Array(program.treeText.utf8)
-            case .typed: return Array(try program.model(named: options.model).text.utf8)
-            case .graph, .facts, .plan, .llvm, .asm, .object:
-                let model = try weights.applied(to: Model(program, named: options.model, dims: dims, times: context.times))
-                let gradients = grad ? try GradientModel(model, times: context.times) : nil
-                if context.times != nil {
-                    _ = try gradients?.compile(precision, forcing: forms, context: context)
-                        ?? model.compile(precision, forcing: forms, context: context)
-                }
-                return try gradients?.emitted(emit, precision: precision, forcing: forms)
-                    ?? model.emitted(emit, precision: precision, forcing: forms)
-            }
-        }
-        CompileOptions.report(context)
-        guard let output else { return Terminal.write(bytes) }
-        do { try Data(bytes).write(to: URL(fileURLWithPath: output), options: isFile(output) ? .atomic : []) } catch {
-            Terminal.error("\(output): the file cannot be written\n")
-            throw ExitCode(1)
-        }
-    }
-
-    /// Whether a path is a file, or nothing yet. What is no file, as a device or a pipe, is written to and not replaced.
-    private func isFile(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG
-    }
-}
-
 /// `recc explain FILE -D H=64`
 struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -30,6 +30,10 @@ recc_llvm_outcome recc_load_llvm(const char *library, char *detail, unsigned lon
 /// Prepares code generation for this machine; returns 0 on success. May be called again.
 int recc_initialize_native_target(void);
 
+/// Prepares code generation for an architecture, named as in LLVM's functions: "X86", "AArch64"; returns 0 on success. May be called
+/// again.
+int recc_initialize_target(const char *architecture);
+
 /// Gives back the memory that holds the loaded library's code: unchanged pages of its file, which the operating system reads
 /// again where they are run again. May be called at any time after loading, also while other threads compile.
 void recc_give_back_llvm_code(void);

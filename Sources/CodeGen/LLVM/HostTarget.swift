@@ -12,19 +12,25 @@ final class HostTarget {
     let targetMachine: LLVMTargetMachineRef
     let dataLayout: LLVMTargetDataRef
 
-    /// - Throws: `Diagnostic` where LLVM is missing, `LLVMError` where it has no code generator for this machine.
-    init() throws {
+    /// - Throws: `Diagnostic` where LLVM is missing, `LLVMError` where it has no code generator for the machine.
+    init(_ code: CodeTarget = .native) throws {
         try LLVMLibrary.load()
-        guard recc_initialize_native_target() == 0 else { throw LLVMError("LLVM has no code generator for this machine") }
+        let status =
+            switch code.machine.architecture {
+            case _ where code.cpu == nil: recc_initialize_native_target()
+            case .x86: recc_initialize_target("X86")
+            case .arm: recc_initialize_target("AArch64")
+            }
+        guard status == 0 else { throw LLVMError("LLVM has no code generator for \(code.cpu == nil ? "this machine" : code.name)") }
         func take(_ text: UnsafeMutablePointer<CChar>?) -> String {
             guard let text else { return "" }
             defer { LLVMDisposeMessage(text) }
             return String(cString: text)
         }
-        machine = .current
-        triple = take(LLVMGetDefaultTargetTriple())
-        cpu = take(LLVMGetHostCPUName())
-        features = take(LLVMGetHostCPUFeatures())
+        machine = code.machine
+        triple = code.triple ?? take(LLVMGetDefaultTargetTriple())
+        cpu = code.cpu ?? take(LLVMGetHostCPUName())
+        features = code.cpu == nil ? take(LLVMGetHostCPUFeatures()) : ""
         var target: LLVMTargetRef?
         var message: UnsafeMutablePointer<CChar>?
         guard LLVMGetTargetFromTriple(triple, &target, &message) == 0 else { throw LLVMError(take(message)) }

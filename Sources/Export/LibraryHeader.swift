@@ -1,0 +1,158 @@
+import Rec
+import RecStream
+
+/// The C header of a library: what its users see (`docs/c.md`).
+struct LibraryHeader {
+    let names: CNames
+    let layout: StreamLayout
+    let precision: Precision
+    let model: String
+    let dims: [(name: String, size: Int)]
+    let processors: String
+    /// Whether weights are given when a stream is created.
+    let takesWeights: Bool
+
+    /// Of the interface that this header describes; the functions that there are keep their meaning in all later ones.
+    static let abiVersion = 1
+
+    private var n: String { names.library }
+    private var N: String { names.constants }
+
+    func type(_ port: StreamLayout.Port) -> String { port.element.cType(precision.rawValue) }
+
+    /// `, const float *h0`
+    var onceParameters: String { layout.onceInputs.map { ", const \(type($0)) *\(names.input($0))" }.joined() }
+    var weightParameters: String { takesWeights ? ", const void *weights, size_t weights_size" : "" }
+    var stepParameters: String {
+        layout.inputs.map { ", const \(type($0)) *\(names.input($0))" }.joined() + layout.outputs.map { ", \(type($0)) *\(names.output($0))" }.joined()
+    }
+
+    /// Every function that is exported.
+    var functions: [String] {
+        ["create", "create_in", "destroy", "memory", "reset", "step", "run", "saved_size", "save", "restore", "error_text", "abi_version", "description"]
+            .map { "\(n)_\($0)" } + layout.onceOutputs.map { "\(n)_get_\(names.output($0))" }
+    }
+
+    /// `[8]`, `[3][4]`; nothing for one number.
+    private func shape(_ port: StreamLayout.Port) -> String { port.shape.map { "[\($0)]" }.joined() }
+
+    private func lines(_ ports: [StreamLayout.Port], _ kind: String, _ what: String, name: (StreamLayout.Port) -> String) -> String {
+        ports.map { port in
+            "/* \(what) '\(port.name)': \(type(port))\(shape(port))\(port.fallback.map { ", \($0) where it is not given" } ?? ""). */\n#define \(N)_\(kind)_\(name(port)) \(port.elements)\n"
+        }.joined()
+    }
+
+    private func count(_ name: String, _ number: Int) -> String { "#define \(N)_\(name) \(number)\n" }
+
+    var text: String {
+        let once = layout.onceInputs.isEmpty
+            ? "" : """
+                 * Inputs given once, \(layout.onceInputs.map { "'\($0.name)'" }.joined(separator: ", ")), are [batch][size]; \
+                NULL takes the default of one that has a default.
+
+                """
+        let weights = takesWeights
+            ? """
+                 * weights: the bytes of the file \(n).weights, of which nothing is copied: they must stay while the stream is there. Their
+                 * address must be a multiple of 8; of 64 is faster. What memory mapping a file gives is.
+
+                """ : ""
+        return """
+            /* The model '\(model)'\(dims.isEmpty ? "" : " with \(dims.map { "\($0.name) = \($0.size)" }.joined(separator: ", "))"), in \(precision.rawValue), for \(processors).
+             * Written by recc \(version). Do not edit.
+             *
+             * A stream is a batch of sequences and the state that each of them is in. A stream belongs to one thread at a time;
+             * any number of streams may be used at the same time. Functions that return int return 0 where they did what they are for,
+             * and else a code, of which \(n)_error_text gives a text; the stream is then as it was.
+             *
+             * Steps allocate nothing, take no lock and call nothing of the operating system. Inputs and outputs may lie anywhere; they
+             * must not overlap. Complex numbers are pairs, real part first; bools are 0 and 1.
+             */
+            #ifndef RECC_\(N)_H
+            #define RECC_\(N)_H
+
+            #include <stddef.h>
+            #include <stdint.h>
+
+            #ifdef __cplusplus
+            extern "C" {
+            #endif
+
+            /* The version of this interface; \(n)_abi_version gives the library's. */
+            #define \(N)_ABI_VERSION \(Self.abiVersion)
+
+            /* Sizes: the numbers of one step of one sequence. */
+            \(lines(layout.inputs, "INPUT", "The input", name: names.input))\(lines(layout.outputs, "OUTPUT", "The output", name: names.output))\(lines(layout.onceInputs, "ONCE", "The input, given once,", name: names.input))\(lines(layout.onceOutputs, "ONCE", "The output, known before the first step,", name: names.output))\(dims.map { count("DIM_\($0.name)", $0.size) }.joined())
+            /* What functions return. */
+            enum {
+              \(N)_OK = 0,
+              \(N)_ERROR_ARGUMENT = 1, /* a pointer is missing that must be there */
+              \(N)_ERROR_BATCH = 2,    /* a batch of no sequences, or of too many */
+              \(N)_ERROR_MEMORY = 3,   /* there is not as much memory, or less than is needed was given */
+              \(N)_ERROR_CPU = 4,      /* the library is compiled for processors with instructions that this one lacks */
+              \(N)_ERROR_STATE = 5,    /* the saved state is damaged, of another model, or of another number of sequences */
+              \(N)_ERROR_WEIGHTS = 6   /* the weights are not those of this library, or do not lie at a multiple of 8 */
+            };
+
+            typedef struct \(n)_stream \(n)_stream;
+
+            /* Makes a stream of so many sequences at their beginning. \(n)_destroy gives its memory back.
+            \(once)\(weights) */
+            int \(n)_create(\(n)_stream **stream, size_t batch\(weightParameters)\(onceParameters));
+
+            /* The same in memory of the caller's, of which \(n)_memory says how much is needed: nothing is allocated. */
+            int \(n)_create_in(void *memory, size_t size, \(n)_stream **stream, size_t batch\(weightParameters)\(onceParameters));
+
+            /* Bytes that a stream of so many sequences takes; 0 where there can be none. */
+            size_t \(n)_memory(size_t batch);
+
+            /* Ends a stream. NULL is none. */
+            void \(n)_destroy(\(n)_stream *stream);
+
+            /* Goes back to the beginning of the sequences. */
+            int \(n)_reset(\(n)_stream *stream\(onceParameters));
+
+            /* Takes one step. Inputs and outputs are [batch][size]. */
+            int \(n)_step(\(n)_stream *stream\(stepParameters));
+
+            /* Takes so many steps, and gives what as many calls of \(n)_step give, bit for bit. Inputs and outputs are [batch][steps][size]. */
+            int \(n)_run(\(n)_stream *stream, size_t steps\(stepParameters));
+            \(layout.onceOutputs.map { "\n/* The output '\($0.name)', [batch][size], which is known before the first step. */\nint \(n)_get_\(names.output($0))(const \(n)_stream *stream, \(type($0)) *\(names.output($0)));\n" }.joined())
+            /* Bytes of a saved state. */
+            size_t \(n)_saved_size(const \(n)_stream *stream);
+
+            /* Copies the state to `to`, which has room for `size` bytes. */
+            int \(n)_save(const \(n)_stream *stream, void *to, size_t size);
+
+            /* Goes back to a state that was saved, by this stream or by another one of this model and as many sequences. */
+            int \(n)_restore(\(n)_stream *stream, const void *from, size_t size);
+
+            /* What a code means. */
+            const char *\(n)_error_text(int code);
+
+            /* \(N)_ABI_VERSION of the library. */
+            int \(n)_abi_version(void);
+
+            /* What the library is, as JSON: name, model, dims, precision, processors, inputs and outputs. */
+            const char *\(n)_description(void);
+
+            #ifdef __cplusplus
+            }
+            #endif
+
+            #endif
+
+            """
+    }
+
+    /// What `description` gives.
+    var description: String {
+        func quoted(_ text: String) -> String { "\"\(text)\"" }
+        func list(_ ports: [StreamLayout.Port]) -> String {
+            "[\(ports.map { "{\"name\": \(quoted($0.name)), \"type\": \(quoted($0.element.rawValue)), \"shape\": [\($0.shape.map(String.init).joined(separator: ", "))]}" }.joined(separator: ", "))]"
+        }
+        return "{\"name\": \(quoted(n)), \"model\": \(quoted(model)), \"compiler\": \(quoted("recc \(version)")), \"abi\": \(Self.abiVersion), \"precision\": \(quoted(precision.rawValue)), \"processors\": \(quoted(processors)), "
+            + "\"dims\": {\(dims.map { "\(quoted($0.name)): \($0.size)" }.joined(separator: ", "))}, \"inputs\": \(list(layout.inputs)), \"outputs\": \(list(layout.outputs)), "
+            + "\"once_inputs\": \(list(layout.onceInputs)), \"once_outputs\": \(list(layout.onceOutputs))}"
+    }
+}

@@ -1,0 +1,304 @@
+import Foundation
+import Rec
+import RecExport
+import TestSupport
+import Testing
+
+/// Compiled libraries give what streams give, bit for bit.
+@Suite(.enabled(if: LibraryDriver.hasCompiler)) struct CLibraryTests {
+    private func model(_ text: String, _ dims: [String: Int] = [:]) throws -> Model { try Model(Program(text: text), dims: dims) }
+
+    /// Holds a library of a model against its stream; nil where the model cannot run step by step.
+    private func check(
+        _ model: Model, batch: Int = 2, length: Int = 90, precision: Precision = .f32, seed: UInt64 = 5, shared: Bool = false, weights: WeightFormat = .full
+    ) throws -> Bool {
+        let whole = model.storingWeights(as: weights)
+        let data = RandomCase(for: whole, batch: batch, length: length, seed: seed).data
+        let expected: ModelResults
+        do { expected = try StreamRun.run(whole, data, precision: precision) } catch let error as DiagnosticList where error.problems[0].id == "plan-refused" {
+            #expect(throws: (any Error).self) { try CLibrary(whole.withParameters(data.parameters), named: "model", precision: precision) }
+            return false
+        } catch let error as Diagnostic where error.id == .planRefused || error.id == .unsupported {
+            #expect(throws: (any Error).self) { try CLibrary(whole.withParameters(data.parameters), named: "model", precision: precision) }
+            return false
+        }
+        let library = try CLibrary(whole.withParameters(data.parameters), named: "model", precision: precision)
+        let results = try LibraryDriver(library).results(data, batch: batch, length: length, shared: shared)
+        #expect(!expected.outputs.isEmpty && results.count == expected.outputs.count)
+        for output in expected.outputs {
+            let (got, wanted) = (results[output.name] ?? [], output.tensor.doubles())
+            #expect(got.count == wanted.count && zip(got, wanted).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }, "\(model.graph.name), \(output.name)")
+        }
+        return true
+    }
+
+    private static let dims: [String: Int] = ["V": 11, "L": 2, "N": 3, "S": 3, "K": 4]
+
+    @Test(arguments: Project.files("examples", "rec")) func examples(path: String) throws {
+        let program = try Program(path: path)
+        let typed = try program.model()
+        let dims = Dictionary(uniqueKeysWithValues: typed.dims.filter { typed.defaults[$0] == nil }.map { ($0, Self.dims[$0] ?? 6) })
+        let model = try Model(program, dims: dims)
+        let streams = try check(model, precision: path.utf8.count % 2 == 0 ? .f32 : .f64, shared: path.utf8.count % 3 == 0)
+        let wholes = ["aaren", "bidirectional", "grid"]
+        if !wholes.contains(where: { path.hasSuffix("/\($0).rec") }) { #expect(streams, "\(path)") }
+    }
+
+    /// What a stream has to remember, one kind a line.
+    private static let kinds: [String] = [
+        "input x: real\n state s: real = 1\n s = 0.5 * s[t-1] + x[t-2]\n z = 2 * s\n output y = z + z[t-1]",
+        "input x: [3]\n state h: [3]\n h = 0.5 * h[t-3] + x * h[t-1] + x[t-70]\n output h",
+        "input x: complex\n state s: complex\n s = complex(0.3, 0.4) * s[t-1] + x\n output s\n output y = abs(s)",
+        "input x: int\n input b: bool\n state n: int\n n = if b then x else n[t-1] + 1\n output n\n output c = n > 2\n output d = b[t-1]",
+        "input x: real\n input c: [2] once\n param p: complex\n output y = 2 * x\n output z = c + 1\n output w = p",
+        "input x: [2]\n input h0: [2] once = 3\n param A: [2, 2] = normal(1)\n state h: [2] = A @ h0\n h = tanh(A @ h[t-1] + x)\n output h",
+        "input x: [2]\n param s0: [2] = normal(1)\n param d: [2] = normal(1)\n state s: [2] = s0\n s = exp(-softplus(d)) * s[t-1] + x\n output s\n output x2 = x",
+        "input int: real\n input stream: real\n input steps: [1]\n output for = int + stream\n output x_ = sum(steps)",
+        "input q, k: [3]\n input v: [4]\n state S: [3, 4]\n S = 0.9 * S[t-1] + outer(k, v)\n output o = q @ S",
+        "input x: [2]\n param E: [5, 3] = normal(1)\n state n: int\n n = mod(n[t-1] + argmax(x) + 1, 5)\n output y = E[n]",
+    ]
+
+    @Test(arguments: kinds.indices) func whatIsRemembered(index: Int) throws {
+        let model = try model("model M {\n \(Self.kinds[index])\n}")
+        #expect(try check(model, batch: 3, precision: .f64, shared: index % 2 == 0))
+        #expect(try check(model, batch: 1, length: 5))
+    }
+
+    @Test(arguments: 0..<8) func randomPrograms(seed: Int) throws {
+        let program = RandomProgram(seed: UInt64(seed))
+        _ = try check(model(program.text, program.dims).computing(["y", "q", "s"]), precision: seed % 2 == 0 ? .f32 : .f64)
+    }
+
+    private static let gru = Project.path("examples/gru.rec")
+
+    private func gru(_ d: Int = 3, _ h: Int = 5) throws -> Model { try Model(Self.gru, dims: ["D": d, "H": h]).initialized(seed: 2) }
+
+    @Test func weightsInHalfTheBytes() throws { #expect(try check(gru(20, 40), weights: .bf16)) }
+
+    @Test func lossesAreLeftOut() throws {
+        #expect(try check(model("model M { input x, y: real\n state s: real\n s = 0.5 * s[t-1] + x\n output s\n loss l = mean[t]((s - y)^2) }")))
+    }
+
+    // MARK: Processors
+
+    @Test("code for other processors is near, and the best that can run is taken") func processors() throws {
+        guard HostMachine.current.architecture == .x86 else { return }
+        let whole = try gru(20, 33)
+        let data = RandomCase(for: whole, batch: 2, length: 30, seed: 5).data
+        let model = try whole.withParameters(data.parameters)
+        let expected = try StreamRun.run(model, data, precision: .f32).outputs[0].tensor.doubles()
+        let reach = HostMachine.current.vectorBytes
+        for names in [["x86-64-v2"], ["x86-64-v3"], ["x86-64-v4"], ["x86-64-v4", "x86-64-v3", "x86-64-v2"]] {
+            let targets = try names.map { name throws(DiagnosticList) in try CodeTarget(named: name) }
+            let driver = try LibraryDriver(CLibrary(model, named: "model", targets: targets))
+            guard targets.contains(where: { $0.machine.vectorBytes <= reach }) else {
+                let outcome = try driver.run("#include \"model.h\"\nint main(void) { model_stream *s; return model_create(&s, 1, 0); }\n")
+                #expect(outcome.status == 4)
+                continue
+            }
+            let got = try driver.results(data, batch: 2, length: 30, shared: names.count > 1)
+            #expect(zip(got["h"] ?? [], expected).allSatisfy { abs($0 - $1) < 1e-5 }, "\(names)")
+        }
+    }
+
+    @Test func otherArchitectures() throws {
+        let other = HostMachine.current.architecture == .x86 ? (HostMachine.Architecture.arm, "aarch64", 183) : (.x86, "x86-64-v3", 62)
+        let target = try CodeTarget(named: other.1, for: other.0)
+        let folder = try TemporaryFolder()
+        do { _ = try CLibrary(gru(), targets: [target]).write(to: folder.url.path) } catch let error as Diagnostic where error.id == .compilerMissing { return }
+        let bytes = try Data(contentsOf: folder.url.appendingPathComponent("libgru.a"))
+        // The machine of each object file.
+        let starts = bytes.ranges(of: Data([0x7F, 0x45, 0x4C, 0x46])).map(\.lowerBound)
+        #expect(starts.count == 2 && starts.allSatisfy { Int(bytes[$0 + 18]) == other.2 })
+        #expect(!FileManager.default.fileExists(atPath: folder.path("libgru.so")))
+    }
+
+    // MARK: The interface
+
+    @Test("what is exported is the header's, and nothing is used but a little of the C library") func symbols() throws {
+        let driver = try LibraryDriver(CLibrary(gru()))
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/nm") else { return }
+        let names = try driver.shell("nm -D --defined-only libgru.so").output.split(separator: "\n").map { String($0.split(separator: " ").last ?? "") }
+        #expect(Set(names) == Set(driver.library.functions))
+        for name in names { #expect(driver.library.headerText.contains("\(name)("), "\(name)") }
+        let needed = try driver.shell("nm -D --undefined-only libgru.so").output.split(separator: "\n").filter { !$0.contains(" w ") }
+            .map { $0.split(separator: " ").last?.prefix { $0 != "@" } ?? "" }
+        #expect(Set(needed).isSubset(of: ["malloc", "free", "memcpy", "memmove", "memset", "memcmp", "fma", "fmaf"]), "\(needed)")
+    }
+
+    @Test("the header is C and C++, and the source has no warnings") func texts() throws {
+        let driver = try LibraryDriver(CLibrary(model("model M {\n \(Self.kinds[5])\n}").initialized(seed: 1), named: "model"))
+        try Data(driver.library.sourceText.utf8).write(to: driver.folder.url.appendingPathComponent("model.c"))
+        let source = try driver.shell("cc -std=c11 -Wall -Wextra -Werror -O2 -c model.c -o model.o")
+        #expect(source.status == 0, "\(source.output)")
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/g++") else { return }
+        let header = try driver.shell("echo '#include \"model.h\"\nint main() { return model_abi_version() != MODEL_ABI_VERSION; }' > a.cpp && g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror a.cpp libmodel.a -lm -o a && ./a")
+        #expect(header.status == 0, "\(header.output)")
+    }
+
+    /// Under `SECCOMP_MODE_STRICT` any system call but reading, writing and ending kills the process.
+    @Test("steps call nothing of the operating system, and allocate nothing") func steps() throws {
+        let driver = try LibraryDriver(CLibrary(model("model M {\n \(Self.kinds[0])\n}").initialized(seed: 1), named: "model"))
+        let outcome = try driver.run(
+            """
+            #define _GNU_SOURCE
+            #include "model.h"
+            #include <linux/seccomp.h>
+            #include <stdlib.h>
+            #include <sys/prctl.h>
+            #include <sys/syscall.h>
+            #include <unistd.h>
+            static int counts, allocations;
+            void *__real_malloc(size_t);
+            void *__wrap_malloc(size_t size);
+            void *__wrap_malloc(size_t size) { allocations += counts; return __real_malloc(size); }
+            int main(void) {
+              model_stream *s;
+              if (model_create(&s, 1)) return 2;
+              double x[100] = {1, 2, 3}, y[100];
+              char state[1000];
+              if (model_saved_size(s) > sizeof state) return 3;
+              counts = 1;
+              if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT)) return 77;
+              int status = 0;
+              for (int k = 0; k < 1000; k++) status |= model_step(s, x, y);
+              status |= model_run(s, 100, x, y) | model_save(s, state, sizeof state) | model_restore(s, state, model_saved_size(s)) | model_reset(s);
+              syscall(SYS_exit, status || allocations ? 4 : 0);
+            }
+            """.replacing("double", with: "float"), options: "-Wl,--wrap=malloc")
+        #expect(outcome.status == 0 || outcome.status == 77, "\(outcome)")
+    }
+
+    @Test("wrong calls are told, and change nothing") func wrongCalls() throws {
+        let driver = try LibraryDriver(CLibrary(gru()))
+        let outcome = try driver.run(
+            """
+            #include "gru.h"
+            #include <stdio.h>
+            #include <stdlib.h>
+            #include <string.h>
+            #define IS(code, call) if ((call) != (code)) { printf("line %d: %d\\n", __LINE__, call); return 1; }
+            int main(void) {
+              gru_stream *s = 0, *two = 0, *none = (gru_stream *)&s;
+              float x[6] = {1, 2, 3, 4, 5, 6}, h[10], again[10];
+              char state[400], other[400];
+              IS(GRU_ERROR_ARGUMENT, gru_create(0, 1, 0));
+              IS(GRU_ERROR_BATCH, gru_create(&none, 0, 0));
+              if (none) return 2;
+              IS(GRU_ERROR_BATCH, gru_create(&none, (size_t)-1, 0));
+              IS(GRU_ERROR_ARGUMENT, gru_create_in(0, 1 << 20, &none, 1, 0));
+              IS(GRU_ERROR_MEMORY, gru_create_in(state, sizeof state, &none, 1, 0));
+              IS(GRU_OK, gru_create(&s, 1, 0));
+              IS(GRU_OK, gru_create(&two, 2, 0));
+              if (gru_memory(0) || gru_memory((size_t)1 << 40) || gru_memory(2) <= gru_memory(1) || gru_saved_size(0)) return 3;
+              IS(GRU_OK, gru_step(s, x, h));
+              IS(GRU_OK, gru_save(s, state, sizeof state));
+              IS(GRU_ERROR_ARGUMENT, gru_step(0, x, h));
+              IS(GRU_ERROR_ARGUMENT, gru_step(s, 0, h));
+              IS(GRU_ERROR_ARGUMENT, gru_run(s, 2, x, 0));
+              IS(GRU_OK, gru_run(s, 0, 0, 0));
+              IS(GRU_ERROR_ARGUMENT, gru_reset(0, 0));
+              IS(GRU_ERROR_ARGUMENT, gru_save(s, 0, sizeof state));
+              IS(GRU_ERROR_MEMORY, gru_save(s, other, gru_saved_size(s) - 1));
+              size_t size = gru_saved_size(s);
+              IS(GRU_ERROR_STATE, gru_restore(s, state, size - 1));
+              IS(GRU_ERROR_STATE, gru_restore(two, state, size));
+              for (size_t k = 0; k < 32; k++) {
+                memcpy(other, state, size);
+                other[k] ^= 1;
+                IS(GRU_ERROR_STATE, gru_restore(s, other, size));
+              }
+              IS(GRU_OK, gru_step(s, x + 3, h));
+              IS(GRU_OK, gru_restore(s, state, size));
+              IS(GRU_OK, gru_step(s, x + 3, again));
+              if (memcmp(h, again, 5 * sizeof *h)) return 4;
+              for (int code = -1; code < 9; code++) if (!*gru_error_text(code)) return 5;
+              gru_destroy(s);
+              gru_destroy(two);
+              return 0;
+            }
+            """)
+        #expect(outcome.status == 0, "\(outcome)")
+    }
+
+    @Test("weights of their own are given, and others refused") func separateWeights() throws {
+        let driver = try LibraryDriver(CLibrary(gru(), separateWeights: true))
+        let outside = try CLibrary(model("model M {\n \(Self.kinds[0])\n}").initialized(seed: 1), named: "other", separateWeights: true)
+        _ = try outside.write(to: driver.folder.url.path)
+        // The same model with other weights goes with the same code.
+        let others = try CLibrary(Model(Self.gru, dims: ["D": 3, "H": 5]).initialized(seed: 9), named: "fresh", separateWeights: true)
+        _ = try others.write(to: driver.folder.url.path)
+        let outcome = try driver.run(
+            """
+            #include "gru.h"
+            #include <stdio.h>
+            #include <string.h>
+            static _Alignas(64) char weights[3][100000];
+            static size_t sizes[3];
+            int main(void) {
+              const char *names[] = {"gru.weights", "other.weights", "fresh.weights"};
+              for (int k = 0; k < 3; k++) {
+                FILE *file = fopen(names[k], "rb");
+                sizes[k] = fread(weights[k], 1, sizeof weights[k], file);
+                fclose(file);
+              }
+              gru_stream *a, *b;
+              float x[3] = {1, 2, 3}, h[5], other[5];
+              if (gru_create(&a, 1, weights[1], sizes[1], 0) != GRU_ERROR_WEIGHTS) return 2;
+              if (gru_create(&a, 1, weights[0], sizes[0] - 1, 0) != GRU_ERROR_WEIGHTS) return 3;
+              if (gru_create(&a, 1, weights[0] + 1, sizes[0], 0) != GRU_ERROR_WEIGHTS) return 4;
+              if (gru_create(&a, 1, 0, sizes[0], 0) != GRU_ERROR_ARGUMENT) return 5;
+              if (gru_create(&a, 1, weights[0], sizes[0], 0) || gru_create(&b, 1, weights[2], sizes[2], 0)) return 6;
+              if (gru_step(a, x, h) || gru_step(b, x, other) || !memcmp(h, other, sizeof h)) return 7;
+              for (int k = 0; k < 5; k++) printf("%.9g\\n", h[k]);
+              gru_destroy(a);
+              gru_destroy(b);
+              return 0;
+            }
+            """.replacing("_Alignas(64)", with: "__attribute__((aligned(64)))"))
+        #expect(outcome.status == 0, "\(outcome)")
+        let stream = try gru().stream()
+        let expected = try stream.step(["x": [1, 2, 3]])["h"]
+        #expect(outcome.output.split(separator: "\n").compactMap { Float($0) } == expected)
+    }
+
+    @Test("libraries meet in one program, and streams run on many threads") func together() throws {
+        let driver = try LibraryDriver(CLibrary(gru()))
+        let other = try CLibrary(gru(4, 8), named: "large")
+        _ = try other.write(to: driver.folder.url.path)
+        let outcome = try driver.run(
+            """
+            #include "gru.h"
+            #include "large.h"
+            #include <pthread.h>
+            #include <string.h>
+            static float x[4 * 1000], expected[8 * 1000];
+            static void *work(void *result) {
+              static const int fault = 1;
+              for (int turn = 0; turn < 20; turn++) {
+                large_stream *s;
+                float h[8];
+                if (large_create(&s, 1, 0)) return result;
+                for (int k = 0; k < 1000; k++)
+                  if (large_step(s, x + 4 * k, h) || memcmp(h, expected + 8 * k, sizeof h)) return (void *)&fault;
+                large_destroy(s);
+              }
+              return 0;
+            }
+            int main(void) {
+              gru_stream *a;
+              large_stream *b;
+              float h[5];
+              for (int k = 0; k < 4000; k++) x[k] = (float)(k % 13) - 6;
+              if (gru_create(&a, 1, 0) || large_create(&b, 1, 0) || gru_step(a, x, h) || large_run(b, 1000, x, expected)) return 2;
+              pthread_t threads[4];
+              for (int k = 0; k < 4; k++) if (pthread_create(&threads[k], 0, work, x)) return 3;
+              for (int k = 0; k < 4; k++) { void *result; pthread_join(threads[k], &result); if (result) return 4; }
+              gru_destroy(a);
+              large_destroy(b);
+              return 0;
+            }
+            """, options: "liblarge.a -pthread")
+        #expect(outcome.status == 0, "\(outcome)")
+    }
+}

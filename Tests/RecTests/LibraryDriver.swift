@@ -1,0 +1,153 @@
+import Foundation
+import Rec
+import RecExport
+import TestSupport
+
+/// Builds programs in C around compiled libraries, and runs them.
+struct LibraryDriver {
+    let folder: TemporaryFolder
+    let library: CLibrary
+    static var hasCompiler: Bool { FileManager.default.isExecutableFile(atPath: "/usr/bin/cc") }
+
+    init(_ library: CLibrary) throws {
+        folder = try TemporaryFolder()
+        self.library = library
+        _ = try library.write(to: folder.url.path)
+    }
+
+    /// Runs a line of a shell in the folder; gives its output, and what went wrong.
+    func shell(_ line: String) throws -> (status: Int32, output: String) { try Self.shell(line, in: folder.url) }
+
+    static func shell(_ line: String, in folder: URL) throws -> (status: Int32, output: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "exec 2>&1; \(line)"]
+        process.currentDirectoryURL = folder
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, output)
+    }
+
+    static let flags = "-std=c99 -Wall -Wextra -Wpedantic -Werror -O1"
+
+    /// Builds `main.c` with the static or the shared library, and runs it.
+    func run(_ text: String, shared: Bool = false, options: String = "") throws -> (status: Int32, output: String) {
+        try Data(text.utf8).write(to: folder.url.appendingPathComponent("main.c"))
+        let with = shared ? "-L. -l\(library.name) -Wl,-rpath,'$ORIGIN'" : "lib\(library.name).a -lm"
+        return try shell("cc \(Self.flags) main.c \(options) \(with) -o main && ./main")
+    }
+
+    // MARK: Whole data
+
+    /// Takes data through a library as one run, and as steps and pieces with the state passed from stream to stream, which must give the
+    /// same bytes; gives the numbers of each output.
+    func results(_ data: ModelData, batch: Int, length: Int, shared: Bool) throws -> [String: [Double]] {
+        for port in library.inputs + library.onceInputs {
+            let numbers = data.inputs[port.name]?.doubles() ?? []
+            try bytes(numbers, port.type).write(to: folder.url.appendingPathComponent("v_\(port.parameter).in"))
+        }
+        let outcome = try run(program(batch, length), shared: shared)
+        guard outcome.status == 0, outcome.output == "agrees\n" else { throw Failure(text: outcome.output) }
+        var results: [String: [Double]] = [:]
+        for port in library.outputs + library.onceOutputs {
+            results[port.name] = numbers(try Data(contentsOf: folder.url.appendingPathComponent("v_\(port.parameter).out")), port.type)
+        }
+        return results
+    }
+
+    struct Failure: Error { var text: String }
+
+    private func bytes(_ numbers: [Double], _ type: String) -> Data {
+        switch type {
+        case "float": numbers.map { Float($0) }.withUnsafeBytes { Data($0) }
+        case "double": numbers.withUnsafeBytes { Data($0) }
+        case "int64_t": numbers.map { Int64($0) }.withUnsafeBytes { Data($0) }
+        default: Data(numbers.map { UInt8($0) })
+        }
+    }
+
+    private func numbers(_ data: Data, _ type: String) -> [Double] {
+        data.withUnsafeBytes { bytes in
+            switch type {
+            case "float": bytes.bindMemory(to: Float.self).map(Double.init)
+            case "double": Array(bytes.bindMemory(to: Double.self))
+            case "int64_t": bytes.bindMemory(to: Int64.self).map(Double.init)
+            default: bytes.map(Double.init)
+            }
+        }
+    }
+
+    private func program(_ batch: Int, _ length: Int) -> String {
+        let n = library.name
+        let N = n.uppercased()
+        let (inputs, outputs) = (library.inputs, library.outputs)
+        let once = library.onceInputs.map { ", v_\($0.parameter)_once" }.joined()
+        func each(_ ports: [CLibrary.Port], _ line: (CLibrary.Port) -> String) -> String { ports.map { "  " + line($0) + "\n" }.joined() }
+        func piece(_ name: (CLibrary.Port) -> String) -> String { (inputs.map(name) + outputs.map(name)).map { ", \($0)" }.joined() }
+        return """
+            #include "\(n).h"
+            #include "\(n).h"
+            #include <stdio.h>
+            #include <stdlib.h>
+            #include <string.h>
+            enum { B = \(batch), T = \(length) };
+            static void *load(const char *path, size_t size) {
+              void *data = malloc(size + 1);
+              FILE *file = fopen(path, "rb");
+              if (!file || !data || fread(data, 1, size + 1, file) != size) exit(3);
+              fclose(file);
+              return data;
+            }
+            static void store(const char *path, const void *data, size_t size) {
+              FILE *file = fopen(path, "wb");
+              if (!file || fwrite(data, 1, size, file) != size || fclose(file)) exit(4);
+            }
+            static void check(int code, int line) {
+              if (code) { printf("line %d: %s\\n", line, \(n)_error_text(code)); exit(5); }
+            }
+            #define CHECK(call) check(call, __LINE__)
+            \(each(inputs) { "static const \($0.type) *v_\($0.parameter)_all;" })\(each(outputs) { "static \($0.type) *v_\($0.parameter)_all, *v_\($0.parameter)_pieces;" })
+            static void take(\(n)_stream *s, int from, int count) {
+            \(each(inputs) { "\($0.type) *v_\($0.parameter) = malloc(sizeof(\($0.type)) * B * count * \($0.elements));\n  for (int b = 0; b < B; b++) memcpy(v_\($0.parameter) + b * count * \($0.elements), v_\($0.parameter)_all + (b * T + from) * \($0.elements), sizeof(\($0.type)) * count * \($0.elements));" })\(each(outputs) { "\($0.type) *v_\($0.parameter) = malloc(sizeof(\($0.type)) * B * count * \($0.elements));" })
+              if (count == 1) CHECK(\(n)_step(s\(piece { "v_\($0.parameter)" }))); else CHECK(\(n)_run(s, count\(piece { "v_\($0.parameter)" })));
+            \(each(outputs) { "for (int b = 0; b < B; b++) memcpy(v_\($0.parameter)_pieces + (b * T + from) * \($0.elements), v_\($0.parameter) + b * count * \($0.elements), sizeof(\($0.type)) * count * \($0.elements));\n  free(v_\($0.parameter));" })\(each(inputs) { "free(v_\($0.parameter));" })}
+            int main(void) {
+            \(each(library.onceInputs) { "const \($0.type) *v_\($0.parameter)_once = load(\"v_\($0.parameter).in\", sizeof(\($0.type)) * B * \($0.elements));" })\(each(inputs) { "v_\($0.parameter)_all = load(\"v_\($0.parameter).in\", sizeof(\($0.type)) * B * T * \($0.elements));" })\(each(outputs) { "v_\($0.parameter)_all = calloc(B * T * \($0.elements), sizeof(\($0.type)));\n  v_\($0.parameter)_pieces = calloc(B * T * \($0.elements), sizeof(\($0.type)));" })
+              \(n)_stream *s;
+              CHECK(\(n)_create(&s, B\(once)));
+              CHECK(\(n)_run(s, T\(piece { "v_\($0.parameter)_all" })));
+            \(each(outputs) { "store(\"v_\($0.parameter).out\", v_\($0.parameter)_all, sizeof(\($0.type)) * B * T * \($0.elements));" })\(each(library.onceOutputs) { "\($0.type) v_\($0.parameter)_once[B * \($0.elements)];\n  CHECK(\(n)_get_\($0.parameter)(s, v_\($0.parameter)_once));\n  store(\"v_\($0.parameter).out\", v_\($0.parameter)_once, sizeof v_\($0.parameter)_once);" })
+              CHECK(\(n)_reset(s\(once)));
+              /* A second stream in memory that begins anywhere, and was used before. */
+              size_t size = \(n)_memory(B), saved = \(n)_saved_size(s);
+              char *memory = malloc(size + 3), *state = malloc(saved);
+              memset(memory, 0x7f, size + 3);
+              \(n)_stream *other;
+              CHECK(\(n)_create_in(memory + 3, size, &other, B\(once)));
+              int pieces[] = {1, 1, 2, 1, 13, 1, 1, 65, 1, 1, 1, T};
+              for (int at = 0, k = 0; at < T; k++) {
+                int count = pieces[k] < T - at ? pieces[k] : T - at;
+                take(s, at, count);
+                at += count;
+                if (k % 2 == 0) continue;
+                CHECK(\(n)_save(s, state, saved));
+                /* Steps in vain, of which nothing may be left. */
+                if (at < T) take(s, at, 1);
+                CHECK(\(n)_restore(other, state, saved));
+                \(n)_stream *held = s; s = other; other = held;
+              }
+            \(each(outputs) { "if (memcmp(v_\($0.parameter)_all, v_\($0.parameter)_pieces, sizeof(\($0.type)) * B * T * \($0.elements))) { puts(\"pieces differ in v_\($0.parameter)\"); return 1; }" })  \(n)_destroy(s);
+              \(n)_destroy(other);
+              \(n)_destroy(0);
+              if (\(n)_abi_version() != \(N)_ABI_VERSION || !strstr(\(n)_description(), "\\"abi\\": ")) return 6;
+              puts("agrees");
+              return 0;
+            }
+
+            """
+    }
+}
