@@ -1,5 +1,8 @@
 # make demo   build recc and run it on speech
 # make test   build and run every test
+# make library  build librecc-c.so, for C and other languages (docs/capi.md)
+# make python   build a wheel for Python that holds it, in .build/python (docs/python.md)
+# make test-python-peers  test the Python package within torch and jax, for PEERS=python3 which has them
 # make bench  time recc beside the limits of this machine (docs/benchmarks.md)
 # make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
 #   bench and bench-peers take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
@@ -17,8 +20,9 @@ RELEASE = -c release $(STATIC)
 BENCH =
 MINUTES = 10
 FUZZ =
+PEERS = python3
 
-.PHONY: all setup build demo test test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-training clean
+.PHONY: all setup build demo library python test test-python-peers test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-training clean
 
 all: build
 
@@ -41,6 +45,16 @@ demo: build
 	  --params examples/data/silero_vad_16k.safetensors --tolerance 1e-5
 	@echo
 	@$(RECC) bench examples/silero_vad.rec --length 265
+
+library: setup
+	@swift build $(RELEASE) --product recc-c
+
+python: library
+	@RECC_LIBRARY=.build/release/librecc-c.so python3 python/wheel_builder.py .build/python
+
+# With the library that is there, of the release or of the tests.
+test-python-peers:
+	@cd python && $(PEERS) -m unittest tests.peers
 
 test: build
 	@swift build $(RELEASE) --product recc-math

@@ -22,6 +22,8 @@ let package = Package(
     products: [
         .library(name: "Rec", targets: ["Rec", "RecTraining"]),
         .executable(name: "recc", targets: ["recc"]),
+        // librecc-c.so: the library for C, Python and other languages.
+        .library(name: "recc-c", type: .dynamic, targets: ["RecCInterface"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -49,6 +51,8 @@ let package = Package(
             path: "Sources/Rec", swiftSettings: settings),
         stage("Export", ["Rec"]),
         stage("Training", ["Rec"]),
+        .target(name: "CRecc", path: "Sources/CRecc"),
+        stage("CInterface", ["Rec", "CRecc"]),
         .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
         .executableTarget(
             name: "recc",
@@ -73,6 +77,7 @@ let package = Package(
         tests("RecScheduling"),
         tests("RecTraining", ["TestSupport"]),
         tests("Fuzzing"),
+        tests("RecCInterface", ["CRecc", "Rec", "TestSupport"]),
         // As a user of the library sees it: only what is public.
         .testTarget(
             name: "LibraryTests", dependencies: ["Rec", "RecTraining"], path: "Tests/LibraryTests", packageAccess: false,

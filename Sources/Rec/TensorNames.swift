@@ -94,7 +94,7 @@ extension StreamGraph {
     }
 
     /// What results call the gradient of something that goes by a name: for parameters by either of their names.
-    func gradientName(_ name: String) -> String {
+    package func gradientName(_ name: String) -> String {
         let isInput = values.contains { if case .input(name, _) = $0.operation { true } else { false } }
         return isInput ? name : parameterPath(name) ?? name
     }

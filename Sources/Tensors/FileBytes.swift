@@ -102,7 +102,7 @@ extension UnsafeRawBufferPointer {
 
 /// The number of elements of a shape; nil where it is too large or a size is negative. A tensor without elements has
 /// moderate sizes, too: what is made beside it has them.
-func elementCount(_ shape: [Int]) -> Int? {
+package func elementCount(_ shape: [Int]) -> Int? {
     var count = 1
     for size in shape {
         guard size >= 0 else { return nil }
