@@ -23,4 +23,30 @@ import Rec
 }
 
 /// See `recc.h`.
+@_cdecl("recc_verify") public func verify(
+    _ path: UnsafePointer<CChar>?, _ data: UnsafePointer<CChar>?, _ options: TextList?, _ tolerance: Double,
+    _ verified: UnsafeMutablePointer<Int32>?, _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?,
+    _ error: UnsafeMutablePointer<OpaquePointer?>?
+) -> Int32 {
+    text?.pointee = nil
+    verified?.pointee = 0
+    return reporting(error) {
+        guard tolerance >= 0 else { throw DiagnosticList.badCall("the tolerance is 0 or more, and not \(tolerance)") }
+        let options = try Options(texts(options, "option") ?? [])
+        let program = try Program(path: RecCInterface.text(path, "path"))
+        try reportingProblems(in: program.sources) {
+            let files = try DataFiles(
+                case: RecCInterface.text(data, "path of the case"), weights: options.weightFiles, for: program.model(named: options.model))
+            let model = try files.model(program, named: options.model, dims: options.dims, passingOverUnknown: false, usingResults: true)
+                .storingWeights(as: options.weights)
+            let verification = try Verification(
+                model, files.file, engines: model.comparedEngines(in: options.statedPrecision), tolerance: tolerance == 0 ? nil : tolerance,
+                threads: options.threads)
+            verified?.pointee = verification.isWithin ? 1 : 0
+            text?.pointee = strdup(verification.text)
+        }
+    }
+}
+
+/// See `recc.h`.
 @_cdecl("recc_text_free") public func textFree(_ text: UnsafeMutablePointer<CChar>?) { free(text) }

@@ -7,7 +7,9 @@ struct Options {
     var weightFiles: [String] = []
     var seed: UInt64?
     var outputs: [String] = []
-    var precision = Precision.f32
+    /// Nil where nothing is said.
+    var statedPrecision: Precision?
+    var precision: Precision { statedPrecision ?? .f32 }
     var isInterpreted = false
     var threads = 1
     var forms: [String: PlanForm] = [:]
@@ -36,7 +38,7 @@ struct Options {
         case "params": weightFiles.append(value)
         case "output": outputs.append(value)
         case "seed": seed = try Self.number(key, value)
-        case "precision": precision = try Self.choice(key, value, among: Precision.allCases)
+        case "precision": statedPrecision = try Self.choice(key, value, among: Precision.allCases)
         case "weights": weights = try Self.choice(key, value, among: WeightFormat.allCases)
         case "engine":
             guard value == "compiled" || value == "interpreter" else { throw Self.refused(key, value, "compiled or interpreter") }

@@ -124,6 +124,20 @@ final class SnapshotHandle: Handle {
 }
 
 /// See `recc.h`.
+@_cdecl("recc_stream_draft") public func streamDraft(
+    _ stream: OpaquePointer?, _ steps: Int64, _ error: UnsafeMutablePointer<OpaquePointer?>?
+) -> Int32 {
+    reporting(error) { try StreamHandle.given(stream, "stream").with { try $0.draft(Int(steps)) } }
+}
+
+/// See `recc.h`.
+@_cdecl("recc_stream_accept") public func streamAccept(
+    _ stream: OpaquePointer?, _ count: Int64, _ error: UnsafeMutablePointer<OpaquePointer?>?
+) -> Int32 {
+    reporting(error) { try StreamHandle.given(stream, "stream").with { try $0.accept(Int(count)) } }
+}
+
+/// See `recc.h`.
 @_cdecl("recc_stream_step_count") public func streamStepCount(_ stream: OpaquePointer?) -> Int64 {
     StreamHandle.found(stream)?.with { Int64($0.stepCount) } ?? -1
 }

@@ -19,12 +19,19 @@ extension StreamSession {
     ///   `capacity`; where the stream was not made with `stream(state:)`. The stream is then as it was.
     @discardableResult
     public func verify(_ values: [String: [Float]]) throws(DiagnosticList) -> [StepResults] {
-        let before = try state()
         let steps = try write(values, steps: nil)
-        let taken = stepCount
+        try draft(steps)
+        return try (0..<steps).map { step throws(DiagnosticList) in try results(of: step) }
+    }
+
+    /// Takes steps of what lies in the inputs, as `verify` does.
+    ///
+    /// - Throws: where there are none, or more than `capacity`; where the stream was not made with `stream(state:)`. The stream is then as it was.
+    package func draft(_ steps: Int) throws(DiagnosticList) {
+        let (before, taken) = (try state(), stepCount)
+        guard steps > 0 else { throw DiagnosticList(.badCall, "there are no drafts to take", help: "from 1 to \(capacity), for which there is room") }
         try advance(steps)
         drafts = Drafts(count: steps, before: before, steps: taken)
-        return try (0..<steps).map { step throws(DiagnosticList) in try results(of: step) }
     }
 
     /// Makes the first `count` of the steps of the last `verify` count, and no others: the stream goes on behind them.

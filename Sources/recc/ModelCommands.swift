@@ -106,23 +106,9 @@ struct Verify: ParsableCommand {
             let model = try weights.applied(
                 to: files.model(
                     program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, usingResults: true))
-            let engines: [Engine] = precision.map { [.compiled($0)] }
-                ?? (model.weights == .full ? [.interpreter, .compiled(.f32), .compiled(.f64)] : [.compiled(.f32)])
-            return try Verification(model, files.file, engines: engines, tolerance: tolerance, threads: threads)
+            return try Verification(model, files.file, engines: model.comparedEngines(in: precision), tolerance: tolerance, threads: threads)
         }
-        let width = max(12, verification.rows.map(\.what.count).max() ?? 0)
-        let engineWidth = verification.rows.map(\.how.count).max() ?? 0
-        if !verification.rows.isEmpty { Terminal.print("\("result".padded(width))  \("engine".padded(engineWidth))  error     allowed") }
-        for row in verification.rows {
-            let marks = [row.isWithin ? nil : "too large", row.isCompared ? nil : "not compared", row.note].compactMap { $0 }
-            let error = Verification.short(row.error).padded(8)
-            let allowed = Verification.short(row.tolerance) + (marks.isEmpty ? "" : "   " + marks.joined(separator: ": "))
-            Terminal.print("\(row.what.padded(width))  \(row.how.padded(engineWidth))  \(error)  \(allowed)")
-        }
-        if !verification.missing.isEmpty {
-            Terminal.print("not compared, as the file does not have them: \(verification.missing.joined(separator: ", "))")
-        }
-        Terminal.print(verification.verdict)
+        Terminal.print(verification.text)
         if !verification.isWithin { throw ExitCode(1) }
     }
 }

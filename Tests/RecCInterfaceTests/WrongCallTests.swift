@@ -18,6 +18,7 @@ import Testing
             { recc_stream_reset(nil, $0) }, { recc_stream_snapshot(nil, nil, $0) }, { recc_stream_restore(nil, nil, $0) },
             { recc_stream_state(nil, nil, $0) }, { recc_stream_resume(nil, nil, $0) }, { recc_gradient_open(nil, nil, nil, 0, nil, $0) },
             { recc_gradient_run(nil, nil, 0, 0, nil, $0) }, { recc_explain(nil, nil, 1, 1, 1, 0, nil, $0) },
+            { recc_stream_draft(nil, 1, $0) }, { recc_stream_accept(nil, 1, $0) }, { recc_verify(nil, nil, nil, 0, nil, nil, $0) },
         ]
         for one in calls { expectReported(RECC_BAD_CALL, "bad-call", "null") { try call(one) } }
         // Nobody asks what is wrong.

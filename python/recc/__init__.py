@@ -6,10 +6,11 @@
 
 from . import _library
 from ._errors import Error, Problem
-from ._model import Gradients, Model, Port, Results, RunResults, State, compile, load
+from ._model import Gradients, Model, Port, Results, RunResults, State, Verification, compile, load, verify
 from ._stream import Snapshot, Stream
 
 __version__ = _library.value("version").decode()
 __all__ = [
-    "Error", "Gradients", "Model", "Port", "Problem", "Results", "RunResults", "Snapshot", "State", "Stream", "compile", "load",
+    "Error", "Gradients", "Model", "Port", "Problem", "Results", "RunResults", "Snapshot", "State", "Stream", "Verification", "compile", "load",
+    "verify",
 ]

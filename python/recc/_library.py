@@ -3,7 +3,7 @@
 import ctypes
 import os
 import pathlib
-from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
 
 INTERFACE_VERSION = 1
 OK, BAD_CALL, PROBLEM = 0, 1, 2
@@ -68,6 +68,8 @@ _FUNCTIONS = {
     "stream_input": [_handle, c_char_p, c_int64, _place, POINTER(c_int64), _place],
     "stream_output": [_handle, c_char_p, c_int64, _place, POINTER(c_int64), _place],
     "stream_step": [_handle, c_int64, _place],
+    "stream_draft": [_handle, c_int64, _place],
+    "stream_accept": [_handle, c_int64, _place],
     "stream_reset": [_handle, _place],
     "stream_snapshot": [_handle, _place, _place],
     "stream_restore": [_handle, _handle, _place],
@@ -75,6 +77,7 @@ _FUNCTIONS = {
     "stream_resume": [_handle, _handle, _place],
     "gradient_open": [_handle, _texts, _texts, c_int64, _place, _place],
     "gradient_run": [_handle, _tensors, c_int64, c_int32, _place, _place],
+    "verify": [c_char_p, c_char_p, _texts, c_double, POINTER(c_int32), _place, _place],
     "explain": [_handle, _handle, c_int64, c_int64, c_int32, c_int32, _place, _place],
 }
 _VALUES = {

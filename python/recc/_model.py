@@ -360,3 +360,28 @@ def compile(
         memory=memory, cache=cache,
     )
     return _made("compile", [_library.encoded(text), _library.encoded(name)], dims, sizes, params, options)
+
+
+class Verification(str):
+    """The table that `recc verify` prints. It is true where all that was compared agrees."""
+
+    verified = False
+
+    def __bool__(self):
+        return self.verified
+
+
+def verify(path, data, params=None, *, model=None, dims=None, precision=None, threads=None, weights=None, tolerance=0.0, **sizes):
+    """Holds a program's results against those of a case file, under every engine and form, as `recc verify` does.
+
+    The case has data and what they should give, `output.NAME`, `loss.NAME`, `final.STATE`, `grad.NAME`; `params` is a file of weights, or a list of
+    such. A `tolerance` of 0 is each engine's own.
+    """
+    words, arrays = _options(dims, sizes, params, dict(model=model, precision=precision, threads=threads, weights=weights))
+    if arrays:
+        raise TypeError("verify takes weights from files, and no arrays")
+    verified = _library.c_int32()
+    text = _library.text("verify", _library.encoded(path), _library.encoded(data), words, tolerance, _library.byref(verified))
+    result = Verification(text)
+    result.verified = bool(verified.value)
+    return result

@@ -87,19 +87,33 @@ class Stream:
 
     def steps(self, inputs=None, **named):
         """Takes any number of steps, as many at a time as there is room for: arrays `[t, …]`, or `[batch, t, …]`."""
+        return self._taken({**(inputs or {}), **named}, self.advance, self.capacity)
+
+    def draft(self, inputs=None, **named):
+        """Takes up to `capacity` steps in one run, on trial, of a stream that was opened with a state; `accept` then says how many of them are
+        to count, as in speculative decoding."""
+        return self._taken({**(inputs or {}), **named}, lambda count: _library.call("stream_draft", self._handle.pointer, count), None)
+
+    def accept(self, count):
+        """Makes the first `count` steps of the last `draft` count, and no others: the stream goes on behind them."""
+        _library.call("stream_accept", self._handle.pointer, count)
+
+    def _taken(self, given, take, most):
         leading = (None,) if self.batch is None else (self.batch, None)
         with self._turn:
-            arrays, (*_, count) = self._write({**(inputs or {}), **named}, leading)
+            arrays, (*_, count) = self._write(given, leading)
             if not self._ports:
                 raise Error("the model has no input that says how many steps there are\n  help: take them one by one, with step")
+            if most is None and not 0 < count <= self.capacity:
+                raise Error(f"{count} steps cannot be tried at once\n  help: from 1 to {self.capacity}, for which the stream has room")
             if self.batch is None:
                 arrays = {name: numbers[None] for name, numbers in arrays.items()}
             pieces = {name: [memory[:, :0]] for name, memory in self.outputs.items()}
-            for first in range(0, count, self.capacity):
-                taken = min(self.capacity, count - first)
+            for first in range(0, count, most or count):
+                taken = min(most or count, count - first)
                 for name, numbers in arrays.items():
                     self.inputs[name][:, :taken] = numbers[:, first : first + taken]
-                self.advance(taken)
+                take(taken)
                 for name, memory in self.outputs.items():
                     pieces[name].append(memory[:, :taken].copy())
             results = Results()

@@ -225,6 +225,39 @@ class Runs(unittest.TestCase):
         self.expect("bad-call", lambda: model.stream(batch=0))
         self.expect("", lambda: model.stream(h_0=h0))
 
+    def test_drafts(self):
+        model = recc.compile(EVERYTHING, D=3, H=4, seed=1)
+        given = data(2, 7)
+        whole = model(given).h
+        stream = model.stream(batch=2, capacity=4, state=recc.State())
+        tried = stream.draft({name: array[:, :4] for name, array in given.items()})
+        np.testing.assert_allclose(tried.h, whole[:, :4], atol=1e-6)
+        stream.accept(2)
+        self.assertEqual(stream.step_count, 2)
+        np.testing.assert_allclose(stream.steps({name: array[:, 2:] for name, array in given.items()}).h, whole[:, 2:], atol=1e-6)
+        self.expect("from 1 to 4", lambda: stream.draft(given))
+        self.expect("bad-call", lambda: stream.accept(1))
+        self.expect("bad-call", lambda: model.stream(batch=2).draft({name: array[:, :1] for name, array in given.items()}))
+
+    def test_programs_are_held_against_cases(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program, case = pathlib.Path(folder) / "sum.rec", pathlib.Path(folder) / "case.npz"
+            program.write_text(SUM)
+            x = np.arange(4.0).reshape(1, 4)
+            np.savez(case, **{"input.x": x, "output.y": np.cumsum(x, 1)})
+            said = recc.verify(program, case)
+            self.assertTrue(said)
+            self.assertIn("verified: 1 tensor", said)
+            self.assertIn("compiled f64", said)
+            self.assertNotIn("compiled f64", recc.verify(program, case, precision="f32"))
+            np.savez(case, **{"input.x": x, "output.y": np.cumsum(x, 1) + 1})
+            said = recc.verify(program, case)
+            self.assertFalse(said)
+            self.assertIn("failed", said)
+            self.assertTrue(recc.verify(program, case, tolerance=1.0))
+            self.expect("file-problem", lambda: recc.verify(program, f"{folder}/none.npz"))
+            self.expect("tolerance", lambda: recc.verify(program, case, tolerance=-1.0))
+
     def test_memory_of_streams_outlives_them(self):
         stream = recc.compile(SUM).stream()
         x, y = stream.inputs.x, stream.outputs.y

@@ -230,6 +230,12 @@ recc_status recc_stream_output(
 
 /* Takes steps, up to `capacity`, of what lies in the inputs. It allocates nothing. */
 recc_status recc_stream_step(recc_stream *stream, int64_t steps, recc_error **error);
+/*
+ * The same on trial, of a stream that was opened with a state: products with weights read them once for all steps. recc_stream_accept then
+ * says how many of the steps are to count, as in speculative decoding; the stream goes on behind them.
+ */
+recc_status recc_stream_draft(recc_stream *stream, int64_t steps, recc_error **error);
+recc_status recc_stream_accept(recc_stream *stream, int64_t count, recc_error **error);
 /* Steps taken since the beginning; -1 for null. */
 int64_t recc_stream_step_count(const recc_stream *stream);
 /* Goes back to where the stream was opened. */
@@ -266,6 +272,14 @@ recc_status recc_gradient_run(
 void recc_gradient_free(recc_gradient *gradient);
 
 /* ---- Texts ---- */
+
+/*
+ * Holds a program's results against those of a case file, under every engine and form, as `recc verify` does; `options` are as of recc_load,
+ * with `precision` only that of compiled code. A `tolerance` of 0 is each engine's own. `verified` is 1 where all that was compared agrees.
+ * The text is the table with its verdict, to be freed with recc_text_free.
+ */
+recc_status recc_verify(
+    const char *path, const char *data, const char *const *options, double tolerance, int32_t *verified, char **text, recc_error **error);
 
 /*
  * What runs, and why, of a run of so many sequences and steps, as `recc explain` prints it; `gradient` is null for a run without
