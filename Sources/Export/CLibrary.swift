@@ -14,7 +14,7 @@ package struct CLibrary {
     private let compiler: CCompiler
 
     /// Bytes of a stream of one sequence, and of what is saved of it.
-    package var streamBytes: Int { header.layout.byteCount + 8 * header.layout.wordCount }
+    package var streamBytes: Int { header.layout.byteCount }
     package var stateBytes: Int { header.layout.savedByteCount }
     /// Bytes of the weights and of what follows from them, for each processor.
     package var constantBytes: [Int] { variants.map(\.constants.bytes.count) }
@@ -75,7 +75,8 @@ package struct CLibrary {
         let here = try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
         let compiled = try CompiledModel(here, parameters: bound)
         var hash = ContentHash()
-        for text in [model.graph.text, precision.rawValue, layout.text] { hash.add(text) }
+        // Another version may mean something else by the same bytes.
+        for text in [version, model.graph.text, precision.rawValue, layout.text] { hash.add(text) }
         let identity = hash.value
         variants = try targets.enumerated().map { k, target in
             let functions = LibraryFunctions(prefix: targets.count == 1 ? names.library : "\(names.library)_\(k)", segments: layout.segments)

@@ -83,6 +83,15 @@ struct LibraryHeader {
 
             /* Sizes: the numbers of one step of one sequence. */
             \(lines(layout.inputs, "INPUT", "The input", name: names.input))\(lines(layout.outputs, "OUTPUT", "The output", name: names.output))\(lines(layout.onceInputs, "ONCE", "The input, given once,", name: names.input))\(lines(layout.onceOutputs, "ONCE", "The output, known before the first step,", name: names.output))\(dims.map { count("DIM_\($0.name)", $0.size) }.joined())
+            /* The model's name, and how many inputs and outputs steps have. */
+            #define \(N)_MODEL "\(model)"
+            #define \(N)_INPUTS \(layout.inputs.count)
+            #define \(N)_OUTPUTS \(layout.outputs.count)
+
+            /* Bytes of a saved state, and bytes of which a stream needs no more, for memory that is there before a program runs. */
+            #define \(N)_SAVED_SIZE(batch) (\(layout.savedBytes.fixed) + (size_t)(batch) * \(layout.savedBytes.each))
+            #define \(N)_MEMORY(batch) (\(layout.mostBytes.fixed) + (size_t)(batch) * \(layout.mostBytes.each))
+
             /* What functions return. */
             enum {
               \(N)_OK = 0,

@@ -410,6 +410,8 @@ struct LibrarySource {
               int64_t position;
             } saved_header;
 
+            _Static_assert(sizeof(saved_header) == \(StreamLayout.savedHeaderBytes), "the size that the header states");
+
             static void fill(saved_header *header, const \(n)_stream *stream) {
               memset(header, 0, sizeof *header);
               memcpy(header->mark, "RECSTATE", 8);

@@ -142,10 +142,24 @@ struct StreamLayout {
 
     // MARK: Sizes
 
-    /// Bytes of a stream of one sequence, without the words of its frame.
-    var byteCount: Int { regions.reduce(8) { $0 + ($1.byteCount + 63) / 64 * 64 } }
+    /// Bytes of a stream of one sequence: its frame and addresses, the length of the sequence, and regions.
+    var byteCount: Int {
+        ([8 * (5 + regions.count + wordCount), 8] + regions.map(\.byteCount)).reduce(63) { $0 + ($1 + 63) / 64 * 64 }
+    }
     /// Bytes of its saved state, without the header.
     var savedByteCount: Int { regions.reduce(0) { $0 + $1.savedBytes } }
+
+    /// Bytes of any number of sequences, as a number and one for each: those of saved states, and no fewer than a stream takes.
+    var savedBytes: (fixed: Int, each: Int) {
+        regions.reduce((Self.savedHeaderBytes, 0)) { $1.isShared ? ($0.0 + $1.savedBytes, $0.1) : ($0.0, $0.1 + $1.savedBytes) }
+    }
+    var mostBytes: (fixed: Int, each: Int) {
+        let fixed = (8 * (5 + regions.count + wordCount) + 63) / 64 * 64 + 2 * 63
+        return regions.reduce((fixed, 8)) { $1.isShared ? ($0.0 + ($1.byteCount + 63) / 64 * 64, $0.1) : ($0.0 + 63, $0.1 + $1.byteCount) }
+    }
+
+    /// What stands before the bytes of a saved state.
+    static let savedHeaderBytes = 40
 
     /// What saved states and constants depend on.
     var text: String {

@@ -55,6 +55,7 @@ import Testing
         "input x: [2]\n param s0: [2] = normal(1)\n param d: [2] = normal(1)\n state s: [2] = s0\n s = exp(-softplus(d)) * s[t-1] + x\n output s\n output x2 = x",
         "input int: real\n input stream: real\n input steps: [1]\n output for = int + stream\n output x_ = sum(steps)",
         "input q, k: [3]\n input v: [4]\n state S: [3, 4]\n S = 0.9 * S[t-1] + outer(k, v)\n output o = q @ S",
+        "input x, a: [9]\n state h: [9]\n require plan(h) in (scan)\n h = sigmoid(a) * h[t-1] + x\n output h",
         "input x: [2]\n param E: [5, 3] = normal(1)\n state n: int\n n = mod(n[t-1] + argmax(x) + 1, 5)\n output y = E[n]",
     ]
 
@@ -111,6 +112,58 @@ import Testing
         let starts = bytes.ranges(of: Data([0x7F, 0x45, 0x4C, 0x46])).map(\.lowerBound)
         #expect(starts.count == 2 && starts.allSatisfy { Int(bytes[$0 + 18]) == other.2 })
         #expect(!FileManager.default.fileExists(atPath: folder.path("libgru.so")))
+    }
+
+    /// A program without a C library, as there is none for the machine: system calls, and what the library calls.
+    private static let armProgram = """
+        #include "gru.h"
+        static long call(long number, long a, long b, long c) {
+          register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+          __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+          return x0;
+        }
+        static char heap[1 << 20] __attribute__((aligned(64)));
+        static size_t used;
+        void *malloc(size_t size) { void *p = heap + used; used += (size + 63) & ~(size_t)63; return used <= sizeof heap ? p : 0; }
+        void free(void *p) { (void)p; }
+        /* What is volatile is not made a call of the function itself. */
+        void *memmove(void *to, const void *from, size_t size) {
+          volatile char *a = to;
+          const volatile char *b = from;
+          if (a < b) for (size_t k = 0; k < size; k++) a[k] = b[k];
+          else while (size--) a[size] = b[size];
+          return to;
+        }
+        void *memcpy(void *restrict to, const void *restrict from, size_t size) { return memmove(to, from, size); }
+        void *memset(void *to, int value, size_t size) { for (size_t k = 0; k < size; k++) ((volatile char *)to)[k] = (char)value; return to; }
+        int memcmp(const void *a, const void *b, size_t size) {
+          for (size_t k = 0; k < size; k++) if (((volatile const char *)a)[k] != ((volatile const char *)b)[k]) return 1;
+          return 0;
+        }
+        static float x[90 * GRU_INPUT_x], h[90 * GRU_OUTPUT_h], again[90 * GRU_OUTPUT_h];
+        void _start(void) {
+          gru_stream *s;
+          int status = gru_create(&s, 1, 0);
+          for (int k = 0; k < 90 * GRU_INPUT_x; k++) x[k] = (float)(k % 13) / 8 - 0.5f;
+          status |= gru_run(s, 90, x, h) | gru_reset(s, 0);
+          for (int t = 0; t < 90; t++) status |= gru_step(s, x + t * GRU_INPUT_x, again + t * GRU_OUTPUT_h);
+          call(64, 1, (long)h, sizeof h);
+          call(94, status | memcmp(h, again, sizeof h), 0, 0);
+        }
+
+        """
+
+    @Test("code for ARM runs where QEMU does it", .enabled(if: LibraryDriver.hasPrograms("qemu-aarch64-static", "clang", "ld.lld"))) func arm() throws {
+        guard HostMachine.current.architecture == .x86 else { return }
+        let model = try gru(7, 21)
+        let driver = try LibraryDriver(CLibrary(model, targets: [CodeTarget(named: "aarch64", for: .arm)]))
+        try Data(Self.armProgram.utf8).write(to: driver.folder.url.appendingPathComponent("main.c"))
+        let outcome = try driver.shell(
+            "clang --target=aarch64-linux-gnu -O1 -ffreestanding -nostdlib -static -fuse-ld=lld main.c libgru.a -o main && qemu-aarch64-static ./main > h.bin")
+        #expect(outcome.status == 0, "\(outcome)")
+        let got = try Data(contentsOf: driver.folder.url.appendingPathComponent("h.bin")).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+        let expected = try model(["x": (0..<90 * 7).map { Float($0 % 13) / 8 - 0.5 }])["h"].floats()
+        #expect(got.count == expected.count && zip(got, expected).allSatisfy { abs($0 - $1) < 1e-5 })
     }
 
     // MARK: The interface
@@ -191,6 +244,8 @@ import Testing
               IS(GRU_OK, gru_create(&s, 1, 0));
               IS(GRU_OK, gru_create(&two, 2, 0));
               if (gru_memory(0) || gru_memory((size_t)1 << 40) || gru_memory(2) <= gru_memory(1) || gru_saved_size(0)) return 3;
+              for (size_t batch = 1; batch < 70; batch++) if (gru_memory(batch) > GRU_MEMORY(batch)) return 6;
+              if (gru_saved_size(s) != GRU_SAVED_SIZE(1) || gru_saved_size(two) != GRU_SAVED_SIZE(2) || GRU_INPUTS != 1 || strcmp(GRU_MODEL, "GRU")) return 7;
               IS(GRU_OK, gru_step(s, x, h));
               IS(GRU_OK, gru_save(s, state, sizeof state));
               IS(GRU_ERROR_ARGUMENT, gru_step(0, x, h));

@@ -9,6 +9,12 @@ struct LibraryDriver {
     let library: CLibrary
     static var hasCompiler: Bool { FileManager.default.isExecutableFile(atPath: "/usr/bin/cc") }
 
+    /// Whether programs are found along the path.
+    static func hasPrograms(_ names: String...) -> Bool {
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        return names.allSatisfy { name in folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") } }
+    }
+
     init(_ library: CLibrary) throws {
         folder = try TemporaryFolder()
         self.library = library
@@ -89,16 +95,26 @@ struct LibraryDriver {
         func each(_ ports: [CLibrary.Port], _ line: (CLibrary.Port) -> String) -> String { ports.map { "  " + line($0) + "\n" }.joined() }
         func piece(_ name: (CLibrary.Port) -> String) -> String { (inputs.map(name) + outputs.map(name)).map { ", \($0)" }.joined() }
         return """
+            #define _GNU_SOURCE
             #include "\(n).h"
             #include "\(n).h"
             #include <stdio.h>
             #include <stdlib.h>
             #include <string.h>
+            #include <sys/mman.h>
             enum { B = \(batch), T = \(length) };
+            static size_t pages(size_t size) { return (size + 4095) & ~(size_t)4095; }
+            /* Memory behind whose end nothing may be touched. */
+            static void *guarded(size_t size) {
+              char *start = mmap(0, pages(size) + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              if (start == MAP_FAILED || mprotect(start + pages(size), 4096, PROT_NONE)) exit(7);
+              return start + pages(size) - size;
+            }
+            static void release(void *data, size_t size) { munmap((char *)data + size - pages(size), pages(size) + 4096); }
             static void *load(const char *path, size_t size) {
-              void *data = malloc(size + 1);
+              char *data = guarded(size), more;
               FILE *file = fopen(path, "rb");
-              if (!file || !data || fread(data, 1, size + 1, file) != size) exit(3);
+              if (!file || fread(data, 1, size, file) != size || fread(&more, 1, 1, file)) exit(3);
               fclose(file);
               return data;
             }
@@ -112,11 +128,11 @@ struct LibraryDriver {
             #define CHECK(call) check(call, __LINE__)
             \(each(inputs) { "static const \($0.type) *v_\($0.parameter)_all;" })\(each(outputs) { "static \($0.type) *v_\($0.parameter)_all, *v_\($0.parameter)_pieces;" })
             static void take(\(n)_stream *s, int from, int count) {
-            \(each(inputs) { "\($0.type) *v_\($0.parameter) = malloc(sizeof(\($0.type)) * B * count * \($0.elements));\n  for (int b = 0; b < B; b++) memcpy(v_\($0.parameter) + b * count * \($0.elements), v_\($0.parameter)_all + (b * T + from) * \($0.elements), sizeof(\($0.type)) * count * \($0.elements));" })\(each(outputs) { "\($0.type) *v_\($0.parameter) = malloc(sizeof(\($0.type)) * B * count * \($0.elements));" })
+            \(each(inputs) { "\($0.type) *v_\($0.parameter) = guarded(sizeof(\($0.type)) * B * count * \($0.elements));\n  for (int b = 0; b < B; b++) memcpy(v_\($0.parameter) + b * count * \($0.elements), v_\($0.parameter)_all + (b * T + from) * \($0.elements), sizeof(\($0.type)) * count * \($0.elements));" })\(each(outputs) { "\($0.type) *v_\($0.parameter) = guarded(sizeof(\($0.type)) * B * count * \($0.elements));" })
               if (count == 1) CHECK(\(n)_step(s\(piece { "v_\($0.parameter)" }))); else CHECK(\(n)_run(s, count\(piece { "v_\($0.parameter)" })));
-            \(each(outputs) { "for (int b = 0; b < B; b++) memcpy(v_\($0.parameter)_pieces + (b * T + from) * \($0.elements), v_\($0.parameter) + b * count * \($0.elements), sizeof(\($0.type)) * count * \($0.elements));\n  free(v_\($0.parameter));" })\(each(inputs) { "free(v_\($0.parameter));" })}
+            \(each(outputs) { "for (int b = 0; b < B; b++) memcpy(v_\($0.parameter)_pieces + (b * T + from) * \($0.elements), v_\($0.parameter) + b * count * \($0.elements), sizeof(\($0.type)) * count * \($0.elements));\n  release(v_\($0.parameter), sizeof(\($0.type)) * B * count * \($0.elements));" })\(each(inputs) { "release(v_\($0.parameter), sizeof(\($0.type)) * B * count * \($0.elements));" })}
             int main(void) {
-            \(each(library.onceInputs) { "const \($0.type) *v_\($0.parameter)_once = load(\"v_\($0.parameter).in\", sizeof(\($0.type)) * B * \($0.elements));" })\(each(inputs) { "v_\($0.parameter)_all = load(\"v_\($0.parameter).in\", sizeof(\($0.type)) * B * T * \($0.elements));" })\(each(outputs) { "v_\($0.parameter)_all = calloc(B * T * \($0.elements), sizeof(\($0.type)));\n  v_\($0.parameter)_pieces = calloc(B * T * \($0.elements), sizeof(\($0.type)));" })
+            \(each(library.onceInputs) { "const \($0.type) *v_\($0.parameter)_once = load(\"v_\($0.parameter).in\", sizeof(\($0.type)) * B * \($0.elements));" })\(each(inputs) { "v_\($0.parameter)_all = load(\"v_\($0.parameter).in\", sizeof(\($0.type)) * B * T * \($0.elements));" })\(each(outputs) { "v_\($0.parameter)_all = guarded(sizeof(\($0.type)) * B * T * \($0.elements));\n  v_\($0.parameter)_pieces = guarded(sizeof(\($0.type)) * B * T * \($0.elements));" })
               \(n)_stream *s;
               CHECK(\(n)_create(&s, B\(once)));
               CHECK(\(n)_run(s, T\(piece { "v_\($0.parameter)_all" })));
@@ -124,10 +140,10 @@ struct LibraryDriver {
               CHECK(\(n)_reset(s\(once)));
               /* A second stream in memory that begins anywhere, and was used before. */
               size_t size = \(n)_memory(B), saved = \(n)_saved_size(s);
-              char *memory = malloc(size + 3), *state = malloc(saved);
-              memset(memory, 0x7f, size + 3);
+              char *memory = guarded(size), *state = guarded(saved);
+              memset(memory, 0x7f, size);
               \(n)_stream *other;
-              CHECK(\(n)_create_in(memory + 3, size, &other, B\(once)));
+              CHECK(\(n)_create_in(memory, size, &other, B\(once)));
               int pieces[] = {1, 1, 2, 1, 13, 1, 1, 65, 1, 1, 1, T};
               for (int at = 0, k = 0; at < T; k++) {
                 int count = pieces[k] < T - at ? pieces[k] : T - at;
