@@ -100,7 +100,7 @@ struct LibraryOptions: ParsableArguments {
     ) throws {
         try options.refusePlans("a library takes one step after another")
         guard !grad else {
-            throw Diagnostic(.libraryRefused, "a library has no gradients yet", at: nil, help: "leave --grad out; 'recc run --grad' gives gradients")
+            throw Diagnostic(.libraryRefused, "a library has no gradients yet", at: nil, help: "leave --grad out; 'recc run --grad' gives gradients, and in C programs the interface of docs/capi.md")
         }
         let files = try DataFiles(case: nil, weights: params, for: program.model(named: options.model))
         let whole = try weights.applied(
