@@ -64,7 +64,8 @@ struct MemoryNeeds {
         case .reduce, .concat, .runningAffine: values.insert(id)
         case .solve(let matrix, let right, _): values.formUnion([id, stored(matrix), stored(right)])
         case .reshape(let a):
-            guard !forms.isUniform(a) else { return }
+            // Dims of one place come and go.
+            guard !forms.isUniform(a), graph[a].shape.filter({ $0.size > 1 }) != graph[id].shape.filter({ $0.size > 1 }) else { return }
             values.insert(stored(a))
         case .pad(_, let axis, _, _, _):
             // Along the last dim neighbours would be read one by one.

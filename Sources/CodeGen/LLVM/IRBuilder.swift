@@ -193,6 +193,22 @@ final class IRBuilder {
         return memory
     }
 
+    /// As many vectors as each has lanes, a power of two: lane `j` of vector `i` becomes lane `i` of vector `j`.
+    func transposed(_ square: [IRValue]) -> [IRValue] {
+        var rows = square
+        var distance = 1
+        while distance < rows.count {
+            let lanes = Array(0..<rows.count)
+            for low in lanes where low & distance == 0 {
+                let (a, b) = (rows[low], rows[low + distance])
+                rows[low] = shuffle(a, b, lanes.map { $0 & distance == 0 ? $0 : rows.count + $0 - distance })
+                rows[low + distance] = shuffle(a, b, lanes.map { $0 & distance == 0 ? $0 + distance : rows.count + $0 })
+            }
+            distance *= 2
+        }
+        return rows
+    }
+
     func extract(_ vector: IRValue, _ lane: Int) -> IRValue {
         LLVMBuildExtractElement(builder, vector, LLVMConstInt(i32, UInt64(lane), 0), "")
     }

@@ -4,20 +4,20 @@ import RecStream
 
 /// Emits the loops of a nest of a schedule, one of them in vector lanes. What does not vary over a loop is computed before it.
 final class ScheduleNestEmitter {
-    private let frame: ScheduleEmitter
-    private let builder: IRBuilder
-    private let extents: [Int]
-    private let nodes: [Schedule.Node]
+    let frame: ScheduleEmitter
+    let builder: IRBuilder
+    let extents: [Int]
+    let nodes: [Schedule.Node]
     private let isBool: [Bool]
     /// For each node the loops that it varies over.
     private let dependences: [UInt64]
     private var known: [IRValue?]
-    private var variables: [Int: IRValue] = [:]
+    var variables: [Int: IRValue] = [:]
     private var opened: UInt64 = 0
     /// The loop in lanes, how many lanes, and how many of them are there.
-    private var vectorLoop: Int?
-    private var lanes = 1
-    private var present = 1
+    var vectorLoop: Int?
+    var lanes = 1
+    var present = 1
 
     init(_ frame: ScheduleEmitter, _ extents: [Int], _ nodes: [Schedule.Node], _ isBool: [Bool]) {
         self.frame = frame
@@ -78,6 +78,7 @@ final class ScheduleNestEmitter {
             return
         }
         compute()
+        if let inLanes, let other = transposedLoop(inLanes, nest) { return emitTransposed(nest, reading: other, writing: inLanes) }
         loops((0..<outer).filter { $0 != inLanes }, nest.stepLoop) {
             self.vectors(inLanes, nest.stepLoop) { self.store(self.wide(nest.result), nest.target) }
         }
@@ -108,7 +109,7 @@ final class ScheduleNestEmitter {
     // MARK: Loops
 
     /// Loops outermost first; the step loop runs through the steps of the sequence alone.
-    private func loops(_ variables: [Int], _ stepLoop: Int?, _ body: @escaping () -> Void) {
+    func loops(_ variables: [Int], _ stepLoop: Int?, _ body: @escaping () -> Void) {
         guard let first = variables.first else { return body() }
         let end = first == stepLoop ? frame.validSteps : builder.int(extents[first])
         if extents[first] == 1, first != stepLoop {
@@ -122,7 +123,7 @@ final class ScheduleNestEmitter {
     }
 
     /// A loop in lanes: whole vectors, then what is left.
-    private func vectors(_ variable: Int?, _ stepLoop: Int?, _ body: () -> Void) {
+    func vectors(_ variable: Int?, _ stepLoop: Int?, _ body: () -> Void) {
         guard let variable else { return body() }
         if variable == stepLoop {
             // As many as the sequence has: one by one.
@@ -155,7 +156,7 @@ final class ScheduleNestEmitter {
         (lanes, present) = (1, 1)
     }
 
-    private func open(_ variable: Int, at value: IRValue, _ body: () -> Void) {
+    func open(_ variable: Int, at value: IRValue, _ body: () -> Void) {
         let saved = (known, opened)
         variables[variable] = value
         opened |= 1 << UInt64(variable)
@@ -186,7 +187,7 @@ final class ScheduleNestEmitter {
     }
 
     /// The distance between neighbours along a loop; nil where it is not the same everywhere.
-    private func stride(_ view: Schedule.View, _ variable: Int) -> Int? {
+    func stride(_ view: Schedule.View, _ variable: Int) -> Int? {
         var result = 0
         if view.step?.variable == variable { return nil }
         for term in view.terms where term.index.variable == variable {
@@ -201,7 +202,7 @@ final class ScheduleNestEmitter {
     private func isVector(_ node: Int) -> Bool { vectorLoop.map { dependences[node] & (1 << UInt64($0)) != 0 } ?? false }
 
     /// The value in all lanes.
-    private func wide(_ node: Int) -> IRValue {
+    func wide(_ node: Int) -> IRValue {
         let value = known[node] ?? compute(node)
         known[node] = value
         return lanes > 1 && builder.lanes(of: value) == 1 ? builder.splat(value, lanes) : value
@@ -294,7 +295,7 @@ final class ScheduleNestEmitter {
         return result
     }
 
-    private func store(_ value: IRValue, _ view: Schedule.View) {
+    func store(_ value: IRValue, _ view: Schedule.View) {
         let size = builder.precision.byteCount
         guard lanes > 1, let vectorLoop else { return builder.store(value, address(view), alignment: size) }
         if stride(view, vectorLoop) == 1 {
@@ -304,74 +305,5 @@ final class ScheduleNestEmitter {
             return
         }
         for lane in 0..<present { builder.store(builder.extract(value, lane), address(view, lane: lane), alignment: size) }
-    }
-
-    // MARK: Reductions
-
-    private func reduceLoops(_ over: ArraySlice<Int>, carrying start: IRValue, _ body: (IRValue) -> IRValue) -> IRValue {
-        guard let variable = over.first else { return body(start) }
-        return builder.loop(from: builder.int(0), to: builder.int(extents[variable]), carrying: [start]) { index, carried in
-            var next = carried[0]
-            self.open(variable, at: index) { next = self.reduceLoops(over.dropFirst(), carrying: carried[0], body) }
-            return [next]
-        }[0]
-    }
-
-    /// One loop of a reduction runs in lanes, which are joined at the end.
-    private func reduceInLanes(_ kind: ReduceKind, _ inner: [Int], _ along: Int, _ result: Int) -> IRValue {
-        let native = frame.lanes
-        let extent = extents[along]
-        let whole = extent / native * native
-        var lanes = 1
-        while lanes < min(extent, native) { lanes *= 2 }
-        let neutral = builder.splat(identity(kind), lanes)
-        let others = inner.filter { $0 != along }
-        var total = reduceLoops(others[...], carrying: neutral) { carried in
-            self.vectorLoop = along
-            self.lanes = lanes
-            var sum = carried
-            if whole > 0 {
-                self.present = lanes
-                sum = self.builder.loop(from: self.builder.int(0), to: self.builder.int(whole), by: lanes, carrying: [sum]) { index, carried in
-                    var next = carried[0]
-                    self.open(along, at: index) { next = self.combine(kind, carried[0], self.wide(result)) }
-                    return [next]
-                }[0]
-            }
-            if extent > whole {
-                self.present = extent - whole
-                self.open(along, at: self.builder.int(whole)) {
-                    let mask = self.builder.vectorConstant((0..<lanes).map { $0 < self.present ? 1 : 0 }, of: self.builder.i1)
-                    sum = self.combine(kind, sum, self.builder.select(mask, self.wide(result), neutral))
-                }
-            }
-            self.vectorLoop = nil
-            (self.lanes, self.present) = (1, 1)
-            return sum
-        }
-        while lanes > 1 {
-            lanes /= 2
-            let (low, high) = (builder.shuffle(total, total, Array(0..<lanes)), builder.shuffle(total, total, Array(lanes..<2 * lanes)))
-            total = combine(kind, low, high)
-        }
-        return builder.lanes(of: total) == 1 && LLVMGetTypeKind(builder.type(of: total)) == LLVMVectorTypeKind ? builder.extract(total, 0) : total
-    }
-
-    private func identity(_ kind: ReduceKind) -> IRValue {
-        switch kind {
-        case .sum: builder.number(0)
-        case .product: builder.number(1)
-        case .min: builder.number(.infinity)
-        case .max, .logsumexp, .argmax: builder.number(-.infinity)
-        }
-    }
-
-    private func combine(_ kind: ReduceKind, _ a: IRValue, _ b: IRValue) -> IRValue {
-        switch kind {
-        case .sum: frame.math.binary(.add, a, b, of: .real)
-        case .product: frame.math.binary(.multiply, a, b, of: .real)
-        case .min: frame.math.binary(.min, a, b, of: .real)
-        case .max, .logsumexp, .argmax: frame.math.binary(.max, a, b, of: .real)
-        }
     }
 }

@@ -1,0 +1,73 @@
+import CLLVM
+import RecSchedule
+import RecStream
+
+/// Nests whose results are joined along their last loops.
+extension ScheduleNestEmitter {
+    func reduceLoops(_ over: ArraySlice<Int>, carrying start: IRValue, _ body: (IRValue) -> IRValue) -> IRValue {
+        guard let variable = over.first else { return body(start) }
+        return builder.loop(from: builder.int(0), to: builder.int(extents[variable]), carrying: [start]) { index, carried in
+            var next = carried[0]
+            self.open(variable, at: index) { next = self.reduceLoops(over.dropFirst(), carrying: carried[0], body) }
+            return [next]
+        }[0]
+    }
+
+    /// One loop of a reduction runs in lanes, which are joined at the end.
+    func reduceInLanes(_ kind: ReduceKind, _ inner: [Int], _ along: Int, _ result: Int) -> IRValue {
+        let native = frame.lanes
+        let extent = extents[along]
+        let whole = extent / native * native
+        var lanes = 1
+        while lanes < min(extent, native) { lanes *= 2 }
+        let neutral = builder.splat(identity(kind), lanes)
+        let others = inner.filter { $0 != along }
+        var total = reduceLoops(others[...], carrying: neutral) { carried in
+            self.vectorLoop = along
+            self.lanes = lanes
+            var sum = carried
+            if whole > 0 {
+                self.present = lanes
+                sum = self.builder.loop(from: self.builder.int(0), to: self.builder.int(whole), by: lanes, carrying: [sum]) { index, carried in
+                    var next = carried[0]
+                    self.open(along, at: index) { next = self.combine(kind, carried[0], self.wide(result)) }
+                    return [next]
+                }[0]
+            }
+            if extent > whole {
+                self.present = extent - whole
+                self.open(along, at: self.builder.int(whole)) {
+                    let mask = self.builder.vectorConstant((0..<lanes).map { $0 < self.present ? 1 : 0 }, of: self.builder.i1)
+                    sum = self.combine(kind, sum, self.builder.select(mask, self.wide(result), neutral))
+                }
+            }
+            self.vectorLoop = nil
+            (self.lanes, self.present) = (1, 1)
+            return sum
+        }
+        while lanes > 1 {
+            lanes /= 2
+            let (low, high) = (builder.shuffle(total, total, Array(0..<lanes)), builder.shuffle(total, total, Array(lanes..<2 * lanes)))
+            total = combine(kind, low, high)
+        }
+        return builder.lanes(of: total) == 1 && LLVMGetTypeKind(builder.type(of: total)) == LLVMVectorTypeKind ? builder.extract(total, 0) : total
+    }
+
+    func identity(_ kind: ReduceKind) -> IRValue {
+        switch kind {
+        case .sum: builder.number(0)
+        case .product: builder.number(1)
+        case .min: builder.number(.infinity)
+        case .max, .logsumexp, .argmax: builder.number(-.infinity)
+        }
+    }
+
+    func combine(_ kind: ReduceKind, _ a: IRValue, _ b: IRValue) -> IRValue {
+        switch kind {
+        case .sum: frame.math.binary(.add, a, b, of: .real)
+        case .product: frame.math.binary(.multiply, a, b, of: .real)
+        case .min: frame.math.binary(.min, a, b, of: .real)
+        case .max, .logsumexp, .argmax: frame.math.binary(.max, a, b, of: .real)
+        }
+    }
+}
