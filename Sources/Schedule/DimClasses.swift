@@ -134,19 +134,49 @@ struct DimClasses {
         for j in old.indices where !found.contains(j) { block(a, j + forms.lead(a)) }
     }
 
-    /// The loops that may be shared: dims that every root has, that lie beside the products, and along which nothing is joined. For
-    /// each value, at its dims, which of them it is.
+    /// What may be computed several times so that turns have nothing to do with each other, as a multiple of the work.
+    private static let mostRepetition = 1.5
+
+    /// Operations of a value in a chunk, about.
+    private func operations(of id: ValueID) -> Int {
+        let shape = forms.shape(id)
+        switch forms.graph[id].operation {
+        case .contract(let c):
+            var sizes: [Int: Int] = [:]
+            for (operand, labels) in [(c.left, c.leftLabels), (c.right, c.rightLabels)] {
+                for (label, dim) in zip(labels, forms.graph[operand].shape) { sizes[label] = dim.size }
+            }
+            return (forms.lead(id) == 1 ? forms.count : 1) * sizes.values.reduce(1, *)
+        case .reduce(_, let a, _): return forms.shape(a).elementCount
+        case .solve(let matrix, _, _): return shape.elementCount * (forms.graph[matrix].shape.last?.size ?? 1)
+        case .unary, .binary, .select, .runningAffine: return shape.elementCount
+        case .input, .parameter, .constant, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
+            .overBatch, .chunks, .steps:
+            return 0
+        }
+    }
+
+    /// The loops that may be shared: dims that every root has, that lie beside the products, along which nothing is joined, and which
+    /// hardly anything lacks. For each value, at its dims, which of them it is.
     mutating func parallel(_ values: [ValueID], roots: [ValueID]) -> (dims: [Dim], positions: [ValueID: [Int?]]) {
         var candidates: [Slot] = []
         for slot in shared.map({ root($0) }) where !blocked.contains(slot) && !candidates.contains(slot) { candidates.append(slot) }
         candidates.sort { ($0.value, $0.axis) < ($1.value, $1.axis) }
         var chosen: [(slot: Slot, dim: Dim)] = []
+        var operations = values.map { Double(self.operations(of: $0)) }
         for candidate in candidates {
             let size = forms.shape(candidate.value)[candidate.axis].size
             guard size > 1, roots.allSatisfy({ id in forms.shape(id).indices.contains { root(Slot(value: id, axis: $0)) == candidate } }),
                 // One and the same loop twice in a value is no loop of its own.
                 values.allSatisfy({ id in forms.shape(id).indices.count { root(Slot(value: id, axis: $0)) == candidate } <= 1 })
             else { continue }
+            // What does not have the dim is computed again in each turn.
+            var again = operations
+            for (k, id) in values.enumerated() where !forms.shape(id).indices.contains(where: { root(Slot(value: id, axis: $0)) == candidate }) {
+                again[k] *= Double(size)
+            }
+            guard again.reduce(0, +) <= Self.mostRepetition * operations.reduce(0, +) else { continue }
+            operations = again
             chosen.append((candidate, forms.shape(candidate.value)[candidate.axis]))
         }
         var positions: [ValueID: [Int?]] = [:]

@@ -154,6 +154,12 @@ final class ScheduleEmitter {
         }
     }
 
+    /// Elements of a stream from a step of one chunk to the same of the next one.
+    func distanceToNextChunk(_ id: Schedule.BufferID) -> Int {
+        let distance = schedule.count * schedule[id].count
+        return schedule.isDescending == schedule.isReversed ? distance : -distance
+    }
+
     func parallelPlace(_ k: Int) -> IRValue { parallel[k] }
 
     var isFirst: IRValue { builder.compare(LLVMIntEQ, chunk, builder.int(0)) }

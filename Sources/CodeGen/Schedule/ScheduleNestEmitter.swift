@@ -283,8 +283,10 @@ final class ScheduleNestEmitter {
         guard isVector, lanes > 1, let vectorLoop else { return builder.load(builder.real, address(view), alignment: size) }
         let type = builder.vector(builder.real, lanes)
         if stride(view, vectorLoop) == 1 {
-            guard let mask else { return builder.load(type, address(view), alignment: size) }
-            return builder.maskedLoad(type, address(view), mask: mask, alignment: size)
+            let address = address(view)
+            prefetch(view, address)
+            guard let mask else { return builder.load(type, address, alignment: size) }
+            return builder.maskedLoad(type, address, mask: mask, alignment: size)
         }
         var result: IRValue = LLVMGetPoison(type)
         for lane in 0..<lanes {
@@ -295,12 +297,20 @@ final class ScheduleNestEmitter {
         return result
     }
 
+    /// The same place of the next chunk, where that is in memory of the caller: its rows lie too far apart for the processor to foresee.
+    private func prefetch(_ view: Schedule.View, _ address: IRValue, forWriting: Bool = false) {
+        guard view.step != nil else { return }
+        builder.prefetch(builder.element(address, builder.int(frame.distanceToNextChunk(view.buffer)), of: builder.real), forWriting: forWriting)
+    }
+
     func store(_ value: IRValue, _ view: Schedule.View) {
         let size = builder.precision.byteCount
         guard lanes > 1, let vectorLoop else { return builder.store(value, address(view), alignment: size) }
         if stride(view, vectorLoop) == 1 {
-            if let mask { builder.maskedStore(value, address(view), mask: mask, alignment: size) } else {
-                builder.store(value, address(view), alignment: size)
+            let address = address(view)
+            prefetch(view, address, forWriting: true)
+            if let mask { builder.maskedStore(value, address, mask: mask, alignment: size) } else {
+                builder.store(value, address, alignment: size)
             }
             return
         }
