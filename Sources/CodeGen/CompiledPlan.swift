@@ -27,7 +27,9 @@ package final class CompiledPlan: @unchecked Sendable {
         _ plan: Plan, precision: Precision, weights: WeightFormat = .full, context: CompileContext = CompileContext()
     ) throws {
         try weights.check(precision)
-        let linked = try Linked(plan, precision, weights, context)
+        let linked = try context.code({ KernelKey(plan, precision: precision, weights: weights) }) { target in
+            try PlanModule(plan, precision: precision, weights: weights, target: target).module
+        } link: { try Linked($0, plan) }
         facts = KernelFacts(plan, precision: precision, weights: weights)
         code = linked.code
         stages = linked.stages
@@ -40,37 +42,7 @@ package final class CompiledPlan: @unchecked Sendable {
         var stages: [[StageFunction]]
         var summaries: [[StageFunction?]]
 
-        /// The code of a plan: that which was kept for it, or else fresh code, which is then kept.
-        init(
-            _ plan: Plan, _ precision: Precision, _ weights: WeightFormat, _ context: CompileContext
-        ) throws {
-            let times = context.times
-            var key: KernelKey?
-            if let cache = context.cache {
-                key = times.measure("key of the code") { KernelKey(plan, precision: precision, weights: weights) }
-                if let key, let object = times.measure("read kept code", { cache.object(for: key) }),
-                    let kept = try? times.measure("link", { () throws in try Linked(object, plan) })
-                {
-                    times?.note("kernel cache: hit, \(object.count) bytes, \(cache.folder)")
-                    self = kept
-                    return
-                }
-            }
-            let target = try times.measure("load LLVM") { () throws in try HostTarget() }
-            let code = try times.measure("emit") { () throws in try PlanModule(plan, precision: precision, weights: weights, target: target) }
-            try times.measure("optimise") { () throws in try code.module.optimize(for: target) }
-            let object = try times.measure("generate code") { () throws in try code.module.emitted(.object, for: target) }
-            // Kept once it is known to be good.
-            self = try times.measure("link") { () throws in try Linked(object, plan) }
-            guard let cache = context.cache, let key else {
-                times?.note("kernel cache: off")
-                return
-            }
-            times.measure("keep code") { cache.store(object, for: key) }
-            times?.note("kernel cache: miss, \(object.count) bytes, \(cache.folder)")
-        }
-
-        private init(_ object: [UInt8], _ plan: Plan) throws {
+        init(_ object: [UInt8], _ plan: Plan) throws {
             let code = try LoadedCode(object)
             func function(_ name: String) throws -> StageFunction { unsafeBitCast(try code.function(name), to: StageFunction.self) }
             let names = plan.segments.enumerated().map { s, segment in segment.stages.indices.map { PlanModule.stageName(s, $0) } }

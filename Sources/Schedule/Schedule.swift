@@ -5,7 +5,7 @@ import RecStream
 /// For each sequence, and each place along `parallel`, the chunks run one after another. What stands before and behind the chunks is
 /// in `before` and `behind`. Loops over sequences and parallel dims may be shared among threads: nothing is carried between their
 /// turns.
-package struct Schedule: Equatable, Sendable {
+package struct Schedule: Equatable, Encodable, Sendable {
     package var name: String
     /// Steps of a chunk.
     package var count: Int
@@ -20,14 +20,14 @@ package struct Schedule: Equatable, Sendable {
     package var body: [Leaf] = []
     package var behind: [Leaf] = []
 
-    package struct BufferID: Hashable, Sendable {
+    package struct BufferID: Hashable, Encodable, Sendable {
         package var index: Int
         package init(_ index: Int) { self.index = index }
     }
 
     /// Memory for real numbers.
-    package struct Buffer: Equatable, Sendable {
-        package enum Role: Equatable, Sendable {
+    package struct Buffer: Equatable, Encodable, Sendable {
+        package enum Role: Equatable, Encodable, Sendable {
             /// `[batch, time, shape]`, of the caller; read, or written.
             case stream(isResult: Bool)
             /// `[batch, shape]`, of the caller.
@@ -50,7 +50,7 @@ package struct Schedule: Equatable, Sendable {
     }
 
     /// Where an element stands along one dim: `clamp(variable · scale + offset)`.
-    package struct Index: Hashable, Sendable {
+    package struct Index: Hashable, Encodable, Sendable {
         /// A loop of the nest from 0 on, a parallel loop (−1 is the first), or nil.
         package var variable: Int?
         package var scale = 1
@@ -59,20 +59,20 @@ package struct Schedule: Equatable, Sendable {
         package var bounds: ClosedRange<Int>?
     }
 
-    package struct Term: Hashable, Sendable {
+    package struct Term: Hashable, Encodable, Sendable {
         package var index: Index
         package var stride: Int
     }
 
     /// Elements of a buffer.
-    package struct View: Hashable, Sendable {
+    package struct View: Hashable, Encodable, Sendable {
         package var buffer: BufferID
         package var terms: [Term]
         /// In what is carried: which of the places around the chunks.
         package var slot = Slot.none
         /// In streams: the step within the chunk.
         package var step: Index?
-        package enum Slot: String, Hashable, Sendable {
+        package enum Slot: String, Hashable, Encodable, Sendable {
             case none
             /// At the present chunk's first step, or behind its last one.
             case start, end
@@ -91,7 +91,7 @@ package struct Schedule: Equatable, Sendable {
     }
 
     /// A value of a nest; operands are earlier nodes.
-    package enum Node: Hashable, Sendable {
+    package enum Node: Hashable, Encodable, Sendable {
         case constant(Double)
         case load(View)
         case unary(UnaryOperator, Int)
@@ -106,9 +106,9 @@ package struct Schedule: Equatable, Sendable {
     }
 
     /// When a leaf runs.
-    package enum Condition: String, Hashable, Sendable { case always, inFirst, inLast }
+    package enum Condition: String, Hashable, Encodable, Sendable { case always, inFirst, inLast }
 
-    package struct Nest: Equatable, Sendable {
+    package struct Nest: Equatable, Encodable, Sendable {
         package var extents: [Int]
         package var nodes: [Node]
         package var isBool: [Bool]
@@ -120,14 +120,14 @@ package struct Schedule: Equatable, Sendable {
         package var stepLoop: Int?
         package var condition = Condition.always
 
-        package struct Reduction: Equatable, Sendable {
+        package struct Reduction: Equatable, Encodable, Sendable {
             package var kind: ReduceKind
             package var loops: Int
         }
     }
 
     /// `y[i] = factor[i] · y[i-1] + term[i]` along a loop.
-    package struct Running: Equatable, Sendable {
+    package struct Running: Equatable, Encodable, Sendable {
         package var extents: [Int]
         package var nodes: [Node]
         package var isBool: [Bool]
@@ -139,8 +139,8 @@ package struct Schedule: Equatable, Sendable {
     }
 
     /// `result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]`.
-    package struct Matmul: Equatable, Sendable {
-        package struct Loop: Equatable, Sendable {
+    package struct Matmul: Equatable, Encodable, Sendable {
+        package struct Loop: Equatable, Encodable, Sendable {
             package var extent: Int
             package var left: Int
             package var right: Int
@@ -165,7 +165,7 @@ package struct Schedule: Equatable, Sendable {
     }
 
     /// The `X` with `X − strictLower(matrix) · X = right`, or with the transpose.
-    package struct Solve: Equatable, Sendable {
+    package struct Solve: Equatable, Encodable, Sendable {
         package var matrix: BufferID
         package var right: BufferID
         package var result: BufferID
@@ -176,7 +176,7 @@ package struct Schedule: Equatable, Sendable {
         package var isTransposed: Bool
     }
 
-    package enum Leaf: Equatable, Sendable {
+    package enum Leaf: Equatable, Encodable, Sendable {
         case nest(Nest)
         case running(Running)
         case matmul(Matmul)

@@ -1,5 +1,5 @@
 /// One axis of a value within a step: a name the user knows and a size.
-package struct Dim: Hashable, Sendable {
+package struct Dim: Hashable, Encodable, Sendable {
     package var name: String
     package var size: Int
     package init(_ name: String, _ size: Int) {

@@ -1,5 +1,6 @@
 import CHost
 import Foundation
+import RecSchedule
 import RecScheduling
 
 /// Names machine code by everything that it depends on: the plan, the precision, the machine, LLVM and recc itself.
@@ -14,14 +15,19 @@ struct KernelKey: Equatable, Sendable {
 }
 
 extension KernelKey {
-    /// What of a plan its code depends on.
-    private struct Subject: Encodable {
+    /// What code depends on, beside what it computes.
+    private struct Subject<Work: Encodable>: Encodable {
         var format: UInt32
         var compiler: String
         var llvm: String
         var architecture: String
         var processor: [UInt32]
         var precision: String
+        var work: Work
+    }
+
+    /// What of a plan its code depends on.
+    private struct PlanWork: Encodable {
         var weights: WeightFormat
         var axes: Int
         var buffers: [Buffer]
@@ -30,11 +36,20 @@ extension KernelKey {
 
     /// Nil where this program cannot tell which version of it is running.
     init?(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = .current) {
+        let work = PlanWork(weights: weights, axes: plan.graph.axes.count, buffers: plan.buffers, segments: plan.segments)
+        self.init(of: work, precision, machine)
+    }
+
+    /// Nil where this program cannot tell which version of it is running.
+    init?(_ schedule: Schedule, precision: Precision, machine: HostMachine = .current) {
+        self.init(of: schedule, precision, machine)
+    }
+
+    private init?(of work: some Encodable, _ precision: Precision, _ machine: HostMachine) {
         guard let compiler = Self.compiler() else { return nil }
         let subject = Subject(
             format: KernelFile.format, compiler: compiler, llvm: LLVMLibrary.identity(), architecture: machine.architecture.rawValue,
-            processor: machine.identity, precision: precision.rawValue, weights: weights, axes: plan.graph.axes.count,
-            buffers: plan.buffers, segments: plan.segments)
+            processor: machine.identity, precision: precision.rawValue, work: work)
         guard let bytes = try? CanonicalBytes.of(subject) else { return nil }
         self.bytes = SHA256.hash(bytes)
     }

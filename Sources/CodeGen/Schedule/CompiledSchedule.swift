@@ -25,12 +25,9 @@ package final class CompiledSchedule: @unchecked Sendable {
                 .planRefused, "chunks of \(schedule.count) steps take \(workspaceBytes >> 20) MB for each thread, and \(Self.mostWorkspaceBytes >> 20) are allowed",
                 at: nil, help: "take shorter ones, as in --plan S=chunkwise(\(max(1, schedule.count / 4)))")
         }
-        let times = context.times
-        let target = try times.measure("load LLVM") { () throws in try HostTarget() }
-        let module = try times.measure("emit") { () throws in try Self.module(schedule, precision, target) }
-        try times.measure("optimise") { () throws in try module.optimize(for: target) }
-        let object = try times.measure("generate code") { () throws in try module.emitted(.object, for: target) }
-        code = try times.measure("link") { () throws in try LoadedCode(object) }
+        code = try context.code({ KernelKey(schedule, precision: precision) }) { target in
+            try Self.module(schedule, precision, target)
+        } link: { try LoadedCode($0) }
         function = unsafeBitCast(try code.function(Self.name), to: Function.self)
     }
 
