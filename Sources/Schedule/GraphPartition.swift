@@ -64,8 +64,17 @@ package struct GraphPartition: Sendable {
             wanted[level(of: id), default: []].insert(id)
         }
         for output in graph.outputs + graph.losses { want(source(output.value)) }
+        /// States that are results of a traversal at every step: the part of steps behind it says what they are at the end.
+        var behind: [Int: Set<ValueID>] = [:]
         for state in graph.states {
-            if places.isChunked(state.value) { finals.insert(state.value) } else { want(source(state.value)) }
+            guard !places.isChunked(state.value) else {
+                finals.insert(state.value)
+                continue
+            }
+            let value = source(state.value)
+            want(value)
+            let level = level(of: value)
+            if level % 2 == 1, places.kind(value) != .given { behind[level + 1, default: []].insert(value) }
         }
         // Inputs that are results otherwise than as they stand.
         let given = Set((graph.losses.map(\.value) + graph.states.map(\.value)).map(source).filter { places.kind($0) == .given })
@@ -75,8 +84,9 @@ package struct GraphPartition: Sendable {
             let roots = wanted[level, default: []]
             if level % 2 == 0 {
                 let own = level == 0 ? roots.union(given) : roots
-                guard !own.isEmpty else { continue }
-                found.append(.steps(try steps(own, level, want)))
+                let ended = behind[level, default: []]
+                guard !own.isEmpty || !ended.isEmpty else { continue }
+                found.append(.steps(try steps(own, ending: ended, level, want)))
             } else {
                 for traversal in try traversals(roots, finals, level, &kept, want) { found.append(.traversal(traversal)) }
             }
@@ -220,18 +230,28 @@ package struct GraphPartition: Sendable {
     // MARK: Steps
 
     /// The graph of a part of steps that hands on `roots`.
-    private func steps(_ roots: Set<ValueID>, _ level: Int, _ want: (ValueID) -> Void) throws(ScheduleRefusal) -> StreamGraph {
+    ///
+    /// - Parameter ended: what it is given, of which it says the last values as well.
+    private func steps(
+        _ roots: Set<ValueID>, ending ended: Set<ValueID>, _ level: Int, _ want: (ValueID) -> Void
+    ) throws(ScheduleRefusal) -> StreamGraph {
+        let stated = roots.union(ended)
         var own: Set<ValueID> = []
         var boundary: Set<ValueID> = []
-        var rest = roots.sorted() + graph.states.compactMap { roots.contains(source($0.value)) ? $0.initial : nil }
+        var rest = stated.sorted() + graph.states.compactMap { stated.contains(source($0.value)) ? $0.initial : nil }
+        // Delays tell at which end of a sequence a state is at its last value.
+        rest += graph.ids.filter { id in
+            if case .delay(let a, _, _) = graph[id].operation { ended.contains(source(a)) && self.level(of: id) <= level } else { false }
+        }
         while let id = rest.popLast() {
             guard !own.contains(id), !boundary.contains(id) else { continue }
             let isOutside = places.kind(id) == .reduced || self.level(of: id) % 2 == 1
                 || (places.place(id).level < level && places.kind(id) == .fixed && !graph[id].variance.isStatic)
-            if isOutside {
-                let known = source(id)
+            // What was given stands where it is, under whatever name.
+            let known = source(id)
+            if isOutside, places.kind(known) != .given {
                 boundary.insert(id)
-                if places.kind(known) != .given { want(known) }
+                want(known)
                 continue
             }
             own.insert(id)
@@ -256,7 +276,7 @@ package struct GraphPartition: Sendable {
             _ = result.add(value)
         }
         for state in graph.states {
-            guard roots.contains(source(state.value)), let value = new[source(state.value)] else { continue }
+            guard stated.contains(source(state.value)), let value = new[source(state.value)] else { continue }
             // The initial value of a state is computed wherever the state is.
             let initial = state.initial.flatMap { new[$0] }
             result.states.append(StreamGraph.State(name: state.name, value: value, initial: initial, span: state.span))

@@ -128,6 +128,43 @@ import Testing
         }
     }
 
+    @Test("states that are only read of chunks end as they should") func endsOfResults() throws {
+        let model = try model(
+            Self.gated.replacing("state S: [K, V]", with: "state S: [K, V]\n  state z: [V] = 2").replacing("output o", with: "z = q @ S\n  output o"))
+        var data = self.data(model, length: 20)
+        for lengths in [[20, 20], [20, 7], [0, 20]] {
+            data.lengths = lengths
+            let expected = try model.run(data, on: .interpreter)
+            let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+            #expect(got.finalStates.map(\.name) == expected.finalStates.map(\.name))
+            for (a, b) in zip(got.finalStates, expected.finalStates) { #expect(distance(a.tensor, b.tensor) < 1e-12, "\(a.name) \(lengths)") }
+        }
+    }
+
+    @Test("outputs that are parameters have their gradients beside chunks") func parametersAsOutputs() throws {
+        let model = try model(Self.gated.replacing("output o", with: "param p: [K] = ones\n  output y = p\n  output o").replacing("outer(k", with: "outer(p * k"))
+        let data = self.data(model, length: 20)
+        let gradients = try GradientModel(model)
+        let cotangents = ["o": Tensor([Double](repeating: 1, count: 120), shape: [2, 20, 3]), "y": Tensor((0..<10).map { Double($0) }, shape: [2, 5])]
+        let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        for (a, b) in zip(got.gradients, expected.gradients) { #expect(distance(a.tensor, b.tensor) < 1e-12, "\(a.name)") }
+    }
+
+    @Test("gates by key are multiplied out in halves, whatever the length of a chunk", arguments: [1, 2, 6, 7, 12, 16, 24])
+    func gatesByKey(count: Int) throws {
+        let model = try model(
+            Self.gated.replacing("a: real", with: "b: [K]").replacing("sigmoid(a)", with: "(2 * sigmoid(b) - 1)").replacing("Gated", with: "ByKey"))
+        let data = self.data(model, length: 29)
+        let gradients = try GradientModel(model)
+        let cotangents = ["o": Tensor((0..<2 * 29 * 3).map { cos(Double($0)) }, shape: [2, 29, 3])]
+        let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(count)])
+        for (a, b) in zip(got.results.outputs + got.gradients, expected.results.outputs + expected.gradients) {
+            #expect(distance(a.tensor, b.tensor) < 1e-11, "\(a.name)")
+        }
+    }
+
     @Test("large denominators lose no slope") func largeDenominators() throws {
         let model = try model(
             """
