@@ -27,6 +27,15 @@ package struct Benchmark: Sendable {
     package var limits: MachineLimits
     /// States whose recurrences ran as scans, and what the cost model expected of the run.
     package var scans: [String]
+    /// States whose recurrences ran chunk by chunk, with the steps of a chunk; nil where nobody said how many.
+    package var chunks: [String: Int?] = [:]
+    package var chunkCounts: [(state: String, count: Int)] {
+        chunks.map { ($0.key, $0.value ?? ChunkwiseForms.usualCount) }.sorted { $0.state < $1.state }
+    }
+    /// `S by 64`; nil where nothing ran so.
+    package var chunkText: String? {
+        chunks.isEmpty ? nil : chunkCounts.map { "\($0.state) by \($0.count)" }.joined(separator: ", ")
+    }
     package var estimatedSeconds: Double?
     /// Median seconds of a step in a stream session of one sequence on one thread; nil where the model cannot stream.
     package var streamSeconds: Double?
@@ -55,9 +64,11 @@ package struct Benchmark: Sendable {
             try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms, context: context) }
             ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
-        if let partitioned = runner.partitioned {
-            try model.checkChunks(within: limit)
+        if !runner.chunks.asked.isEmpty { try model.checkChunks(within: limit) }
+        if limit == nil, let partitioned = runner.chunks.partitioned(for: work) {
             self = try Benchmark(partitioned, graph, bound, work, bytes, leastSeconds, compiling: clock.now - begun, MachineLimits(threads: threads))
+            chunks = runner.chunks.counts(for: work)
+            estimatedSeconds = partitioned.estimatedSeconds(work, on: runner.choice.machine)
             return
         }
         let start = clock.now

@@ -1,4 +1,5 @@
 import RecAnalysis
+import RecDifferentiation
 import RecForms
 import RecScheduling
 import RecSource
@@ -121,6 +122,20 @@ extension Model {
             }
         }
         return result
+    }
+
+    /// The graph in which these recurrences run chunk by chunk, of results or of gradients as well; the adjoint of what runs so does too.
+    ///
+    /// - Parameter counts: the steps of a chunk, by state.
+    /// - Throws: where a state is unknown or has no such form, or gradients are cut off.
+    package func rewritten(_ counts: [String: Int?], _ request: GradientRequest?) throws(DiagnosticList) -> StreamGraph {
+        guard request?.truncation == nil else {
+            throw DiagnosticList(
+                .planRefused, "gradients that are cut off do not go with the plan 'chunkwise'", help: "leave out --truncate, or the plan")
+        }
+        let primal = try ChunkwiseForms(of: graph).rewritten(counts)
+        guard let request else { return primal }
+        return try onDeepStack { () throws(DiagnosticList) in try gradient(of: primal, request) }
     }
 
     /// The error where such a run cannot be: a bound of memory, or weights in bf16, do not go with chunks.

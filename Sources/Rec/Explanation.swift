@@ -1,4 +1,6 @@
 import RecAnalysis
+import RecCodeGen
+import RecDifferentiation
 import RecScheduling
 import RecSource
 import RecStream
@@ -42,9 +44,7 @@ public struct Explanation: Sendable {
     /// One line for each product with weights: where it is computed.
     package var products: [String] = []
     package var segmentCount: Int
-    /// Whether the cost model knows the forms that were chosen.
-    package var isEstimated = true
-    /// Seconds that the whole run should take, by the cost model; of what runs chunk by chunk, seconds that it would take otherwise.
+    /// Seconds that the whole run should take, by the cost model.
     package var seconds: Double
     /// What the run keeps in memory; nil where neither gradients nor a bound were asked for.
     package var memory: MemoryPlan?
@@ -67,9 +67,7 @@ public struct Explanation: Sendable {
         try Self.check(model, work, bound)
         let choice = try PlanChoice(model, forcing: forced.others)
         try self.init(model, choice, work)
-        let chunkwise = try model.chunkwise(forced)
-        if !chunkwise.isEmpty { try model.checkChunks(within: bound) }
-        try explainChunks(of: chunkwise, in: ChunkwiseForms(of: model.graph).rewritten(chunkwise))
+        try explainChunks(of: model, nil, forced, work, bound, else: choice)
         if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
     }
 
@@ -78,12 +76,7 @@ public struct Explanation: Sendable {
         try Self.check(gradients.model, work, bound)
         let choice = try PlanChoice(gradients, forcing: forced.others)
         try self.init(gradients.model, choice, work)
-        let chunkwise = try gradients.model.chunkwise(forced)
-        if !chunkwise.isEmpty {
-            try gradients.model.checkChunks(within: bound)
-            try explainChunks(of: chunkwise, in: gradients.rewritten(chunkwise))
-            return
-        }
+        guard try !explainChunks(of: gradients.model, gradients.request, forced, work, bound, else: choice) else { return }
         try explainMemory(of: choice.plan(for: work), within: bound)
     }
 
@@ -153,11 +146,19 @@ public struct Explanation: Sendable {
         return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { ScanRefusal($0.reason, at: $0.span) }, seconds: nil)
     }
 
-    /// What runs chunk by chunk because somebody asks for it.
-    private mutating func explainChunks(of counts: [String: Int?], in graph: StreamGraph) throws(DiagnosticList) {
-        guard !counts.isEmpty else { return }
+    /// What runs chunk by chunk, because somebody asks for it or because it should be faster; false where nothing does.
+    @discardableResult
+    private mutating func explainChunks(
+        of model: Model, _ request: GradientRequest?, _ forced: [String: PlanForm], _ work: Workload, _ bound: Int?, else choice: PlanChoice
+    ) throws(DiagnosticList) -> Bool {
+        let chunks = try ChunkChoice(
+            model, request, forcing: forced, precision: work.bytesPerReal == 4 ? .f32 : .f64, within: bound, else: choice, context: CompileContext(),
+            isBuilt: false)
+        let counts = chunks.counts(for: work)
+        guard !counts.isEmpty else { return false }
         var (products, systems, traversals) = (0, 0, 0)
-        for case .traversal(let schedule) in try PartitionedModel.schedules(of: graph) {
+        let divided = try PartitionedModel.Divided(model.rewritten(counts, request), times: nil)
+        for case .traversal(let schedule) in divided.schedules {
             traversals += 1
             for leaf in schedule.body {
                 switch leaf {
@@ -181,10 +182,11 @@ public struct Explanation: Sendable {
                 "chunks of \(count ?? ChunkwiseForms.usualCount) steps; in all \(traversals) traversal\(traversals == 1 ? "" : "s") of chunks, "
                 + "\(products) products of matrices and \(systems) triangular system\(systems == 1 ? "" : "s") a chunk"
         }
-        // The cost model knows nothing of chunks, and the plan that products were read off is another one.
-        isEstimated = false
+        // The plan that products were read off is another one.
+        seconds = try divided.estimatedSeconds(work, forcing: forced.others, on: choice.machine)
         self.products = []
         segmentCount = traversals
+        return true
     }
 
     /// Seconds of the recurrences that delay values of these names; nil where the plan has none.

@@ -79,7 +79,7 @@ extension Explanation {
         let document = Document(
             model: model, dims: Dictionary(dims.map { ($0.name, $0.size) }) { $1 },
             work: Work(batch: work.batch, extents: work.extents, threads: work.threads), recurrences: entries,
-            products: products, passes: segmentCount, seconds: isEstimated ? seconds : nil,
+            products: products, passes: segmentCount, seconds: seconds,
             memory: memory.map { memory in
                 Memory(
                     peak: memory.peakBytes, data: memory.dataBytes, results: memory.resultBytes, rest: memory.workBytes,

@@ -16,8 +16,8 @@ extension Explanation {
         }
         if let memory { lines += [""] + memoryLines(memory) }
         lines.append("")
-        if isEstimated { lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence") }
-        lines.append(isEstimated ? "  an estimate of the whole run: \(time(seconds))" : "  there is no estimate of what runs chunk by chunk")
+        lines.append("  \(segmentCount) pass\(segmentCount == 1 ? "" : "es") over the sequence")
+        lines.append("  an estimate of the whole run: \(time(seconds))")
         return lines.joined(separator: "\n") + "\n"
     }
 

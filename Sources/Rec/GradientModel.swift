@@ -83,14 +83,7 @@ public struct GradientModel: Sendable {
     /// The graph of results and gradients in which these recurrences of the model, and their adjoints, run chunk by chunk.
     ///
     /// - Parameter counts: the steps of a chunk, by state.
-    package func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph {
-        guard request.truncation == nil else {
-            throw DiagnosticList(
-                .planRefused, "gradients that are cut off do not go with the plan 'chunkwise'", help: "leave out --truncate, or the plan")
-        }
-        let primal = try ChunkwiseForms(of: model.graph).rewritten(counts)
-        return try onDeepStack { () throws(DiagnosticList) in try gradient(of: primal, request) }
-    }
+    package func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph { try model.rewritten(counts, request) }
 
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
     ///
@@ -151,16 +144,18 @@ public struct GradientModel: Sendable {
                 try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)
             }
             let pool = runner.pool(of: threads)
-            if let partitioned = runner.partitioned {
-                try model.checkChunks(within: bound)
-                if let results = try context.times.measure("run", { () throws in try run(data, on: partitioned, pool: pool) }) { return results }
-            }
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
+            if !runner.chunks.asked.isEmpty { try model.checkChunks(within: bound) }
+            if bound == nil, let partitioned = runner.chunks.partitioned(for: work),
+                let results = try context.times.measure("run", { () throws in try run(data, on: partitioned, pool: pool) })
+            {
+                return results
+            }
             let compiled = try runner.compiled(for: work, with: data.parameters)
             var results = try context.times.measure("run") { () throws(DiagnosticList) in
                 try run(data, on: compiled, pool: pool, within: bound)
             }
-            results.results.leftChunks = runner.partitioned != nil
+            results.results.leftChunks = !runner.chunks.asked.isEmpty
             return results
         }
     }

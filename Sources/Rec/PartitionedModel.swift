@@ -45,19 +45,22 @@ package final class PartitionedModel: Sendable {
     ///   - graph: with recurrences written chunk by chunk.
     ///   - forced: forms of the other recurrences, by state.
     /// - Throws: where a part has no schedule, and what goes wrong in code generation.
-    package init(
+    package convenience init(
         _ graph: StreamGraph, precision: Precision, forcing forced: [String: PlanForm] = [:], context: CompileContext = CompileContext()
     ) throws {
-        let (parts, schedules) = try Self.divided(graph, times: context.times)
-        self.parts = parts
+        try self.init(Divided(graph, times: context.times), precision: precision, forcing: forced, context: context)
+    }
+
+    /// - Throws: what goes wrong in code generation.
+    init(_ divided: Divided, precision: Precision, forcing forced: [String: PlanForm], context: CompileContext) throws {
+        let schedules = divided.schedules
+        parts = divided.parts
         self.precision = precision
         self.context = context
         codes = try schedules.map { part -> Code in
             switch part {
             case .steps(let graph):
-                let forms = PlanForms(part: graph, times: context.times)
-                let own = forced.filter { !forms.indices(of: $0.key).isEmpty }
-                return .steps(Steps(try PlanChoice(forms, forcing: own, times: context.times)))
+                return .steps(Steps(try PlanChoice(part: graph, forcing: forced, times: context.times)))
             case .traversal(let schedule):
                 return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context)))
             }
@@ -65,37 +68,70 @@ package final class PartitionedModel: Sendable {
     }
 
     /// A part as it is compiled.
-    enum Scheduled {
+    enum Scheduled: Sendable {
         case steps(StreamGraph)
         case traversal(Schedule)
     }
 
-    static func schedules(of graph: StreamGraph) throws(DiagnosticList) -> [Scheduled] { try divided(graph, times: nil).schedules }
+    static func schedules(of graph: StreamGraph) throws(DiagnosticList) -> [Scheduled] { try Divided(graph, times: nil).schedules }
 
-    private static func divided(
-        _ graph: StreamGraph, times: PassTimes?
-    ) throws(DiagnosticList) -> (parts: GraphPartition, schedules: [Scheduled]) {
-        do throws(ScheduleRefusal) {
-            return try onDeepStack { () throws(ScheduleRefusal) in
-                let parts = try GraphPartition(Pipeline.prepare(graph, times: times))
-                var schedules: [Scheduled] = []
-                for part in parts.parts {
-                    switch part {
-                    case .steps(let graph): schedules.append(.steps(graph))
-                    case .traversal(let traversal): schedules.append(.traversal(try Schedule(traversal, of: parts)))
+    /// The parts of a graph, and the schedules of its traversals.
+    struct Divided: Sendable {
+        let parts: GraphPartition
+        let schedules: [Scheduled]
+
+        /// - Throws: where a part has no schedule.
+        init(_ graph: StreamGraph, times: PassTimes?) throws(DiagnosticList) {
+            do throws(ScheduleRefusal) {
+                (parts, schedules) = try onDeepStack { () throws(ScheduleRefusal) in
+                    let parts = try GraphPartition(Pipeline.prepare(graph, times: times))
+                    var schedules: [Scheduled] = []
+                    for part in parts.parts {
+                        switch part {
+                        case .steps(let graph): schedules.append(.steps(graph))
+                        case .traversal(let traversal): schedules.append(.traversal(try Schedule(traversal, of: parts)))
+                        }
                     }
+                    return (parts, schedules)
                 }
-                return (parts, schedules)
+            } catch { throw PartitionedModel.diagnostics(of: error) }
+        }
+
+        /// Seconds that a run should take, by the cost model; other recurrences run in the plan that should be fastest.
+        func estimatedSeconds(_ work: Workload, forcing forced: [String: PlanForm], on machine: MachineProfile) throws(DiagnosticList) -> Double {
+            var seconds = 0.0
+            for part in schedules {
+                switch part {
+                case .steps(let graph):
+                    let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
+                    seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
+                case .traversal(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
+                }
             }
-        } catch { throw diagnostics(of: error) }
+            return seconds
+        }
     }
 
-    private static func diagnostics(of refusal: ScheduleRefusal) -> DiagnosticList {
+    static func diagnostics(of refusal: ScheduleRefusal) -> DiagnosticList {
         DiagnosticList([
             Diagnostic(
                 .planRefused, "there is no code that runs this chunk by chunk: \(refusal.reason)", at: refusal.span,
                 help: "leave out --plan: a form that can be built is chosen then")
         ])
+    }
+
+    /// Seconds that a run should take, by the cost model.
+    func estimatedSeconds(_ work: Workload, on machine: MachineProfile) -> Double? {
+        var seconds = 0.0
+        for code in codes {
+            switch code {
+            case .steps(let part):
+                guard let plan = try? part.choice.plan(for: work) else { return nil }
+                seconds += plan.estimatedSeconds(work, on: machine)
+            case .traversal(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
+            }
+        }
+        return seconds
     }
 
     /// Floating-point operations of the products of a run.

@@ -47,8 +47,13 @@ package final class PlanChoice: Sendable {
     }
 
     /// For a part of a model.
-    convenience init(_ forms: PlanForms, forcing forced: [String: PlanForm], times: PassTimes? = nil) throws(DiagnosticList) {
-        try self.init(forms, forced, nil, times)
+    ///
+    /// - Parameter forced: forms of recurrences of the model, by state; the part may have none of them.
+    convenience init(
+        part: StreamGraph, forcing forced: [String: PlanForm], machine: MachineProfile? = nil, times: PassTimes?
+    ) throws(DiagnosticList) {
+        let forms = PlanForms(part: part, times: times)
+        try self.init(forms, forced.filter { !forms.indices(of: $0.key).isEmpty }, machine, times)
     }
 
     private init(

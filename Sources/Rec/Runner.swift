@@ -20,8 +20,8 @@ public final class Runner: Sendable {
     package let graph: StreamGraph
     package let precision: Precision
     package let choice: PlanChoice
-    /// What runs where recurrences are to run chunk by chunk.
-    let partitioned: PartitionedModel?
+    /// Which runs go chunk by chunk.
+    let chunks: ChunkChoice
     private let bound: Int?
     private let forced: [String: PlanForm]
     private let parameters: [String: Tensor]
@@ -57,11 +57,7 @@ public final class Runner: Sendable {
             try CallCheck.memory(bound)
             self.parameters = try BoundData.parameters(model.parameters(with: parameters), for: model.graph)
             choice = try PlanChoice(model, forcing: forced.others, times: context.times)
-            let chunkwise = try model.chunkwise(forced)
-            partitioned = try Self.partitioned(chunkwise, model, bound) { () throws in
-                try PartitionedModel(
-                    ChunkwiseForms(of: model.graph).rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
-            }
+            chunks = try ChunkChoice(self.model, nil, forcing: forced, precision: precision, within: bound, else: choice, context: context)
         } catch { throw error.placed(in: model.program.sources) }
     }
 
@@ -78,19 +74,8 @@ public final class Runner: Sendable {
         self.parameters = try BoundData.parameters(gradients.model.parameters(with: parameters), for: gradients.graph)
         self.context = context
         choice = try PlanChoice(gradients, forcing: forced.others, times: context.times)
-        let chunkwise = try model.chunkwise(forced)
-        partitioned = try Self.partitioned(chunkwise, model, bound) { () throws in
-            try PartitionedModel(gradients.rewritten(chunkwise), precision: precision, forcing: forced.others, context: context)
-        }
-    }
-
-    /// What runs chunk by chunk, where any recurrence is to.
-    private static func partitioned(
-        _ chunkwise: [String: Int?], _ model: Model, _ bound: Int?, _ make: () throws -> PartitionedModel
-    ) throws(DiagnosticList) -> PartitionedModel? {
-        guard !chunkwise.isEmpty else { return nil }
-        try model.checkChunks(within: bound)
-        return try reportingProblems(in: model.program.sources, make)
+        chunks = try ChunkChoice(
+            model, gradients.request, forcing: forced, precision: precision, within: bound, else: choice, context: context)
     }
 
     /// The code that such a run takes, and what tells it from other code.
@@ -170,8 +155,8 @@ public final class Runner: Sendable {
     }
 
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
-        if let results = try partitioned?.run(data, pool: pool) { return results }
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
+        if let results = try chunks.partitioned(for: work)?.run(data, pool: pool) { return results }
         let compiled = try compiled(for: work)
         return try context.times.measure("run") { () throws(DiagnosticList) in
             try model.run(data, on: compiled, pool: pool, within: bound)

@@ -125,7 +125,6 @@ public final class Trainer {
 
             // Another machine, or another measurement of this one, may choose other plans; a run that goes on keeps its own.
             let forms = checkpoint?.plan ?? options.forms
-            let chunkwise = try model.chunkwise(forms)
             let choice = try PlanChoice(gradients, forcing: forms.others)
             let work = Workload(
                 batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
@@ -137,10 +136,10 @@ public final class Trainer {
                 for state in recurrence.facts.states { plan[state] = form.scans.contains(k) ? .scan : .sequential }
             }
             // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
-            for (state, count) in chunkwise { plan[state] = .chunkwise(count ?? ChunkwiseForms.usualCount) }
-            if !chunkwise.isEmpty { try model.checkChunks(within: options.memory) }
-            partitioned = try chunkwise.isEmpty
-                ? nil : PartitionedModel(gradients.rewritten(chunkwise), precision: options.precision, forcing: plan.others)
+            let chunks = try ChunkChoice(
+                model, request, forcing: forms, precision: options.precision, within: options.memory, else: choice, context: CompileContext())
+            partitioned = chunks.partitioned(for: work)
+            if partitioned != nil { for (state, count) in chunks.counts(for: work) { plan[state] = .chunkwise(count ?? ChunkwiseForms.usualCount) } }
             self.plan = plan
             code = compiled
             forward = try model.compile(options.precision)

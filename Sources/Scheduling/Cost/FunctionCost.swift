@@ -1,8 +1,8 @@
 import RecStream
 
 /// What functions cost, in instructions for a whole vector, as they were measured beside an addition.
-enum FunctionCost {
-    static func weight(of function: UnaryOperator, bytesPerReal: Int = 4) -> Double {
+package enum FunctionCost {
+    package static func weight(of function: UnaryOperator, bytesPerReal: Int = 4) -> Double {
         // In f32 only exp, sigmoid and tanh are computed in f32; two vectors in f64 stand for one in the others.
         let isSingle = bytesPerReal == 4
         switch function {
@@ -24,7 +24,7 @@ enum FunctionCost {
     /// How many instructions of a function wait for each other: far fewer than it has, since polynomials are wide.
     static func depth(ofWeight weight: Double) -> Double { weight <= 6 ? (weight / 2).rounded(.up) : 8 + weight / 11 }
 
-    static func weight(of function: BinaryOperator, bytesPerReal: Int = 4) -> Double {
+    package static func weight(of function: BinaryOperator, bytesPerReal: Int = 4) -> Double {
         switch function {
         case .add, .subtract, .multiply, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or,
             .complex: 1

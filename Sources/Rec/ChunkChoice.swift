@@ -1,0 +1,143 @@
+import RecCodeGen
+import RecDifferentiation
+import RecRuntime
+import RecScheduling
+import RecSource
+import RecStream
+import Synchronization
+
+/// Which recurrences run chunk by chunk: those for which somebody asks, and where nobody says anything all that can, for runs that
+/// should be faster so.
+package final class ChunkChoice: Sendable {
+    /// A form in chunks that nobody has asked for.
+    struct Candidate: Sendable {
+        let counts: [String: Int?]
+        let divided: PartitionedModel.Divided
+    }
+
+    private enum Found: Sendable {
+        case none
+        case some(Candidate)
+    }
+
+    private struct Known {
+        var candidate: Found?
+        var model: PartitionedModel?
+        var isChosen: [Key: Bool] = [:]
+    }
+
+    /// What a choice depends on.
+    private struct Key: Hashable {
+        var batch: Int
+        var steps: Int
+        var threads: Int
+    }
+
+    /// The states that were asked for, with the steps of a chunk.
+    package let asked: [String: Int?]
+    private let model: Model
+    private let request: GradientRequest?
+    private let forced: [String: PlanForm]
+    private let precision: Precision
+    private let isFree: Bool
+    private let choice: PlanChoice
+    private let context: CompileContext
+    private let known: Mutex<Known>
+
+    /// - Parameters:
+    ///   - request: the gradients that are run; nil for the model itself.
+    ///   - forced: forms that were asked for, by state.
+    ///   - bound: bytes that a run may have in memory. Chunks have no such bound.
+    ///   - choice: what runs otherwise.
+    ///   - isBuilt: whether code is made of what was asked for.
+    /// - Throws: where what was asked for cannot be.
+    package init(
+        _ model: Model, _ request: GradientRequest?, forcing forced: [String: PlanForm], precision: Precision, within bound: Int?,
+        else choice: PlanChoice, context: CompileContext, isBuilt: Bool = true
+    ) throws(DiagnosticList) {
+        self.model = model
+        self.request = request
+        self.forced = forced
+        self.precision = precision
+        self.choice = choice
+        self.context = context
+        asked = try model.chunkwise(forced)
+        isFree = asked.isEmpty && bound == nil && model.weights == .full && request?.truncation == nil
+        var known = Known()
+        if !asked.isEmpty { try model.checkChunks(within: bound) }
+        if !asked.isEmpty, isBuilt {
+            let graph = try model.rewritten(asked, request)
+            known.model = try reportingProblems(in: model.program.sources) {
+                try PartitionedModel(graph, precision: precision, forcing: forced.others, context: context)
+            }
+        }
+        self.known = Mutex(known)
+    }
+
+    /// What runs a model chunk by chunk, where such a run should do so.
+    ///
+    /// A form that nobody has asked for and that cannot be built is none.
+    package func partitioned(for work: Workload) -> PartitionedModel? {
+        if !asked.isEmpty { return known.withLock { $0.model } }
+        guard let candidate = chosen(for: work) else { return nil }
+        if let present = known.withLock({ $0.model }) { return present }
+        guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, forcing: forced.others, context: context) else {
+            known.withLock { $0.candidate = Found.none }
+            return nil
+        }
+        return known.withLock { known in
+            // Another thread may have been first.
+            let present = known.model ?? fresh
+            known.model = present
+            return present
+        }
+    }
+
+    /// The steps of a chunk of each recurrence that such a run takes chunk by chunk, by state.
+    package func counts(for work: Workload) -> [String: Int?] { asked.isEmpty ? chosen(for: work)?.counts ?? [:] : asked }
+
+    /// Fewer elements of states in a run than this are not worth a look.
+    private static let leastElements = 1 << 21
+    /// What a form in chunks must promise, as a share of the time without it.
+    private static let mostShare = 0.8
+
+    private func chosen(for work: Workload) -> Candidate? {
+        guard isFree, work.extents.count == 1, let steps = work.extents.first, steps >= 2 * ChunkwiseForms.usualCount else { return nil }
+        // Analysis takes longer than a small run.
+        let width = model.graph.states.map { model.graph[$0.value].shape }.filter { !$0.isEmpty }.map(\.elementCount).max() ?? 0
+        guard width * work.batch * steps >= Self.leastElements else { return nil }
+        guard case .some(let candidate) = found() else { return nil }
+        let key = Key(batch: work.batch, steps: steps, threads: work.threads)
+        if let isChosen = known.withLock({ $0.isChosen[key] }) { return isChosen ? candidate : nil }
+        let isChosen = context.times.measure("estimate") { () -> Bool in
+            let machine = choice.machine
+            guard let plan = try? choice.plan(for: work),
+                let seconds = try? candidate.divided.estimatedSeconds(work, forcing: forced.others, on: machine)
+            else { return false }
+            return seconds < Self.mostShare * plan.estimatedSeconds(work, on: machine)
+        }
+        known.withLock { $0.isChosen[key] = isChosen }
+        return isChosen ? candidate : nil
+    }
+
+    private func found() -> Found {
+        if let present = known.withLock({ $0.candidate }) { return present }
+        let found = candidate().map(Found.some) ?? .none
+        known.withLock { $0.candidate = found }
+        return found
+    }
+
+    private func candidate() -> Candidate? {
+        guard model.graph.dataAxes.count == 1 else { return nil }
+        var forms = ChunkwiseForms(of: model.graph).all()
+        for state in forced.keys { forms[state] = nil }
+        for requirement in model.graph.requirements {
+            if case .plan(let allowed) = requirement.property, !allowed.contains(PlanForm.chunkwise(nil).name) { forms[requirement.state] = nil }
+        }
+        let counts = forms.mapValues { _ in Optional(ChunkwiseForms.usualCount) }
+        guard !counts.isEmpty, let graph = try? model.rewritten(counts, request),
+            let divided = try? PartitionedModel.Divided(graph, times: context.times)
+        else { return nil }
+        return Candidate(counts: counts, divided: divided)
+    }
+}
