@@ -123,19 +123,21 @@ struct StepAnalysis {
 
     private mutating func followed(_ id: ValueID) throws(FormRefusal) -> StepValue? {
         switch graph[id].operation {
-        case .unary(.negate, let a): return values[a].map { b.scaled($0, by: b.number(-1)) }
+        case .unary(.negate, let a):
+            guard !isBeside(id, values[a]) else { return nil }
+            return values[a].map { b.scaled($0, by: b.number(-1)) }
         case .rename(let a): return graph[a].variance == graph[id].variance ? values[a] : nil
         case .binary(.add, let x, let y): return added(x, y, id)
         case .binary(.subtract, let x, let y): return added(x, y, id, isNegative: true)
         case .binary(.multiply, let x, let y):
-            guard let (value, other) = oneLinear(x, y) else { return nil }
+            guard let (value, other) = oneLinear(x, y), !isBeside(id, value) else { return nil }
             return b.scaled(value, by: known(other, value.labels))
         case .binary(.divide, let x, let y):
-            guard let value = values[x], values[y] == nil else { return nil }
+            guard let value = values[x], values[y] == nil, !isBeside(id, value) else { return nil }
             let divisor = known(y, value.labels)
             return b.scaled(value, by: divisor, .divide)
         case .select(let condition, let x, let y):
-            guard values[condition] == nil, let labels = values[x]?.labels ?? values[y]?.labels,
+            guard values[condition] == nil, !isBeside(id, values[x]), !isBeside(id, values[y]), let labels = values[x]?.labels ?? values[y]?.labels,
                 let yes = value(x, like: values[y] ?? values[x]), let no = value(y, like: values[x] ?? values[y])
             else { return nil }
             let test = known(condition, labels)
@@ -149,6 +151,12 @@ struct StepAnalysis {
             .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
+    }
+
+    /// Whether a value is made of a row beside the recurrence: it is cheaper to weigh the row than all that it is the sum of.
+    private func isBeside(_ id: ValueID, _ value: StepValue?) -> Bool {
+        guard case .row = value else { return false }
+        return !members.contains(id)
     }
 
     /// The operand that depends on the state, and the one that does not.
@@ -294,6 +302,7 @@ struct StepAnalysis {
             return .row(b.read(matrix, factor, over: summed, giving: labels))
         case .row(let row):
             if isOuter {
+                guard !isBeside(id, value) else { return nil }
                 var result = b.scaled(row, by: factor)
                 result.labels = labels
                 return .row(result)

@@ -165,6 +165,52 @@ import Testing
         }
     }
 
+    /// Large enough to be looked at, on a machine whose numbers are known.
+    private func choice(
+        _ text: String = gated, _ dims: [String: Int] = ["K": 64, "V": 64], forcing forms: [String: PlanForm] = [:], within bound: Int? = nil
+    ) throws -> ChunkChoice {
+        let model = try model(text, dims)
+        return try ChunkChoice(
+            model, nil, forcing: forms, precision: .f32, within: bound, else: PlanChoice(model, forcing: forms.others, machine: .typical),
+            context: CompileContext())
+    }
+
+    @Test("chunks are chosen for long runs of large states") func chosenForLongRuns() throws {
+        let choice = try choice()
+        #expect(choice.counts(for: Workload(batch: 4, extents: [4096], threads: 2)) == ["S": 64])
+        for work in [Workload(batch: 4, extents: [100], threads: 2), Workload(batch: 1, extents: [128], threads: 2)] {
+            #expect(choice.counts(for: work).isEmpty && choice.partitioned(for: work) == nil)
+        }
+        let small = try self.choice(Self.gated, ["K": 2, "V": 2])
+        #expect(small.counts(for: Workload(batch: 4, extents: [4096], threads: 2)).isEmpty)
+    }
+
+    @Test("chunks are not chosen where somebody says otherwise") func notChosen() throws {
+        let work = Workload(batch: 4, extents: [4096], threads: 2)
+        #expect(try choice(forcing: ["S": .sequential]).counts(for: work).isEmpty)
+        #expect(try choice(within: 1 << 30).counts(for: work).isEmpty)
+        let required = Self.gated.replacing("output o", with: "require plan(S) in (sequential, scan)\n  output o")
+        #expect(try choice(required).counts(for: work).isEmpty)
+        #expect(try choice(Self.gated.replacing("output o = q @ S", with: "output o = tanh(S)")).counts(for: work).isEmpty)
+        #expect(try choice(forcing: ["S": .chunkwise(32)]).counts(for: Workload(batch: 1, extents: [10], threads: 1)) == ["S": 32])
+    }
+
+    @Test("what is chosen gives what steps give") func chosenRuns() throws {
+        let text = Self.gated.replacing("output o = q @ S", with: "param w: [V] = ones\n  o = w * (q @ S)\n  loss l = mean[t](sum(o * o))")
+            .replacing("S[t-1] + outer", with: "S[t-1] + 0.01 * outer")
+        let model = try model(text, ["K": 64, "V": 64])
+        let data = self.data(model, batch: 2, length: 1024)
+        let gradients = try GradientModel(model)
+        let steps = try gradients.run(data, on: .compiled(.f32), threads: 2, forcing: ["S": .sequential])
+        let free = try gradients.run(data, on: .compiled(.f32), threads: 2)
+        for (a, b) in zip(steps.gradients, free.gradients) {
+            #expect(distance(a.tensor, b.tensor) < 1e-5 * (a.tensor.doubles().map(abs).max() ?? 1), "\(a.name)")
+        }
+        #expect(!free.results.leftChunks)
+        let explained = try Explanation(gradients, work: Workload(batch: 2, extents: [1024], threads: 2))
+        #expect(explained.recurrences.allSatisfy { $0.chosen == "chunkwise" })
+    }
+
     @Test("large denominators lose no slope") func largeDenominators() throws {
         let model = try model(
             """
