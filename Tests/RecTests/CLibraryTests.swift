@@ -80,6 +80,33 @@ import Testing
         #expect(try check(model("model M { input x, y: real\n state s: real\n s = 0.5 * s[t-1] + x\n output s\n loss l = mean[t]((s - y)^2) }")))
     }
 
+    @Test("models without inputs of steps run on by themselves") func withoutInputs() throws {
+        let whole = try model("model M {\n input n0: int once = 3\n param a: [2] = constant(0.25)\n state n: int = n0\n state s: [2] = a\n n = n[t-1] + 1\n s = 0.5 * s[t-1] + real(n)\n output n\n output s\n}")
+            .initialized(seed: 4)
+        var (s, expected): (Float, [Float]) = (0.25, [])
+        for n in 4..<9 {
+            s = 0.5 * s + Float(n)
+            expected += [s, s]
+        }
+        let outcome = try LibraryDriver(CLibrary(whole, named: "model")).run(
+            """
+            #include "model.h"
+            #include <stdio.h>
+            int main(void) {
+              model_stream *s;
+              int64_t n[5];
+              float values[10];
+              if (model_create(&s, 1, 0) || model_run(s, 3, n, values)) return 2;
+              for (int t = 3; t < 5; t++) if (model_step(s, n + t, values + 2 * t)) return 3;
+              for (int k = 0; k < 5; k++) if (n[k] != 4 + k) return 4;
+              for (int k = 0; k < 10; k++) printf("%.9g\\n", values[k]);
+              model_destroy(s);
+              return 0;
+            }
+            """)
+        #expect(outcome.status == 0 && outcome.output.split(separator: "\n").compactMap { Float($0) } == expected, "\(outcome)")
+    }
+
     // MARK: Processors
 
     @Test("code for other processors is near, and the best that can run is taken") func processors() throws {
