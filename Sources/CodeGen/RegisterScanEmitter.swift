@@ -40,7 +40,17 @@ struct RegisterScanEmitter {
         StageEmitter.Row(sequence: sequence, first: step, second: builder.int(0))
     }
 
-    func emit(sequence: IRValue, from start: IRValue, to end: IRValue) {
+    /// What a run in composed steps leaves behind.
+    struct Outcome {
+        /// Whether composed states may be trusted: no infinity or NaN has met them.
+        var isFinite: IRValue
+        fileprivate var sequence: IRValue
+        fileprivate var first: IRValue
+        /// Each state before the first step.
+        fileprivate var before: [IRValue]
+    }
+
+    func emit(sequence: IRValue, from start: IRValue, to end: IRValue) -> Outcome {
         let first = isReversed ? builder.subtract(end, builder.int(1)) : start
         let last = isReversed ? start : builder.subtract(end, builder.int(1))
         let base = builder.multiply(start, builder.int(width))
@@ -51,15 +61,19 @@ struct RegisterScanEmitter {
         for node in scan.flat.repeated { emitter.known[node] = repeatedRow(node) }
 
         let before = rings.indices.map { stateBefore($0, sequence, first) }
+        let type = builder.vector(builder.real, lanes)
+        let faults = builder.scratch(type)
         // The last two vectors of each state are carried on: an incomplete one may hold fewer steps than are read again.
-        let carried = builder.loop(from: builder.int(0), to: whole, by: lanes, carrying: before + before) { index, carried in
+        let carried = builder.loop(from: builder.int(0), to: whole, by: lanes, carrying: before + before + [LLVMConstNull(type)]) { index, carried in
             let at =
                 isReversed
                 ? builder.subtract(builder.add(base, count), builder.add(index, builder.int(lanes))) : builder.add(base, index)
-            let newer = Array(carried.suffix(before.count))
-            return newer + emitVector(at: at, before: newer)
+            let newer = Array(carried[before.count..<2 * before.count])
+            let states = emitVector(at: at, before: newer)
+            return newer + states + [marked(states, beside: carried[2 * before.count])]
         }
-        let (older, newer) = (Array(carried.prefix(before.count)), Array(carried.suffix(before.count)))
+        let (older, newer) = (Array(carried.prefix(before.count)), Array(carried[before.count..<2 * before.count]))
+        builder.store(carried[2 * before.count], faults, alignment: builder.precision.byteCount)
         let isRest = builder.compare(LLVMIntSGT, rest, builder.int(0))
         let missing = builder.subtract(builder.int(lanes), rest)
         builder.ifThen(builder.not(isRest)) {
@@ -72,9 +86,48 @@ struct RegisterScanEmitter {
                 : builder.compare(LLVMIntSLT, numbers, builder.splat(rest, lanes))
             let at = isReversed ? builder.subtract(base, missing) : builder.add(base, whole)
             let final = emitVector(at: at, before: newer)
+            let present = emitter.mask.map { mask in final.map { builder.select(mask, $0, LLVMConstNull(type)) } } ?? final
+            builder.store(marked(present, beside: carried[2 * before.count]), faults, alignment: builder.precision.byteCount)
             emitter.mask = nil
             keep(final, after: newer, count: rest, sequence, last)
         }
+        let sum = builder.intrinsic(
+            "llvm.vector.reduce.fadd", overloads: [type],
+            [builder.constant(0.0, like: builder.real), builder.load(type, faults, alignment: builder.precision.byteCount)])
+        return Outcome(isFinite: builder.fcompare(LLVMRealORD, sum, sum), sequence: sequence, first: first, before: before)
+    }
+
+    /// Puts back what the states were before the first step.
+    func restore(_ outcome: Outcome) {
+        for (state, vector) in outcome.before.enumerated() {
+            forEachStateBefore(state, outcome.sequence, outcome.first) { address, lane in
+                builder.store(builder.extract(vector, lane), address, alignment: builder.precision.byteCount)
+            }
+        }
+    }
+
+    /// `faults`, and NaN in lanes where a state is one that composing cannot have got right: what is infinite in a factor or a constant,
+    /// or overflows, makes every state that it enters infinite or NaN. The zero of a semiring, −∞ for max-plus, is a number like any.
+    private func marked(_ states: [IRValue], beside faults: IRValue) -> IRValue {
+        var number = 0
+        var result = faults
+        let type = builder.type(of: faults)
+        for map in scan.maps {
+            for _ in map.rings {
+                let state = states[number]
+                number += 1
+                func mark(_ predicate: LLVMRealPredicate, _ bound: Double) -> IRValue {
+                    builder.select(
+                        builder.fcompare(predicate, state, builder.constant(bound, like: type)), builder.constant(.nan, like: type), result)
+                }
+                switch map.form {
+                case .fraction, .linear(.plusTimes), .linear(.orAnd): result = builder.fma(state, builder.constant(0.0, like: type), result)
+                case .linear(.maxPlus), .linear(.logSumExp): result = mark(LLVMRealUGE, .infinity)
+                case .linear(.minPlus): result = mark(LLVMRealULE, -.infinity)
+                }
+            }
+        }
+        return result
     }
 
     // MARK: Vectors
@@ -121,16 +174,22 @@ struct RegisterScanEmitter {
     /// The vector of a state that would stand before the first, from its ring: only its nearest steps are filled.
     private func stateBefore(_ state: Int, _ sequence: IRValue, _ first: IRValue) -> IRValue {
         var vector: IRValue = LLVMConstNull(builder.vector(builder.real, lanes))
+        forEachStateBefore(state, sequence, first) { address, lane in
+            vector = builder.insert(vector, builder.load(builder.real, address, alignment: builder.precision.byteCount), lane)
+        }
+        return vector
+    }
+
+    /// Where the elements of a state before the first step lie in its ring, and the lane of each.
+    private func forEachStateBefore(_ state: Int, _ sequence: IRValue, _ first: IRValue, _ body: (IRValue, Int) -> Void) {
         for lag in 1...depths[state] {
             let address = stage.address(rings[state], at: row(sequence, first), offsets: [isReversed ? lag : -lag])
             for element in 0..<width {
-                let value = builder.load(
-                    builder.real, builder.element(address, builder.int(element), of: builder.real), alignment: builder.precision.byteCount)
-                let lane = isReversed ? (lag - 1) * width + element : lanes - lag * width + element
-                vector = builder.insert(vector, value, lane)
+                body(
+                    builder.element(address, builder.int(element), of: builder.real),
+                    isReversed ? (lag - 1) * width + element : lanes - lag * width + element)
             }
         }
-        return vector
     }
 
     /// Writes the last steps of each state into its ring; the last vector holds `count` elements that are there.

@@ -94,7 +94,7 @@ final class StageEmitter {
             result.insert(access.buffer)
             if let fallback = access.fallback { result.insert(fallback) }
         }
-        for item in stage.items {
+        for item in stage.items + stage.stepItems {
             switch item {
             case .total(let total):
                 insert(total.left)
@@ -342,7 +342,13 @@ final class StageEmitter {
         builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
             let end = self.builder.minimum(self.lastStep, self.length(of: sequence))
             self.builder.ifThen(self.builder.compare(LLVMIntSLT, self.firstStep, end)) {
-                RegisterScanEmitter(scan, self, isReversed: isReversed).emit(sequence: sequence, from: self.firstStep, to: end)
+                let composed = RegisterScanEmitter(scan, self, isReversed: isReversed)
+                let outcome = composed.emit(sequence: sequence, from: self.firstStep, to: end)
+                self.builder.ifThen(self.builder.not(outcome.isFinite)) {
+                    composed.restore(outcome)
+                    LaneEmitter(scan.steps.nest, carries: scan.steps.carries, self).emit(
+                        sequence: sequence, from: self.firstStep, to: end, isReversed: isReversed)
+                }
             }
             return []
         }

@@ -7,6 +7,9 @@ import RecStream
 ///
 /// Blocks begin at multiples of `Scan.blockSteps`, and states between them always come out of maps, so that results do
 /// not depend on how many threads there are. Sendable because each block has memory of its own.
+///
+/// Maps meet 0 · ∞ and ∞ − ∞ where steps do not. So what the steps of a block end with is held against what its map gave: where
+/// one is infinite or NaN and the other is not the same, the next block runs again, from what the steps gave.
 final class TimeBlocks: @unchecked Sendable {
     private let memory: RunMemory
     private let scan: Scan
@@ -27,9 +30,12 @@ final class TimeBlocks: @unchecked Sendable {
     private final class Block {
         let frame: Frame
         let rings: [BufferID: AlignedMemory]
-        init(frame: Frame, rings: [BufferID: AlignedMemory]) {
+        /// What rings of states hold when the block begins, as maps gave it.
+        let mapped: [BufferID: AlignedMemory]
+        init(frame: Frame, rings: [BufferID: AlignedMemory], mapped: [BufferID: AlignedMemory]) {
             self.frame = frame
             self.rings = rings
+            self.mapped = mapped
         }
     }
 
@@ -108,6 +114,7 @@ final class TimeBlocks: @unchecked Sendable {
     /// Leaves the states after the last block where the run keeps them: as steps left them where a sequence ends, else as
     /// the next block begins with them.
     func finish() {
+        for k in present.indices { correctNext(after: k) }
         for sequence in sequences {
             let length = memory.length(of: sequence)
             let last = present.indices.first { k in
@@ -126,7 +133,10 @@ final class TimeBlocks: @unchecked Sendable {
             rings[ring] = AlignedMemory(byteCount: sequences.count * memory.frame.period(of: ring) * rowBytes(ring))
         }
         for buffer in scratch { rings[buffer] = AlignedMemory(byteCount: sequences.count * rowBytes(buffer)) }
-        let block = Block(frame: Frame(copying: frame), rings: rings)
+        let mapped = Dictionary(uniqueKeysWithValues: Set(stateRings).compactMap { ring in
+            plan[ring].element == .real ? rings[ring].map { (ring, AlignedMemory(byteCount: $0.byteCount)) } : nil
+        })
+        let block = Block(frame: Frame(copying: frame), rings: rings, mapped: mapped)
         adopt(frame, in: block)
         return block
     }
@@ -220,6 +230,11 @@ final class TimeBlocks: @unchecked Sendable {
         isReversed ? min(present[k].upperBound, memory.length(of: sequence)) - 1 + lag : present[k].lowerBound - lag
     }
 
+    /// The last step that a block takes, or the `lag`-th to last.
+    private func last(_ k: Int, _ lag: Int, _ sequence: Int) -> Int {
+        isReversed ? present[k].lowerBound + lag - 1 : min(present[k].upperBound, memory.length(of: sequence)) - lag
+    }
+
     private func join(_ k: Int) {
         let (own, next) = (blocks[k].frame, blocks[k + 1].frame)
         for sequence in sequences {
@@ -227,11 +242,14 @@ final class TimeBlocks: @unchecked Sendable {
             let count = end - present[k].lowerBound
             for ring in stateRings { copyRing(ring, from: own, to: next, sequence: sequence) }
             guard count > 0 else { continue }
-            for (map, reach) in zip(scan.maps, reach) { join(map, reach, k, sequence, end: end, count: count, own, next) }
+            for (map, reach) in zip(scan.maps, reach) { join(map, reach, k, sequence, count: count, own, next) }
+        }
+        for (ring, copy) in blocks[k + 1].mapped {
+            if let memory = blocks[k + 1].rings[ring] { copy.start.copyMemory(from: memory.start, byteCount: copy.byteCount) }
         }
     }
 
-    private func join(_ map: BlockMap, _ reach: [[[Reach]]]?, _ k: Int, _ sequence: Int, end: Int, count: Int, _ own: Frame, _ next: Frame) {
+    private func join(_ map: BlockMap, _ reach: [[[Reach]]]?, _ k: Int, _ sequence: Int, count: Int, _ own: Frame, _ next: Frame) {
         let before: [UnsafeMutableRawPointer] = map.slots.map { slot in
             row(map.states[slot.state], own, sequence, step: self.before(k, slot.lag, sequence))
         }
@@ -239,7 +257,7 @@ final class TimeBlocks: @unchecked Sendable {
             let join = BlockJoin(map: map, element: plan[ring].element, precision: memory.model.precision)
             // As many of the last steps as the ring keeps.
             for lag in 1..<max(2, own.period(of: ring)) where lag <= count {
-                let step = isReversed ? present[k].lowerBound + lag - 1 : end - lag
+                let step = last(k, lag, sequence)
                 join.apply(
                     BlockJoin.Rows(
                         before: before, constant: map.constants.isEmpty ? nil : row(map.constants[state], own, sequence, step: step),
@@ -249,6 +267,53 @@ final class TimeBlocks: @unchecked Sendable {
                         after: row(ring, next, sequence, step: step), count: plan[ring].rowCount),
                     state: state)
             }
+        }
+    }
+}
+
+// MARK: Infinities and NaN
+
+extension TimeBlocks {
+    /// Runs the block after this one again for sequences of which its map gave other infinities and NaN than its steps.
+    private func correctNext(after k: Int) {
+        for sequence in sequences where isMapWrong(k, sequence) {
+            for ring in stateRings { copyRing(ring, from: blocks[k].frame, to: blocks[k + 1].frame, sequence: sequence) }
+            guard k + 1 < present.count else { continue }
+            let steps = present[k + 1]
+            stage(blocks[k + 1].frame.pointer, sequence, sequence + 1, steps.lowerBound, steps.upperBound, 0, Int.max)
+        }
+    }
+
+    private func isMapWrong(_ k: Int, _ sequence: Int) -> Bool {
+        let count = min(present[k].upperBound, memory.length(of: sequence)) - present[k].lowerBound
+        guard count > 0 else { return false }
+        return scan.maps.contains { map in
+            map.slots.contains { slot in
+                let ring = map.states[slot.state]
+                guard slot.lag <= count, let own = blocks[k].rings[ring], let mapped = blocks[k + 1].mapped[ring] else { return false }
+                let stepped = row(ring, blocks[k].frame, sequence, step: last(k, slot.lag, sequence))
+                let other = mapped.start + (stepped - own.start)
+                return switch memory.model.precision {
+                case .f32: Self.differInKind(other, stepped, plan[ring].rowCount, Float.self, infinity: Float.infinity.bitPattern)
+                case .f64: Self.differInKind(other, stepped, plan[ring].rowCount, Double.self, infinity: Double.infinity.bitPattern)
+                }
+            }
+        }
+    }
+
+    /// Whether at some place one of two numbers is infinite or NaN and the other is not the same.
+    private static func differInKind<Number: BinaryFloatingPoint, Bits: FixedWidthInteger & UnsignedInteger>(
+        _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ count: Int, _: Number.Type, infinity: Bits
+    ) -> Bool {
+        var largest: Bits = 0
+        for at in stride(from: 0, to: count * MemoryLayout<Bits>.stride, by: MemoryLayout<Bits>.stride) {
+            largest = max(largest, a.load(fromByteOffset: at, as: Bits.self) & (.max >> 1), b.load(fromByteOffset: at, as: Bits.self) & (.max >> 1))
+        }
+        guard largest >= infinity else { return false }
+        return (0..<count).contains { k in
+            let x = a.load(fromByteOffset: k * MemoryLayout<Number>.stride, as: Number.self)
+            let y = b.load(fromByteOffset: k * MemoryLayout<Number>.stride, as: Number.self)
+            return !(x.isFinite && y.isFinite) && x != y && !(x.isNaN && y.isNaN)
         }
     }
 }

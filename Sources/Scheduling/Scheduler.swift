@@ -85,7 +85,7 @@ private func plan(
             let own = roots.filter { !staging.isOfMap[$0.index] && staging.totals[$0] == nil }
             if own.isEmpty { return after }
             let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }
-            if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes) { return [registers] + after }
+            if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes, staging: staging) { return [registers] + after }
             var built = try stage(own)
             if !maps.isEmpty {
                 let summary = try stage(roots.filter { staging.isOfMap[$0.index] })

@@ -48,7 +48,15 @@ extension Segment {
 
 extension Stage {
     /// Every place that the stage, or what computes the maps of its time blocks, reads.
-    var accesses: [Access] { (items + (scan?.items ?? [])).flatMap(\.accesses) }
+    var accesses: [Access] { (items + (scan?.items ?? []) + stepItems).flatMap(\.accesses) }
+
+    /// Of a scan in registers, what takes one step after another.
+    package var stepItems: [Item] {
+        switch form {
+        case .registers(let scan): [.nest(scan.steps.nest)]
+        case .map, .sequential, .lanes, .totals: []
+        }
+    }
 }
 
 extension Item {

@@ -24,8 +24,16 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
         package var scanned: [Nest.NodeID]
     }
 
+    /// The stage with one step after another. It runs where a composed state is not finite: composing meets 0 · ∞ and ∞ − ∞ where
+    /// steps do not.
+    package struct Steps: Equatable, Encodable, Sendable {
+        package var nest: Nest
+        package var carries: [Stage.Carry]
+    }
+
     package var flat: FlatNest
     package var maps: [Map]
+    package var steps: Steps
 
     /// With more elements a step, vectors are full without composing steps.
     static let mostElements = 8
@@ -35,7 +43,7 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
     private static let mostLanes = 32
 
     /// The stage that computes `roots` so; nil where something in it needs more than the elements of whole streams.
-    static func stage(_ roots: [ValueID], _ scans: [BlockMapValues], graph: StreamGraph, homes: Homes) -> Stage? {
+    static func stage(_ roots: [ValueID], _ scans: [BlockMapValues], graph: StreamGraph, homes: Homes, staging: Staging) -> Stage? {
         guard let first = scans.first?.states.first else { return nil }
         let shape = graph[first].shape
         let count = shape.elementCount
@@ -82,6 +90,10 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
             let flat = FlatNest(builder.nest.collapsed(), buffers: homes.buffers, axes: [0], allowsRepeats: true),
             flat.rowCount == count
         else { return nil }
-        return Stage(form: .registers(RegisterScan(flat: flat, maps: maps)), items: [.nest(flat.nest)])
+        guard let lanes = LaneLoop.stage(roots, graph: graph, homes: homes, staging: staging), case .lanes(let carries) = lanes.form,
+            case .nest(let steps)? = lanes.items.first
+        else { return nil }
+        let scan = RegisterScan(flat: flat, maps: maps, steps: Steps(nest: steps, carries: carries))
+        return Stage(form: .registers(scan), items: [.nest(flat.nest)])
     }
 }
