@@ -69,6 +69,13 @@ extension ReverseMode {
             let present = labels.filter { c.resultLabels.contains($0) || otherLabels.contains($0) }
             let isMasked = primal[other].variance.covers(liveness.variance(of: liveness[id]))
             if isMasked { factor = masked(factor, liveness.share(liveness[id], otherLabels, of: c)) }
+            // Where only some of the sums that an element enters are live, it must not reach the others: 0 times NaN is NaN.
+            if recurrence[own.index] != recurrence[id.index], builder.graph.finiteConstant(other) == nil,
+                !liveLabels(id, c).isSubset(of: isMasked ? otherLabels : present)
+            {
+                giveInfinite(factor, otherLabels, present, labels, to: own, from: id, c)
+                factor = builder.bounded(factor)
+            }
             var product = builder.contract(adjoint, c.resultLabels, factor, otherLabels, to: present)
             // A weight cannot be masked step by step, but its products can. What recurrences multiply by stays as it is.
             if !isMasked, recurrence[own.index] != recurrence[id.index] {
@@ -79,6 +86,34 @@ extension ReverseMode {
                 : builder.broadcast(product, to: primal[own].shape, from: labels.map { present.firstIndex(of: $0) })
             give(share, to: own, from: id)
         }
+    }
+
+    /// The labels along which it differs whether a sum is live.
+    private func liveLabels(_ id: ValueID, _ c: Contraction) -> Set<Int> { Set(liveness[id].axes.map { c.resultLabels[$0] }) }
+
+    /// What infinities and NaN of a factor make of a share: NaN wherever one of them enters a sum that is live. They are counted by a
+    /// product of their places with those of live sums, which leaves the product of numbers a product.
+    private mutating func giveInfinite(
+        _ factor: ValueID, _ factorLabels: [Int], _ present: [Int], _ labels: [Int], to own: ValueID, from id: ValueID, _ c: Contraction
+    ) {
+        let axes = liveness[id].axes
+        let live = liveness[id].onAxes { axes.firstIndex(of: $0) ?? 0 }
+        let liveLabels = axes.map { c.resultLabels[$0] }
+        let places = builder.unary(.toReal, mask(live, in: axes.map { primal[id].shape[$0] }))
+        let shape = builder[factor].shape
+        let isFinite = builder.binary(.less, builder.unary(.abs, factor), builder.constant(.real(.infinity), shape))
+        var counts = builder.unary(.toReal, builder.unary(.not, isFinite))
+        let summed = factorLabels.indices.filter { !present.contains(factorLabels[$0]) && !liveLabels.contains(factorLabels[$0]) }
+        if !summed.isEmpty { counts = builder.reduce(.sum, counts, axes: summed) }
+        let countLabels = factorLabels.indices.filter { !summed.contains($0) }.map { factorLabels[$0] }
+        let found = present.filter { liveLabels.contains($0) || countLabels.contains($0) }
+        let met = builder.total(
+            builder.contract(places, liveLabels, counts, countLabels, to: found), over: primal[id].variance, leaving: primal[own].variance)
+        let metShape = builder[met].shape
+        let share = builder.select(builder.isPositive(met), builder.constant(.real(.nan), metShape), builder.zeros(metShape))
+        let whole = found == labels
+            ? share : builder.broadcast(share, to: primal[own].shape, from: labels.map { found.firstIndex(of: $0) })
+        add(whole, to: own, over: primal[own].variance)
     }
 
     /// Where a delay reads outside the sequence, its adjoint belongs to the initial value.
