@@ -4,14 +4,14 @@ import RecStream
 struct Classification {
     private let graph: StreamGraph
     private let scalars: Scalars
-    private let uniformity: Uniformity
+    private let traits: GraphTraits
     /// Each state after the step.
     private let nexts: [(state: ValueID, next: SymbolicStep.Next)]
 
-    init(_ graph: StreamGraph, members: Set<ValueID>, states: [ValueID], uniformity: Uniformity) {
+    init(_ graph: StreamGraph, members: Set<ValueID>, states: [ValueID], traits: GraphTraits) {
         self.graph = graph
-        self.uniformity = uniformity
-        var step = SymbolicStep(graph, members: members, uniformity: uniformity)
+        self.traits = traits
+        var step = SymbolicStep(graph, members: members, traits: traits)
         nexts = states.map { ($0, step.next($0)) }
         scalars = step.scalars
     }
@@ -43,7 +43,7 @@ struct Classification {
         facts.transition = structure.transition
         if facts.kind == .affine { facts.notAffine = nil }
         if structure.relation.isElementwise { facts.notDiagonal = nil }
-        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, uniformity: uniformity), semiring: semiring)
+        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, uniformity: traits.uniformity), semiring: semiring)
         facts.step = rows.map { writer.write($0) }
         return true
     }
@@ -94,7 +94,7 @@ struct Classification {
         facts.kind = .fractionalLinear
         facts.transition = .diagonal(axes.isEmpty ? .scalar : .axes(axes))
         facts.notDiagonal = nil
-        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, uniformity: uniformity), semiring: .plusTimes)
+        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, uniformity: traits.uniformity), semiring: .plusTimes)
         facts.step = [writer.write(form, state: state, slot: read.slot)]
         return true
     }

@@ -113,11 +113,12 @@ package func recurrences(of graph: StreamGraph) -> [RecurrenceFacts] {
 
 /// The recurrences of a graph, each after those it depends on, with every part of a fold by itself.
 package func elementaryRecurrences(of graph: StreamGraph) -> [RecurrenceFacts] {
-    let uniformity = Uniformity(graph)
-    return components(of: graph).filter(\.isRecurrence).map { classify($0.members, in: graph, uniformity) }
+    let components = components(of: graph)
+    let traits = GraphTraits(graph, components)
+    return components.filter(\.isRecurrence).map { classify($0.members, in: graph, traits) }
 }
 
-private func classify(_ members: [ValueID], in graph: StreamGraph, _ uniformity: Uniformity) -> RecurrenceFacts {
+private func classify(_ members: [ValueID], in graph: StreamGraph, _ traits: GraphTraits) -> RecurrenceFacts {
     let set = Set(members)
     var offsets: [[Int]] = []
     var delayed: [ValueID] = []
@@ -135,6 +136,6 @@ private func classify(_ members: [ValueID], in graph: StreamGraph, _ uniformity:
         order: LoopOrder.admitting(offsets, axes: all) ?? .forward(axes: all),
         axes: all.filter { axis in offsets.contains { $0[axis] != 0 } }, kind: .nonlinear, transition: .dense, step: [],
         notAffine: breaking.notAffine, notDiagonal: breaking.notDiagonal)
-    Classification(graph, members: set, states: facts.delayed, uniformity: uniformity).complete(&facts)
+    Classification(graph, members: set, states: facts.delayed, traits: traits).complete(&facts)
     return facts
 }

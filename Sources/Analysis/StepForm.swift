@@ -20,12 +20,11 @@ package struct StepForm {
     package let standing: [Scalars.ID: [Scalars.Element]]
 
     /// Nil where the step has no such form.
-    package init?(_ graph: StreamGraph, members: [ValueID], delayed: [ValueID]) {
-        let uniformity = Uniformity(graph)
+    package init?(_ graph: StreamGraph, members: [ValueID], delayed: [ValueID], traits: GraphTraits) {
         // Known values as they stand give the least to compute; written out they may cancel.
         for takesKnownAsTheyAre in [true, false] {
             var step = SymbolicStep(
-                graph, members: Set(members), uniformity: uniformity, takesKnownAsTheyAre: takesKnownAsTheyAre)
+                graph, members: Set(members), traits: traits, takesKnownAsTheyAre: takesKnownAsTheyAre)
             let nexts = delayed.map { ($0, step.next($0)) }
             for semiring in Semiring.allCases {
                 var forms = LinearForms(step.scalars, over: semiring)

@@ -8,31 +8,42 @@ import RecStream
 /// Which recurrences of a model can be written chunk by chunk, and the model in which they are.
 package struct ChunkwiseForms {
     private let graph: StreamGraph
+    private let recurrences: [String: Recurrence]
+
+    /// A recurrence, by the state that it carries.
+    private typealias Recurrence = (state: ValueID, members: [ValueID])
 
     /// Steps of a chunk where nobody says how many.
     package static let usualCount = 64
 
     /// - Parameter graph: as lowering gives it.
     init(of graph: StreamGraph) {
-        self.graph = onDeepStack { graph.sharingCommonValues().recognizingContractions() }
+        (self.graph, recurrences) = onDeepStack {
+            let graph = graph.sharingCommonValues().recognizingContractions()
+            return (graph, Self.recurrences(of: graph))
+        }
     }
 
-    /// The state that a recurrence carries, and its members; nil where no recurrence has one of these names.
-    private static func recurrence(of names: Set<String>, in graph: StreamGraph) -> (state: ValueID, members: [ValueID])? {
+    /// By the names of what is delayed in it.
+    private static func recurrences(of graph: StreamGraph) -> [String: Recurrence] {
+        var result: [String: Recurrence] = [:]
         for component in components(of: graph) where component.isRecurrence {
+            let members = Set(component.members)
             for id in component.members {
-                guard case .delay(let operand, _, _) = graph[id].operation, component.members.contains(operand) else { continue }
-                if graph[operand].name.map(names.contains) ?? false { return (operand, component.members) }
+                guard case .delay(let operand, _, _) = graph[id].operation, members.contains(operand), let name = graph[operand].name,
+                    result[name] == nil
+                else { continue }
+                result[name] = (operand, component.members)
             }
         }
-        return nil
+        return result
     }
 
     /// Why a recurrence does not run chunk by chunk; nil where it can, and where the model has no such recurrence, as of adjoints.
     func refusal(of states: [String]) -> FormRefusal? {
         do throws(FormRefusal) {
             try onDeepStack { () throws(FormRefusal) in
-                guard let found = Self.recurrence(of: Set(states), in: graph) else { return }
+                guard let found = states.lazy.compactMap({ recurrences[$0] }).first else { return }
                 // Any count of steps will do.
                 _ = try graph.chunkwise(found.state, members: found.members, by: 16)
             }
@@ -41,7 +52,7 @@ package struct ChunkwiseForms {
     }
 
     /// Whether the model itself has a recurrence of such states.
-    func has(_ states: [String]) -> Bool { Self.recurrence(of: Set(states), in: graph) != nil }
+    func has(_ states: [String]) -> Bool { states.contains { recurrences[$0] != nil } }
 
     /// Every recurrence that can run chunk by chunk beside the others, in chunks of so many steps, by state. Code is generated for all
     /// of them.
@@ -55,7 +66,7 @@ package struct ChunkwiseForms {
                     return graph[operand].name
                 }
                 // The members of the others are numbered anew by each rewriting.
-                guard let name = names.first, let found = Self.recurrence(of: [name], in: rewritten),
+                guard let name = names.first, let found = Self.recurrences(of: rewritten)[name],
                     let next = try? rewritten.chunkwise(found.state, members: found.members, by: count),
                     (try? PartitionedModel.schedules(of: next)) != nil
                 else { continue }
@@ -76,7 +87,7 @@ package struct ChunkwiseForms {
             do throws(FormRefusal) {
                 result = try onDeepStack { [result] () throws(FormRefusal) in
                     // Several states of one recurrence may be named.
-                    guard let found = Self.recurrence(of: [state], in: result) else { throw FormRefusal(reason: "", span: nil) }
+                    guard let found = Self.recurrences(of: result)[state] else { throw FormRefusal(reason: "", span: nil) }
                     return try result.chunkwise(found.state, members: found.members, by: count ?? Self.usualCount)
                 }
             } catch {

@@ -104,37 +104,66 @@ public struct Explanation: Sendable {
         seconds = plan.estimatedSeconds(work, on: choice.machine)
         let graph = choice.forms.prepared
         let chunkwise = ChunkwiseForms(of: model.graph)
+        let states = Set(graph.states.map(\.value))
+        let stages = Self.stages(of: plan)
+        let candidates = Candidates(choice, scans, work)
+        var numbers: [ValueID: Int] = [:]
+        for (k, recurrence) in choice.forms.recurrences.enumerated() { for value in recurrence.facts.delayed { numbers[value] = k } }
         for facts in RecAnalysis.recurrences(of: graph) {
             // A fold is several recurrences to the scheduler.
-            let parts = choice.forms.recurrences.indices.filter { k in
-                !Set(choice.forms.recurrences[k].facts.delayed).isDisjoint(with: facts.delayed)
-            }
+            let parts = Set(facts.delayed.compactMap { numbers[$0] }).sorted()
             let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
             let names = Set(facts.delayed.compactMap { graph[$0].name })
-            var forms = try Self.forms(of: names, parts, scans, choice, work)
+            var forms = try candidates.forms(of: names, parts)
             forms.append(Self.chunkwise(facts, chunkwise, graph))
             forms += ["shooting", "newton"].map { Form(name: $0, refusal: Self.unbuilt, seconds: nil) }
             recurrences.append(
                 Recurrence(
                     facts: facts, states: Self.merged(facts.states), axis: facts.axisNames(in: graph), direction: facts.direction,
-                    course: facts.course(in: graph), span: Self.place(of: facts.members, in: graph), forms: forms,
-                    chosen: (isScan ? PlanForm.scan : .sequential).text, note: Self.note(names, in: plan, work)))
+                    course: facts.course(in: graph), span: Self.place(of: facts.members, in: graph, states), forms: forms,
+                    chosen: (isScan ? PlanForm.scan : .sequential).text, note: Self.note(names.compactMap { stages[$0] }.min { $0.number < $1.number }?.stage, work)))
         }
         products = Self.products(of: plan, model.weights)
     }
 
-    private static func forms(
-        of names: Set<String>, _ parts: [Int], _ scans: Set<Int>, _ choice: PlanChoice, _ work: Workload
-    ) throws(DiagnosticList) -> [Form] {
-        func form(_ name: PlanForm, _ scanning: Set<Int>, refused: ScanRefusal? = nil) throws(DiagnosticList) -> Form {
-            if let refusal = refused ?? choice.refusal(of: scanning) { return Form(name: name.text, refusal: refusal, seconds: nil) }
-            let plan = try choice.plan(scanning: scanning, for: work)
-            return Form(name: name.text, refusal: nil, seconds: seconds(of: names, in: plan, work, on: choice.machine))
+    /// The plans in which recurrences have one form or the other, made once for all that are chosen together.
+    private final class Candidates {
+        private let choice: PlanChoice
+        private let scans: Set<Int>
+        private let work: Workload
+        private var together: [Int: [Int]] = [:]
+        private var seconds: [Set<Int>: RecurrenceSeconds] = [:]
+
+        init(_ choice: PlanChoice, _ scans: Set<Int>, _ work: Workload) {
+            self.choice = choice
+            self.scans = scans
+            self.work = work
+            let legal = choice.forms.recurrences.indices.filter { choice.forms.recurrences[$0].refusal == nil }
+            for group in choice.forms.chosenTogether(legal) { for k in group { together[k] = group } }
         }
-        return [
-            try form(.sequential, scans.subtracting(parts)),
-            try form(.scan, scans.union(parts), refused: parts.lazy.compactMap { choice.forms.recurrences[$0].refusal }.first),
-        ]
+
+        func forms(of names: Set<String>, _ parts: [Int]) throws(DiagnosticList) -> [Form] {
+            let group = Set(parts).union(parts.flatMap { together[$0] ?? [] })
+            return [
+                try form(.sequential, scans.subtracting(group), names),
+                try form(.scan, scans.union(group), names, refused: parts.lazy.compactMap { self.choice.forms.recurrences[$0].refusal }.first),
+            ]
+        }
+
+        private func times(_ scanning: Set<Int>) throws(DiagnosticList) -> RecurrenceSeconds {
+            if let known = seconds[scanning] { return known }
+            let plan = try choice.plan(scanning: scanning, for: work)
+            let fresh = RecurrenceSeconds(plan, work, on: choice.machine)
+            seconds[scanning] = fresh
+            return fresh
+        }
+
+        private func form(
+            _ name: PlanForm, _ scanning: Set<Int>, _ names: Set<String>, refused: ScanRefusal? = nil
+        ) throws(DiagnosticList) -> Form {
+            if let refusal = refused ?? choice.refusal(of: scanning) { return Form(name: name.text, refusal: refusal, seconds: nil) }
+            return Form(name: name.text, refusal: nil, seconds: try times(scanning).total(of: names))
+        }
     }
 
     /// The form in chunks, where a model's own recurrence is affine in more than a number; adjoints follow the model's.
@@ -189,20 +218,6 @@ public struct Explanation: Sendable {
         return true
     }
 
-    /// Seconds of the recurrences that delay values of these names; nil where the plan has none.
-    private static func seconds(of names: Set<String>, in plan: Plan, _ work: Workload, on machine: MachineProfile) -> Double? {
-        var (own, others): (Set<ValueID>, Set<ValueID>) = ([], [])
-        for component in components(of: plan.graph) where component.isRecurrence {
-            let isOwn = component.members.contains { id in
-                guard case .delay(let operand, _, _) = plan.graph[id].operation else { return false }
-                return plan.graph[operand].name.map(names.contains) ?? false
-            }
-            if isOwn { own.formUnion(component.members) } else { others.formUnion(component.members) }
-        }
-        let seconds = plan.estimatedSeconds(computing: own, besides: others, work, on: machine)
-        return seconds > 0 ? seconds : nil
-    }
-
     /// Parts of a complex state are one state to the user.
     static func merged(_ names: [String]) -> [String] {
         var result: [String] = []
@@ -213,22 +228,28 @@ public struct Explanation: Sendable {
         return result
     }
 
-    /// What the code does that computes a recurrence.
-    private static func note(_ names: Set<String>, in plan: Plan, _ work: Workload) -> String {
-        for segment in plan.segments {
-            for stage in segment.stages {
-                guard stage.items.flatMap(\.values).contains(where: { plan.graph[$0].name.map(names.contains) ?? false }) else { continue }
-                if stage.wavefront != nil { return "a wavefront: rows shared by threads, each behind the one before it" }
-                let blocks = stage.scan == nil ? "" : "time in blocks of \(Scan.blockSteps) steps shared by threads; in a block "
-                switch stage.form {
-                case .registers(let scan): return "as many steps at a time as fill a vector (\(scan.flat.rowCount) elements each), composed in registers"
-                case .lanes: return "\(blocks)one vector of elements at a time through all steps, state in registers"
-                case .sequential, .map, .totals:
-                    return "\(blocks)one step after another, \(stage.items.count) loop\(stage.items.count == 1 ? "" : "s") and products a step\(stage.rows.map { note($0, work) } ?? "")"
-                }
+    /// By name, the first stage that computes a value of that name.
+    private static func stages(of plan: Plan) -> [String: (number: Int, stage: Stage)] {
+        var result: [String: (number: Int, stage: Stage)] = [:]
+        for (number, stage) in plan.segments.flatMap(\.stages).enumerated() {
+            for value in stage.items.flatMap(\.values) {
+                if let name = plan.graph[value].name, result[name] == nil { result[name] = (number, stage) }
             }
         }
-        return "one step after another"
+        return result
+    }
+
+    /// What the code does that computes a recurrence.
+    private static func note(_ stage: Stage?, _ work: Workload) -> String {
+        guard let stage else { return "one step after another" }
+        if stage.wavefront != nil { return "a wavefront: rows shared by threads, each behind the one before it" }
+        let blocks = stage.scan == nil ? "" : "time in blocks of \(Scan.blockSteps) steps shared by threads; in a block "
+        switch stage.form {
+        case .registers(let scan): return "as many steps at a time as fill a vector (\(scan.flat.rowCount) elements each), composed in registers"
+        case .lanes: return "\(blocks)one vector of elements at a time through all steps, state in registers"
+        case .sequential, .map, .totals:
+            return "\(blocks)one step after another, \(stage.items.count) loop\(stage.items.count == 1 ? "" : "s") and products a step\(stage.rows.map { note($0, work) } ?? "")"
+        }
     }
 
     private static func note(_ rows: RowSharing, _ work: Workload) -> String {
@@ -239,8 +260,7 @@ public struct Explanation: Sendable {
     }
 
     /// Where the equation of the first state stands; what it calls may stand anywhere.
-    private static func place(of members: [ValueID], in graph: StreamGraph) -> SourceSpan? {
-        let states = Set(graph.states.map(\.value))
+    private static func place(of members: [ValueID], in graph: StreamGraph, _ states: Set<ValueID>) -> SourceSpan? {
         let named = members.filter(states.contains).compactMap { graph[$0].span }
         return (named.isEmpty ? members.compactMap { graph[$0].span } : named).min { $0.start < $1.start }
     }

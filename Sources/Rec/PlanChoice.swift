@@ -184,12 +184,12 @@ package final class PlanChoice: Sendable {
         guard !free.isEmpty else { return chosen }
         let machine = machine
         var best = needsOther ? Double.infinity : try estimate(chosen, work, machine)
-        for k in free where refusal(of: chosen.union([k])) == nil {
-            let seconds = try estimate(chosen.union([k]), work, machine)
+        for group in forms.chosenTogether(free) where refusal(of: chosen.union(group)) == nil {
+            let seconds = try estimate(chosen.union(group), work, machine)
             // A scan must promise something to be preferred to the simplest form.
             guard seconds < 0.9 * best else { continue }
             best = seconds
-            chosen.insert(k)
+            chosen.formUnion(group)
         }
         return chosen
     }

@@ -118,6 +118,36 @@ package struct PlanForms: Sendable {
         ])
     }
 
+    /// More recurrences than these are not chosen for one by one: each choice takes a plan of the whole model.
+    private static let mostAlone = 16
+    /// Nor are there more choices than these.
+    private static let mostChoices = 32
+
+    /// Recurrences by what is chosen at once: each alone, or, where there are many, those that are alike.
+    func chosenTogether(_ some: [Int]) -> [[Int]] {
+        guard some.count > Self.mostAlone else { return some.map { [$0] } }
+        struct Likeness: Hashable {
+            var kind: String
+            var transition: String
+            var order: [String]
+            var sizes: [[Int]]
+        }
+        var numbers: [Likeness: Int] = [:]
+        var groups: [[Int]] = []
+        for k in some {
+            let facts = recurrences[k].facts
+            let likeness = Likeness(
+                kind: facts.kind.description, transition: facts.transition.description,
+                order: facts.order.loops.map { "\($0.axis)\($0.isReversed)" }, sizes: facts.delayed.map { prepared[$0].shape.sizes })
+            // What is beyond the last choice goes with it.
+            let number = numbers[likeness] ?? min(groups.count, Self.mostChoices - 1)
+            numbers[likeness] = number
+            if number == groups.count { groups.append([]) }
+            groups[number].append(k)
+        }
+        return groups
+    }
+
     func elementCount(of value: ValueID) -> Int { prepared[value].shape.elementCount }
 
     /// Whether a value with fewer elements than these is read at other steps.

@@ -6,11 +6,13 @@ import RecStream
 enum LaneLoop {
     /// More values than these do not stay in registers: a delay of so many steps reads its ring instead.
     private static let mostCarried = 32
+    /// Loops over more values than these take too long to generate.
+    private static let mostRoots = 128
 
     /// The stage as lanes; nil where some element depends on another one, where the roots differ in size, and where it would
     /// carry too many values.
     static func stage(_ roots: [ValueID], graph: StreamGraph, homes: Homes, staging: Staging) -> Stage? {
-        guard graph.axes.count == 1, let first = roots.first(where: { parts(of: $0, graph) == nil }) else { return nil }
+        guard graph.axes.count == 1, roots.count <= mostRoots, let first = roots.first(where: { parts(of: $0, graph) == nil }) else { return nil }
         let domain = graph[first].shape.sizes
         // Values of the recurrence's size that are put behind each other are written where they belong.
         let wholes = roots.filter { root in parts(of: root, graph)?.allSatisfy { graph[$0].shape.sizes == domain } ?? false }

@@ -46,13 +46,20 @@ struct Placement {
     /// needs.
     private static func together(_ components: [Component], _ scans: [BlockMapValues]) -> [Component] {
         guard !scans.isEmpty else { return components }
+        // The scan that a value was added for, and that a state belongs to.
+        var source: [Int: Int] = [:]
+        var owner: [ValueID: Int] = [:]
+        for (k, scan) in scans.enumerated() {
+            for value in scan.added { source[value] = k }
+            for state in scan.states { owner[state] = owner[state] ?? k }
+        }
         var added = scans.map { _ in [Component]() }
         var result: [Component] = []
         for component in components {
-            if let k = scans.firstIndex(where: { $0.added.contains(component.members[0].index) }) { added[k].append(component) }
+            if let k = source[component.members[0].index] { added[k].append(component) }
         }
-        for component in components where !scans.contains(where: { $0.added.contains(component.members[0].index) }) {
-            guard let k = scans.firstIndex(where: { !Set($0.states).isDisjoint(with: component.members) }) else {
+        for component in components where source[component.members[0].index] == nil {
+            guard let k = component.members.lazy.compactMap({ owner[$0] }).min() else {
                 result.append(component)
                 continue
             }
@@ -102,10 +109,11 @@ struct Placement {
     }
 
     private func needs(of component: Component) -> [Need] {
-        component.members.flatMap { member -> [Need] in
+        let members = Set(component.members)
+        return component.members.flatMap { member -> [Need] in
             let operation = graph[member].operation
             return operation.operands.enumerated().compactMap { position, operand in
-                guard !component.members.contains(operand), let at = segment[operand.index] else { return nil }
+                guard !members.contains(operand), let at = segment[operand.index] else { return nil }
                 var delay: [Int]?
                 if case .delay(_, let offsets, _) = operation, position == 0 { delay = offsets }
                 let isStrict: Bool
@@ -121,8 +129,9 @@ struct Placement {
     }
 
     private func recurrentDelays(_ component: Component) -> [[Int]] {
-        component.members.compactMap { member in
-            guard case .delay(let operand, let offsets, _) = graph[member].operation, component.members.contains(operand)
+        let members = Set(component.members)
+        return component.members.compactMap { member in
+            guard case .delay(let operand, let offsets, _) = graph[member].operation, members.contains(operand)
             else { return nil }
             return offsets
         }

@@ -18,11 +18,12 @@ package func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws
     var graph = recomputed.graph
     var scans: [BlockMapValues] = []
     var wavefronts: [Wavefront] = []
+    let traits = GraphTraits(graph)
     for facts in elementaryRecurrences(of: graph) where !states.isDisjoint(with: facts.states) {
         if graph.axes.count > 1 {
             wavefronts.append(try Wavefront(facts, in: graph))
         } else {
-            scans.append(try BlockMapBuilder.build(facts, in: &graph))
+            scans.append(try BlockMapBuilder.build(facts, in: &graph, traits))
         }
     }
     return try plan(graph, later: recomputed.later, scans: scans, wavefronts: wavefronts)
@@ -31,13 +32,14 @@ package func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws
 /// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
 package func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
     let graph = Recomputation(prepared(graph)).graph
+    let traits = GraphTraits(graph)
+    var trial = graph
     return elementaryRecurrences(of: graph).map { facts -> ScanRefusal? in
-        var trial = graph
         do throws(ScanRefusal) {
             if graph.axes.count > 1 {
                 _ = try Wavefront(facts, in: graph)
             } else {
-                _ = try BlockMapBuilder.build(facts, in: &trial)
+                _ = try BlockMapBuilder.build(facts, in: &trial, traits)
             }
             return nil
         } catch {
@@ -51,11 +53,10 @@ private func plan(
 ) throws(ScanRefusal) -> Plan {
     var graph = original
     var components = components(of: graph)
-    for scan in scans {
-        for component in components where !component.isRecurrence {
-            guard !component.members.contains(where: scan.carried.contains) else {
-                throw ScanRefusal("a part of its map is not carried from step to step")
-            }
+    let carried = Set(scans.flatMap(\.carried))
+    for component in components where !component.isRecurrence {
+        guard carried.isDisjoint(with: component.members) else {
+            throw ScanRefusal("a part of its map is not carried from step to step")
         }
     }
     let totals = TotalShape.all(in: graph)
@@ -71,9 +72,8 @@ private func plan(
 
     let segments = try placement.kinds.indices.map { segment throws(ScanRefusal) in
         let members = graph.ids.filter { placement.segment[$0.index] == segment && roots.isRoot[$0.index] }
-        let levels = Set(members.map { staging.stage[$0.index] }).sorted()
-        let stages = try levels.map { level throws(ScanRefusal) -> [Stage] in
-            let roots = members.filter { staging.stage[$0.index] == level }
+        let levels = Dictionary(grouping: members) { staging.stage[$0.index] }.sorted { $0.key < $1.key }
+        let stages = try levels.map { level, roots throws(ScanRefusal) -> [Stage] in
             func stage(_ roots: [ValueID]) throws(ScanRefusal) -> Stage {
                 try StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
             }
@@ -84,7 +84,8 @@ private func plan(
             let after = totals.isEmpty ? [] : [Stage(form: .totals, items: totals)]
             let own = roots.filter { !staging.isOfMap[$0.index] && staging.totals[$0] == nil }
             if own.isEmpty { return after }
-            let maps = scans.filter { scan in scan.states.contains { roots.contains($0) } }
+            let here = Set(roots)
+            let maps = scans.filter { scan in scan.states.contains(where: here.contains) }
             if let registers = RegisterScan.stage(own, maps, graph: graph, homes: homes, staging: staging) { return [registers] + after }
             var built = try stage(own)
             if !maps.isEmpty {

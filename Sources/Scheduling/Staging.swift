@@ -65,11 +65,13 @@ struct Staging {
                 products[member] = ProductShape(member, in: graph)
             }
         }
+        var filling = StageFilling()
         for component in components {
             var level = 0
+            let own = component.members.count > 8 ? Set(component.members) : []
             for member in component.members {
                 let operation = graph[member].operation
-                for operand in operation.operands where !component.members.contains(operand) {
+                for operand in operation.operands where !(own.isEmpty ? component.members.contains(operand) : own.contains(operand)) {
                     guard let at = placement.segment[operand.index], at == placement.segment[member.index] else { continue }
                     level = max(level, stage[operand.index])
                 }
@@ -101,6 +103,10 @@ struct Staging {
             } else if isHeavy {
                 level += level % 2
             }
+            if let first = component.members.first, let segment = placement.segment[first.index], !isOfMap[first.index] {
+                let weight = component.members.reduce(0) { $0 + graph[$1].operation.instructionCount }
+                level = filling.level(from: level, in: segment, by: needsSequence ? (scans.isEmpty ? 2 : 4) : nil, adding: weight)
+            }
             for member in component.members {
                 stage[member.index] = level
                 // What is summed up is never written: it belongs to the sum.
@@ -110,12 +116,14 @@ struct Staging {
         }
         self.totals = totals
         self.scattered = scattered
+        var levels: [ValueID: Int] = [:]
         for scan in scans {
             guard let level = scan.states.first.map({ stage[$0.index] }) else { continue }
-            let carried = Set(scan.carried)
-            for component in components where !carried.isDisjoint(with: component.members) {
-                for member in component.members { stage[member.index] = level }
-            }
+            for value in scan.carried { levels[value] = level }
+        }
+        for component in components {
+            guard let level = component.members.lazy.compactMap({ levels[$0] }).first else { continue }
+            for member in component.members { stage[member.index] = level }
         }
         self.isOfMap = isOfMap
         self.mapped = mapped
@@ -172,7 +180,39 @@ struct Staging {
     }
 }
 
+/// How much work each stage has so far. Code of a stage takes more than twice as long to generate for twice as much, so that what is
+/// beyond goes to another one.
+private struct StageFilling {
+    private struct Place: Hashable {
+        var segment: Int
+        var level: Int
+    }
+    private var filled: [Place: Double] = [:]
+    /// Instructions of one vector of elements.
+    private static let most = 4096.0
+
+    /// The first stage at this level or beyond that has room, in steps of `step`; nil for the next one of maps.
+    mutating func level(from least: Int, in segment: Int, by step: Int?, adding weight: Double) -> Int {
+        var level = least
+        while let before = filled[Place(segment: segment, level: level)], before + weight > Self.most { level += step ?? 2 - level % 2 }
+        filled[Place(segment: segment, level: level), default: 0] += weight
+        return level
+    }
+}
+
 extension Operation {
+    /// Instructions for a vector of elements.
+    fileprivate var instructionCount: Double {
+        switch self {
+        case .unary(let function, _): FunctionCost.weight(of: function)
+        case .binary(let function, _, _): FunctionCost.weight(of: function)
+        case .input, .parameter, .constant, .broadcast, .rename, .reshape, .slice: 0
+        case .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps,
+            .runningAffine, .solve:
+            1
+        }
+    }
+
     /// Whether an element of the result needs at most one element of each operand, at an index that is affine in its own.
     var isPointwise: Bool {
         switch self {

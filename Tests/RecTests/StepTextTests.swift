@@ -98,7 +98,7 @@ import Testing
         let model = try Model(Program(path: Project.path("examples/gru.rec")), dims: ["D": 5, "H": 7])
         let facts = recurrences(of: Pipeline.prepare(try GradientModel(model).graph))
         let step = try #require(facts.first { $0.states == ["grad.h"] }?.step.first)
-        #expect(step.hasPrefix("grad.h = z * grad.h[t+1] + Uz.T @ (z * (h[t-1] + z * n - h[t-1] * z - n) * grad.h[t+1]) + Ur.T @ ("))
+        #expect(step.hasPrefix("grad.h = z * grad.h[t+1] + Uz.T @ (z * (1 - z) * (h[t-1] - n) * grad.h[t+1]) + Ur.T @ ("))
     }
 
     /// No page names a value by its number.

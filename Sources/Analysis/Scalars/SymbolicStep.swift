@@ -8,7 +8,7 @@ struct SymbolicStep {
     let graph: StreamGraph
     let members: Set<ValueID>
     private(set) var scalars = Scalars()
-    private let uniformity: Uniformity
+    private let traits: GraphTraits
     private var found: [Scalars.Element: Scalars.ID] = [:]
     private var depth = 0
 
@@ -17,14 +17,15 @@ struct SymbolicStep {
     /// The expressions of a step may not grow beyond this; what is more is taken as it is.
     private static let mostScalars = 50_000
 
-    /// Whether values that the recurrence does not change are taken as they are, rather than written out.
+    /// Whether values that the recurrence does not change are taken as they are, rather than written out. Those of other recurrences
+    /// always are.
     private let takesKnownAsTheyAre: Bool
 
-    init(_ graph: StreamGraph, members: Set<ValueID>, uniformity: Uniformity, takesKnownAsTheyAre: Bool = false) {
+    init(_ graph: StreamGraph, members: Set<ValueID>, traits: GraphTraits, takesKnownAsTheyAre: Bool = false) {
         self.takesKnownAsTheyAre = takesKnownAsTheyAre
         self.graph = graph
         self.members = members
-        self.uniformity = uniformity
+        self.traits = traits
     }
 
     /// A state after the step: the index of its element, in variables of its own, and the element.
@@ -98,13 +99,15 @@ struct SymbolicStep {
     /// An element of a value that the recurrence does not change.
     private mutating func leaf(_ value: ValueID, _ index: [Affine]) -> Scalars.ID {
         if takesKnownAsTheyAre { return scalars.intern(.known(value, index)) }
-        let varies = uniformity.varies[value.index]
+        let varies = traits.uniformity.varies[value.index]
         return scalars.intern(.known(value, zip(index, varies).map { $1 ? $0 : Affine() }))
     }
 
     private mutating func compute(_ value: ValueID, at index: [Affine]) throws(SplitRequest) -> Scalars.ID {
         let isMember = members.contains(value)
         if takesKnownAsTheyAre, !isMember, !graph[value].operation.isViewOrConstant { return leaf(value, index) }
+        // Written out, each of a row of recurrences would hold all before it.
+        if !isMember, traits.isRecurrent(value) { return leaf(value, index) }
         switch graph[value].operation {
         case .input, .parameter, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             return unfollowed(value, index)

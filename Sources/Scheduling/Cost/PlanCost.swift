@@ -23,18 +23,6 @@ extension Plan {
         segments.reduce(0) { $0 + seconds(of: $1, work, machine) }
     }
 
-    /// Seconds of the stages that compute any of these values. What a stage takes is divided between them and the `others` that it
-    /// computes, by what each takes in a step.
-    package func estimatedSeconds(computing values: Set<ValueID>, besides others: Set<ValueID>, _ work: Workload, on machine: MachineProfile) -> Double {
-        segments.reduce(0) { total, segment in
-            segment.stages.reduce(total) { total, stage in
-                let cost = StageCost(self, segment, stage, work, machine)
-                let share = cost.share(of: values, besides: others)
-                return share == 0 ? total : total + share * cost.seconds
-            }
-        }
-    }
-
     /// What the caches of a core hold for certain, and what the last one is likely to.
     private static let coreBytes = 2e6
     private static let cachedBytes = 1.6e7

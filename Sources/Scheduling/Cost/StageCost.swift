@@ -81,18 +81,16 @@ struct StageCost {
         return steps * contended(step.seconds(sequences: (sequences / workers).rounded(.up)), workers)
     }
 
-    /// The part of the stage's work that is for these values rather than for `others`.
-    func share(of values: Set<ValueID>, besides others: Set<ValueID>) -> Double {
-        var (own, all) = (0.0, 0.0)
+    /// By recurrence, seconds of a step that are for its values; `owner` says which recurrence a value belongs to.
+    func parts(by owner: [ValueID: Int]) -> [Int: Double] {
+        var result: [Int: Double] = [:]
         for item in stage.items {
-            let mine = Double(item.values.count(where: values.contains))
-            let theirs = Double(item.values.count { others.contains($0) && !values.contains($0) })
-            guard mine + theirs > 0 else { continue }
-            let seconds = itemSeconds([item])
-            own += seconds * mine / (mine + theirs)
-            all += seconds
+            let owners = item.values.compactMap { owner[$0] }
+            guard !owners.isEmpty else { continue }
+            let each = itemSeconds([item]) / Double(owners.count)
+            for k in owners { result[k, default: 0] += each }
         }
-        return all > 0 ? own / all : 0
+        return result
     }
 
     /// Seconds of one step of one sequence, instruction after instruction.

@@ -42,8 +42,8 @@ struct BlockMapBuilder {
     /// A map may not have more elements than this.
     static let mostElements = 1 << 18
 
-    /// - Throws: the reason where there is no scan.
-    static func build(_ facts: RecurrenceFacts, in graph: inout StreamGraph) throws(ScanRefusal) -> BlockMapValues {
+    /// - Throws: the reason where there is no scan. The graph then keeps values that nothing uses.
+    static func build(_ facts: RecurrenceFacts, in graph: inout StreamGraph, _ traits: GraphTraits) throws(ScanRefusal) -> BlockMapValues {
         let span = facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }
         guard facts.kind != .affineInLogarithm else {
             throw ScanRefusal("it is affine in the logarithm, for which no scan is built", at: span)
@@ -52,18 +52,20 @@ struct BlockMapBuilder {
             let reason = facts.notAffine ?? facts.notDiagonal
             throw ScanRefusal("a nonlinear step does not compose", at: reason?.span ?? span)
         }
-        guard let form = StepForm(graph, members: facts.members, delayed: facts.delayed) else {
+        guard let form = StepForm(graph, members: facts.members, delayed: facts.delayed, traits: traits) else {
             throw ScanRefusal("its step has no form that composes cheaply", at: span)
         }
         var builder = BlockMapBuilder(values: ScalarValues(graph, form.scalars, standing: form.standing), facts: facts, span: span)
         let first = graph.values.count
+        // The builder's is the only one now, so that it grows in place.
+        graph.values = []
+        defer { graph = builder.values.graph }
         var result: BlockMapValues
         switch form.map {
         case .linear(let semiring, let rows): result = try builder.linear(semiring, rows)
         case .fraction(let fraction, let index, let slot): result = try builder.fraction(fraction, index, slot)
         }
-        graph = builder.values.graph
-        result.added = first..<graph.values.count
+        result.added = first..<builder.values.graph.values.count
         return result
     }
 
