@@ -15,7 +15,7 @@ public struct Explanation: Sendable {
     package struct Form: Sendable {
         package var name: String
         /// Nil where it is legal.
-        package var refusal: ScanRefusal?
+        package var refusal: PlanRefusal?
         /// Seconds that the recurrence should take of a run, by the cost model; nil where the form is refused.
         package var seconds: Double?
     }
@@ -56,7 +56,7 @@ public struct Explanation: Sendable {
     package var recomputesLightly = false
 
     /// Of forms that the design knows and this version has not.
-    static let unbuilt = ScanRefusal("not built in this version")
+    static let unbuilt = PlanRefusal("not built in this version")
 
     /// - Parameters:
     ///   - work: what the run would be; an open axis has `work.extents` steps.
@@ -159,7 +159,7 @@ public struct Explanation: Sendable {
         }
 
         private func form(
-            _ name: PlanForm, _ scanning: Set<Int>, _ names: Set<String>, refused: ScanRefusal? = nil
+            _ name: PlanForm, _ scanning: Set<Int>, _ names: Set<String>, refused: PlanRefusal? = nil
         ) throws(DiagnosticList) -> Form {
             if let refusal = refused ?? choice.refusal(of: scanning) { return Form(name: name.text, refusal: refusal, seconds: nil) }
             return Form(name: name.text, refusal: nil, seconds: try times(scanning).total(of: names))
@@ -172,7 +172,7 @@ public struct Explanation: Sendable {
         guard facts.kind == .affine, facts.delayed.contains(where: { !graph[$0].shape.isEmpty }), forms.has(states) else {
             return Form(name: "chunkwise", refusal: unbuilt, seconds: nil)
         }
-        return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { ScanRefusal($0.reason, at: $0.span) }, seconds: nil)
+        return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { PlanRefusal($0.reason, at: $0.span) }, seconds: nil)
     }
 
     /// What runs chunk by chunk, because somebody asks for it or because it should be faster; false where nothing does.

@@ -24,15 +24,15 @@ package enum Pipeline {
     }
 
     /// - Throws: the reason where the graph has no plan.
-    package static func plan(_ graph: StreamGraph, times: PassTimes? = nil) throws(ScanRefusal) -> Plan {
+    package static func plan(_ graph: StreamGraph, times: PassTimes? = nil) throws(PlanRefusal) -> Plan {
         let prepared = prepare(graph, times: times)
-        return try times.measure("schedule") { () throws(ScanRefusal) in try schedule(prepared) }
+        return try times.measure("schedule") { () throws(PlanRefusal) in try schedule(prepared) }
     }
 
     /// The same, on a stack that holds deep graphs, with an error for users.
     static func simplestPlan(_ graph: StreamGraph, times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
-        do throws(ScanRefusal) {
-            return try onDeepStack { () throws(ScanRefusal) in try plan(graph, times: times) }
+        do throws(PlanRefusal) {
+            return try onDeepStack { () throws(PlanRefusal) in try plan(graph, times: times) }
         } catch { throw PlanForms.diagnostics(ofSimplest: error) }
     }
 }

@@ -19,7 +19,7 @@ package final class PlanChoice: Sendable {
     private struct Known {
         var plans: [Set<Int>: Plan] = [:]
         /// Why there is no such plan, or no code for it.
-        var refusals: [Set<Int>: ScanRefusal] = [:]
+        var refusals: [Set<Int>: PlanRefusal] = [:]
         /// Plans for which there is no code in which rows are shared.
         var unshared: Set<Set<Int>> = []
     }
@@ -79,25 +79,25 @@ package final class PlanChoice: Sendable {
     ///
     /// - Throws: the reason where there is none.
     package func plan(scanning: Set<Int>) throws(DiagnosticList) -> Plan {
-        do throws(ScanRefusal) { return try outcome(scanning) } catch {
+        do throws(PlanRefusal) { return try outcome(scanning) } catch {
             throw forms.diagnostics(of: error, scanning: scanning)
         }
     }
 
     /// Why the plan in which these recurrences are scans cannot be built; nil where it can.
-    package func refusal(of scanning: Set<Int>) -> ScanRefusal? {
-        do throws(ScanRefusal) {
+    package func refusal(of scanning: Set<Int>) -> PlanRefusal? {
+        do throws(PlanRefusal) {
             _ = try outcome(scanning)
             return nil
         } catch { return error }
     }
 
-    private func outcome(_ scanning: Set<Int>) throws(ScanRefusal) -> Plan {
+    private func outcome(_ scanning: Set<Int>) throws(PlanRefusal) -> Plan {
         let (present, refusal) = known.withLock { ($0.plans[scanning], $0.refusals[scanning]) }
         if let refusal { throw refusal }
         if let present { return present }
-        do throws(ScanRefusal) {
-            let plan = try times.measure("schedule") { () throws(ScanRefusal) in try forms.plan(scanning: scanning) }
+        do throws(PlanRefusal) {
+            let plan = try times.measure("schedule") { () throws(PlanRefusal) in try forms.plan(scanning: scanning) }
             known.withLock { $0.plans[scanning] = plan }
             return plan
         } catch {
@@ -126,7 +126,7 @@ package final class PlanChoice: Sendable {
             known.withLock { _ = $0.unshared.insert(form.scans) }
             return true
         }
-        known.withLock { $0.refusals[form.scans] = ScanRefusal("no code can be generated for it (\(error))") }
+        known.withLock { $0.refusals[form.scans] = PlanRefusal("no code can be generated for it (\(error))") }
         return try choose(work) != form.scans
     }
 

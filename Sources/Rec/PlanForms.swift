@@ -8,7 +8,7 @@ package struct PlanForms: Sendable {
     package struct Recurrence: Sendable {
         package var facts: RecurrenceFacts
         /// Nil where a scan is legal.
-        package var refusal: ScanRefusal?
+        package var refusal: PlanRefusal?
     }
 
     /// Each part of a fold by itself.
@@ -161,10 +161,10 @@ package struct PlanForms: Sendable {
     /// The plan in which these recurrences are scans.
     ///
     /// - Throws: the reason where there is none.
-    func plan(scanning: Set<Int>) throws(ScanRefusal) -> Plan {
-        guard !scanning.isEmpty else { return try onDeepStack { () throws(ScanRefusal) in try schedule(prepared) } }
+    func plan(scanning: Set<Int>) throws(PlanRefusal) -> Plan {
+        guard !scanning.isEmpty else { return try onDeepStack { () throws(PlanRefusal) in try schedule(prepared) } }
         let states = Set(scanning.flatMap { recurrences[$0].facts.states })
-        return try onDeepStack { () throws(ScanRefusal) in try schedule(prepared, scanning: states) }
+        return try onDeepStack { () throws(PlanRefusal) in try schedule(prepared, scanning: states) }
     }
 
     /// The plan in which recurrences run in the given forms, by state.
@@ -172,11 +172,11 @@ package struct PlanForms: Sendable {
     /// - Throws: where a state is unknown or has no such form, and where there is no such plan.
     func plan(forcing forms: [String: PlanForm]) throws(DiagnosticList) -> Plan {
         let scans = try resolve(forms).scans
-        do throws(ScanRefusal) { return try plan(scanning: scans) } catch { throw diagnostics(of: error, scanning: scans) }
+        do throws(PlanRefusal) { return try plan(scanning: scans) } catch { throw diagnostics(of: error, scanning: scans) }
     }
 
     /// The error where a plan that was asked for cannot be built.
-    func diagnostics(of refusal: ScanRefusal, scanning: Set<Int>) -> DiagnosticList {
+    func diagnostics(of refusal: PlanRefusal, scanning: Set<Int>) -> DiagnosticList {
         guard !scanning.isEmpty else { return Self.diagnostics(ofSimplest: refusal) }
         let states = scanning.sorted().flatMap { recurrences[$0].facts.states }.map { "'\($0)'" }.joined(separator: ", ")
         return DiagnosticList([
@@ -187,7 +187,7 @@ package struct PlanForms: Sendable {
     }
 
     /// The error where there is no plan in the simplest form, in which one step follows another.
-    static func diagnostics(ofSimplest refusal: ScanRefusal) -> DiagnosticList {
+    static func diagnostics(ofSimplest refusal: PlanRefusal) -> DiagnosticList {
         DiagnosticList([
             Diagnostic(
                 .unsupported, "compiled code cannot take these steps one after another: \(refusal.reason)", at: refusal.span,

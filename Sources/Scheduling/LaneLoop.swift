@@ -34,10 +34,10 @@ enum LaneLoop {
         guard rings.reduce(0, { $0 + $1.depth }) <= max(mostCarried, 2 * rings.count) else { return nil }
         let index = domain.indices.map(Affine.variable)
         let carries: [Stage.Carry]
-        do throws(ScanRefusal) {
+        do throws(PlanRefusal) {
             for root in roots { try StageBuilder.emit(root, into: &builder) { $0.kind.isCarried } }
             for whole in wholes { guard try place(whole, into: &builder) else { return nil } }
-            carries = try rings.map { ring throws(ScanRefusal) in
+            carries = try rings.map { ring throws(PlanRefusal) in
                 Stage.Carry(node: try builder.evaluate(ring.root, at: index), depth: ring.depth, ring: ring.ring)
             }
         } catch { return nil }
@@ -51,7 +51,7 @@ enum LaneLoop {
     }
 
     /// Stores what is put behind each other, each part at its start; false where a later step reads it.
-    private static func place(_ whole: ValueID, into builder: inout NestBuilder) throws(ScanRefusal) -> Bool {
+    private static func place(_ whole: ValueID, into builder: inout NestBuilder) throws(PlanRefusal) -> Bool {
         let (graph, homes) = (builder.graph, builder.homes.written[whole] ?? [])
         guard case .concat(let parts, let axis) = graph[whole].operation else { return false }
         for home in homes { if case .ring = builder.homes.buffers[home.buffer.index].kind { return false } }

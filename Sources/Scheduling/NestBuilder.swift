@@ -64,7 +64,7 @@ struct NestBuilder {
     /// The node of `value` at `index`, one affine index for each of its axes.
     ///
     /// - Throws: where it needs a loop of its own.
-    mutating func evaluate(_ value: ValueID, at index: [Affine], asStored: Bool = true) throws(ScanRefusal) -> Nest.NodeID {
+    mutating func evaluate(_ value: ValueID, at index: [Affine], asStored: Bool = true) throws(PlanRefusal) -> Nest.NodeID {
         let key = Key(value: value, index: index)
         if let node = known[key] { return node }
         let node: Nest.NodeID
@@ -140,7 +140,7 @@ struct NestBuilder {
             offsets: offsets ?? [Int](repeating: 0, count: graph.axes.count), fallback: fallback)
     }
 
-    private mutating func compute(_ value: ValueID, at index: [Affine]) throws(ScanRefusal) -> Nest.NodeID {
+    private mutating func compute(_ value: ValueID, at index: [Affine]) throws(PlanRefusal) -> Nest.NodeID {
         let element = graph[value].element
         switch graph[value].operation {
         case .constant(let scalar):
@@ -186,12 +186,12 @@ struct NestBuilder {
             return try reduced(kind, a, axes, at: index)
         case .input, .parameter, .concat, .pad, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             // In memory: inputs and parameters have homes, the others are computed by items of their own.
-            throw ScanRefusal("it has a value that is put together in a loop of its own", at: graph[value].span)
+            throw PlanRefusal("it has a value that is put together in a loop of its own", at: graph[value].span)
         }
     }
 
     /// `a` read in row-major order at a linear position.
-    private mutating func reshaped(_ a: ValueID, position: Affine) throws(ScanRefusal) -> Nest.NodeID {
+    private mutating func reshaped(_ a: ValueID, position: Affine) throws(PlanRefusal) -> Nest.NodeID {
         if let home = homes.current[a] {
             noteElsewhere(a)
             return add(
@@ -204,7 +204,7 @@ struct NestBuilder {
 
     private mutating func gathered(
         _ table: ValueID, _ at: ValueID, _ index: [Affine], _ element: ElementType
-    ) throws(ScanRefusal) -> Nest.NodeID {
+    ) throws(PlanRefusal) -> Nest.NodeID {
         let rank = graph[at].shape.count
         let row = try evaluate(at, at: Array(index.prefix(rank)))
         guard let home = homes.current[table] else { return try evaluate(table, at: [Affine()] + index.dropFirst(rank)) }
@@ -219,7 +219,7 @@ struct NestBuilder {
     /// Each row looks at all places: what a place gives to another row counts as zero.
     private mutating func scattered(
         _ updates: ValueID, _ at: ValueID, _ count: Int, _ index: [Affine], _ element: ElementType
-    ) throws(ScanRefusal) -> Nest.NodeID {
+    ) throws(PlanRefusal) -> Nest.NodeID {
         let variables = graph[at].shape.map { fresh($0.size) }
         let places = variables.map(Affine.variable)
         let given = try evaluate(at, at: places)
@@ -233,14 +233,14 @@ struct NestBuilder {
 
     private mutating func delayed(
         _ delay: ValueID, _ a: ValueID, _ offsets: [Int], _ initial: ValueID?, _ index: [Affine]
-    ) throws(ScanRefusal) -> Nest.NodeID {
+    ) throws(PlanRefusal) -> Nest.NodeID {
         let element = graph[a].element
         if let carry = carries[a] {
             if index != nest.domain.indices.map(Affine.variable) { isLaneWise = false }
             return add(.carried(carry: carry, distance: offsets.map(abs).max() ?? 1), element)
         }
         guard let home = homes.delayed[delay] else {
-            throw ScanRefusal("what it reads at another step is not in memory", at: graph[delay].span)
+            throw PlanRefusal("what it reads at another step is not in memory", at: graph[delay].span)
         }
         reads.append(Read(value: a, isHere: false, isDelayed: true))
         return add(.load(access(home, index, offsets: offsets, fallback: fallback(for: home, initial, of: a))), element)
@@ -251,7 +251,7 @@ struct NestBuilder {
         return nest.extents.count - 1
     }
 
-    private mutating func contracted(_ contraction: Contraction, at index: [Affine]) throws(ScanRefusal) -> Nest.NodeID {
+    private mutating func contracted(_ contraction: Contraction, at index: [Affine]) throws(PlanRefusal) -> Nest.NodeID {
         var byLabel: [Int: Affine] = [:]
         for (label, affine) in zip(contraction.resultLabels, index) { byLabel[label] = affine }
         var variables: [Int] = []
@@ -271,7 +271,7 @@ struct NestBuilder {
 
     private mutating func reduced(
         _ kind: ReduceKind, _ a: ValueID, _ axes: [Int], at index: [Affine]
-    ) throws(ScanRefusal) -> Nest.NodeID {
+    ) throws(PlanRefusal) -> Nest.NodeID {
         var rest = index[...]
         var variables: [Int] = []
         var inner: [Affine] = []

@@ -4,7 +4,7 @@ import RecStream
 /// Decides how a graph is computed, every recurrence one step after another. The graph has no complex values any more.
 ///
 /// - Throws: the reason where there is no such plan.
-package func schedule(_ graph: StreamGraph) throws(ScanRefusal) -> Plan {
+package func schedule(_ graph: StreamGraph) throws(PlanRefusal) -> Plan {
     let recomputed = Recomputation(prepared(graph).joiningProducts().readingJoinedParts())
     return try plan(recomputed.graph, later: recomputed.later, scans: [])
 }
@@ -12,7 +12,7 @@ package func schedule(_ graph: StreamGraph) throws(ScanRefusal) -> Plan {
 /// Decides how a graph is computed, the recurrences of these states as scans over time blocks.
 ///
 /// - Throws: the reason where one of them is no scan.
-package func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(ScanRefusal) -> Plan {
+package func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws(PlanRefusal) -> Plan {
     // What a scan composes it reads in the words of the program.
     let recomputed = Recomputation(prepared(graph).joiningProducts(leaving: states).readingJoinedParts())
     var graph = recomputed.graph
@@ -30,12 +30,12 @@ package func schedule(_ graph: StreamGraph, scanning states: Set<String>) throws
 }
 
 /// For each recurrence of a graph, in order, why it cannot run as a scan; nil where it can.
-package func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
+package func scanRefusals(of graph: StreamGraph) -> [PlanRefusal?] {
     let graph = Recomputation(prepared(graph)).graph
     let traits = GraphTraits(graph)
     var trial = graph
-    return elementaryRecurrences(of: graph).map { facts -> ScanRefusal? in
-        do throws(ScanRefusal) {
+    return elementaryRecurrences(of: graph).map { facts -> PlanRefusal? in
+        do throws(PlanRefusal) {
             if graph.axes.count > 1 {
                 _ = try Wavefront(facts, in: graph)
             } else {
@@ -50,13 +50,13 @@ package func scanRefusals(of graph: StreamGraph) -> [ScanRefusal?] {
 
 private func plan(
     _ original: StreamGraph, later: Set<ValueID>, scans: [BlockMapValues], wavefronts: [Wavefront] = []
-) throws(ScanRefusal) -> Plan {
+) throws(PlanRefusal) -> Plan {
     var graph = original
     var components = components(of: graph)
     let carried = Set(scans.flatMap(\.carried))
     for component in components where !component.isRecurrence {
         guard carried.isDisjoint(with: component.members) else {
-            throw ScanRefusal("a part of its map is not carried from step to step")
+            throw PlanRefusal("a part of its map is not carried from step to step")
         }
     }
     let totals = TotalShape.all(in: graph)
@@ -70,11 +70,11 @@ private func plan(
     let roots = Roots(graph, placement: placement, staging: staging)
     let homes = Homes(graph, placement: placement, staging: staging, roots: roots)
 
-    let segments = try placement.kinds.indices.map { segment throws(ScanRefusal) in
+    let segments = try placement.kinds.indices.map { segment throws(PlanRefusal) in
         let members = graph.ids.filter { placement.segment[$0.index] == segment && roots.isRoot[$0.index] }
         let levels = Dictionary(grouping: members) { staging.stage[$0.index] }.sorted { $0.key < $1.key }
-        let stages = try levels.map { level, roots throws(ScanRefusal) -> [Stage] in
-            func stage(_ roots: [ValueID]) throws(ScanRefusal) -> Stage {
+        let stages = try levels.map { level, roots throws(PlanRefusal) -> [Stage] in
+            func stage(_ roots: [ValueID]) throws(PlanRefusal) -> Stage {
                 try StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
             }
             var totals: [Item] = []
@@ -92,7 +92,7 @@ private func plan(
                 let summary = try stage(roots.filter { staging.isOfMap[$0.index] })
                 built.scan = Scan(
                     form: summary.form, items: summary.items,
-                    maps: try maps.map { map throws(ScanRefusal) in try BlockMap(map, homes: homes) })
+                    maps: try maps.map { map throws(PlanRefusal) in try BlockMap(map, homes: homes) })
             }
             let reaches = wavefronts.filter { !$0.states.isDisjoint(with: own) }.map(\.reach)
             if let most = reaches.max(), built.isRowWise { built.wavefront = most }

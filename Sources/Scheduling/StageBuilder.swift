@@ -33,7 +33,7 @@ struct StageBuilder {
     /// - Throws: the reason where some value cannot be computed so.
     static func build(
         _ roots: [ValueID], isSequential: Bool, graph: StreamGraph, homes: Homes, staging: Staging
-    ) throws(ScanRefusal) -> Stage {
+    ) throws(PlanRefusal) -> Stage {
         if isSequential, let lanes = LaneLoop.stage(roots, graph: graph, homes: homes, staging: staging) { return lanes }
         var builder = StageBuilder(graph: graph, homes: homes, staging: staging)
         let (first, others) = builder.productsFirst(roots)
@@ -57,7 +57,7 @@ struct StageBuilder {
         return result
     }
 
-    private mutating func add(_ root: ValueID) throws(ScanRefusal) {
+    private mutating func add(_ root: ValueID) throws(PlanRefusal) {
         if let shape = staging.products[root] {
             append(.product(try product(root, shape)), computing: root)
             for copy in try copies(of: root) { append(.part(copy), computing: root) }
@@ -101,7 +101,7 @@ struct StageBuilder {
     }
 
     /// Adds a root to the first nest over the same elements that comes after all it needs, or to a new one.
-    private mutating func join(_ root: ValueID) throws(ScanRefusal) {
+    private mutating func join(_ root: ValueID) throws(PlanRefusal) {
         let scattered = staging.scattered[root]
         let domain = scattered.map { updates(of: $0).sizes } ?? Self.domain(of: root, graph: graph, homes: homes)
         var probe = NestBuilder(graph: graph, homes: homes, own: [root], domain: domain)
@@ -129,8 +129,8 @@ struct StageBuilder {
         return false
     }
 
-    private func finish() throws(ScanRefusal) -> [Item] {
-        try items.map { draft throws(ScanRefusal) in
+    private func finish() throws(PlanRefusal) -> [Item] {
+        try items.map { draft throws(PlanRefusal) in
             switch draft {
             case .product(let product): return .product(product)
             case .part(let nest): return .nest(nest.collapsed())
@@ -142,7 +142,7 @@ struct StageBuilder {
         }
     }
 
-    private func emit(_ root: ValueID, into builder: inout NestBuilder) throws(ScanRefusal) {
+    private func emit(_ root: ValueID, into builder: inout NestBuilder) throws(PlanRefusal) {
         if let scattered = staging.scattered[root] {
             try scatter(scattered, to: root, into: &builder)
         } else {
@@ -157,7 +157,7 @@ struct StageBuilder {
     }
 
     /// Adds what is scattered to the places of a sum over time that it goes to.
-    private func scatter(_ scatter: ValueID, to root: ValueID, into builder: inout NestBuilder) throws(ScanRefusal) {
+    private func scatter(_ scatter: ValueID, to root: ValueID, into builder: inout NestBuilder) throws(PlanRefusal) {
         guard case .scatter(let updates, let at, let count) = graph[scatter].operation else { return }
         let index = graph[updates].shape.indices.map(Affine.variable)
         let rank = graph[at].shape.count
@@ -186,7 +186,7 @@ struct StageBuilder {
     /// Evaluates a root at the nest's own index and stores it wherever it lives.
     static func emit(
         _ root: ValueID, into builder: inout NestBuilder, skipping skipped: (Buffer) -> Bool = { _ in false }
-    ) throws(ScanRefusal) {
+    ) throws(PlanRefusal) {
         let order = loopOrder(of: root, graph: builder.graph, homes: builder.homes)
         var index = [Affine](repeating: Affine(), count: order.count)
         for (loop, axis) in order.enumerated() { index[axis] = .variable(loop) }
@@ -209,7 +209,7 @@ struct StageBuilder {
     }
 
     /// Parts of the same shape as one nest, which computes what they share once, unless too many reductions meet in it.
-    private mutating func appendPlaced(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) throws(ScanRefusal) {
+    private mutating func appendPlaced(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) throws(PlanRefusal) {
         let joined = try placed(parts, in: root, axis: axis)
         if parts.count == 1 || joined.extents.count < Self.mostVariables {
             append(.part(joined), computing: root)
@@ -219,7 +219,7 @@ struct StageBuilder {
     }
 
     /// Values of one shape written into `root`, each from its `start` along `axis`.
-    private func placed(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) throws(ScanRefusal) -> Nest {
+    private func placed(_ parts: [(value: ValueID, start: Int)], in root: ValueID, axis: Int) throws(PlanRefusal) -> Nest {
         let shape = graph[parts[0].value].shape
         var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: shape.sizes)
         let index = shape.indices.map(Affine.variable)
@@ -235,7 +235,7 @@ struct StageBuilder {
 
     private func padding(
         _ operand: ValueID, in root: ValueID, axis: Int, start: Int, count: Int, mode: PadMode, isFront: Bool
-    ) throws(ScanRefusal) -> Nest {
+    ) throws(PlanRefusal) -> Nest {
         var domain = graph[operand].shape.sizes
         domain[axis] = count
         var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: domain)
@@ -262,7 +262,7 @@ struct StageBuilder {
     }
 
     /// A product writes one home; the others are copied from it.
-    private func copies(of root: ValueID) throws(ScanRefusal) -> [Nest] {
+    private func copies(of root: ValueID) throws(PlanRefusal) -> [Nest] {
         let others = (homes.written[root] ?? []).filter { $0 != homes.current[root] }
         guard !others.isEmpty else { return [] }
         var builder = NestBuilder(graph: graph, homes: homes, own: [], domain: graph[root].shape.sizes)
@@ -273,13 +273,13 @@ struct StageBuilder {
         return [builder.nest]
     }
 
-    private func product(_ root: ValueID, _ shape: ProductShape) throws(ScanRefusal) -> Product {
+    private func product(_ root: ValueID, _ shape: ProductShape) throws(PlanRefusal) -> Product {
         let builder = NestBuilder(graph: graph, homes: homes, own: [], domain: [])
         func variable(_ label: Int) -> Affine { .variable(label) }
         guard let input = builder.view(shape.input, at: shape.inputLabels.map(variable)),
             let weight = builder.view(shape.weight, at: shape.weightLabels.map(variable)),
             let output = homes.current[root], case .contract(let contraction) = graph[root].operation
-        else { throw ScanRefusal("what this product reads or writes is not in memory", at: graph[root].span) }
+        else { throw PlanRefusal("what this product reads or writes is not in memory", at: graph[root].span) }
         var outputStride: [Int: Int] = [:]
         for (axis, label) in contraction.resultLabels.enumerated() { outputStride[label] = output.strides[axis] }
         func dimension(_ label: Int) -> Product.Dimension {

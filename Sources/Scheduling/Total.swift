@@ -43,13 +43,13 @@ package struct Total: Equatable, Encodable, Sendable {
 
 extension Total {
     /// - Throws: where an operand is not in memory.
-    init(_ value: ValueID, _ shape: TotalShape, graph: StreamGraph, homes: Homes) throws(ScanRefusal) {
+    init(_ value: ValueID, _ shape: TotalShape, graph: StreamGraph, homes: Homes) throws(PlanRefusal) {
         let builder = NestBuilder(graph: graph, homes: homes, own: [], domain: [])
         guard var left = builder.view(shape.left, at: shape.leftLabels.map { .variable($0) }),
             var right = builder.view(shape.right, at: shape.rightLabels.map { .variable($0) }),
             let home = homes.current[value], home.strides == graph[value].shape.strides,
             let row = shape.resultLabels.firstIndex(of: shape.row), let column = shape.resultLabels.firstIndex(of: shape.column)
-        else { throw ScanRefusal("what this sum over time reads or writes is not in memory", at: graph[value].span) }
+        else { throw PlanRefusal("what this sum over time reads or writes is not in memory", at: graph[value].span) }
         leftStride = left.position.coefficient(of: shape.row)
         rightStride = right.position.coefficient(of: shape.column)
         shared = Shared(extent: 1, left: 0, right: 0)

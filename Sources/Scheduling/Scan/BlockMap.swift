@@ -79,9 +79,9 @@ extension BlockMap {
     /// The same with rings in the place of values.
     ///
     /// - Throws: where something of the map is not carried from step to step.
-    init(_ values: BlockMapValues, homes: Homes) throws(ScanRefusal) {
-        func ring(_ value: ValueID) throws(ScanRefusal) -> BufferID {
-            guard let ring = homes.rings[value] else { throw ScanRefusal("its map has a part that is not carried from step to step") }
+    init(_ values: BlockMapValues, homes: Homes) throws(PlanRefusal) {
+        func ring(_ value: ValueID) throws(PlanRefusal) -> BufferID {
+            guard let ring = homes.rings[value] else { throw PlanRefusal("its map has a part that is not carried from step to step") }
             return ring
         }
         form = values.form
@@ -89,11 +89,11 @@ extension BlockMap {
         states = try values.states.map(ring)
         constants = try values.constants.map(ring)
         reach = values.reach
-        factors = try values.factors.map { row throws(ScanRefusal) in
-            try row.map { factor throws(ScanRefusal) in
+        factors = try values.factors.map { row throws(PlanRefusal) in
+            try row.map { factor throws(PlanRefusal) in
                 Factor(
                     place: try ring(factor.place), elements: factor.elements, basis: factor.basis,
-                    reached: try factor.reached.map { value throws(ScanRefusal) in try ring(value) })
+                    reached: try factor.reached.map { value throws(PlanRefusal) in try ring(value) })
             }
         }
     }

@@ -43,17 +43,17 @@ struct BlockMapBuilder {
     static let mostElements = 1 << 18
 
     /// - Throws: the reason where there is no scan. The graph then keeps values that nothing uses.
-    static func build(_ facts: RecurrenceFacts, in graph: inout StreamGraph, _ traits: GraphTraits) throws(ScanRefusal) -> BlockMapValues {
+    static func build(_ facts: RecurrenceFacts, in graph: inout StreamGraph, _ traits: GraphTraits) throws(PlanRefusal) -> BlockMapValues {
         let span = facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }
         guard facts.kind != .affineInLogarithm else {
-            throw ScanRefusal("it is affine in the logarithm, for which no scan is built", at: span)
+            throw PlanRefusal("it is affine in the logarithm, for which no scan is built", at: span)
         }
         guard facts.kind.isComposable else {
             let reason = facts.notAffine ?? facts.notDiagonal
-            throw ScanRefusal("a nonlinear step does not compose", at: reason?.span ?? span)
+            throw PlanRefusal("a nonlinear step does not compose", at: reason?.span ?? span)
         }
         guard let form = StepForm(graph, members: facts.members, delayed: facts.delayed, traits: traits) else {
-            throw ScanRefusal("its step has no form that composes cheaply", at: span)
+            throw PlanRefusal("its step has no form that composes cheaply", at: span)
         }
         var builder = BlockMapBuilder(values: ScalarValues(graph, form.scalars, standing: form.standing), facts: facts, span: span)
         let first = graph.values.count

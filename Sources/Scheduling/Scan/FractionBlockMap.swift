@@ -6,8 +6,8 @@ extension BlockMapBuilder {
     /// near 1.
     mutating func fraction(
         _ fraction: FractionalForm, _ index: [Affine], _ slot: Scalars.Slot
-    ) throws(ScanRefusal) -> BlockMapValues {
-        guard slot.offsets == [-1] || slot.offsets == [1] else { throw ScanRefusal("it reaches back further than a step", at: span) }
+    ) throws(PlanRefusal) -> BlockMapValues {
+        guard slot.offsets == [-1] || slot.offsets == [1] else { throw PlanRefusal("it reaches back further than a step", at: span) }
         let state = values.graph[slot.value]
         let axes = zip(index, state.shape).map { ScalarValues.Axis(index: $0, dim: $1) }
         let a = try values.value(fraction.a, over: axes, as: .real)
@@ -38,7 +38,7 @@ extension BlockMapBuilder {
             let magnitude = values.unary(.abs, entry, .real)
             size = size.map { values.binary(.max, $0, magnitude) } ?? magnitude
         }
-        guard let size else { throw ScanRefusal("a fraction has entries", at: span) }
+        guard let size else { throw PlanRefusal("a fraction has entries", at: span) }
         let scaled = entries.map { values.binary(.divide, $0, size) }
         for (read, value) in zip(before, scaled) { define(read, as: value, by: slot.offsets) }
         return BlockMapValues(

@@ -3,16 +3,16 @@ import RecStream
 
 extension BlockMapBuilder {
     /// Ints have no infinity, which maps over max and plus begin from: the least int stands for it where nothing is added to it.
-    private func checkInts(_ semiring: Semiring, _ rows: [StepForm.Row], _ slots: [BlockMap.Slot], isMixed: Bool) throws(ScanRefusal) {
+    private func checkInts(_ semiring: Semiring, _ rows: [StepForm.Row], _ slots: [BlockMap.Slot], isMixed: Bool) throws(PlanRefusal) {
         guard semiring == .maxPlus || semiring == .minPlus, rows.contains(where: { values.graph[$0.state].element == .int }) else { return }
         let isBare = rows.flatMap(\.form.terms).allSatisfy { values.isNumber($0.weight, 0) }
         guard slots.count == 1, !isMixed, isBare else {
-            throw ScanRefusal("ints have no infinity, from which maps over \(semiring == .maxPlus ? "max" : "min") and plus begin", at: span)
+            throw PlanRefusal("ints have no infinity, from which maps over \(semiring == .maxPlus ? "max" : "min") and plus begin", at: span)
         }
     }
 
     /// The maps of a step that is linear over a semiring.
-    mutating func linear(_ semiring: Semiring, _ rows: [StepForm.Row]) throws(ScanRefusal) -> BlockMapValues {
+    mutating func linear(_ semiring: Semiring, _ rows: [StepForm.Row]) throws(PlanRefusal) -> BlockMapValues {
         let states = rows.map(\.state)
         var slots: [BlockMap.Slot] = []
         for (k, state) in states.enumerated() {
@@ -20,7 +20,7 @@ extension BlockMapBuilder {
             for lag in 1...max(1, lags.max() ?? 1) { slots.append(BlockMap.Slot(state: k, lag: lag)) }
         }
         guard slots.count <= Self.largestBasis else {
-            throw ScanRefusal("\(slots.count) earlier values meet in a step, and maps of more than \(Self.largestBasis) cost more than they save", at: span)
+            throw PlanRefusal("\(slots.count) earlier values meet in a step, and maps of more than \(Self.largestBasis) cost more than they save", at: span)
         }
         let kept = try keptAxes(rows)
         let mixing = states.enumerated().map { k, state in
@@ -31,14 +31,14 @@ extension BlockMapBuilder {
         }
         let isMixed = mixing.contains { !$0.isEmpty }
         if isMixed {
-            guard semiring != .orAnd else { throw ScanRefusal("its elements meet over or-and, for which no map is built", at: span) }
+            guard semiring != .orAnd else { throw PlanRefusal("its elements meet over or-and, for which no map is built", at: span) }
             guard basisSize <= Self.largestBasis else {
-                throw ScanRefusal("\(basisSize) elements meet in a step, and maps of more than \(Self.largestBasis) cost more than they save", at: span)
+                throw PlanRefusal("\(basisSize) elements meet in a step, and maps of more than \(Self.largestBasis) cost more than they save", at: span)
             }
         }
         try checkInts(semiring, rows, slots, isMixed: isMixed)
         let elements = states.reduce(0) { $0 + values.graph[$1].shape.elementCount }
-        guard elements * max(1, basisSize) <= Self.mostElements else { throw ScanRefusal("its maps would have \(elements * basisSize) elements", at: span) }
+        guard elements * max(1, basisSize) <= Self.mostElements else { throw PlanRefusal("its maps would have \(elements * basisSize) elements", at: span) }
 
         var factors = states.map { _ in [BlockMap.Factor<ValueID>]() }
         let constants = try track(semiring, rows, basis: [], withOffset: true)
@@ -48,7 +48,7 @@ extension BlockMapBuilder {
             let source = values.graph[states[slot.state]].shape
             let basis = mixing[slot.state].map { source[$0] }
             let carried = try track(semiring, rows, basis: basis, withOffset: false)
-            let reached = try choosing.map { rows throws(ScanRefusal) in try track(.orAnd, rows, basis: basis, withOffset: false, as: .bool) }
+            let reached = try choosing.map { rows throws(PlanRefusal) in try track(.orAnd, rows, basis: basis, withOffset: false, as: .bool) }
             for (k, value) in carried.enumerated() {
                 factors[k].append(
                     BlockMap.Factor(
@@ -114,7 +114,7 @@ extension BlockMapBuilder {
     /// The factors and constants of one step, where elements do not meet.
     private mutating func steps(
         _ semiring: Semiring, _ rows: [StepForm.Row], _ slots: [BlockMap.Slot]
-    ) throws(ScanRefusal) -> BlockMapValues.Steps {
+    ) throws(PlanRefusal) -> BlockMapValues.Steps {
         var result = BlockMapValues.Steps(factors: [], conditions: [], constants: [])
         for row in rows {
             let state = values.graph[row.state]
@@ -128,7 +128,7 @@ extension BlockMapBuilder {
                 var (factor, condition): (ValueID?, ValueID?)
                 if let term {
                     factor = try values.value(weight(of: term), over: own, as: state.element)
-                    condition = try term.condition.map { id throws(ScanRefusal) in try values.value(id, over: own, as: .bool) }
+                    condition = try term.condition.map { id throws(PlanRefusal) in try values.value(id, over: own, as: .bool) }
                 }
                 factors.append(factor)
                 conditions.append(condition)
@@ -143,7 +143,7 @@ extension BlockMapBuilder {
     }
 
     /// For each state the axes, by position, along which no element meets another.
-    private func keptAxes(_ rows: [StepForm.Row]) throws(ScanRefusal) -> [[Int]] {
+    private func keptAxes(_ rows: [StepForm.Row]) throws(PlanRefusal) -> [[Int]] {
         let graph = values.graph
         let isElementwise = rows.allSatisfy { row in
             row.form.terms.allSatisfy { $0.index == row.index && graph[$0.slot.value].shape.sizes == graph[row.state].shape.sizes }
@@ -188,7 +188,7 @@ extension BlockMapBuilder {
     /// - Parameter element: of the columns, where that is not the states'.
     private mutating func track(
         _ semiring: Semiring, _ rows: [StepForm.Row], basis: Shape, withOffset: Bool, as element: ElementType? = nil
-    ) throws(ScanRefusal) -> [ValueID] {
+    ) throws(PlanRefusal) -> [ValueID] {
         // Columns are read before they are defined.
         var reads: [Scalars.Slot: ValueID] = [:]
         for slot in Set(rows.flatMap(\.form.terms).map(\.slot)).sorted(by: { ($0.value, $0.offsets[0]) < ($1.value, $1.offsets[0]) }) {
@@ -209,7 +209,7 @@ extension BlockMapBuilder {
                 let part = try values.value(offset, over: own, as: state.element)
                 column = column.map { join(semiring, $0, part) } ?? part
             }
-            guard let column else { throw ScanRefusal("a state of it depends on no other", at: span) }
+            guard let column else { throw PlanRefusal("a state of it depends on no other", at: span) }
             columns.append(column)
         }
         for (slot, read) in reads {
@@ -238,7 +238,7 @@ extension BlockMapBuilder {
     private mutating func weigh(
         _ term: LinearForm.Term, _ read: ValueID, _ semiring: Semiring, own: [ScalarValues.Axis], basis: Shape,
         element: ElementType
-    ) throws(ScanRefusal) -> ValueID {
+    ) throws(PlanRefusal) -> ValueID {
         let source = values.graph[term.slot.value].shape
         // Axes of the product: the state's own, those that are summed over, those of the basis. What runs along an axis of the
         // source in several variables is one axis.

@@ -73,9 +73,9 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
                 map.scanned.append(builder.give(state, .scanned(number), at: index))
                 number += 1
             }
-            do throws(ScanRefusal) {
-                func nodes(_ row: [ValueID?]) throws(ScanRefusal) -> [Nest.NodeID?] {
-                    try row.map { value throws(ScanRefusal) in try value.map { value throws(ScanRefusal) in try builder.evaluate(value, at: index) } }
+            do throws(PlanRefusal) {
+                func nodes(_ row: [ValueID?]) throws(PlanRefusal) -> [Nest.NodeID?] {
+                    try row.map { value throws(PlanRefusal) in try value.map { value throws(PlanRefusal) in try builder.evaluate(value, at: index) } }
                 }
                 map.factors = try scan.steps.factors.map(nodes)
                 map.conditions = try scan.steps.conditions.map(nodes)
@@ -83,7 +83,7 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
             } catch { return nil }
             maps.append(map)
         }
-        do throws(ScanRefusal) {
+        do throws(PlanRefusal) {
             for root in roots { try StageBuilder.emit(root, into: &builder) { $0.kind.isCarried } }
         } catch { return nil }
         guard builder.isLaneWise, builder.nest.extents.count == builder.nest.domain.count,

@@ -29,7 +29,7 @@ struct ScalarValues {
     /// The scalar at every index along `axes`.
     mutating func value(
         _ id: Scalars.ID, over axes: [Axis], as element: ElementType
-    ) throws(ScanRefusal) -> ValueID {
+    ) throws(PlanRefusal) -> ValueID {
         let key = Key(scalar: id, indices: axes.map(\.index), element: element)
         if let value = built[key] { return value }
         let value = try build(id, axes, element)
@@ -37,7 +37,7 @@ struct ScalarValues {
         return value
     }
 
-    private mutating func build(_ id: Scalars.ID, _ axes: [Axis], _ element: ElementType) throws(ScanRefusal) -> ValueID {
+    private mutating func build(_ id: Scalars.ID, _ axes: [Axis], _ element: ElementType) throws(PlanRefusal) -> ValueID {
         if case .number(let number) = scalars.nodes[id] { return constant(number, axes, element) }
         // What the program has computed as it is needed here.
         for candidate in standing[id, default: []] where graph[candidate.value].element == element {
@@ -66,8 +66,8 @@ struct ScalarValues {
             let bound = variables.map { Axis(index: .variable($0), dim: Dim("\($0)", scalars.extents[$0])) }
             let inner = try value(body, over: axes + bound, as: element)
             return reduce(kind, inner, axes: Array(axes.count..<axes.count + bound.count))
-        case .state(let slot, _): throw ScanRefusal("its factors depend on the state", at: graph[slot.value].span)
-        case .opaque(let value, _): throw ScanRefusal("its step is too long to be written out", at: graph[value].span)
+        case .state(let slot, _): throw PlanRefusal("its factors depend on the state", at: graph[slot.value].span)
+        case .opaque(let value, _): throw PlanRefusal("its step is too long to be written out", at: graph[value].span)
         }
     }
 
@@ -145,20 +145,20 @@ struct ScalarValues {
         return broadcast(one, to: axes.map(\.dim), from: axes.map { _ in nil })
     }
 
-    private mutating func converted(_ id: ValueID, to element: ElementType) throws(ScanRefusal) -> ValueID {
+    private mutating func converted(_ id: ValueID, to element: ElementType) throws(PlanRefusal) -> ValueID {
         switch (graph[id].element, element) {
         case (let have, let want) where have == want: return id
         case (.int, .real), (.bool, .real): return unary(.toReal, id, .real)
         case (.bool, .int), (.real, .int): return unary(.toInt, id, .int)
         case (.real, .bool), (.int, .bool), (.complex, _), (_, .complex), (_, _):
-            throw ScanRefusal("its factors mix kinds of numbers")
+            throw PlanRefusal("its factors mix kinds of numbers")
         }
     }
 
     /// An element of a value of the graph at every index along `axes`.
     ///
     /// - Parameter extents: of each variable.
-    mutating func placed(_ value: ValueID, _ index: [Affine], _ axes: [Axis], extents: [Int]) throws(ScanRefusal) -> ValueID {
+    mutating func placed(_ value: ValueID, _ index: [Affine], _ axes: [Axis], extents: [Int]) throws(PlanRefusal) -> ValueID {
         if let whole = spread(value, index, axes) { return whole }
         return try viewed(value, at: index, over: axes, extents: extents)
     }
@@ -177,7 +177,7 @@ struct ScalarValues {
 
     private mutating func sum(
         _ monomials: [Scalars.Monomial], _ axes: [Axis], _ element: ElementType
-    ) throws(ScanRefusal) -> ValueID {
+    ) throws(PlanRefusal) -> ValueID {
         var total: ValueID?
         // What is added comes first, so that few signs are turned.
         for monomial in monomials.filter({ $0.coefficient > 0 }) + monomials.filter({ $0.coefficient < 0 }) {
@@ -190,7 +190,7 @@ struct ScalarValues {
 
     private mutating func product(
         _ monomial: Scalars.Monomial, _ axes: [Axis], _ element: ElementType, coefficient: Double
-    ) throws(ScanRefusal) -> ValueID {
+    ) throws(PlanRefusal) -> ValueID {
         var above: ValueID?
         var below: ValueID?
         for factor in monomial.factors {

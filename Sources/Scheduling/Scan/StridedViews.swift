@@ -18,8 +18,8 @@ extension ScalarValues {
     /// - Parameter extents: of each variable.
     mutating func viewed(
         _ value: ValueID, at index: [Affine], over axes: [Axis], extents: [Int]
-    ) throws(ScanRefusal) -> ValueID {
-        let refusal = ScanRefusal("its factors need index arithmetic that scans do not have", at: graph[value].span)
+    ) throws(PlanRefusal) -> ValueID {
+        let refusal = PlanRefusal("its factors need index arithmetic that scans do not have", at: graph[value].span)
         var (value, index) = (value, index)
         let used = index.map { Set($0.terms.map(\.variable)) }
         if used.reduce(0, { $0 + $1.count }) != used.reduce(Set(), { $0.union($1) }).count {
@@ -149,7 +149,7 @@ extension ScalarValues {
     }
 
     /// An index as a number, at every index along `axes`.
-    mutating func position(_ index: Affine, _ axes: [Axis]) throws(ScanRefusal) -> ValueID {
+    mutating func position(_ index: Affine, _ axes: [Axis]) throws(PlanRefusal) -> ValueID {
         let extents = scalars.extents
         let least = index.terms.reduce(index.offset) { $0 + min(0, $1.coefficient) * (extents[$1.variable] - 1) }
         let most = index.terms.reduce(index.offset) { $0 + max(0, $1.coefficient) * (extents[$1.variable] - 1) }

@@ -11,13 +11,13 @@ struct Wavefront {
     var reach: Int
 
     /// - Throws: the reason where rows cannot run at the same time.
-    init(_ facts: RecurrenceFacts, in graph: StreamGraph) throws(ScanRefusal) {
+    init(_ facts: RecurrenceFacts, in graph: StreamGraph) throws(PlanRefusal) {
         let span = facts.members.compactMap { graph[$0].span }.min { $0.start < $1.start }
         guard facts.kind.isComposable else {
-            throw ScanRefusal("a nonlinear step does not compose", at: facts.notAffine?.span ?? span)
+            throw PlanRefusal("a nonlinear step does not compose", at: facts.notAffine?.span ?? span)
         }
         guard let outer = facts.order.loops.first, let inner = facts.order.loops.last, outer.axis == 0, inner.axis == 1 else {
-            throw ScanRefusal("its rows run along the inner axis", at: span)
+            throw PlanRefusal("its rows run along the inner axis", at: span)
         }
         states = Set(facts.delayed)
         reach = 0

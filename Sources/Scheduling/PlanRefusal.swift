@@ -1,7 +1,7 @@
 import RecSource
 
-/// Why a recurrence cannot run as a scan.
-package struct ScanRefusal: Error, Equatable, Sendable {
+/// Why there is no plan in which recurrences run in some forms, or why one of them cannot run as a scan.
+package struct PlanRefusal: Error, Equatable, Sendable {
     package var reason: String
     package var span: SourceSpan?
 
