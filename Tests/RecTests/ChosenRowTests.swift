@@ -62,7 +62,7 @@ import Testing
                 for threads in [1, 2] {
                     let got = try gradients.run(random.data, on: engine, threads: threads)
                     for (name, expected) in [("A", ofA), ("v", ofV)] {
-                        let found = got[name].doubles()
+                        let found = try got[name].doubles()
                         for (k, (x, y)) in zip(found, expected).enumerated() {
                             #expect(y.isNaN ? x.isNaN : abs(x - y) < 1e-4, "\(engine), \(threads) threads, grad.\(name)[\(k)] is \(x), not \(y), with \(poison): \(text)")
                         }
