@@ -9,6 +9,7 @@
 # make bench-choice  hold the choice of plans against forced ones over a grid of shapes (some minutes)
 # make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
 # make bench-tiles  time the tiles that products are made of, in every shape (docs/plans.md)
+# make bench-calls   time calls from Python, and an LSTM beside torch.nn.LSTM in the same process (docs/benchmarks.md)
 # make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
 # make fuzz   random programs through every part, for MINUTES=10 (docs/fuzzing.md); FUZZ='--seed 5' and other options
 # make test-math   every f32 input of every elementary function (some minutes)
@@ -22,7 +23,7 @@ MINUTES = 10
 FUZZ =
 PEERS = python3
 
-.PHONY: all setup build demo library python test test-python-peers test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-training clean
+.PHONY: all setup build demo library python test test-python-peers test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-calls bench-training clean
 
 all: build
 
@@ -47,7 +48,9 @@ demo: build
 	@$(RECC) bench examples/silero_vad.rec --length 265
 
 library: setup
-	@swift build $(RELEASE) --product recc-c
+	@swift build $(RELEASE) --product recc-objects
+	@swiftc -emit-library $(STATIC:--static-swift-stdlib=-static-stdlib) -o .build/release/librecc-c.so \
+	  @.build/release/recc-objects.product/Objects.LinkFileList
 
 python: library
 	@RECC_LIBRARY=.build/release/librecc-c.so python3 python/wheel_builder.py .build/python
@@ -80,6 +83,9 @@ bench-starts: build
 bench-tiles: setup
 	@swift build $(RELEASE) --product recc-tiles
 	@.build/release/recc-tiles
+
+bench-calls: library
+	@$(PEERS) Benchmarks/calls.py $(BENCH)
 
 bench-peers: build
 	@Benchmarks/peers.sh $(RECC) $(BENCH)

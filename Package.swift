@@ -24,6 +24,8 @@ let package = Package(
         .executable(name: "recc", targets: ["recc"]),
         // librecc-c.so: the library for C, Python and other languages.
         .library(name: "recc-c", type: .dynamic, targets: ["RecCInterface"]),
+        // Its objects: SwiftPM links no shared library with Swift's libraries within it, `make library` does.
+        .library(name: "recc-objects", type: .static, targets: ["RecCInterface"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),

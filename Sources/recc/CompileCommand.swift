@@ -6,10 +6,11 @@ import RecExport
 /// `recc compile FILE -D H=64 --emit plan`
 struct Compile: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Compiles a model: shows a stage of it, or writes a library for C programs.",
+        abstract: "Compiles a model: shows a stage of it, or writes a library for C programs, or types for Swift.",
         discussion: """
             With '--emit library' the folder of -o gets a static library, a shared one and a C header, with which a program takes steps
-            of the model without recc and without LLVM (docs/c.md). The weights are part of the library.
+            of the model without recc and without LLVM (docs/c.md). The weights are part of the library. '--emit swift' writes a file
+            with types for the model's inputs and outputs, for programs that use recc as a library (docs/embedding.md).
 
             EXAMPLE
               recc compile examples/gru.rec -D D=8 -D H=64 --emit plan
@@ -22,7 +23,7 @@ struct Compile: ParsableCommand {
 
     @OptionGroup var compilation: CompileOptions
 
-    @Option(help: "What to show, \(EmittedStage.allCases.map(\.rawValue).joined(separator: ", ")); or library, for C programs.")
+    @Option(help: "What to show, \(EmittedStage.allCases.map(\.rawValue).joined(separator: ", ")); or library, for C programs; or swift, for Swift's.")
     var emit: Emission = .stage(.plan)
 
     @Option(help: "f32 or f64.")
@@ -37,6 +38,11 @@ struct Compile: ParsableCommand {
     @OptionGroup var library: LibraryOptions
 
     func validate() throws {
+        if case .swift = emit {
+            if let option = library.givenBesideName { throw ValidationError("\(option) belongs to '--emit library'") }
+            if grad { throw ValidationError("'--emit swift' has no gradients: GradientModel takes its 'model'") }
+            return
+        }
         guard case .stage = emit else {
             if output == nil { throw ValidationError("'--emit library' writes several files: name a folder with -o") }
             if output == "" { throw ValidationError("-o names a folder") }
@@ -50,10 +56,14 @@ struct Compile: ParsableCommand {
         let program = try options.program(times: context.times)
         let dims = try options.dimValues()
         let forms = try options.planForms()
-        guard case .stage(let emit) = emit else {
+        if case .library = emit {
             return try options.reporting(program) { try library.write(program, options, weights, precision, grad: grad, to: output ?? "", context) }
         }
         let bytes = try options.reporting(program) { () throws -> [UInt8] in
+            guard case .stage(let emit) = emit else {
+                try options.refusePlans("the types for Swift run by the plan that should be fastest")
+                return Array(try SwiftWrapper(Model(program, named: options.model, dims: dims), named: library.name, precision: precision).text.utf8)
+            }
             switch emit {
             case .tree: return Array(program.treeText.utf8)
             case .typed: return Array(try program.model(named: options.model).text.utf8)

@@ -6,10 +6,13 @@ import RecExport
 enum Emission: ExpressibleByArgument {
     case stage(EmittedStage)
     case library
+    case swift
 
     init?(argument: String) {
         if argument == "library" {
             self = .library
+        } else if argument == "swift" {
+            self = .swift
         } else if let stage = EmittedStage(rawValue: argument) {
             self = .stage(stage)
         } else {
@@ -17,12 +20,13 @@ enum Emission: ExpressibleByArgument {
         }
     }
 
-    static var allValueStrings: [String] { EmittedStage.allCases.map(\.rawValue) + ["library"] }
+    static var allValueStrings: [String] { EmittedStage.allCases.map(\.rawValue) + ["library", "swift"] }
 
     var defaultValueDescription: String {
         switch self {
         case .stage(let stage): stage.rawValue
         case .library: "library"
+        case .swift: "swift"
         }
     }
 }
@@ -38,7 +42,7 @@ struct LibraryOptions: ParsableArguments {
     @Option(help: "Of a library: an output that it computes, in place of all; may be given several times.")
     var outputName: [String] = []
 
-    @Option(help: "Of a library: what its names in C begin with; by default the model's name in small letters.")
+    @Option(help: "Of a library: what its names in C begin with; by default the model's name in small letters. Of a file in Swift: what its type is called; by default the model's name.")
     var name: String?
 
     @Option(help: "Of a library: for which processors: native, x86-64-v2, x86-64-v3, x86-64-v4, or several with commas between, of which a program takes the best that it can run.")
@@ -51,6 +55,13 @@ struct LibraryOptions: ParsableArguments {
     var separateWeights = false
 
     @OptionGroup var unknown: UnknownTensorOptions
+
+    /// An option that was given and says nothing of a file in Swift; nil for none.
+    var givenBesideName: String? {
+        var rest = self
+        rest.name = nil
+        return rest.given
+    }
 
     /// An option that was given; nil for none.
     var given: String? {

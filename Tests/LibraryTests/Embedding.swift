@@ -169,6 +169,17 @@ import Testing
         }
     }
 
+    @Test func wrappers() throws {
+        let samples = samples
+        let frame = Array(samples[0..<8])
+        let gru = try GRU(seed: 1)
+        let h = try gru(GRU.Inputs(x: samples)).h
+        let stream = try gru.stream()
+        let first = try stream.step(x: frame).h
+        print(h.count / GRU.Dims.H, first.count)
+        #expect(first == Array(h[0..<64]) && h.count == 100 * 64)
+    }
+
     @Test func training() throws {
         try inRepository {
             let model = try Model("examples/stack_lm.rec", dims: ["V": 256, "D": 8, "H": 8, "L": 1])

@@ -204,7 +204,7 @@ class Model:
             data[f"cotangent.{name}"] = item
         return _arrays.tensors(data)
 
-    def __call__(self, inputs=None, **named):
+    def __call__(self, inputs=None, /, **named):
         """Runs whole sequences.
 
         Inputs are arrays `[batch, t, …]`, or `[batch, …]` of those given once; without a batch axis the batch is 1. They are given by
@@ -233,7 +233,7 @@ class Model:
         tensors, held = self._data(inputs, options, cotangents)
         return Gradients(Handle.made("results", "gradient_run", gradient.pointer, tensors, len(tensors), options["threads"]))
 
-    def grad(self, inputs=None, **named):
+    def grad(self, inputs=None, /, **named):
         """Runs, and differentiates the sum of the losses.
 
         Beside inputs, `params`, `lengths` and `threads`: `of`, the losses; `wrt`, by what to differentiate: paths of parameters, names of
@@ -245,7 +245,7 @@ class Model:
             raise Error(f"'{self.name}' has no loss to differentiate\n  help: give cotangents of its outputs to vjp")
         return self._differentiated(options["of"], options["wrt"], options["truncation"], inputs, options)
 
-    def vjp(self, cotangents, inputs=None, **named):
+    def vjp(self, cotangents, inputs=None, /, **named):
         """Runs, and differentiates the sum of results times cotangents: the vector-Jacobian product.
 
         `cotangents` are arrays by output, in their shapes, or by `"final.STATE"`, and numbers by loss; what is not needed for these is not

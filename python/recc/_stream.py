@@ -75,7 +75,7 @@ class Stream:
         """Takes steps, up to `capacity`, of what was written into `inputs`; `outputs` then hold as many."""
         _library.call("stream_step", self._handle.pointer, steps)
 
-    def step(self, inputs=None, **named):
+    def step(self, inputs=None, /, **named):
         """Takes a step: arrays as in the source, with a batch axis in front where the stream was opened with a batch."""
         leading = () if self.batch is None else (self.batch,)
         with self._turn:
@@ -85,11 +85,11 @@ class Stream:
             self.advance()
             return Results((name, (memory[0, 0, ...] if self.batch is None else memory[:, 0]).copy()) for name, memory in self.outputs.items())
 
-    def steps(self, inputs=None, **named):
+    def steps(self, inputs=None, /, **named):
         """Takes any number of steps, as many at a time as there is room for: arrays `[t, …]`, or `[batch, t, …]`."""
         return self._taken({**(inputs or {}), **named}, self.advance, self.capacity)
 
-    def draft(self, inputs=None, **named):
+    def draft(self, inputs=None, /, **named):
         """Takes up to `capacity` steps in one run, on trial, of a stream that was opened with a state; `accept` then says how many of them are
         to count, as in speculative decoding."""
         return self._taken({**(inputs or {}), **named}, lambda count: _library.call("stream_draft", self._handle.pointer, count), None)

@@ -58,7 +58,7 @@ def call(model):
         apply.defvjp(lambda data: (run(data, threads), data), lambda data, cotangents: (pull(data, cotangents, threads),))
         return apply
 
-    def function(inputs=None, *, params=None, threads=0, **named):
+    def function(inputs=None, /, *, params=None, threads=0, **named):
         given = {**(inputs or {}), **named}
         for name in params or {}:
             if name in given:

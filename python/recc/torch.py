@@ -50,7 +50,7 @@ def function(model):
     """
     _checked(model, Model, "model")
 
-    def call(inputs=None, *, params=None, lengths=None, threads=0, **named):
+    def call(inputs=None, /, *, params=None, lengths=None, threads=0, **named):
         given = {**(inputs or {}), **named}
         for name in params or {}:
             if name in given:

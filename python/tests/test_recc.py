@@ -117,6 +117,9 @@ class Runs(unittest.TestCase):
     def test_names_are_inputs_first(self):
         model = recc.compile("model M {\n  input lengths: real\n  input threads: real\n  output y = lengths + threads\n}\n")
         self.assertEqual(model(lengths=[1.0], threads=[2.0]).y[0, 0], 3)
+        model = recc.compile("model M {\n  input inputs: real\n  input wrt: real\n  output y = inputs * wrt\n}\n")
+        self.assertEqual(model(inputs=[3.0], wrt=[2.0]).y[0, 0], 6)
+        self.assertEqual(model.vjp({"y": [[1.0]]}, inputs=[3.0], wrt=[2.0]).inputs[0, 0], 2)
         with self.assertRaises(TypeError):
             self.model(data(), x=1)
 
