@@ -115,7 +115,7 @@ class Harness:
 
     def table(self, group, rows):
         peers = [name for name in self.peers if any(name in self.peers_of(row) for _, row in rows)]
-        header = ["row", "batch × time × channels", "recc", "rate", "share", *peers]
+        header = ["row", group.sizes, "recc", "rate", "share", *peers]
         widths = [max(len(row.name) for _, row in rows), len(header[1]), 9, 14, 15, *(max(9, len(name)) for name in peers)]
         print(f"\n{group.title}, {'µs' if rows[0][1].is_stream else 'ms'}\n")
         self.line(header, widths)

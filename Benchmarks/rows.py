@@ -17,6 +17,7 @@ class Kind:
 
 
 CELL = {"x": "D"}
+MEMORY = {"q": "NK", "k": "NK", "v": "NV"}
 KINDS = {
     "affine": Kind("Benchmarks/programs/affine.rec", {"a": "D", "b": "D"}, ranges={"a": (0.9, 1)}),
     "mingru": Kind("examples/mingru.rec", CELL, {"Wz": "HD", "Wh": "HD", "bz": "H", "bh": "H"}),
@@ -37,6 +38,12 @@ KINDS = {
         "Benchmarks/programs/normalised_gate.rec", CELL,
         {"W": "HD", "Wg": "HD", "U": "HH", "Ug": "HH", "b": "H", "bg": "H"}),
     "linear": Kind("Benchmarks/programs/linear.rec", CELL, {"W": "HD"}, output="y"),
+    "decayed_attention": Kind("Benchmarks/programs/decayed_attention.rec", MEMORY | {"rate": "N"}, output="o"),
+    "gated_attention": Kind("Benchmarks/programs/gated_attention.rec", MEMORY | {"gate": "NK"}, output="o"),
+    "delta_rule": Kind("Benchmarks/programs/delta_rule.rec", MEMORY | {"rate": "N"}, output="o"),
+    "gated_delta_rule": Kind("Benchmarks/programs/gated_delta_rule.rec", MEMORY | {"rate": "N", "decay": "N"}, output="o"),
+    "matrix_lstm": Kind("Benchmarks/programs/matrix_lstm.rec", MEMORY | {"i": "N", "f": "N"}, output="o"),
+    "rwkv7": Kind("Benchmarks/programs/rwkv7.rec", MEMORY | {"decay": "NK", "erased": "NK", "rate": "NK"}, output="o"),
     "silero": Kind(
         "examples/silero_vad.rec", {}, output="p",
         data="examples/data/speech.safetensors", weights="examples/data/silero_vad_16k.safetensors"),
@@ -46,7 +53,9 @@ KINDS = {
 PEERS = {
     "jax scan": "jax_scan.py",
     "jax associative_scan": "jax_associative_scan.py",
+    "jax chunks": "jax_chunks.py",
     "torch": "torch_modules.py",
+    "torch chunks": "torch_chunks.py",
     "onnxruntime": "onnxruntime_graphs.py",
     "numba": "numba_loops.py",
 }
@@ -68,6 +77,8 @@ class Row:
 
     @property
     def size(self):
+        if "N" in self.dims and "K" in self.dims:
+            return f"{self.batch}×{self.dims['N']}×{self.length}"
         given, state = self.dims.get("D"), self.dims.get("H")
         channels = f"{given}→{state}" if state else given
         return "×".join(str(part) for part in ((None if self.is_stream else f"{self.batch}×{self.length}"), channels) if part)
@@ -78,6 +89,7 @@ class Group:
     name: str
     title: str
     rows: tuple
+    sizes: str = "batch × time × channels"
 
 
 JAX = ("jax scan", "jax associative_scan")
@@ -100,6 +112,20 @@ def cells(batch, length, size):
 
 def product(size, batch=1, length=1024):
     return Row("product", "linear", batch, length, {"D": size, "H": size}, backward=())
+
+
+def memories(batch, heads, length):
+    dims = {"N": heads, "K": 64, "V": 64}
+    chunks = ("jax scan", "jax chunks")
+    for name, kind, peers in (
+        ("linear attention, decay by head", "decayed_attention", chunks + ("torch chunks",)),
+        ("gated linear attention", "gated_attention", chunks),
+        ("mLSTM", "matrix_lstm", chunks),
+        ("delta rule", "delta_rule", chunks + ("torch chunks",)),
+        ("gated delta rule", "gated_delta_rule", chunks + ("torch chunks",)),
+        ("RWKV-7", "rwkv7", ("jax scan",)),
+    ):
+        yield Row(name, kind, batch, length, dims, peers, peers)
 
 
 def stream(size):
@@ -134,6 +160,10 @@ GROUPS = (
         Row("LSTM, gates apart", "apart", 64, 128, {"D": 64, "H": 64}, backward=()),
         Row("Silero voice detector", "silero", 1, 265, {}, ("onnxruntime",), threads=1),
     )),
+    Group("matrices", "Recurrences of matrices of 64×64 for each head", (
+        *memories(1, 4, 2048),
+        *memories(2, 8, 4096),
+    ), sizes="batch × heads × time"),
     Group("products", "Products over all steps, and backward the sums of outer products", (
         product(1024),
         product(256, batch=32, length=256),

@@ -47,6 +47,6 @@ lead = [row.batch, row.length]
 case = {f"input.{name}": draw("input", name, lead + sizes(letters)) for name, letters in kind.inputs.items()}
 case |= {f"param.{name}": draw("param", name, sizes(letters)) for name, letters in kind.params.items()}
 if row.backward is not None:
-    result = {"h": "H" if "H" in dims else "D", "y": "D"}[kind.output]
+    result = {"h": "H" if "H" in dims else "D", "y": "D", "o": "NV"}[kind.output]
     case[f"cotangent.{kind.output}"] = draw("cotangent", kind.output, lead + sizes(result))
 np.savez(target, **case)

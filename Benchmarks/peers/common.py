@@ -42,6 +42,24 @@ def batch_first(tensor):
     return np.swapaxes(np.asarray(tensor), 0, 1)
 
 
+def chunks_first(tensors, length=64):
+    """[batch, time, heads, …] as [chunks, batch, heads, steps, …]; that is not part of the time either."""
+    def arranged(tensor):
+        batch, steps, heads, *channels = tensor.shape
+        if steps % length:
+            raise ValueError(f"{steps} steps are no multiple of {length}")
+        split = tensor.reshape(batch, steps // length, length, heads, *channels)
+        return np.ascontiguousarray(np.moveaxis(split, (1, 0, 3, 2), (0, 1, 2, 3)))
+
+    return {name: arranged(tensor) for name, tensor in tensors.items()}
+
+
+def chunks_joined(tensor):
+    """The inverse of `chunks_first`, for one tensor."""
+    tensor = np.moveaxis(np.asarray(tensor), (0, 1, 2, 3), (1, 0, 3, 2))
+    return tensor.reshape(tensor.shape[0], -1, *tensor.shape[3:])
+
+
 def error(got, expected):
     """Relative, root mean square."""
     got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)

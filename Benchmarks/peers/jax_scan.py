@@ -90,5 +90,79 @@ def normalised(inputs, params):
     return scan(step, jnp.zeros_like(given["n"][0]), given)
 
 
-jax_common.main(
-    {"affine": affine, "mingru": mingru, "selective": selective, "gated": gated, "lstm": lstm, "gru": gru, "normalised": normalised})
+def memory(step, inputs):
+    """A matrix for each sequence and head; `step` gives the next one, which the queries read."""
+    def read(S, now):
+        S = step(S, now)
+        return S, recalled(now["q"], S)
+
+    return scan(read, jnp.zeros(inputs["k"].shape[1:] + inputs["v"].shape[-1:]), inputs)
+
+
+def unit(k):
+    return k / (1e-6 + jnp.linalg.norm(k, axis=-1, keepdims=True))
+
+
+def outer(k, v):
+    return k[..., :, None] * v[..., None, :]
+
+
+def recalled(k, S):
+    return jnp.einsum("bnk,bnkv->bnv", k, S)
+
+
+def decayed_attention(inputs, params):
+    inputs = inputs | {"kept": jnp.exp(-jnp.abs(inputs["rate"]))}
+    return memory(lambda S, now: now["kept"][..., None, None] * S + outer(now["k"], now["v"]), inputs)
+
+
+def gated_attention(inputs, params):
+    inputs = inputs | {"kept": sigmoid(inputs["gate"])}
+    return memory(lambda S, now: now["kept"][..., None] * S + outer(now["k"], now["v"]), inputs)
+
+
+def delta_rule(inputs, params):
+    inputs = {"q": inputs["q"], "k": unit(inputs["k"]), "v": inputs["v"], "rate": sigmoid(inputs["rate"])[..., None]}
+    return memory(lambda S, now: S + outer(now["k"], now["rate"] * (now["v"] - recalled(now["k"], S))), inputs)
+
+
+def gated_delta_rule(inputs, params):
+    kept = jnp.exp(-jnp.abs(inputs["decay"]))[..., None, None]
+    inputs = {"q": inputs["q"], "k": unit(inputs["k"]), "v": inputs["v"], "rate": sigmoid(inputs["rate"])[..., None], "kept": kept}
+
+    def step(S, now):
+        S = now["kept"] * S
+        return S + outer(now["k"], now["rate"] * (now["v"] - recalled(now["k"], S)))
+
+    return memory(step, inputs)
+
+
+def matrix_lstm(inputs, params):
+    given = inputs | {"f": jax.nn.log_sigmoid(inputs["f"])}
+
+    def step(state, now):
+        scale, C, n = state
+        kept = now["f"] + scale
+        scale = jnp.maximum(kept, now["i"])
+        forget, write = jnp.exp(kept - scale)[..., None], jnp.exp(now["i"] - scale)[..., None]
+        C = forget[..., None] * C + outer(write * now["k"], now["v"])
+        n = forget * n + write * now["k"]
+        divisor = jnp.maximum(jnp.abs(jnp.sum(now["q"] * n, -1)), jnp.exp(-scale))
+        return (scale, C, n), recalled(now["q"], C) / divisor[..., None]
+
+    shape = given["k"].shape[1:]
+    return scan(step, (jnp.full(shape[:-1], -10.0), jnp.zeros(shape + given["v"].shape[-1:]), jnp.zeros(shape)), given)
+
+
+def rwkv7(inputs, params):
+    key = unit(inputs["erased"])
+    given = {name: inputs[name] for name in ("q", "k", "v")} | {
+        "kept": jnp.exp(-0.6 * sigmoid(inputs["decay"])), "key": key, "rated": sigmoid(inputs["rate"]) * key}
+    return memory(
+        lambda S, now: now["kept"][..., None] * S - outer(now["rated"], recalled(now["key"], S)) + outer(now["k"], now["v"]), given)
+
+
+jax_common.main({
+    "affine": affine, "mingru": mingru, "selective": selective, "gated": gated, "lstm": lstm, "gru": gru, "normalised": normalised,
+    "decayed_attention": decayed_attention, "gated_attention": gated_attention, "delta_rule": delta_rule,
+    "gated_delta_rule": gated_delta_rule, "matrix_lstm": matrix_lstm, "rwkv7": rwkv7})

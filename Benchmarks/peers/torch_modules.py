@@ -1,7 +1,7 @@
 """torch's LSTM and GRU (oneDNN), and for models that are affine in the state a scan in blocks: torch has none of its own."""
 import common
-import numpy as np
 import torch
+import torch_common
 
 
 def scan(a, b):
@@ -74,43 +74,21 @@ MODULES = {"lstm": (lstm_module, lstm_gradients), "gru": (gru_module, gru_gradie
 def main():
     arguments = common.parse()
     torch.set_num_threads(arguments.threads)
-    inputs = {name: torch.from_numpy(tensor) for name, tensor in common.time_first(common.tensors("input.")).items()}
-    params = {name: torch.from_numpy(tensor) for name, tensor in common.tensors("param.").items()}
+    inputs = torch_common.tensors("input.")
+    params = torch_common.tensors("param.", dict)
     if arguments.stream:
         with torch.inference_mode():
             return stream(lstm_module(params, torch.nn.LSTMCell), inputs["x"])
     if arguments.kind in MODULES:
-        make, named_gradients = MODULES[arguments.kind]
+        make, gradients = MODULES[arguments.kind]
         cell = make(params)
-        leaves = [*inputs.values(), *cell.parameters()]
-        run = lambda: cell(inputs["x"])[0]
+        torch_common.report(lambda: cell(inputs["x"])[0], inputs, cell.parameters(), lambda: gradients(cell))
     elif arguments.kind in FUNCTIONS:
-        leaves = [*inputs.values(), *params.values()]
-        named_gradients = lambda _: {name: parameter.grad for name, parameter in params.items()}
-        cell, run = None, FUNCTIONS[arguments.kind](inputs, params)
+        run = FUNCTIONS[arguments.kind](inputs, params)
+        gradients = lambda: {name: parameter.grad for name, parameter in params.items()}
+        torch_common.report(run, inputs, params.values(), gradients)
     else:
         common.skip("no such model")
-
-    if not arguments.backward:
-        with torch.inference_mode():
-            return common.report(common.measure(run), common.batch_first(run()))
-
-    (cotangent,) = common.time_first(common.tensors("cotangent.")).values()
-    cotangent = torch.from_numpy(cotangent)
-    for leaf in leaves:
-        leaf.requires_grad_()
-
-    def both():
-        for leaf in leaves:
-            leaf.grad = None
-        output = run()
-        output.backward(cotangent)
-        return output
-
-    timing = common.measure(both)
-    output = both().detach()
-    gradients = {name: common.batch_first(tensor.grad) for name, tensor in inputs.items()} | named_gradients(cell)
-    common.report(timing, common.batch_first(output), {name: np.asarray(tensor) for name, tensor in gradients.items()})
 
 
 def stream(cell, x):
