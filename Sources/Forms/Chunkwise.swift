@@ -16,8 +16,27 @@ extension StreamGraph {
     ///   - state: what the recurrence carries; the only value that it delays.
     ///   - members: the values of the recurrence.
     ///   - count: the steps of a chunk, 1 or more.
+    ///   - readers: those of this graph, where they are known.
     /// - Throws: why there is no such form, and where.
-    package func chunkwise(_ state: ValueID, members: [ValueID], by count: Int) throws(FormRefusal) -> StreamGraph {
+    package func chunkwise(_ state: ValueID, members: [ValueID], by count: Int, _ readers: StateReaders? = nil) throws(FormRefusal) -> StreamGraph {
+        let readers = readers ?? StateReaders(self)
+        let read = try readBack(state, members, readers)
+        let (graph, axis) = addingChunks(of: count, isReversed: read.offset > 0)
+        let analysis = try StepAnalysis(graph, members: Set(members), state: state, delays: read.delays, summing: read.axes, readers)
+        var form = try ChunkwiseForm(analysis, graph, axis: axis, state: state)
+        return form.run()
+    }
+
+    /// Throws why a recurrence has no such form, and where.
+    package func checkChunkwise(_ state: ValueID, members: [ValueID], _ readers: StateReaders) throws(FormRefusal) {
+        let read = try readBack(state, members, readers)
+        _ = try StepAnalysis(self, members: Set(members), state: state, delays: read.delays, summing: read.axes, readers).next()
+    }
+
+    /// How a state is read one step back: by how much, by which delays, and the axes of it that all who read it sum over.
+    private func readBack(
+        _ state: ValueID, _ members: [ValueID], _ readers: StateReaders
+    ) throws(FormRefusal) -> (offset: Int, delays: [ValueID], axes: Set<Int>) {
         let set = Set(members)
         let name = self[state].name.map { "'\($0)'" } ?? "the state"
         func refuse(_ reason: String) -> FormRefusal { FormRefusal(reason: reason, span: self[state].span) }
@@ -33,10 +52,8 @@ extension StreamGraph {
             offsets.insert(moved[0])
         }
         guard offsets.count == 1, let offset = offsets.first, abs(offset) == 1 else { throw refuse("\(name) looks back several steps") }
-        let (graph, axis) = addingChunks(of: count, isReversed: offset > 0)
-        let analysis = try StepAnalysis(graph, members: set, state: state, offset: offset)
-        var form = try ChunkwiseForm(analysis, graph, axis: axis, state: state)
-        return form.run()
+        let delays = readers.readers(of: state).filter { self[$0].operation.reads(state, offset) }
+        return (offset, delays, try summedAxes(of: state, delays: delays, readers))
     }
 
     /// With an axis of chunks of the first one, which may be there already.

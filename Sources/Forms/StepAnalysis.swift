@@ -21,8 +21,7 @@ struct StepAnalysis {
     private let graph: StreamGraph
     private let members: Set<ValueID>
     private let state: ValueID
-    /// Members of other recurrences: what they make of the state is theirs.
-    private let others: Set<ValueID>
+    private let readers: StateReaders
     /// The delays that read the state one step back.
     private let delays: [ValueID]
     /// The dims of the state that are summed when it is read.
@@ -35,19 +34,26 @@ struct StepAnalysis {
     /// Rows that something else uses.
     private(set) var given: [ValueID] = []
 
-    init(_ graph: StreamGraph, members: Set<ValueID>, state: ValueID, offset: Int) throws(FormRefusal) {
+    /// - Parameters:
+    ///   - delays: those that read the state one step back.
+    ///   - axes: those of the state that are summed when it is read.
+    ///   - readers: those of the graph.
+    init(
+        _ graph: StreamGraph, members: Set<ValueID>, state: ValueID, delays: [ValueID], summing axes: Set<Int>, _ readers: StateReaders
+    ) throws(FormRefusal) {
         self.graph = graph
+        self.readers = readers
         self.members = members
         self.state = state
-        others = Set(components(of: graph).filter(\.isRecurrence).flatMap(\.members)).subtracting(members)
-        delays = graph.ids.filter { graph[$0].operation.reads(state, offset) }
+        self.delays = delays
         b = LabelledBuilder(GraphBuilder(continuing: graph))
         var labels: [Int] = []
         for dim in graph[state].shape { labels.append(b.newLabel(dim)) }
         stateLabels = labels
-        summed = try graph.summedDims(of: state, delays: delays, labels: labels)
-        for id in graph.ids { try visit(id) }
-        for id in graph.ids {
+        summed = Set(axes.map { labels[$0] })
+        let dependents = readers.dependents(of: [state] + delays, in: graph)
+        for id in dependents { try visit(id) }
+        for id in Set(dependents.flatMap(readers.readers(of:))).sorted() {
             guard case .delay(let operand, _, _) = graph[id].operation, !delays.contains(id) else { continue }
             try give(operand, to: id)
         }
@@ -114,12 +120,15 @@ struct StepAnalysis {
         let linear = operation.instantOperands.filter { values[$0] != nil }
         guard !linear.isEmpty else { return }
         b.builder.span = graph[id].span
-        if graph[id].element == .real, !others.contains(id), let value = try followed(id) {
+        if graph[id].element == .real, !isOfAnother(id), let value = try followed(id) {
             values[id] = value
             return
         }
         for operand in linear { try give(operand, to: id) }
     }
+
+    /// Whether a value is a member of another recurrence: what that makes of the state is its own.
+    private func isOfAnother(_ id: ValueID) -> Bool { readers.isRecurrent(id) && !members.contains(id) }
 
     private mutating func followed(_ id: ValueID) throws(FormRefusal) -> StepValue? {
         switch graph[id].operation {

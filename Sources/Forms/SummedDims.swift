@@ -25,19 +25,20 @@ extension Operation {
 }
 
 extension StreamGraph {
-    /// The dims of a state that every reader sums over.
+    /// The axes of a state that every reader sums over.
     ///
     /// - Throws: where no reader sums, or two sum over different dims.
-    func summedDims(of state: ValueID, delays: [ValueID], labels: [Int]) throws(FormRefusal) -> Set<Int> {
-        var whole: [ValueID: [Int?]] = [state: labels]
-        for delay in delays { whole[delay] = labels }
+    func summedAxes(of state: ValueID, delays: [ValueID], _ readers: StateReaders) throws(FormRefusal) -> Set<Int> {
+        let axes = Array(self[state].shape.indices)
+        var whole: [ValueID: [Int?]] = [state: axes]
+        for delay in delays { whole[delay] = axes }
         var found: [(dims: Set<Int>, at: ValueID)] = []
         func sums(_ dims: [Int?], _ id: ValueID) {
             let dims = Set(dims.compactMap { $0 })
             if !dims.isEmpty { found.append((dims, id)) }
         }
         // The state itself stands behind its delays in the order of values.
-        for id in ids where !delays.contains(id) {
+        for id in readers.summing([state] + delays, in: self) where !delays.contains(id) {
             switch self[id].operation {
             case .unary(_, let a), .rename(let a): if id != state { whole[id] = whole[a] }
             case .binary(_, let a, let b), .select(_, let a, let b): if id != state { whole[id] = whole[a] ?? whole[b] }

@@ -9,6 +9,7 @@ import RecStream
 package struct ChunkwiseForms {
     private let graph: StreamGraph
     private let recurrences: [String: Recurrence]
+    private let readers: StateReaders
 
     /// A recurrence, by the state that it carries.
     private typealias Recurrence = (state: ValueID, members: [ValueID])
@@ -18,9 +19,9 @@ package struct ChunkwiseForms {
 
     /// - Parameter graph: as lowering gives it.
     init(of graph: StreamGraph) {
-        (self.graph, recurrences) = onDeepStack {
+        (self.graph, recurrences, readers) = onDeepStack {
             let graph = graph.sharingCommonValues().recognizingContractions()
-            return (graph, Self.recurrences(of: graph))
+            return (graph, Self.recurrences(of: graph), StateReaders(graph))
         }
     }
 
@@ -44,8 +45,7 @@ package struct ChunkwiseForms {
         do throws(FormRefusal) {
             try onDeepStack { () throws(FormRefusal) in
                 guard let found = states.lazy.compactMap({ recurrences[$0] }).first else { return }
-                // Any count of steps will do.
-                _ = try graph.chunkwise(found.state, members: found.members, by: 16)
+                try graph.checkChunkwise(found.state, members: found.members, readers)
             }
             return nil
         } catch { return error }
@@ -59,18 +59,19 @@ package struct ChunkwiseForms {
     func all(by count: Int = usualCount) -> [String: PlanForm] {
         onDeepStack {
             var result: [String: PlanForm] = [:]
-            var rewritten = graph
+            var (rewritten, known, readers) = (graph, recurrences, readers)
             for component in components(of: graph) where component.isRecurrence {
+                let members = Set(component.members)
                 let names = component.members.compactMap { id -> String? in
-                    guard case .delay(let operand, _, _) = graph[id].operation, component.members.contains(operand) else { return nil }
+                    guard case .delay(let operand, _, _) = graph[id].operation, members.contains(operand) else { return nil }
                     return graph[operand].name
                 }
-                // The members of the others are numbered anew by each rewriting.
-                guard let name = names.first, let found = Self.recurrences(of: rewritten)[name],
-                    let next = try? rewritten.chunkwise(found.state, members: found.members, by: count),
+                guard let name = names.first, let found = known[name],
+                    let next = try? rewritten.chunkwise(found.state, members: found.members, by: count, readers),
                     (try? PartitionedModel.schedules(of: next)) != nil
                 else { continue }
-                rewritten = next
+                // The members of the others are numbered anew.
+                (rewritten, known, readers) = (next, Self.recurrences(of: next), StateReaders(next))
                 result[name] = .chunkwise(count)
             }
             return result

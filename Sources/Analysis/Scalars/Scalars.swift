@@ -53,6 +53,10 @@ package struct Scalars {
         package var variables: UInt64
         /// False where it depends on a state of the recurrence.
         package var isKnown: Bool
+        /// Whether it follows from where its element stands.
+        var isOfIndexAlone: Bool
+        /// True where it is positive whatever the data are.
+        var isPositive: Bool
         /// The value with a name that this is an element of, with its index: the first of those that have the least to be said of
         /// the index.
         package var named: Element?
@@ -121,30 +125,28 @@ package struct Scalars {
     }
 
     /// Whether a scalar follows from where its element stands.
-    func isOfIndexAlone(_ id: ID) -> Bool {
-        switch nodes[id] {
-        case .number, .index: true
-        case .known, .state, .opaque: false
-        case .polynomial(let monomials): monomials.allSatisfy { $0.factors.allSatisfy { isOfIndexAlone($0.scalar) } }
-        case .unary(_, let a), .reduce(_, let a, _): isOfIndexAlone(a)
-        case .binary(_, let a, let b): isOfIndexAlone(a) && isOfIndexAlone(b)
-        case .select(let c, let a, let b): isOfIndexAlone(c) && isOfIndexAlone(a) && isOfIndexAlone(b)
-        }
-    }
+    func isOfIndexAlone(_ id: ID) -> Bool { facts[id].isOfIndexAlone }
+
+    /// True where a scalar is positive whatever the data are.
+    func isPositive(_ id: ID) -> Bool { facts[id].isPositive }
 
     private func derivedFacts(of node: Node) -> Facts {
-        var result = Facts(variables: 0, isKnown: true)
+        var result = Facts(variables: 0, isKnown: true, isOfIndexAlone: true, isPositive: isPositive(node))
         func include(_ id: ID) {
             result.variables |= facts[id].variables
+            result.isOfIndexAlone = result.isOfIndexAlone && facts[id].isOfIndexAlone
             result.isKnown = result.isKnown && facts[id].isKnown
         }
         switch node {
         case .number: break
-        case .known(_, let index): result.variables = Self.bits(index)
+        case .known(_, let index):
+            result.variables = Self.bits(index)
+            result.isOfIndexAlone = false
         case .index(let index): result.variables = Self.bits([index])
         case .state(_, let index), .opaque(_, let index):
             result.variables = Self.bits(index)
             result.isKnown = false
+            result.isOfIndexAlone = false
         case .polynomial(let monomials): for monomial in monomials { for factor in monomial.factors { include(factor.scalar) } }
         case .unary(_, let a): include(a)
         case .binary(_, let a, let b):

@@ -1,8 +1,8 @@
 /// What is certain of signs.
 extension Scalars {
-    /// True where the scalar is positive whatever the data are.
-    func isPositive(_ id: ID) -> Bool {
-        switch nodes[id] {
+    /// True where a node is positive whatever the data are, by what is known of its operands.
+    func isPositive(_ node: Node) -> Bool {
+        switch node {
         case .number(let value): value > 0
         case .unary(let function, _):
             switch function {
