@@ -45,10 +45,15 @@ struct StageBuilder {
     /// workers that share a step need not wait for each other in between.
     private func productsFirst(_ roots: [ValueID]) -> (first: [ValueID], others: [ValueID]) {
         let own = Set(roots)
+        var known: [ValueID: Bool] = [:]
         func isReady(_ id: ValueID) -> Bool {
             if own.contains(id) { return false }
             // What has a place and is none of these was computed before.
-            return homes.current[id] != nil || graph[id].operation.instantOperands.allSatisfy(isReady)
+            if homes.current[id] != nil { return true }
+            if let known = known[id] { return known }
+            let result = graph[id].operation.instantOperands.allSatisfy(isReady)
+            known[id] = result
+            return result
         }
         var result: (first: [ValueID], others: [ValueID]) = ([], [])
         for root in roots {

@@ -138,6 +138,7 @@ struct Staging {
         let users = graph.users
         let kept = Set((graph.outputs + graph.losses).map(\.value))
         let costs = InlineCost(graph, placement)
+        let sequential = Dictionary(grouping: graph.ids.filter { isSequential[$0.index] }) { stage[$0.index] }
         for component in components.reversed() where !component.isRecurrence {
             let value = component.members[0]
             guard stage[value.index] % 2 == 0, !isSequential[value.index], products[value] == nil,
@@ -161,18 +162,16 @@ struct Staging {
             guard !(isWidening && costs.isDear[value.index]) else { continue }
             // A scan computes its maps from what lies in memory, before the steps of its stage.
             if !mapped.isEmpty, target % 4 == 3, users[value.index].contains(where: { graph.needsMemory(value, for: $0, costs) }) { continue }
-            if costs.isDear[value.index], !isLaneRecurrence(stage: target, like: value, graph, placement) { continue }
+            if costs.isDear[value.index], !isLaneRecurrence(sequential[target] ?? [], like: value, graph, placement) { continue }
             stage[value.index] = target
         }
     }
 
     /// Whether every sequential value of a stage is element-wise on the shape of `value`: then the whole stage runs in
     /// vector lanes, and dear functions cost no more in it than before it.
-    private func isLaneRecurrence(stage target: Int, like value: ValueID, _ graph: StreamGraph, _ placement: Placement) -> Bool {
-        graph.ids.allSatisfy { id in
-            guard stage[id.index] == target, placement.segment[id.index] == placement.segment[value.index],
-                isSequential[id.index]
-            else { return true }
+    private func isLaneRecurrence(_ sequential: [ValueID], like value: ValueID, _ graph: StreamGraph, _ placement: Placement) -> Bool {
+        sequential.allSatisfy { id in
+            guard placement.segment[id.index] == placement.segment[value.index] else { return true }
             if case .overTime = graph[id].operation { return graph[id].shape.sizes == graph[value].shape.sizes }
             return graph[id].operation.isPointwise
                 && (graph[id].shape.sizes == graph[value].shape.sizes || graph[id].shape.isEmpty)
