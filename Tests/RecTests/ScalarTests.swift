@@ -25,7 +25,7 @@ import Testing
         #expect(scalars.renamed(deep, [j: .variable(i)]) == deep)
     }
 
-    @Test(arguments: ["where(A > 0.1, A * x, tanh(A))", "abs(A) * sigmoid(A) + 0.1", "max(A, x * A)", "A * (A + x) / (1 + A * A)"])
+    @Test(arguments: ["(if A > 0.1 then A * x else tanh(A))", "abs(A) * sigmoid(A) + 0.1", "max(A, x * A)", "A * (A + x) / (1 + A * A)"])
     func statesOfSharedParts(part: String) throws {
         let rows = (0..<40).map { "  e\($0) = \(part.replacingOccurrences(of: "A", with: $0 == 0 ? "x" : "e\($0 - 1)"))\n" }.joined()
         let inner = (0..<40).map { "  g\($0) = \(part.replacingOccurrences(of: "A", with: $0 == 0 ? "u[t-1]" : "g\($0 - 1)"))\n" }.joined()
