@@ -169,9 +169,12 @@ struct Sweep: @unchecked Sendable {
 
     /// All workers share each stage: by steps where they are independent, by lanes in lane loops, by rows where the plan says so.
     private func runTogether(_ all: Range<Int>, on pool: ThreadPool) {
-        let batch = memory.batch
-        let length = blockLength(sequences: batch)
-        let window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: length, isReversed: isReversed)
+        for sequences in division.groupsTogether { runTogether(sequences, all, on: pool) }
+    }
+
+    private func runTogether(_ sequences: Range<Int>, _ all: Range<Int>, on pool: ThreadPool) {
+        let length = blockLength(sequences: sequences.count)
+        let window = BlockWindow(memory, blocks: blocks, sequences: sequences, steps: length, isReversed: isReversed)
         edges?.restore(window, before: all)
         defer { edges?.save(window) }
         let shared = SharedWindow(window: window)
@@ -183,12 +186,12 @@ struct Sweep: @unchecked Sendable {
             pool.run { worker, _ in
                 forEachBlock(length, of: all) { steps in
                     share(
-                        segment.stages[number], number, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[number])
+                        segment.stages[number], number, sequences, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[number])
                 }
             }
             return
         }
-        let scans = timeBlocks(0..<batch)
+        let scans = timeBlocks(sequences)
         let wavefronts = wavefronts(workers: pool.count)
         pool.run { worker, team in
             forEachBlock(length, of: all) { steps in
@@ -208,38 +211,38 @@ struct Sweep: @unchecked Sendable {
                         continue
                     }
                     share(
-                        description, stage, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[stage])
+                        description, stage, sequences, steps, shared.window.frame, worker: worker, of: pool.count, rows: rows[stage])
                     team.barrier()
                 }
             }
         }
     }
 
-    /// A worker's share of a stage over a block.
+    /// A worker's share of a stage over a block of some sequences.
     func share(
-        _ stage: Stage, _ number: Int, _ steps: Range<Int>, _ frame: Frame, worker: Int, of workers: Int, rows: RowWorkers?
+        _ stage: Stage, _ number: Int, _ sequences: Range<Int>, _ steps: Range<Int>, _ frame: Frame, worker: Int, of workers: Int, rows: RowWorkers?
     ) {
         let function = model.code.stages[index][number]
-        let batch = memory.batch
+        let (first, last) = (sequences.lowerBound, sequences.upperBound)
         switch stage.form {
         case .map:
             let start = steps.lowerBound + steps.count * worker / workers
             let end = steps.lowerBound + steps.count * (worker + 1) / workers
             if axes.contains(0) {
-                if start < end { function(frame.pointer, 0, batch, start, end, 0, Int.max) }
+                if start < end { function(frame.pointer, first, last, start, end, 0, Int.max) }
             } else if worker == 0 {
-                function(frame.pointer, 0, batch, 0, 1, 0, Int.max)
+                function(frame.pointer, first, last, 0, 1, 0, Int.max)
             }
         case .lanes, .totals:
             let share = model.code.grains[index][number].share(worker, of: workers)
             if !share.isEmpty {
-                function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)
+                function(frame.pointer, first, last, steps.lowerBound, steps.upperBound, share.lowerBound, share.upperBound)
             }
         case .sequential where rows != nil:
             let frame = rows?.frame(of: worker, like: frame) ?? frame
-            function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, worker, workers)
+            function(frame.pointer, first, last, steps.lowerBound, steps.upperBound, worker, workers)
         case .sequential, .registers:
-            if worker == 0 { function(frame.pointer, 0, batch, steps.lowerBound, steps.upperBound, 0, Int.max) }
+            if worker == 0 { function(frame.pointer, first, last, steps.lowerBound, steps.upperBound, 0, Int.max) }
         }
     }
 

@@ -69,6 +69,10 @@ struct SweepDivision {
         return lengths.steps(sequences: groups.map(\.count).max() ?? sequences)
     }
 
+    /// The sequences that all workers take through the steps together: where sums over the batch are among the stages, as many at a
+    /// time as one worker would, so that they are added up in the same order.
+    var groupsTogether: [Range<Int>] { sumsOverBatch ? lengths.groups(of: 0..<batch, inStep: true) : [0..<batch] }
+
     /// The lengths of all blocks that a run has, but for those that end with the sequence.
     func blockLengths(_ pool: PoolSize) -> Set<Int> {
         let groups: [Range<Int>] =
@@ -76,7 +80,7 @@ struct SweepDivision {
             case .alone: lengths.groups(of: 0..<batch)
             case .bySequence: (0..<pool.count).flatMap { lengths.groups(of: share($0, of: pool.count)) }
             case .inStep: lengths.groups(of: 0..<batch, inStep: true)
-            case .together: [0..<batch]
+            case .together: groupsTogether
             }
         return Set(groups.compactMap { blockSteps(sequences: $0.count) })
     }

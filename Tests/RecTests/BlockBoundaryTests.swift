@@ -62,4 +62,26 @@ import Testing
             }
         }
     }
+
+    /// Rows so wide that one worker takes sequence after sequence: more workers than sequences add up their outer products as it does.
+    @Test func sumsOverWideRowsHaveTheSameBits() throws {
+        let text = """
+            model M(B, C) {
+              input x: [B]
+              param p: [B, C] = constant(0.3)
+              output y = tanh(x) @ p
+            }
+            """
+        let model = try Model(Program(text: text), dims: ["B": 9000, "C": 17])
+        let gradients = try GradientModel(model, withRespectTo: ["p"], cotangents: ["y"])
+        let random = RandomCase(for: model, batch: 2, length: 5, seed: 3)
+        let bound = try gradients.bind(random.data, cotangents: random.cotangents.filter { $0.key == "y" })
+        let compiled = try CompiledModel(gradients.compile(.f64), parameters: bound.parameters)
+        let first = try gradients.run(bound, on: compiled, pool: ThreadPool(count: 1, leastWork: 0))
+        for threads in [2, 3, 5] {
+            let got = try gradients.run(bound, on: compiled, pool: ThreadPool(count: threads, leastWork: 0))
+            let isSame = got.gradients[0].tensor.doubles() == first.gradients[0].tensor.doubles()
+            #expect(isSame, "\(threads) threads")
+        }
+    }
 }
