@@ -1,18 +1,12 @@
 """Recurrences of matrices in chunks of 64 steps, as their papers write them: products within all chunks at once, then a scan from
 chunk to chunk. Tensors are [chunks, batch, heads, steps, …]."""
-import os
-
-# The systems of a chunk are too small to be shared among threads.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 import common
 import jax.numpy as jnp
 import jax_common
 from jax import lax
 from jax.nn import log_sigmoid, sigmoid
-from jax.scipy.linalg import solve_triangular
 
-# Steps of a block of a chunk where each key has a gate.
+# Steps of a block of a chunk, where each key has a gate and in triangular systems.
 BLOCK = 16
 
 
@@ -86,6 +80,24 @@ def gated_attention(inputs, params):
     return within.reshape(v.shape) + (q * jnp.exp(total)) @ states(transposed(jnp.exp(last)), addend)
 
 
+def solved(lower, given):
+    """(1 + the part of `lower` below its diagonal)⁻¹ given, block after block. A block of L is nilpotent, so that
+    (1 + L)⁻¹ = (1 - L)(1 + L²)(1 + L⁴)(1 + L⁸). In jax 0.10.2 the gradient of many systems by `solve_triangular` can hang."""
+    parts = []
+    for start in range(0, given.shape[-2], BLOCK):
+        now = slice(start, start + BLOCK)
+        part = given[..., now, :]
+        if parts:
+            part = part - lower[..., now, :start] @ jnp.concatenate(parts, -2)
+        power = jnp.tril(lower[..., now, now], -1)
+        part = part - power @ part
+        for _ in range(BLOCK.bit_length() - 2):
+            power = power @ power
+            part = part + power @ part
+        parts.append(part)
+    return jnp.concatenate(parts, -2)
+
+
 def delta(q, k, v, rate, logarithm):
     """The delta rule with a decay, by one triangular system a chunk (Yang et al. 2024, arXiv:2412.06464, §3.3)."""
     total = jnp.cumsum(logarithm, -1)
@@ -95,8 +107,7 @@ def delta(q, k, v, rate, logarithm):
     rate = sigmoid(rate)[..., None]
     # What a step writes if the chunk began with an empty state, and how what was in the state counts against it.
     given = jnp.concatenate([rate * v, rate * kept * k], -1)
-    solved = solve_triangular(rate * (k @ transposed(k)) * mask, given, lower=True, unit_diagonal=True)
-    written, erased = solved[..., : v.shape[-1]], solved[..., v.shape[-1] :]
+    written, erased = jnp.split(solved(rate * (k @ transposed(k)) * mask, given), [v.shape[-1]], -1)
     handed = transposed(k * jnp.exp(last - total[..., None]))
 
     def step(S, now):
