@@ -82,7 +82,7 @@ let package = Package(
         tests("RecCInterface", ["CRecc", "Rec", "TestSupport"]),
         // As a user of the library sees it: only what is public.
         .testTarget(
-            name: "LibraryTests", dependencies: ["Rec", "RecTraining"], path: "Tests/LibraryTests", packageAccess: false,
+            name: "LibraryTests", dependencies: ["Rec", "RecTraining", "TestSupport"], path: "Tests/LibraryTests", packageAccess: false,
             swiftSettings: settings),
         .testTarget(
             name: "RecTests", dependencies: ["Rec", "RecExport", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden"], swiftSettings: settings),

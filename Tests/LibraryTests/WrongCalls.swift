@@ -1,6 +1,7 @@
 import Foundation
 import Rec
 import RecTraining
+import TestSupport
 import Testing
 
 /// Every public call with what it cannot take: it throws, and says what is wrong.

@@ -1,13 +1,11 @@
 import CRecc
 import Foundation
+import TestSupport
 import Testing
 
-enum Project {
-    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    static func path(_ relative: String) -> String { root.appendingPathComponent(relative).standardizedFileURL.path }
+extension Project {
     /// The library as the tests were built.
     static let library = path(".build/debug/librecc-c.so")
-    static func text(_ relative: String) throws -> String { try String(contentsOfFile: path(relative), encoding: .utf8) }
 }
 
 /// What a call of the interface reported.
@@ -135,23 +133,6 @@ final class CResults {
         return Array(UnsafeBufferPointer(start: tensor.data?.assumingMemoryBound(to: Float.self), count: count))
     }
 }
-
-/// A model with a loss, a state, an optional once input, whole numbers and bools.
-let everything = """
-    model M(D, H) {
-      input x: [D]
-      input k: int
-      input on: bool
-      param W: [H, D]
-      param U: [H, H]
-      param table: [5, H]
-      input h0: [H] once = 0
-      state h: [H] = h0
-      h = if on then tanh(W @ x + U @ h[t-1] + table[k]) else h[t-1]
-      loss size = mean[t](sum(h * h))
-      output h
-    }
-    """
 
 /// `y` is what `x` adds up to.
 let sum = "model Sum {\n  input x: real\n  state s: real\n  s = s[t-1] + x\n  output y = s\n  output z = x\n}\n"

@@ -1,6 +1,7 @@
 import CRecc
 import Foundation
 import RecCInterface
+import TestSupport
 import Testing
 
 /// Whatever the interface is given, it reports what is wrong.

@@ -1,5 +1,6 @@
 import Foundation
 @testable import Rec
+import TestSupport
 import Testing
 
 @testable import RecRuntime

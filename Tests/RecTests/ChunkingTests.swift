@@ -1,4 +1,5 @@
 import Rec
+import TestSupport
 import Testing
 
 /// Which passes of a plan run again in chunks, and what of them.

@@ -1,16 +1,7 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
-
-/// Paths of the project, wherever the tests are run.
-enum Project {
-    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    static func path(_ relative: String) -> String { root.appendingPathComponent(relative).standardizedFileURL.path }
-    static func files(_ folder: String, _ ending: String) -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path(folder))) ?? []
-        return names.filter { $0.hasSuffix("." + ending) }.sorted().map { path("\(folder)/\($0)") }
-    }
-}
 
 /// Data for a model, generated.
 func generated(_ model: Model, batch: Int, extents: [Int], seed: UInt64 = 3, lengths: [Int]? = nil) -> ModelData {

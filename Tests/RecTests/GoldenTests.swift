@@ -2,6 +2,7 @@ import Foundation
 import Rec
 import RecScheduling
 import RecStream
+import TestSupport
 import Testing
 
 /// Graphs and plans of the examples, held against files. `RECC_RECORD=1 swift test --filter GoldenTests` writes them anew.

@@ -1,5 +1,6 @@
 import Foundation
 @testable import Rec
+import TestSupport
 import Testing
 
 /// The recurrences of a backward pass run in every form that their structure allows, like any others.

@@ -1,5 +1,6 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
 
 /// Expects that compiled gradients are the interpreter's, and that not a bit of them, or of the model's own results, depends on how

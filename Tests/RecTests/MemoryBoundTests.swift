@@ -1,5 +1,6 @@
 import Foundation
 @testable import Rec
+import TestSupport
 import Testing
 
 /// What a run takes in memory, and what is said where that is too much.

@@ -1,5 +1,6 @@
 import Foundation
 import Rec
+import TestSupport
 import Testing
 
 /// The examples with words exchanged, dropped and doubled: what is still a program is compiled and run, and compiled code

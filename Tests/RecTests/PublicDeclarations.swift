@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What is public is what users of the library need: each declaration is in a list and has a doc comment, and code outside of the

@@ -2,6 +2,7 @@ import Foundation
 @testable import Rec
 import RecAnalysis
 import RecStream
+import TestSupport
 import Testing
 
 /// What `explain` prints as the step of a recurrence is that step: from the operations, whatever the source calls them.

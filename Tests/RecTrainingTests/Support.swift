@@ -1,11 +1,7 @@
 import Foundation
 import Rec
 import RecTraining
-
-enum Project {
-    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    static func path(_ relative: String) -> String { root.appendingPathComponent(relative).standardizedFileURL.path }
-}
+import TestSupport
 
 /// A language model small enough for tests.
 func smallModel() throws -> Model {
