@@ -40,7 +40,7 @@ extension GraphBuilder {
     mutating func pair(_ parts: [ValueID]) -> ValueID {
         let shape = self[parts[0]].shape
         let halves = parts.map { reshape($0, to: shape + [Dim("1", 1)]) }
-        return concat(halves, axis: shape.count, named: "re,im")
+        return concat(halves, axis: shape.count, named: Dim.complexParts.name)
     }
 
     /// A value as something else times a factor that varies over nothing: what varies, and how the value follows from it.

@@ -31,7 +31,7 @@ extension ReverseMode {
 
     private mutating func cotangents(_ seed: GradientRequest.Seed, _ type: ValueType, isPair: Bool) -> [ValueID] {
         guard let name = seed.cotangentName else { return [] }
-        let whole = isPair ? type.shape + [Dim("re,im", 2)] : type.shape
+        let whole = isPair ? type.shape + [Dim.complexParts] : type.shape
         // What has no batch, the gradient of a parameter say, has a cotangent without one; inputs have a batch.
         let info = ParameterInfo(path: name, isTrained: false, initializer: .zeros)
         let input = builder.add(

@@ -18,7 +18,6 @@ private struct ComplexSplit {
     private var parts: [ValueID: (re: ValueID, im: ValueID?)] = [:]
     /// Delays whose operand is still to be set.
     private var delays: [(new: ValueID, operand: ValueID, isImaginary: Bool)] = []
-    private static let pair = Dim("re,im", 2)
 
     init(_ graph: StreamGraph) {
         self.graph = graph
@@ -151,7 +150,7 @@ private struct ComplexSplit {
         guard graph[id].element == .complex else { return real(id) }
         let shape = graph[id].shape
         let halves = [real(id), imaginary(id)].map { add(.reshape($0), like: id, shape: shape + [Dim("1", 1)]) }
-        let whole = add(.concat(halves, axis: shape.count), like: id, shape: shape + [Self.pair])
+        let whole = add(.concat(halves, axis: shape.count), like: id, shape: shape + [Dim.complexParts])
         result[whole].name = graph[id].name
         return whole
     }
@@ -159,7 +158,7 @@ private struct ComplexSplit {
     /// The parts of a value that is read in as pairs.
     private mutating func leaf(_ id: ValueID) -> (re: ValueID, im: ValueID?) {
         let shape = graph[id].shape
-        let whole = add(graph[id].operation, like: id, shape: shape + [Self.pair])
+        let whole = add(graph[id].operation, like: id, shape: shape + [Dim.complexParts])
         result[whole].name = graph[id].name
         let halves = (0..<2).map { k -> ValueID in
             let slice = add(.slice(whole, axis: shape.count, start: k, stride: 1), like: id, shape: shape + [Dim("1", 1)])

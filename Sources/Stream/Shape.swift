@@ -6,6 +6,9 @@ package struct Dim: Hashable, Encodable, Sendable {
         self.name = name
         self.size = size
     }
+
+    /// The last axis of what holds complex numbers as their real and imaginary parts.
+    package static let complexParts = Dim("re,im", 2)
 }
 
 package typealias Shape = [Dim]

@@ -22,6 +22,9 @@ package struct Value: Hashable, Sendable {
         self.name = name
         self.span = span
     }
+
+    /// Whether it holds complex numbers, as they are or as parts along a last axis.
+    package var isComplex: Bool { element == .complex || shape.last == .complexParts }
 }
 
 /// A model with its dims fixed: a graph of streams. Batch and the lengths of open axes stay open.

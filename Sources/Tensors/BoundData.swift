@@ -140,7 +140,9 @@ private struct BindingCheck {
                         problem(.tooLarge, "'\(name)' \(expected) does not fit into memory")
                         continue
                     }
-                    inputs[name] = Tensor([Double](repeating: fallback, count: expected.reduce(1, *)), shape: expected)
+                    // The imaginary part of a default is 0.
+                    let numbers = (0..<count).map { value.isComplex && $0 % 2 == 1 ? 0 : fallback }
+                    inputs[name] = Tensor(numbers, shape: expected)
                     continue
                 }
                 let kind = value.variance.isStream ? "input" : "once input"

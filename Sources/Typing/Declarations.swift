@@ -86,6 +86,21 @@ extension ModelTyper {
 
     var allAxes: Variance { Variance(batch: true, axes: UInt8((1 << model.axes.count) - 1)) }
 
+    /// Reports a default that the element type does not have.
+    private func checkDefault(_ number: Double?, of element: ElementType, at span: SourceSpan) {
+        guard let number else { return }
+        switch element {
+        case .real, .complex: return
+        case .int:
+            // Up to there reals have all whole numbers.
+            if number == number.rounded(), number.magnitude <= 0x1p53 { return }
+            report(.wrongElementType, "an int cannot be \(number)", at: span, help: "the default of an int is a whole number")
+        case .bool:
+            if number == 0 || number == 1 { return }
+            report(.wrongElementType, "a bool cannot be \(number)", at: span, help: "the default of a bool is 1 for true, or 0 for false")
+        }
+    }
+
     func declare(_ member: Member) {
         switch member {
         case .input(let declaration):
@@ -96,6 +111,7 @@ extension ModelTyper {
                 if !declaration.isOnce {
                     report(.onceNeedsConstant, "only a 'once' input can have a default", at: value.span, help: "write 'once' before '='")
                 }
+                checkDefault(fallback, of: type.element, at: value.span)
             }
             for name in declaration.names where claim(name) {
                 let value = add(

@@ -24,6 +24,10 @@ import Testing
     @Test func initialValuesAreConstantOverTime() {
         expectError(.onceNeedsConstant, at: "x", in: "model M { input x: real\n state h: real = x\n h = x + h[t-1]\n output h }")
         expectError(.onceNeedsConstant, at: "1", in: "model M { input x: real = 1\n output x }", says: "once")
+        for number in ["1.5", "-0.5", "1e30", "inf", "nan"] {
+            expectError(.wrongElementType, at: number, in: "model M { input x: real\n input n: int once = \(number)\n output y = x + real(n) }", says: "int")
+        }
+        expectError(.wrongElementType, at: "2", in: "model M { input x: real\n input b: bool once = 2\n output y = if b then x else 0 }", says: "bool")
     }
 
     @Test func bothDirections() {
