@@ -113,9 +113,6 @@ package struct CLibrary {
         let isHere = architecture == HostMachine.current.architecture
         let target = URL(fileURLWithPath: folder, isDirectory: true)
         let name = header.names.library
-        do { try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true) } catch {
-            throw Diagnostic(.fileProblem, "\(folder): the folder cannot be made", at: nil, help: "-o names a folder")
-        }
         let work = FileManager.default.temporaryDirectory.appendingPathComponent("recc-library-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: work) }
@@ -142,6 +139,9 @@ package struct CLibrary {
             files.append((shared, Array(try Data(contentsOf: work.appendingPathComponent(shared))), "to be loaded by a program"))
         }
         if header.takesWeights { files.append(("\(name).weights", variants[0].weightsFile, "what 'weights' points to")) }
+        do { try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true) } catch {
+            throw Diagnostic(.fileProblem, "\(folder): the folder cannot be made", at: nil, help: "-o names a folder")
+        }
         return try files.map { file, bytes, what in
             do { try Data(bytes).write(to: target.appendingPathComponent(file), options: .atomic) } catch {
                 throw Diagnostic(.fileProblem, "\(folder)/\(file): the file cannot be written", at: nil, help: "-o names a folder in which files can be made")

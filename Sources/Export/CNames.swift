@@ -5,7 +5,7 @@ import RecStream
 struct CNames {
     /// What all names begin with.
     let library: String
-    /// The parameters of functions, by port; those of inputs and outputs differ.
+    /// The parameters of functions, by port; those of one function differ.
     private(set) var inputs: [String: String] = [:]
     private(set) var outputs: [String: String] = [:]
 
@@ -19,22 +19,33 @@ struct CNames {
                 .libraryRefused, "'\(library)' is no name in C, with which the names of a library could begin", at: nil,
                 help: "letters, digits and '_', the first no digit: --name gru")
         }
-        guard !Self.ofSystem.contains(library.lowercased()) else {
+        for (names, file) in [(Self.libraries, "lib\(library).so"), (Self.headers, "\(library).h")] where names.contains(library.lowercased()) {
             throw Diagnostic(
-                .libraryRefused, "a library 'lib\(library).so' would be taken for one of the system's", at: nil,
-                help: "give it another name: --name \(library)_model")
+                .libraryRefused, "'\(file)' would be taken for a file of the system's", at: nil, help: "give another name: --name \(library)_model")
         }
         self.library = library
-        var taken: Set<String> = ["stream", "steps"]
-        func fresh(_ name: String, _ suffix: String) -> String {
+        func fresh(_ name: String, _ suffix: String, _ taken: inout Set<String>) -> String {
             let plain = Self.isName(name) ? name : String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
             var result = Self.isName(plain) && !Self.keywords.contains(plain) ? plain : "\(plain)_"
             if !Self.isName(result) { result = "_\(result)" }
             while !taken.insert(result).inserted { result += suffix }
             return result
         }
-        for port in layout.inputs + layout.onceInputs { inputs[port.name] = fresh(port.name, "_in") }
-        for port in layout.outputs + layout.onceOutputs { outputs[port.name] = fresh(port.name, "_out") }
+        // What else the functions of steps take, and those that make streams.
+        var ofSteps: Set = ["stream", "steps"]
+        for port in layout.inputs { inputs[port.name] = fresh(port.name, "_in", &ofSteps) }
+        for port in layout.outputs { outputs[port.name] = fresh(port.name, "_out", &ofSteps) }
+        var ofStreams: Set = ["stream", "batch", "memory", "size", "weights", "weights_size"]
+        for port in layout.onceInputs { inputs[port.name] = fresh(port.name, "_in", &ofStreams) }
+        for port in layout.onceOutputs { outputs[port.name] = fresh(port.name, "_out", &ofStreams) }
+    }
+
+    /// The same with parameters that end so.
+    func parameters(ending: String) -> CNames {
+        var names = self
+        names.inputs = inputs.mapValues { $0 + ending }
+        names.outputs = outputs.mapValues { $0 + ending }
+        return names
     }
 
     /// The name of a parameter.
@@ -47,9 +58,19 @@ struct CNames {
     }
 
     /// Libraries that C programs are linked with: one's own of the same name would hide them.
-    private static let ofSystem: Set<String> = ["c", "m", "dl", "rt", "gcc", "gcc_s", "pthread", "util", "stdc", "resolv", "nsl", "z"]
+    private static let libraries: Set<String> = ["c", "m", "dl", "rt", "gcc", "gcc_s", "pthread", "util", "stdc", "resolv", "nsl", "z"]
 
-    /// Words of C and C++, and macros of the standard headers that are included.
+    /// Headers of C, POSIX and GNU, and recc's own: one of the same name in a folder of `-I` would be included in their place.
+    private static let headers = Set(
+        """
+        aio alloca ar assert byteswap complex cpio cpuid crypt ctype dirent dlfcn elf endian err errno error execinfo fcntl features fenv float
+        fmtmsg fnmatch ftw getopt glob grp iconv ifaddrs inttypes iso646 langinfo libgen limits link locale malloc math memory monetary mqueue
+        ndbm netdb nl_types obstack paths poll pthread pty pwd recc regex resolv sched search semaphore setjmp shadow signal spawn stab stdalign
+        stdarg stdatomic stdbool stdckdint stdbit stdc stddef stdint stdio stdlib stdnoreturn string strings stropts syslog tar termios tgmath
+        threads time trace uchar ucontext ulimit unistd unwind utime utmp utmpx values wait wchar wctype wordexp
+        """.split(whereSeparator: \.isWhitespace).map(String.init))
+
+    /// Words of C and C++, and macros of the standard headers.
     private static let keywords = Set(
         """
         alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl concept const
@@ -57,7 +78,8 @@ struct CNames {
         enum explicit export extern false float for friend goto if inline int int64_t long mutable namespace new noexcept not not_eq
         nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return short signed size_t sizeof
         static static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename typeof uint8_t union
-        unsigned using virtual void volatile wchar_t while xor xor_eq linux unix NULL
+        unsigned using virtual void volatile wchar_t while xor xor_eq linux unix
+        NULL I complex imaginary errno stdin stdout stderr EOF NAN INFINITY
         """.split(whereSeparator: \.isWhitespace).map(String.init))
 }
 

@@ -3,7 +3,7 @@ import RecStream
 
 /// The C header of a library: what its users see (`docs/c.md`).
 struct LibraryHeader {
-    let names: CNames
+    var names: CNames
     let layout: StreamLayout
     let precision: Precision
     let model: String
@@ -38,7 +38,7 @@ struct LibraryHeader {
 
     private func lines(_ ports: [StreamLayout.Port], _ kind: String, _ what: String, name: (StreamLayout.Port) -> String) -> String {
         ports.map { port in
-            "/* \(what) '\(port.name)': \(type(port))\(shape(port))\(port.fallback.map { ", \($0) where it is not given" } ?? ""). */\n#define \(N)_\(kind)_\(name(port)) \(port.elements)\n"
+            "/* \(what) '\(port.name)': \(type(port))\(shape(port))\(port.fallbackText.map { ", \($0) where it is not given" } ?? ""). */\n#define \(N)_\(kind)_\(name(port)) \(port.elements)\n"
         }.joined()
     }
 

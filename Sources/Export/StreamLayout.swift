@@ -36,8 +36,14 @@ struct StreamLayout {
         /// Where its steps are kept; nil where kernels read and write the caller's memory.
         var region: Int?
         var history = 0
-        /// For an input given once, what it is where it is not given.
+        /// Whether its elements are pairs of a real and an imaginary part.
+        var isComplex = false
+        /// For an input given once, what it is where it is not given; of complex ones the real part.
         var fallback: Double?
+        /// The same, as a number of its kind.
+        var fallbackText: String? {
+            fallback.map { number in element == .bool || element == .int ? "\(Int(number))" : "\(number)" }
+        }
     }
 
     private(set) var regions: [Region] = []
@@ -84,6 +90,7 @@ struct StreamLayout {
                 let value = plan.graph.values.first { if case .input(name, _) = $0.operation { true } else { false } }
                 var port = Port(name: name, element: buffer.element, shape: value?.shape.sizes ?? [count], word: word, stepBytes: row)
                 if case .input(_, let fallback)? = value?.operation { port.fallback = fallback }
+                port.isComplex = value?.isComplex ?? false
                 if buffer.variance.isStream {
                     port.history = plan.inputHistory[name] ?? 0
                     if port.history > 0 {

@@ -59,15 +59,56 @@ import Testing
         "input x: [2]\n param E: [5, 3] = normal(1)\n state n: int\n n = mod(n[t-1] + argmax(x) + 1, 5)\n output y = E[n]",
     ]
 
+    /// Names that the header, the code behind it, C or its standard headers have.
+    private static let names = [
+        "input in, out, done, count, s, k, b, r, p, advance, inputs, memcpy, CAPACITY, batch, size, memory: real\n output y = in + 2 * out + 3 * done + 4 * count + 5 * s + 6 * k + 7 * b + r * p - advance - inputs * memcpy + CAPACITY + batch * size - memory",
+        "input stream, batch, memory, size, weights, weights_size, begin, malloc, start, code, block, s, k, region_size: real once\n input x: real\n output y = x + stream + 2 * batch + 3 * memory + 4 * size + 5 * weights + 6 * weights_size\n output z = begin + 7 * malloc + 8 * start + 9 * code - block + s * k - region_size",
+        "input I, double, int, int_, complex, errno: real\n output for = I + 2 * double\n output for_ = 3 * int + 4 * int_\n output y = 5 * complex + errno",
+        "input x, steps: real\n output stream = 2 * x + steps\n output steps_in = 3 * x - steps",
+    ]
+
+    @Test(arguments: names.indices) func namesThatAreTaken(index: Int) throws {
+        #expect(try check(model("model M {\n \(Self.names[index])\n}"), length: 70))
+    }
+
+    /// A model of one input that is given once and has a default; what comes out where nothing is given.
+    @Test(arguments: [("real", "-2.5", "-2.5"), ("real", "-inf", "-inf"), ("real", "nan", "nan"), ("real", "1e-40", "1e-40"), ("int", "-3", "-3"), ("bool", "1", "1"), ("complex", "2", "2 0")])
+    func defaults(type: String, number: String, shown: String) throws {
+        let whole = try model("model M {\n input x: real\n input d: \(type) once = \(number)\n output y = x\n output z = d\n}")
+        let z = try whole.run(ModelData(inputs: ["x": Tensor([1.0], shape: [1, 1])]), on: .interpreter)["z"].doubles()
+        let driver = try LibraryDriver(CLibrary(whole, named: "model", precision: .f64))
+        #expect(driver.library.headerText.contains("\(Double(number).map { type == "int" || type == "bool" ? "\(Int($0))" : "\($0)" } ?? "") where it is not given"))
+        let outcome = try driver.run(
+            """
+            #include "model.h"
+            #include <stdio.h>
+            int main(void) {
+              model_stream *s;
+              \(["int": "int64_t", "bool": "uint8_t"][type] ?? "double") z[MODEL_ONCE_z];
+              if (model_create(&s, 1, 0) || model_get_z(s, z)) return 2;
+              for (int k = 0; k < (int)(sizeof z / sizeof *z); k++) printf("%g\\n", (double)z[k]);
+              model_destroy(s);
+              return 0;
+            }
+            """)
+        let got = outcome.output.split(separator: "\n").compactMap { Double($0) }
+        #expect(outcome.status == 0 && got.count == z.count && zip(got, z).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }, "\(outcome), \(z)")
+        #expect(got.map { "\($0)" } == shown.split(separator: " ").compactMap { Double($0).map { "\($0)" } })
+    }
+
     @Test(arguments: kinds.indices) func whatIsRemembered(index: Int) throws {
         let model = try model("model M {\n \(Self.kinds[index])\n}")
         #expect(try check(model, batch: 3, precision: .f64, shared: index % 2 == 0))
         #expect(try check(model, batch: 1, length: 5))
     }
 
-    @Test(arguments: 0..<8) func randomPrograms(seed: Int) throws {
-        let program = RandomProgram(seed: UInt64(seed))
-        _ = try check(model(program.text, program.dims).computing(["y", "q", "s"]), precision: seed % 2 == 0 ? .f32 : .f64)
+    @Test func randomPrograms() throws {
+        let streams = try (0..<8).filter { seed in
+            let program = RandomProgram(seed: UInt64(seed))
+            return try check(model(program.text, program.dims).computing(["y", "q", "s"]), precision: seed % 2 == 0 ? .f32 : .f64)
+        }
+        // Of the others it was held that there is no library.
+        #expect(streams.count >= 4, "\(streams)")
     }
 
     private static let gru = Project.path("examples/gru.rec")
@@ -125,7 +166,7 @@ import Testing
                 continue
             }
             let got = try driver.results(data, batch: 2, length: 30, shared: names.count > 1)
-            #expect(zip(got["h"] ?? [], expected).allSatisfy { abs($0 - $1) < 1e-5 }, "\(names)")
+            #expect(got["h"]?.count == expected.count && zip(got["h"] ?? [], expected).allSatisfy { abs($0 - $1) < 1e-5 }, "\(names)")
         }
     }
 
@@ -195,9 +236,8 @@ import Testing
 
     // MARK: The interface
 
-    @Test("what is exported is the header's, and nothing is used but a little of the C library") func symbols() throws {
+    @Test("what is exported is the header's, and nothing is used but a little of the C library", .enabled(if: LibraryDriver.hasPrograms("nm"))) func symbols() throws {
         let driver = try LibraryDriver(CLibrary(gru()))
-        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/nm") else { return }
         let names = try driver.shell("nm -D --defined-only libgru.so").output.split(separator: "\n").map { String($0.split(separator: " ").last ?? "") }
         #expect(Set(names) == Set(driver.library.functions))
         for name in names { #expect(driver.library.headerText.contains("\(name)("), "\(name)") }
@@ -239,11 +279,11 @@ import Testing
               char state[1000];
               if (model_saved_size(s) > sizeof state) return 3;
               counts = 1;
-              if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT)) return 77;
-              int status = 0;
+              /* Some containers do not let it. */
+              int strict = !prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT), status = 0;
               for (int k = 0; k < 1000; k++) status |= model_step(s, x, y);
               status |= model_run(s, 100, x, y) | model_save(s, state, sizeof state) | model_restore(s, state, model_saved_size(s)) | model_reset(s);
-              syscall(SYS_exit, status || allocations ? 4 : 0);
+              syscall(SYS_exit, status || allocations ? 4 : strict ? 0 : 77);
             }
             """.replacing("double", with: "float"), options: "-Wl,--wrap=malloc")
         #expect(outcome.status == 0 || outcome.status == 77, "\(outcome)")
