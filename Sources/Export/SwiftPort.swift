@@ -31,7 +31,7 @@ struct SwiftPort {
 
     var count: Int { sizes.reduce(1, *) }
     /// The name where Swift takes one.
-    var word: String { SwiftNames.escaped(name) }
+    var word: String { SwiftNames.member(name) }
 
     private var number: String {
         switch element {
@@ -112,9 +112,22 @@ enum SwiftNames {
 
     static func escaped(_ name: String) -> String { words.contains(name) ? "`\(name)`" : name }
 
+    /// The name of an input or output as a property and a parameter: with a `_` behind it where the file itself has the name beside it.
+    static func member(_ name: String) -> String {
+        let isTensor = name.hasPrefix("tensor") && name.dropFirst("tensor".count).allSatisfy(\.isNumber)
+        return taken.contains(name) || isTensor ? name + "_" : escaped(name)
+    }
+
+    private static let taken: Set = [
+        "self", "Self", "init", "Type", "Protocol", "tensors", "once", "session", "Tensor", "ModelState", "Stream", "Step",
+    ]
+
     /// Whether a type may be called so: not as one of those that the wrapper itself needs.
     static func isType(_ name: String) -> Bool {
-        let taken: Set = ["Model", "Tensor", "Runner", "Program", "ModelData", "ModelState", "ModelResults", "CaseFile", "StreamSession", "DiagnosticList", "Rec"]
+        let taken: Set = [
+            "Model", "Tensor", "Runner", "Program", "ModelData", "ModelState", "ModelResults", "CaseFile", "StreamSession", "DiagnosticList", "Rec",
+            "Array", "Bool", "Double", "Float", "Int", "Int64", "Sendable", "String", "UInt64",
+        ]
         guard let first = name.first, first.isLetter || first == "_" else { return false }
         return name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") } && !words.contains(name) && !taken.contains(name)
     }

@@ -81,7 +81,7 @@ package struct SwiftWrapper {
             struct \(name): Sendable {
                 /// The sizes of the dims.
                 enum Dims {
-            \(dims.map { "        static let \(SwiftNames.escaped($0.name)) = \($0.size)\n" }.joined())    }
+            \(dims.map { "        static let \(SwiftNames.member($0.name)) = \($0.size)\n" }.joined())    }
 
                 /// What runs, with its weights.
                 let model: Model
@@ -141,7 +141,7 @@ package struct SwiftWrapper {
         }
         let parameters = inputs.map { "\($0.word): \($0.type)\($0.isOptional ? "? = nil" : "")" }.joined(separator: ", ")
         text += "\n        /// Inputs of a sequence.\n        init(\(parameters)) {\n"
-        for port in inputs { text += "            self.\(port.name) = \(port.word)\n" }
+        for port in inputs { text += "            self.\(port.word) = \(port.word)\n" }
         text += "        }\n\n        fileprivate func tensors() throws(DiagnosticList) -> [String: Tensor] {\n"
         text += inputs.isEmpty ? "            [:]\n" : "            var tensors: [String: Tensor] = [:]\n"
         for port in inputs {
@@ -156,11 +156,11 @@ package struct SwiftWrapper {
         for port in outputs { text += "        /// \(shown(port.axes)).\n        let \(port.word): \(port.type)\n" }
         for port in losses { text += "        /// A loss\(port.isOptional ? "; nil where inputs that it needs were left out" : "").\n        let \(port.word): Double\(port.isOptional ? "?" : "")\n" }
         text += "\n        fileprivate init(_ results: ModelResults) throws(DiagnosticList) {\n"
-        for port in outputs { text += "            self.\(port.name) = \(port.read)\n" }
+        for port in outputs { text += "            self.\(port.word) = \(port.read)\n" }
         for port in losses {
             text += port.isOptional
-                ? "            self.\(port.name) = results.losses.first { $0.name == \(quoted(port.name)) }?.tensor.doubles().first\n"
-                : "            self.\(port.name) = try results[\(quoted(port.name))].doubles()[0]\n"
+                ? "            self.\(port.word) = results.losses.first { $0.name == \(quoted(port.name)) }?.tensor.doubles().first\n"
+                : "            self.\(port.word) = try results[\(quoted(port.name))].doubles()[0]\n"
         }
         text += "        }\n    }\n"
     }

@@ -49,6 +49,14 @@ import Testing
         #expect(try stream.session.state().tensors.map(\.name) == ["h"])
     }
 
+    @Test func namesThatAreTaken() throws {
+        let names = try Names(seed: 1)
+        let outputs = try names(Names.Inputs(init_: [1, 0], session_: [2, 0], tensor0_: [3, 0], tensors_: [4, 0], memory: [5, 0], results: [6, 0], class: 10))
+        #expect(outputs.self_ == [91, 0] && outputs.Step_ == [23, 22])
+        let step = try names.stream(class: 10, Tensor_: 2).step(init_: 1, session_: 2, tensor0_: 3, tensors_: 4, memory: 5, results: 6)
+        #expect(step.self_ == 91 && step.Step_ == 27)
+    }
+
     @Test func wrongCalls() throws {
         let tagger = try Tagger(seed: 3)
         var wrong = inputs()

@@ -26,10 +26,24 @@ import Testing
         }
         """
 
+    /// Names that Swift, or the file itself, has.
+    private let names = """
+        model Names(Type) {
+          input init, session, tensor0, tensors, memory, results: real
+          input class, once, Tensor, inputs: real once = 1
+          output self = init + 2 * session + 3 * tensor0 + 4 * tensors + 5 * memory + 6 * results
+          output Step = class + 3 * once + 4 * Tensor + 5 * inputs + init
+        }
+        """
+
     /// `RECC_RECORD=1 swift test --filter SwiftWrapperTests` writes them anew.
-    @Test(arguments: ["GRU", "Tagger"]) func filesAreWhatIsWritten(name: String) throws {
-        let program = name == "GRU" ? try Program(path: Project.path("examples/gru.rec")) : Program(text: tagger, path: "tagger.rec")
-        let model = try Model(program, dims: name == "GRU" ? ["D": 8, "H": 64] : ["D": 2, "H": 3, "V": 5])
+    @Test(arguments: ["GRU", "Tagger", "Names"]) func filesAreWhatIsWritten(name: String) throws {
+        let (program, dims) = switch name {
+        case "GRU": (try Program(path: Project.path("examples/gru.rec")), ["D": 8, "H": 64])
+        case "Tagger": (Program(text: tagger, path: "tagger.rec"), ["D": 2, "H": 3, "V": 5])
+        default: (Program(text: names, path: "names.rec"), ["Type": 2])
+        }
+        let model = try Model(program, dims: dims)
         let text = try SwiftWrapper(model, named: nil, precision: name == "GRU" ? .f32 : .f64).text
         let file = Project.path("Tests/LibraryTests/Wrappers/\(name).swift")
         if ProcessInfo.processInfo.environment["RECC_RECORD"] != nil { try Data(text.utf8).write(to: URL(fileURLWithPath: file)) }
@@ -57,7 +71,7 @@ import Testing
         let plain = "model M {\n  input x: real\n  output y = x\n}\n"
         #expect(refused(plain) == "")
         #expect(refused(plain.replacing("model M", with: "model Tensor")).contains("'Tensor'"))
-        for name in ["", "2nd", "a-b", "class", "Model"] { #expect(refused(plain, named: name).contains("[library-refused]"), "\(name)") }
+        for name in ["", "2nd", "a-b", "class", "Model", "Float"] { #expect(refused(plain, named: name).contains("[library-refused]"), "\(name)") }
         let grid = try Program(path: Project.path("examples/grid.rec"))
         let dims = Dictionary(uniqueKeysWithValues: try grid.model().dims.map { ($0, 3) })
         #expect(throws: Diagnostic.self) { try SwiftWrapper(Model(grid, dims: dims), named: nil, precision: .f32) }

@@ -70,7 +70,7 @@ struct Tagger: Sendable {
             self.token = token
             self.on = on
             self.x = x
-            self.class = `class`
+            self.`class` = `class`
             self.bias = bias
             self.target = target
         }
