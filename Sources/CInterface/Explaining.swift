@@ -7,8 +7,7 @@ import Rec
     _ model: OpaquePointer?, _ gradient: OpaquePointer?, _ batch: Int64, _ length: Int64, _ threads: Int32, _ json: Int32,
     _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ error: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
-    text?.pointee = nil
-    return filling(text, error) {
+    filling(text, error) {
         let model = try ModelHandle.given(model, "model")
         let options = model.options
         let explanation =
@@ -28,8 +27,8 @@ import Rec
     _ verified: UnsafeMutablePointer<Int32>?, _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?,
     _ error: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
-    text?.pointee = nil
-    verified?.pointee = 0
+    clear(text)
+    clear(verified)
     return reporting(error) {
         guard tolerance >= 0 else { throw DiagnosticList.badCall("the tolerance is 0 or more, and not \(tolerance)") }
         let options = try Options(texts(options, "option") ?? [])

@@ -54,12 +54,18 @@ func making(_ result: HandlePlace?, _ error: HandlePlace?, _ body: () throws -> 
     }
 }
 
-/// The same of what fills a structure or a number.
+/// The same of what fills a structure of C or a pointer, which are zeros where it fails.
 func filling<T>(_ result: UnsafeMutablePointer<T>?, _ error: HandlePlace?, _ body: () throws -> T) -> Int32 {
-    reporting(error) {
+    clear(result)
+    return reporting(error) {
         guard let result else { throw DiagnosticList.badCall("there is no place for the result: its pointer is null") }
         result.pointee = try body()
     }
+}
+
+/// Makes what a pointer of C points to zeros: null, or a structure of those.
+func clear<T>(_ place: UnsafeMutablePointer<T>?) {
+    if let place { UnsafeMutableRawPointer(place).initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<T>.size) }
 }
 
 /// A text that was given.

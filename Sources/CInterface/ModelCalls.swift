@@ -66,7 +66,9 @@ private func loading(
     _ model: OpaquePointer?, _ index: Int64, _ name: UnsafeMutablePointer<UnsafePointer<CChar>?>?, _ size: UnsafeMutablePointer<Int64>?,
     _ error: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
-    reporting(error) {
+    clear(name)
+    clear(size)
+    return reporting(error) {
         let dim = try ModelHandle.given(model, "model").dim(index)
         name?.pointee = dim.name
         size?.pointee = dim.size

@@ -82,7 +82,7 @@ final class ResultsHandle: Handle {
 ) -> Int32 {
     making(state, error) {
         guard let state = try ResultsHandle.given(results, "results").state else {
-            throw DiagnosticList.badCall("the results have no state", help: "a run that is given a state, as that of recc_state_begin, has one at its end")
+            throw DiagnosticList.badCall("the results have no state", help: "a run that is given a state, at first that of the beginning, has one at its end")
         }
         return StateHandle(state)
     }

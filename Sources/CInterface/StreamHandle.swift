@@ -90,7 +90,9 @@ final class SnapshotHandle: Handle {
     _ stream: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ sequence: Int64, _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
     _ bytes: UnsafeMutablePointer<Int64>?, _ error: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
-    reporting(error) {
+    clear(memory)
+    clear(bytes)
+    return reporting(error) {
         let name = try text(name, "name")
         try StreamHandle.given(stream, "stream").with { session in
             // Ports of a session keep their memory.
@@ -106,7 +108,9 @@ final class SnapshotHandle: Handle {
     _ stream: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ sequence: Int64, _ memory: UnsafeMutablePointer<UnsafeRawPointer?>?,
     _ bytes: UnsafeMutablePointer<Int64>?, _ error: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
-    reporting(error) {
+    clear(memory)
+    clear(bytes)
+    return reporting(error) {
         let name = try text(name, "name")
         try StreamHandle.given(stream, "stream").with { session in
             let place = try session.withOutput(name, sequence: Int(sequence)) { $0.baseAddress }

@@ -39,7 +39,7 @@ extension StreamSession {
     /// - Throws: where `count` is less than 0 or more than there were steps, or other steps were taken since.
     public func accept(_ count: Int) throws(DiagnosticList) {
         guard let drafts else {
-            throw DiagnosticList(.badCall, "there are no drafts to accept", help: "'verify' takes them; other steps make them final")
+            throw DiagnosticList(.badCall, "there are no drafts to accept", help: "steps are taken on trial first; others after them make them final")
         }
         guard (0...drafts.count).contains(count) else {
             throw DiagnosticList(.badCall, "there were \(drafts.count) drafts, and \(count) cannot be accepted")

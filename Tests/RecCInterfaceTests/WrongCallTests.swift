@@ -59,10 +59,35 @@ import Testing
         }
         var tensor = recc_tensor()
         expectReported(RECC_PROBLEM, "unknown-name", "'y'") { try call { recc_results_find(results.pointer, Int32(RECC_OUTPUTS), "yy", &tensor, $0) } }
-        expectReported(RECC_BAD_CALL, nil, "recc_state_begin") { _ = try made { recc_results_state(results.pointer, $0, $1) } }
+        expectReported(RECC_BAD_CALL, nil, "has one at its end") { _ = try made { recc_results_state(results.pointer, $0, $1) } }
         for threads in [-1, 1025, .min, .max] as [Int32] {
             expectReported(RECC_BAD_CALL, "bad-call", "threads") { _ = try model.run([CTensor("x", [1], [1])], threads: threads) }
         }
+    }
+
+    /// Places that a call does not fill hold nothing afterwards that could be taken for a result.
+    @Test func whatIsNotGivenIsNull() throws {
+        let model = try CModel(sum)
+        let stream = try made { recc_stream_open(model.pointer, nil, 0, 1, 1, nil, $0, $1) }
+        defer { recc_stream_free(stream) }
+        let stray = try #require(UnsafeMutableRawPointer(bitPattern: 8))
+        for sequence in [-1, 1] as [Int64] {
+            var (input, output, bytes) = (Optional(stray), Optional(UnsafeRawPointer(stray)), Int64(7))
+            expectReported(RECC_BAD_CALL) { try call { recc_stream_input(stream, "x", sequence, &input, &bytes, $0) } }
+            #expect(input == nil && bytes == 0)
+            bytes = 7
+            expectReported(RECC_BAD_CALL) { try call { recc_stream_output(stream, "y", sequence, &output, &bytes, $0) } }
+            #expect(output == nil && bytes == 0)
+        }
+        var (name, size) = (Optional(UnsafePointer(stray.assumingMemoryBound(to: CChar.self))), Int64(7))
+        expectReported(RECC_BAD_CALL) { try call { recc_model_dim(model.pointer, 3, &name, &size, $0) } }
+        #expect(name == nil && size == 0)
+        var tensor = recc_tensor(name: name, data: stray, shape: nil, rank: 3, type: 1)
+        expectReported(RECC_BAD_CALL) { try call { recc_model_parameter(model.pointer, 0, &tensor, $0) } }
+        #expect(tensor.data == nil && tensor.rank == 0)
+        var text: UnsafeMutablePointer<CChar>? = stray.assumingMemoryBound(to: CChar.self)
+        expectReported(RECC_BAD_CALL) { try call { recc_explain(model.pointer, nil, 0, 1, 1, 0, &text, $0) } }
+        #expect(text == nil)
     }
 
     @Test func tensorsThatAreNone() throws {

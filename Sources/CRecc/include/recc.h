@@ -5,7 +5,7 @@
  * own, without recc and LLVM, see docs/c.md.)
  *
  * - Every function that can fail returns a recc_status. Its last argument, where it is not null, is set to what went wrong, to be freed
- *   with recc_error_free, or to null. What the function would have given is then null, and nothing has changed.
+ *   with recc_error_free, or to null. What the function would have given is then null or zeros, and nothing has changed.
  * - Texts are UTF-8. Sizes and numbers of things are int64_t. Numbers are in the byte order of the machine.
  * - Handles are freed with the function of their kind, null too. What they give (texts, shapes, numbers) lies in them and is gone with
  *   them. A handle may be freed before those that were made of it.
