@@ -1,6 +1,7 @@
 """The C interface of recc (recc.h) as ctypes has it."""
 
 import ctypes
+import operator
 import os
 import pathlib
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
@@ -44,6 +45,14 @@ class ProblemParts(ctypes.Structure):
     ]
 
 
+class _Threads:
+    """A number of threads. Of one that is too large ctypes would take the lowest bits; the library is to refuse it."""
+
+    @classmethod
+    def from_param(cls, count):
+        return c_int32(max(-1, min(operator.index(count), 2**31 - 1)))
+
+
 _handle, _place = c_void_p, POINTER(c_void_p)
 _texts, _tensors = POINTER(c_char_p), POINTER(Tensor)
 _port, _ports = POINTER(Port), [c_void_p, c_int32, c_int64, POINTER(Port), _place]
@@ -57,7 +66,7 @@ _FUNCTIONS = {
     "model_dim": [_handle, c_int64, POINTER(c_char_p), POINTER(c_int64), _place],
     "model_port": _ports,
     "model_parameter": [_handle, c_int64, _tensors, _place],
-    "run": [_handle, _tensors, c_int64, _handle, c_int32, _place, _place],
+    "run": [_handle, _tensors, c_int64, _handle, _Threads, _place, _place],
     "results_tensor": [_handle, c_int32, c_int64, _tensors, _place],
     "results_state": [_handle, _place, _place],
     "state_load": [c_char_p, _place, _place],
@@ -76,9 +85,9 @@ _FUNCTIONS = {
     "stream_state": [_handle, _place, _place],
     "stream_resume": [_handle, _handle, _place],
     "gradient_open": [_handle, _texts, _texts, c_int64, _place, _place],
-    "gradient_run": [_handle, _tensors, c_int64, c_int32, _place, _place],
+    "gradient_run": [_handle, _tensors, c_int64, _Threads, _place, _place],
     "verify": [c_char_p, c_char_p, _texts, c_double, POINTER(c_int32), _place, _place],
-    "explain": [_handle, _handle, c_int64, c_int64, c_int32, c_int32, _place, _place],
+    "explain": [_handle, _handle, c_int64, c_int64, _Threads, c_int32, _place, _place],
 }
 _VALUES = {
     "interface_version": (c_int32, []),

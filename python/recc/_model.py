@@ -168,7 +168,7 @@ class Model:
 
     def with_params(self, params):
         """The same model with these arrays in place of the parameters of their names."""
-        tensors, held = _arrays.tensors(params)
+        tensors, held = _arrays.tensors(_named(params, "params"))
         made = Handle.made("model", "model_with_parameters", self._handle.pointer, tensors, len(tensors))
         return Model(made)
 
@@ -192,15 +192,18 @@ class Model:
         return inputs, options
 
     @staticmethod
-    def _data(inputs, options, cotangents=()):
+    def _data(inputs, options, cotangents={}):
         data = {name: item for name, item in inputs.items() if item is not None}
-        for name, item in (options["params"] or {}).items():
+        for name, item in _named(options["params"], "params").items():
             if name in data:
                 raise TypeError(f"'{name}' is given twice")
             data[name] = item
         if options["lengths"] is not None:
-            data["lengths"] = numpy.asarray(options["lengths"], dtype=numpy.int64)
-        for name, item in dict(cotangents).items():
+            lengths = _arrays.array("lengths", options["lengths"])
+            if lengths.dtype.kind not in "iu":
+                raise Error(f"'lengths' are whole numbers, one for each sequence, and not {lengths.dtype}")
+            data["lengths"] = lengths.astype(numpy.int64)
+        for name, item in cotangents.items():
             data[f"cotangent.{name}"] = item
         return _arrays.tensors(data)
 
@@ -227,7 +230,9 @@ class Model:
             )
         return self._gradients[key]
 
-    def _differentiated(self, of, wrt, truncation, inputs, options, cotangents=()):
+    def _differentiated(self, of, wrt, truncation, inputs, options, cotangents={}):
+        if options["state"] is not None:
+            raise Error("gradients are of sequences from their beginning\n  help: give initial states as inputs that are given once, and leave 'state' out")
         of, wrt = (None if names is None else (names,) if isinstance(names, str) else tuple(names) for names in (of, wrt))
         gradient = self._gradient(of, wrt, truncation)
         tensors, held = self._data(inputs, options, cotangents)
@@ -252,9 +257,14 @@ class Model:
         computed. The rest is as of `grad`. Each loss takes a run of its own.
         """
         inputs, options = self._given(inputs, named, _OPTIONS | {"wrt": None, "truncation": 0})
+        cotangents = _named(cotangents, "cotangents")
         if not cotangents:
             raise Error("vjp is given no cotangent\n  help: give one of an output in its shape, as in vjp({'y': numpy.ones_like(y)}, x=x)")
-        ofs = [(name,) for name in cotangents if name in self.losses]
+        factors = {name: _arrays.array(name, item) for name, item in cotangents.items() if name in self.losses}
+        for name, factor in factors.items():
+            if factor.size != 1:
+                raise Error(f"the cotangent of the loss '{name}' is one number, and has the shape {list(factor.shape)}")
+        ofs = [(name,) for name in factors]
         if len(ofs) < len(cotangents):
             ofs.insert(0, tuple(sorted(name for name in cotangents if name not in self.losses)))
         total = None
@@ -264,7 +274,7 @@ class Model:
             share = self._differentiated(of, options["wrt"], options["truncation"], inputs, options, given)
             for name, numbers in share.items():
                 if is_loss:
-                    numbers *= _arrays.array(of[0], cotangents[of[0]]).astype(numbers.dtype)
+                    numbers *= factors[of[0]].reshape(()).astype(numbers.dtype)
                 if total is not None:
                     if name in total:
                         total[name] += numbers
@@ -295,6 +305,13 @@ class Model:
         return json.loads(page) if as_json else page
 
 
+def _named(items, what):
+    """A dict, or what is like one; an empty one for None."""
+    if items is not None and not hasattr(items, "items"):
+        raise TypeError(f"the {what} are a dict of arrays by name, and not {items!r}")
+    return items or {}
+
+
 def _checked(item, kind, what):
     if not isinstance(item, kind):
         raise TypeError(f"the {what} is a recc.{kind.__name__}, and not {item!r}")
@@ -317,7 +334,9 @@ def _options(dims, named, params, options):
         if item is None:
             continue
         if key == "plan":
-            words += [f"plan.{state}={form}" for state, form in dict(item).items()]
+            if not hasattr(item, "items"):
+                raise TypeError(f"the plan is a form for each state, as in {{'h': 'scan'}}, and not {item!r}")
+            words += [f"plan.{state}={form}" for state, form in item.items()]
         elif key == "outputs":
             words += [f"output={name}" for name in ([item] if isinstance(item, str) else item)]
         else:

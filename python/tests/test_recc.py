@@ -135,7 +135,7 @@ class Runs(unittest.TestCase):
                 results.state.save(f"{folder}/s.safetensors")
                 state = recc.State.load(f"{folder}/s.safetensors")
         np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-6)
-        self.expect("recc_state_begin", lambda: self.model(given).state)
+        self.expect("has one at its end", lambda: self.model(given).state)
         with self.assertRaises(TypeError):
             self.model(given, state=3)
 
@@ -180,6 +180,10 @@ class Runs(unittest.TestCase):
                 self.assertAlmostEqual((plus - minus) / 2e-4, gradients[name][place], places=6)
                 self.assertAlmostEqual((pulled_plus - pulled_minus) / 2e-4, pulled[name][place], places=6)
         self.expect("no cotangent", lambda: model.vjp({}, given))
+        self.expect("from their beginning", lambda: model.grad(given, state=recc.State()))
+        self.expect("from their beginning", lambda: model.vjp({"h": ct}, given, state=recc.State()))
+        self.expect("one number", lambda: model.vjp({"size": [1.0, 2.0]}, given))
+        np.testing.assert_array_equal(model.vjp({"size": [1.0]}, given).W, gradients["W"])
         self.expect("unknown-name", lambda: model.vjp({"q": ct}, given))
         self.expect("unknown-name", lambda: model.grad(given, wrt="V"))
         self.expect("misshapen-tensor", lambda: model.vjp({"h": ct[0]}, given))
@@ -300,7 +304,15 @@ class Runs(unittest.TestCase):
         self.expect("among the results", lambda: self.model(data()).hh, AttributeError)
         self.expect("among the results", lambda: self.model(data())["hh"], KeyError)
         self.expect("whole number", lambda: recc.compile(EVERYTHING, D=3.5, H=4), TypeError)
-        self.expect("threads", lambda: self.model(data(), threads=-1))
+        for threads in (-1, 1025, 2**32 + 1, -(2**40)):
+            self.expect("threads", lambda: self.model(data(), threads=threads))
+        self.expect("{'h': 'scan'}", lambda: recc.compile(SUM, plan="scan"), TypeError)
+        for wrong in ([1], 3, "W"):
+            self.expect("dict", lambda: self.model(data(), params=wrong), TypeError)
+            self.expect("dict", lambda: self.model.with_params(wrong), TypeError)
+            self.expect("dict", lambda: self.model.vjp(wrong, data()), TypeError)
+        for lengths in ([1.7, 2], ["a", "b"], [float("nan"), 1], [[1, 2]], [6, 1], [-1, 1]):
+            self.expect("length", lambda: self.model(data(), lengths=lengths))
         self.expect("pickled", lambda: __import__("pickle").dumps(self.model), TypeError)
 
     def test_texts_explain(self):
