@@ -66,10 +66,18 @@ package struct Benchmark: Sendable {
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
         if !runner.chunks.asked.isEmpty { try model.checkChunks(within: limit) }
         if limit == nil, let partitioned = runner.chunks.partitioned(for: work) {
-            self = try Benchmark(partitioned, graph, bound, work, bytes, leastSeconds, compiling: clock.now - begun, MachineLimits(threads: threads))
-            chunks = runner.chunks.counts(for: work)
-            estimatedSeconds = partitioned.estimatedSeconds(work, on: runner.choice.machine)
-            return
+            let limits = try MachineLimits(threads: threads)
+            if let own = try Benchmark(partitioned, graph, bound, work, bytes, leastSeconds, compiling: clock.now - begun, limits) {
+                self = own
+                chunks = runner.chunks.counts(for: work)
+                estimatedSeconds = partitioned.estimatedSeconds(work, on: runner.choice.machine)
+                return
+            }
+            guard runner.chunks.asked.isEmpty else {
+                throw DiagnosticList(
+                    .notFinite, "what chunks give of these numbers is not finite, and runs go step by step then",
+                    help: "give --range for inputs, or leave out the plan")
+            }
         }
         let start = clock.now
         let compiled = try runner.compiled(for: work)
@@ -126,28 +134,21 @@ package struct Benchmark: Sendable {
 }
 
 extension Benchmark {
-    /// Of what runs chunk by chunk.
-    private init(
+    /// Of what runs chunk by chunk; nil where the numbers are such that it must run step by step.
+    private init?(
         _ partitioned: PartitionedModel, _ graph: StreamGraph, _ bound: BoundData, _ work: Workload, _ inputBytes: Double, _ leastSeconds: Double,
         compiling: Duration, _ limits: MachineLimits
     ) throws {
         let clock = ContinuousClock()
         let pool = ThreadPool(count: work.threads)
-        func run() throws {
-            guard try partitioned.run(bound, pool: pool) != nil else {
-                throw DiagnosticList(
-                    .notFinite, "what chunks give of these numbers is not finite, and runs go step by step then",
-                    help: "give --range for inputs, or leave out the plan")
-            }
-        }
         // Code of parts of whole sequences is compiled when it is first needed.
         let start = clock.now
-        try run()
+        guard try partitioned.run(bound, pool: pool) != nil else { return nil }
         let first = clock.now - start
         var times: [Double] = []
         var total = 0.0
         while times.count < 3 || (total < leastSeconds && times.count < 2000) {
-            let elapsed = try clock.measure { try run() }
+            let elapsed = try clock.measure { _ = try partitioned.run(bound, pool: pool) }
             let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
             times.append(seconds)
             total += seconds

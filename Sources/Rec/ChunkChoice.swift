@@ -103,8 +103,9 @@ package final class ChunkChoice: Sendable {
 
     private func chosen(for work: Workload) -> Candidate? {
         guard isFree, work.extents.count == 1, let steps = work.extents.first, steps >= 2 * ChunkwiseForms.usualCount else { return nil }
-        // Analysis takes longer than a small run.
-        let width = model.graph.states.map { model.graph[$0.value].shape }.filter { !$0.isEmpty }.map(\.elementCount).max() ?? 0
+        // Analysis takes longer than a small run, and products of matrices have states with two dims to gain on.
+        let matrices = model.graph.states.map { model.graph[$0.value].shape }.filter { shape in shape.count { $0.size > 1 } > 1 }
+        let width = matrices.map(\.elementCount).max() ?? 0
         guard width * work.batch * steps >= Self.leastElements else { return nil }
         guard case .some(let candidate) = found() else { return nil }
         let key = Key(batch: work.batch, steps: steps, threads: work.threads)
@@ -138,6 +139,9 @@ package final class ChunkChoice: Sendable {
         guard !counts.isEmpty, let graph = try? model.rewritten(counts, request),
             let divided = try? PartitionedModel.Divided(graph, times: context.times)
         else { return nil }
+        for case .traversal(let schedule) in divided.schedules {
+            guard (try? CompiledSchedule.workspaceBytes(of: schedule, precision)) != nil else { return nil }
+        }
         return Candidate(counts: counts, divided: divided)
     }
 }

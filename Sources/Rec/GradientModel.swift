@@ -146,16 +146,15 @@ public struct GradientModel: Sendable {
             let pool = runner.pool(of: threads)
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
             if !runner.chunks.asked.isEmpty { try model.checkChunks(within: bound) }
-            if bound == nil, let partitioned = runner.chunks.partitioned(for: work),
-                let results = try context.times.measure("run", { () throws in try run(data, on: partitioned, pool: pool) })
-            {
+            let partitioned = bound == nil ? runner.chunks.partitioned(for: work) : nil
+            if let partitioned, let results = try context.times.measure("run", { () throws in try run(data, on: partitioned, pool: pool) }) {
                 return results
             }
             let compiled = try runner.compiled(for: work, with: data.parameters)
             var results = try context.times.measure("run") { () throws(DiagnosticList) in
                 try run(data, on: compiled, pool: pool, within: bound)
             }
-            results.results.leftChunks = !runner.chunks.asked.isEmpty
+            results.results.leftChunks = partitioned != nil
             return results
         }
     }

@@ -230,16 +230,13 @@ public struct Model: Sendable {
             let pool = runner.pool(of: threads)
             let work = Workload(batch: bound.batch, extents: bound.extents, threads: pool.count, bytesPerReal: precision.byteCount)
             if !runner.chunks.asked.isEmpty { try checkChunks(within: limit) }
-            if limit == nil, let partitioned = runner.chunks.partitioned(for: work),
-                let results = try context.times.measure("run", { () throws in try partitioned.run(bound, pool: pool) })
-            {
-                return results
-            }
+            let partitioned = limit == nil ? runner.chunks.partitioned(for: work) : nil
+            if let results = try context.times.measure("run", { () throws in try partitioned?.run(bound, pool: pool) }) { return results }
             let compiled = try runner.compiled(for: work, with: bound.parameters)
             var results = try context.times.measure("run") { () throws(DiagnosticList) in
                 try run(bound, on: compiled, pool: pool, within: limit)
             }
-            results.leftChunks = !runner.chunks.asked.isEmpty
+            results.leftChunks = partitioned != nil
             return results
         }
     }

@@ -199,16 +199,50 @@ import Testing
         let text = Self.gated.replacing("output o = q @ S", with: "param w: [V] = ones\n  o = w * (q @ S)\n  loss l = mean[t](sum(o * o))")
             .replacing("S[t-1] + outer", with: "S[t-1] + 0.01 * outer")
         let model = try model(text, ["K": 64, "V": 64])
-        let data = self.data(model, batch: 2, length: 1024)
+        let data = self.data(model, batch: 1, length: 640)
         let gradients = try GradientModel(model)
+        let chosen = try ChunkChoice(
+            model, gradients.request, forcing: [:], precision: .f32, within: nil, else: PlanChoice(gradients, machine: .typical), context: CompileContext())
+        #expect(chosen.counts(for: Workload(batch: 1, extents: [640], threads: 2)) == ["S": 64])
         let steps = try gradients.run(data, on: .compiled(.f32), threads: 2, forcing: ["S": .sequential])
         let free = try gradients.run(data, on: .compiled(.f32), threads: 2)
         for (a, b) in zip(steps.gradients, free.gradients) {
             #expect(distance(a.tensor, b.tensor) < 1e-5 * (a.tensor.doubles().map(abs).max() ?? 1), "\(a.name)")
         }
         #expect(!free.results.leftChunks)
-        let explained = try Explanation(gradients, work: Workload(batch: 2, extents: [1024], threads: 2))
-        #expect(explained.recurrences.allSatisfy { $0.chosen == "chunkwise" })
+    }
+
+    @Test("a choice that numbers forbid is said, and gives what steps give") func chosenAndLeft() throws {
+        let model = try model(
+            """
+            model Delta(K, V) {
+              input q, k: [K]
+              input v: [V]
+              state S: [K, V]
+              u = k / (1 + norm(k))
+              S = S[t-1] + outer(u, v - u @ S[t-1])
+              output o = q @ S
+            }
+            """, ["K": 64, "V": 64])
+        var data = self.data(model, batch: 1, length: 640)
+        var keys = data.inputs["k"]?.doubles() ?? []
+        keys[64 * 300] = .infinity
+        data.inputs["k"] = Tensor(keys, shape: [1, 640, 64])
+        let steps = try model.run(data, on: .compiled(.f32), forcing: ["S": .sequential])
+        let free = try model.run(data, on: .compiled(.f32))
+        let isSame = zip(steps.outputs[0].tensor.doubles(), free.outputs[0].tensor.doubles()).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }
+        // Which form is faster is this machine's business.
+        let isChosen = try Explanation(model, batch: 1, length: 640, threads: 1).recurrences[0].chosen == "chunkwise"
+        #expect(isSame && free.leftChunks == isChosen && !steps.leftChunks)
+    }
+
+    @Test("writes with parts that meet on very many ways are taken as they stand") func sharedParts() throws {
+        let lines = (1...40).map { "  e\($0) = e\($0 - 1) + e\($0 - 1)\n  f\($0) = f\($0 - 1) * f\($0 - 1)" }.joined(separator: "\n")
+        let model = try model(Self.gated.replacing("  S = ", with: "  e0 = outer(k, v)\n  f0 = cos(e0)\n\(lines)\n  S = ").replacing("+ outer(k, v)", with: "+ 1e-12 * e40 + f40"))
+        let data = self.data(model, length: 20)
+        let expected = try model.run(data, on: .interpreter)
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-10)
     }
 
     @Test("large denominators lose no slope") func largeDenominators() throws {

@@ -19,12 +19,7 @@ package final class CompiledSchedule: @unchecked Sendable {
     package init(_ schedule: Schedule, precision: Precision, context: CompileContext = CompileContext()) throws {
         self.schedule = schedule
         self.precision = precision
-        workspaceBytes = max(64, WorkspaceLayout(schedule).count * precision.byteCount)
-        guard workspaceBytes <= Self.mostWorkspaceBytes else {
-            throw Diagnostic(
-                .planRefused, "chunks of \(schedule.count) steps take \(workspaceBytes >> 20) MB for each thread, and \(Self.mostWorkspaceBytes >> 20) are allowed",
-                at: nil, help: "take shorter ones, as in --plan S=chunkwise(\(max(1, schedule.count / 4)))")
-        }
+        workspaceBytes = try Self.workspaceBytes(of: schedule, precision)
         code = try context.code({ KernelKey(schedule, precision: precision) }) { target in
             try Self.module(schedule, precision, target)
         } link: { try LoadedCode($0) }
@@ -32,6 +27,20 @@ package final class CompiledSchedule: @unchecked Sendable {
     }
 
     private static let mostWorkspaceBytes = 1 << 30
+
+    /// Bytes of the workspace of a worker.
+    ///
+    /// - Throws: where they are more than are allowed.
+    package static func workspaceBytes(of schedule: Schedule, _ precision: Precision) throws(Diagnostic) -> Int {
+        let bytes = max(64, WorkspaceLayout(schedule).count * precision.byteCount)
+        guard bytes <= mostWorkspaceBytes else {
+            throw Diagnostic(
+                .planRefused, "chunks of \(schedule.count) steps take \(bytes >> 20) MB for each thread, and \(mostWorkspaceBytes >> 20) are allowed",
+                at: nil, help: "take shorter ones, as in --plan S=chunkwise(\(max(1, schedule.count / 4)))")
+        }
+        return bytes
+    }
+
     private static let name = "traversal"
 
     private static func module(_ schedule: Schedule, _ precision: Precision, _ target: HostTarget) throws -> LLVMModule {
