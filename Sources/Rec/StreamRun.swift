@@ -28,7 +28,7 @@ package enum StreamRun {
             shape += value.shape.sizes + (value.element == .complex ? [2] : [])
             known.inputs[input.name] = Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
         }
-        let bound = try BoundData(known, for: model.graph)
+        let bound = try BoundData(known, for: model.graph, openBatch: batch)
         let code = try model.compile(precision, context: context)
         let compiled = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: bound.parameters) }
         return try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs, state: state.map { model.state($0.tensors) })

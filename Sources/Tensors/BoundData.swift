@@ -29,10 +29,12 @@ extension BoundData {
     /// the source gives (`from "…"`); constants that fill themselves may be missing. Names that the graph does not know are
     /// left alone.
     ///
+    /// - Parameter openBatch: for streams, which have no length: how many sequences there are where no input says so.
     /// - Throws: a list of everything that is missing or misshapen.
-    package init(_ data: ModelData, for graph: StreamGraph) throws(DiagnosticList) {
+    package init(_ data: ModelData, for graph: StreamGraph, openBatch: Int? = nil) throws(DiagnosticList) {
         var check = BindingCheck(data, graph)
-        check.findExtents()
+        check.batch = openBatch ?? 1
+        check.findExtents(isOpen: openBatch != nil)
         check.bindInputs()
         check.bindParameters()
         if check.problems.isEmpty { check.checkIndices() }
@@ -96,8 +98,9 @@ private struct BindingCheck {
     }
 
     /// Reads batch and lengths off the first tensors that have them.
-    mutating func findExtents() {
-        var batchFrom: String?
+    mutating func findExtents(isOpen: Bool) {
+        // A stream has as many sequences as it was opened with.
+        var batchFrom = isOpen ? "" : nil
         for (name, value, _) in inputValues {
             guard let tensor = data.inputs[name] else { continue }
             let axes = graph.axes.indices.filter { value.variance.varies(over: $0) }
@@ -112,7 +115,7 @@ private struct BindingCheck {
         }
         for k in extents.indices where extents[k] < 0 {
             // Nothing runs over the axis from outside: there is nothing to say how long it is.
-            if !inputValues.contains(where: { $0.value.variance.isStream }) {
+            if !isOpen, !inputValues.contains(where: { $0.value.variance.isStream }) {
                 problem(.missingTensor, "no input says how long the axis '\(graph.axes[k].name)' is")
             }
             extents[k] = 0

@@ -29,6 +29,21 @@ import Testing
         for k in 9..<20 { #expect(try step(second, inputs[k]) == expected[k]) }
     }
 
+    @Test("a model that no input drives runs on by itself") func withoutInputs() throws {
+        let model = try Model(Program(text: "model M {\n  input n0: int once = 3\n  state n: int = n0\n  n = n[t-1] + 1\n  output n\n}\n"))
+        for batch in [1, 3] {
+            let stream = try model.stream(batch: batch)
+            #expect(stream.inputNames.isEmpty)
+            #expect(try stream.step()["n"] == [Float](repeating: 4, count: batch))
+            #expect(try stream.step()["n"] == [Float](repeating: 5, count: batch))
+        }
+        let given = try model.stream(batch: 2, once: ["n0": Tensor([10, 20], shape: [2])], state: ModelState())
+        #expect(try given.step()["n"] == [11, 21])
+        try given.resume(from: given.state())
+        #expect(try given.step()["n"] == [12, 22])
+        #expect(throws: DiagnosticList.self) { try model.stream(batch: 3, once: ["n0": Tensor([10, 20], shape: [2])]) }
+    }
+
     @Test func foreignStatesAreRefused() throws {
         let other = try session("model M(H) { input x: real\n state h: [H]\n h = h[t-1] + x\n output y = sum(h) }", dims: ["H": 3])
         #expect(throws: DiagnosticList.self) { try session(filter).restore(other.savedState()) }
