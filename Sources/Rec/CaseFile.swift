@@ -42,7 +42,7 @@ public struct CaseFile: Sendable {
 
     private init(_ archive: TensorArchive, _ path: String) throws(Diagnostic) {
         if let only = archive.tensors.first, only.name.isEmpty, archive.tensors.count == 1 {
-            throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors")
+            throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors; a table goes to an input: --input x=\(path)")
         }
         names = archive.tensors.map(\.name)
         if !names.contains(where: Self.saysItsKind) { plain = archive.tensors.filter { $0.name != "lengths" } }

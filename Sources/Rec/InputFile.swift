@@ -1,6 +1,7 @@
 import Foundation
 import RecSource
 import RecTensors
+import RecTyping
 
 /// `x=x.npy`: an input of a command line, and where its numbers are.
 package struct InputFile: Sendable {
@@ -14,6 +15,17 @@ package struct InputFile: Sendable {
         let sides = text.split(separator: "=", maxSplits: 1)
         guard sides.count == 2 else { return nil }
         (name, place) = (String(sides[0]), String(sides[1]))
+    }
+
+    /// Reads it for a model: a table of one column is a stream of numbers where the input is one.
+    ///
+    /// - Parameter skipped: names of columns of a table to leave out.
+    package func read(for model: TypedModel, skipping skipped: Set<String> = []) throws(DiagnosticList) -> Tensor {
+        let tensor = try read(skipping: skipped)
+        guard place.lowercased().hasSuffix(".csv"), tensor.shape.count == 2, tensor.shape[1] == 1,
+            let input = model.inputs.first(where: { $0.name == name }), model[input.value].shape.isEmpty
+        else { return tensor }
+        return tensor.reshaped([tensor.shape[0]])
     }
 
     /// Reads it.

@@ -67,6 +67,11 @@ public struct TrainingData: Sendable {
             guard let source = sources[need.name] else { continue }
             let axes = model.graph.axes.indices.filter { need.value.variance.varies(over: $0) }.count
             let rank = (window == nil ? 1 : 0) + axes + need.value.shape.count + (need.value.element == .complex ? 1 : 0)
+            // What a run has written is a batch of one sequence, which is a stream.
+            if window != nil, source.tensor.shape.count == rank + 1, source.tensor.shape[0] == 1 {
+                sources[need.name]?.tensor = source.tensor.reshaped(Array(source.tensor.shape.dropFirst()))
+                continue
+            }
             guard source.tensor.shape.count == rank else {
                 let form = window == nil ? "sequences have a batch axis in front" : "a stream for windows has no batch axis"
                 throw Self.problem(

@@ -58,16 +58,13 @@ package struct TrainingInputs {
     }
 
     private func read(_ file: InputFile, for model: TypedModel) throws(DiagnosticList) -> Tensor {
-        guard let input = model.inputs.first(where: { $0.name == file.name }) else {
+        guard model.inputs.contains(where: { $0.name == file.name }) else {
             let known = model.inputs.map(\.name)
             throw DiagnosticList(
                 .unknownName, "'\(model.name)' has no input '\(file.name)'",
                 help: nearest(file.name, among: known).map { "did you mean '\($0)'?" } ?? "its inputs are \(known.joined(separator: ", "))")
         }
-        let tensor = try file.read(skipping: skipped)
-        // A table of one column is a stream of numbers where the input is one.
-        let isColumn = window != nil && model[input.value].shape.isEmpty && tensor.shape.count == 2 && tensor.shape[1] == 1
-        return isColumn ? tensor.reshaped([tensor.shape[0]]) : tensor
+        return try window == nil ? file.read(skipping: skipped) : file.read(for: model, skipping: skipped)
     }
 
     private func column(_ name: String, of table: CsvTable?, _ path: String?) throws(DiagnosticList) -> Tensor? {

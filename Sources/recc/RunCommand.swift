@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Rec
+import RecTyping
 
 /// `recc run FILE --input x=x.npy --params w.safetensors`
 struct Run: ParsableCommand {
@@ -110,7 +111,7 @@ struct Run: ParsableCommand {
         try options.reporting(program) {
             let typed = try program.model(named: options.model)
             let files = try context.times.measure("read data") { () throws in try DataFiles(case: self.data, weights: params, for: typed) }
-            var data = try gather(files.file, for: typed.name, inputs: typed.inputs.map(\.name))
+            var data = try gather(files.file, for: typed)
             let whole = try weights.applied(
                 to: files.model(
                     program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: seed != nil, usingResults: grad != nil,
@@ -199,8 +200,9 @@ struct Run: ParsableCommand {
     }
 
     /// All data of the command line: those of its files, and inputs one by one.
-    private func gather(_ file: CaseFile, for model: String, inputs known: [String]) throws -> ModelData {
+    private func gather(_ file: CaseFile, for model: TypedModel) throws -> ModelData {
         var result = file.data
+        let known = model.inputs.map(\.name)
         // Those that the model does not have have been told, or are to be passed over.
         result.inputs = result.inputs.filter { known.contains($0.key) }
         var given: Set<String> = []
@@ -211,11 +213,11 @@ struct Run: ParsableCommand {
             guard given.insert(name).inserted else { throw ValidationError("the input '\(name)' is given twice") }
             guard known.contains(name) || (grad != nil && name.hasPrefix("cotangent.")) else {
                 throw Diagnostic(
-                    .unknownName, "'\(model)' has no input '\(name)'", at: nil,
+                    .unknownName, "'\(model.name)' has no input '\(name)'", at: nil,
                     help: nearest(name, among: known).map { "did you mean '\($0)'?" }
                         ?? (known.isEmpty ? "it has none" : "its inputs are \(known.joined(separator: ", "))"))
             }
-            result.inputs[name] = try file.read()
+            result.inputs[name] = try file.read(for: model)
         }
         return result
     }

@@ -53,6 +53,13 @@ struct TableTests {
         let scalar = try recc.file("one.csv", "v\n1\n2\n3\n4\n5\n")
         let single = try train(program("real", "real", loss: "(target - w * x)^2"), "--input", "x=\(scalar)", "--predict", "x", "--window", "3")
         #expect(single.status == 0 && single.output.contains("loss 1.0000"), "\(single)")
+        // A run takes the same table as a stream of numbers, and what it writes is one for windows.
+        let twice = try recc.file("twice.rec", "model Twice {\n  input x: real\n  output y = 2 * x\n}\n")
+        let run = try recc.run(["run", twice, "--input", "x=\(scalar)", "-o", "y.npz"])
+        #expect(run.status == 0, "\(run)")
+        #expect(try TensorArchive(path: recc.folder.path("y.npz")).tensors.map(\.tensor.shape) == [[1, 5]])
+        let chained = try train(program("real", "real", loss: "(target - w * x)^2"), "--input", "x=\(scalar)", "--input", "target=y.npz:y", "--window", "5")
+        #expect(chained.status == 0 && chained.output.contains("loss 11.0000"), "\(chained)")
         // Sequences are cut, and so are their lengths.
         let sequences = recc.folder.path("s.npz")
         try TensorArchive(tensors: [
