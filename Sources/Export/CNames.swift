@@ -8,12 +8,14 @@ struct CNames {
     /// The parameters of functions, by port; those of one function differ.
     private(set) var inputs: [String: String] = [:]
     private(set) var outputs: [String: String] = [:]
+    /// The fields of what gradients are taken of, in the order of the layout.
+    private(set) var gradientFields: [String] = []
 
     /// What constants begin with.
     var constants: String { library.uppercased() }
 
     /// - Throws: where the name of the library is none in C, or its file would be taken for one of the system's.
-    init(_ library: String, _ layout: StreamLayout) throws(Diagnostic) {
+    init(_ library: String, _ layout: StreamLayout, _ gradient: GradientLayout? = nil) throws(Diagnostic) {
         guard Self.isName(library) else {
             throw Diagnostic(
                 .libraryRefused, "'\(library)' is no name in C, with which the names of a library could begin", at: nil,
@@ -24,20 +26,31 @@ struct CNames {
                 .libraryRefused, "'\(file)' would be taken for a file of the system's", at: nil, help: "give another name: --name \(library)_model")
         }
         self.library = library
-        func fresh(_ name: String, _ suffix: String, _ taken: inout Set<String>) -> String {
-            let plain = Self.isName(name) ? name : String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
-            var result = Self.isName(plain) && !Self.keywords.contains(plain) ? plain : "\(plain)_"
-            if !Self.isName(result) { result = "_\(result)" }
-            while !taken.insert(result).inserted { result += suffix }
-            return result
-        }
         // What else the functions of steps take, and those that make streams.
-        var ofSteps: Set = ["stream", "steps"]
-        for port in layout.inputs { inputs[port.name] = fresh(port.name, "_in", &ofSteps) }
-        for port in layout.outputs { outputs[port.name] = fresh(port.name, "_out", &ofSteps) }
+        var ofSteps: Set = ["stream", "steps", "threads"]
+        for port in layout.inputs { inputs[port.name] = Self.fresh(port.name, "_in", &ofSteps) }
+        for port in layout.outputs { outputs[port.name] = Self.fresh(port.name, "_out", &ofSteps) }
         var ofStreams: Set = ["stream", "batch", "memory", "size", "weights", "weights_size"]
-        for port in layout.onceInputs { inputs[port.name] = fresh(port.name, "_in", &ofStreams) }
-        for port in layout.onceOutputs { outputs[port.name] = fresh(port.name, "_out", &ofStreams) }
+        for port in layout.onceInputs { inputs[port.name] = Self.fresh(port.name, "_in", &ofStreams) }
+        for port in layout.onceOutputs { outputs[port.name] = Self.fresh(port.name, "_out", &ofStreams) }
+        var ofGradients: Set<String> = []
+        gradientFields = (gradient?.fields ?? []).map { field in
+            switch field.role {
+            case .input, .once: Self.fresh(field.name, "_in", &ofGradients)
+            case .parameter: Self.fresh(field.name, "_parameter", &ofGradients)
+            case .cotangent: Self.fresh("cotangent_\(field.name)", "_in", &ofGradients)
+            case .output, .loss, .gradient: Self.fresh(field.name, "_out", &ofGradients)
+            }
+        }
+    }
+
+    /// A name in C that is near to another one and not taken yet.
+    private static func fresh(_ name: String, _ suffix: String, _ taken: inout Set<String>) -> String {
+        let plain = isName(name) ? name : String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+        var result = isName(plain) && !keywords.contains(plain) ? plain : "\(plain)_"
+        if !isName(result) { result = "_\(result)" }
+        while !taken.insert(result).inserted { result += suffix }
+        return result
     }
 
     /// The same with parameters that end so.

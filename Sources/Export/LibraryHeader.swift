@@ -11,6 +11,10 @@ struct LibraryHeader {
     let processors: String
     /// Whether weights are given when a stream is created.
     let takesWeights: Bool
+    /// Of a library with gradients.
+    let gradient: GradientLayout?
+    /// Whether there is a function that shares sequences among threads.
+    let hasThreads: Bool
 
     /// Of the interface that this header describes; the functions that there are keep their meaning in all later ones.
     static let abiVersion = 1
@@ -30,7 +34,8 @@ struct LibraryHeader {
     /// Every function that is exported.
     var functions: [String] {
         ["create", "create_in", "destroy", "memory", "reset", "step", "run", "saved_size", "save", "restore", "error_text", "abi_version", "description"]
-            .map { "\(n)_\($0)" } + layout.onceOutputs.map { "\(n)_get_\(names.output($0))" }
+            .map { "\(n)_\($0)" } + (hasThreads ? ["\(n)_run_threads"] : []) + (gradient == nil ? [] : ["\(n)_gradient_memory", "\(n)_gradient", "\(n)_parameters"])
+            + layout.onceOutputs.map { "\(n)_get_\(names.output($0))" }
     }
 
     /// `[8]`, `[3][4]`; nothing for one number.
@@ -96,7 +101,7 @@ struct LibraryHeader {
             enum {
               \(N)_OK = 0,
               \(N)_ERROR_ARGUMENT = 1, /* a pointer is missing that must be there */
-              \(N)_ERROR_BATCH = 2,    /* a batch of no sequences, or of too many */
+              \(N)_ERROR_BATCH = 2,    /* no sequences or steps, or too many */
               \(N)_ERROR_MEMORY = 3,   /* there is not as much memory, or less than is needed was given */
               \(N)_ERROR_CPU = 4,      /* the library is compiled for processors with instructions that this one lacks */
               \(N)_ERROR_STATE = 5,    /* the saved state is damaged, of another model, or of another number of sequences */
@@ -126,7 +131,7 @@ struct LibraryHeader {
 
             /* Takes so many steps, and gives what as many calls of \(n)_step give, bit for bit. Inputs and outputs are [batch][steps][size]. */
             int \(n)_run(\(n)_stream *stream, size_t steps\(stepParameters));
-            \(layout.onceOutputs.map { "\n/* The output '\($0.name)', [batch][size], which is known before the first step. */\nint \(n)_get_\(names.output($0))(const \(n)_stream *stream, \(type($0)) *\(names.output($0)));\n" }.joined())
+            \(threadsText)\(layout.onceOutputs.map { "\n/* The output '\($0.name)', [batch][size], which is known before the first step. */\nint \(n)_get_\(names.output($0))(const \(n)_stream *stream, \(type($0)) *\(names.output($0)));\n" }.joined())
             /* Bytes of a saved state. */
             size_t \(n)_saved_size(const \(n)_stream *stream);
 
@@ -144,12 +149,68 @@ struct LibraryHeader {
 
             /* What the library is, as JSON: name, model, dims, precision, processors, inputs and outputs. */
             const char *\(n)_description(void);
-
+            \(gradientText)
             #ifdef __cplusplus
             }
             #endif
 
             #endif
+
+            """
+    }
+
+    private var threadsText: String {
+        guard hasThreads else { return "" }
+        return """
+
+            /* The same with the sequences shared among so many threads, which last as long as the call; the results are the same bits. One
+             * sequence is taken by one thread. Where the system gives no more threads, those that there are do the work. */
+            int \(n)_run_threads(\(n)_stream *stream, size_t threads, size_t steps\(stepParameters));
+
+            """
+    }
+
+    func type(_ field: GradientLayout.Field) -> String { field.role == .loss ? "double" : field.element.cType(precision.rawValue) }
+
+    private func axes(_ field: GradientLayout.Field) -> String {
+        (field.byBatch ? "[batch]" : "") + (field.byStep ? "[steps]" : "") + field.shape.map { "[\($0)]" }.joined()
+    }
+
+    private var gradientText: String {
+        guard let gradient else { return "" }
+        let fields = zip(gradient.fields, names.gradientFields).map { field, name in
+            let fallback = field.fallbackText.map { "; NULL for \($0)" } ?? ""
+            let (what, isGiven): (String, Bool) =
+                switch field.role {
+                case .input, .once: ("The input '\(field.name)'\(fallback)", true)
+                case .parameter: ("The parameter '\(field.name)'; NULL for the library's", true)
+                case .cotangent: ("What '\(field.name)' is multiplied by; NULL for zeros", true)
+                case .output: ("The output '\(field.name)'", false)
+                case .loss: ("The loss '\(field.name)', a mean over the batch", false)
+                case .gradient: ("\(field.name)", false)
+                }
+            return "  /* \(what): \(axes(field).isEmpty ? "one number" : axes(field)). */\n  \(isGiven ? "const " : "")\(type(field)) *\(name);\n"
+        }.joined()
+        let sizes = zip(gradient.fields, names.gradientFields).filter { $0.0.role == .parameter }.map { "#define \(N)_PARAMETER_\($1) \($0.elements)\n" }.joined()
+        let losses = gradient.fields.contains { $0.role == .cotangent } ? "the sum of outputs times cotangents" : "the sum of the losses"
+        return """
+
+            /* Sizes of parameters. */
+            \(sizes)
+            /* What is differentiated, \(losses), and what comes out. Of what comes out NULL is not wanted.
+             * Make it with all fields 0, and fill in what is there. */
+            typedef struct {
+            \(fields)} \(n)_gradient_data;
+
+            /* Bytes that gradients of so many sequences with so many steps take while they are computed; 0 where there can be none. */
+            size_t \(n)_gradient_memory(size_t batch, size_t steps);
+
+            /* Runs whole sequences from their beginning, and differentiates them. `memory` has `size` bytes, as many as \(n)_gradient_memory
+             * says, or is NULL: then it is allocated, and given back. There is no stream: a call starts from nothing and leaves nothing behind. */
+            int \(n)_gradient(const \(n)_gradient_data *data, size_t batch, size_t steps\(weightParameters), void *memory, size_t size);
+
+            /* Makes the parameters of `data` point to the library's own, to be read or copied. */
+            int \(n)_parameters(\(n)_gradient_data *data\(weightParameters));
 
             """
     }

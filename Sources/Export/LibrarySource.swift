@@ -20,7 +20,7 @@ struct LibrarySource {
         return own
     }
 
-    var text: String { [opening, tables, processors, memory, steps, beginning, calls, states, descriptions].joined(separator: "\n") }
+    var text: String { [opening, tables, processors, memory, steps, beginning, calls, threads, states, gradients, descriptions].joined(separator: "\n") }
 
     private var opening: String {
         """
@@ -163,7 +163,7 @@ struct LibrarySource {
     /// What codes mean, and what the library is.
     private var descriptions: String {
         let texts = [
-            "nothing is wrong", "a pointer is missing that must be there", "a stream has 1 sequence or more, and not as many as that",
+            "nothing is wrong", "a pointer is missing that must be there", "there are no sequences or steps, or too many",
             "there is not enough memory", "the library is compiled for processors with instructions that this one lacks",
             "the saved state is damaged, of another model, or of another number of sequences",
             "the weights are not those of this library, or do not lie at a multiple of 8",

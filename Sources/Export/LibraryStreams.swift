@@ -136,7 +136,7 @@ extension LibrarySource {
         """
     }
 
-    private var weightCheck: String {
+    var weightCheck: String {
         guard header.takesWeights, let variant = variants.first else { return "  const unsigned char *constants = code->constants;\n" }
         return """
               if (!weights) return \(N)_ERROR_ARGUMENT;

@@ -12,6 +12,18 @@ struct LibraryVariant {
     let object: [UInt8]
     /// What constants must agree in with the code.
     let identity: UInt64
+    /// Of a library with gradients.
+    var gradient: Gradient?
+
+    /// The code of gradients.
+    struct Gradient {
+        let functions: LibraryFunctions
+        /// The words of a frame that point to parameters, and where those lie among the constants.
+        let places: [(word: Int, offset: Int)]
+        let packing: WeightPacking
+        /// An object file.
+        let object: [UInt8]
+    }
 
     /// What stands before constants in a file of their own, which keeps their alignment.
     static let headerBytes = 64

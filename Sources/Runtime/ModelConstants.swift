@@ -1,5 +1,8 @@
 import RecCodeGen
 import RecScheduling
+import RecSource
+import RecStream
+import RecTensors
 
 /// What follows from parameters alone, as code that runs elsewhere finds it: parameters, static values, packed weights, zeros.
 package struct ModelConstants: Sendable {
@@ -17,6 +20,26 @@ package struct ModelConstants: Sendable {
     }
 
     fileprivate mutating func share(_ word: Int, offset: Int) { places.append((word, offset)) }
+
+    /// Adds the parameters of a plan as they are, for code that packs them itself.
+    ///
+    /// - Parameter parameters: by path, in the shapes of the graph.
+    /// - Returns: the words of that plan's frame, and the offsets of what they point to.
+    /// - Throws: where one is missing or has another number of elements.
+    package mutating func addParameters(
+        of plan: Plan, _ parameters: [String: Tensor], _ precision: Precision
+    ) throws(DiagnosticList) -> [(word: Int, offset: Int)] {
+        let known = places
+        defer { places = known }
+        for (index, buffer) in plan.buffers.enumerated() {
+            guard case .parameter(let path) = buffer.kind else { continue }
+            let given = try CompiledModel.tensor(path, "parameter", in: parameters, count: buffer.rowCount)
+            add(FrameLayout.descriptor(of: BufferID(index)), byteCount: buffer.rowCount * buffer.element.byteCount(precision)) { target in
+                resident(given, as: buffer.element, precision).withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0.prefix(target.count))) }
+            }
+        }
+        return Array(places[known.count...])
+    }
 }
 
 extension CompiledModel {

@@ -29,7 +29,7 @@ struct Compile: ParsableCommand {
     @Option(help: "f32 or f64.")
     var precision: Precision = .f32
 
-    @Flag(help: "Of the model's gradients.")
+    @Flag(help: "Of the model's gradients; a library gets a function more, NAME_gradient.")
     var grad = false
 
     @Option(name: .shortAndLong, help: "Where to write; by default standard output. The folder of a library.")

@@ -45,14 +45,17 @@ struct LibraryOptions: ParsableArguments {
     @Option(help: "Of a library: what its names in C begin with; by default the model's name in small letters. Of a file in Swift: what its type is called; by default the model's name.")
     var name: String?
 
-    @Option(help: "Of a library: for which processors: native, x86-64-v2, x86-64-v3, x86-64-v4, or several with commas between, of which a program takes the best that it can run.")
-    var cpu: String?
+    @Option(help: "Of a library: for which processors: native, x86-64-v2, x86-64-v3, x86-64-v4; several of them, one by one or with commas between, make a library of which a program takes the best that it can run.")
+    var cpu: [String] = []
 
     @Option(help: "Of a library: for which system: x86_64-linux, aarch64-linux.")
     var target: String?
 
     @Flag(help: "Of a library: weights are a file of their own, which a program gives.")
     var separateWeights = false
+
+    @Flag(help: "Of a library: a function more, NAME_run_threads, that shares the sequences of a batch among threads.")
+    var pthreads = false
 
     @OptionGroup var unknown: UnknownTensorOptions
 
@@ -69,9 +72,10 @@ struct LibraryOptions: ParsableArguments {
         if seed != nil { return "--seed" }
         if !outputName.isEmpty { return "--output-name" }
         if name != nil { return "--name" }
-        if cpu != nil { return "--cpu" }
+        if !cpu.isEmpty { return "--cpu" }
         if target != nil { return "--target" }
         if separateWeights { return "--separate-weights" }
+        if pthreads { return "--pthreads" }
         return unknown.allowUnused ? "--allow-unused" : nil
     }
 
@@ -92,7 +96,8 @@ struct LibraryOptions: ParsableArguments {
         case .some(let target): throw ValidationError("'\(target)' is no target: there are x86_64-linux and aarch64-linux")
         }
         let isHere = architecture == HostMachine.current.architecture
-        let names = cpu?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? [isHere ? "native" : architecture == .arm ? "aarch64" : "x86-64-v2"]
+        let byItself = isHere ? "native" : architecture == .arm ? "aarch64" : "x86-64-v2"
+        let names = cpu.isEmpty ? [byItself] : cpu.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
         if let twice = names.indices.first(where: { names[..<$0].contains(names[$0]) }) { throw ValidationError("--cpu \(names[twice]) is given twice") }
         let targets: [CodeTarget]
         do { targets = try names.map { name throws(DiagnosticList) in try CodeTarget(named: name, for: architecture) } } catch {
@@ -110,9 +115,6 @@ struct LibraryOptions: ParsableArguments {
         _ program: Program, _ options: ModelOptions, _ weights: WeightOptions, _ precision: Precision, grad: Bool, to folder: String, _ context: CompileContext
     ) throws {
         try options.refusePlans("a library takes one step after another")
-        guard !grad else {
-            throw Diagnostic(.libraryRefused, "a library has no gradients yet", at: nil, help: "leave --grad out; 'recc run --grad' gives gradients, and in C programs the interface of docs/capi.md")
-        }
         let files = try DataFiles(case: nil, weights: params, for: program.model(named: options.model))
         let whole = try weights.applied(
             to: files.model(
@@ -124,7 +126,7 @@ struct LibraryOptions: ParsableArguments {
             given = asked.parameters(given, else: asked.initialParameters(seed: seed))
         }
         let library = try CLibrary(
-            asked.withParameters(given), named: name, precision: precision, targets: targets(), separateWeights: separateWeights, context: context)
+            asked.withParameters(given), named: name, precision: precision, targets: targets(), separateWeights: separateWeights, gradient: grad, threads: pthreads, context: context)
         let written = try library.write(to: folder)
         let width = written.map(\.path.count).max() ?? 0
         for file in written { Terminal.print("\(file.path.padded(width))  \(ByteCount.text(file.byteCount).padded(8))  \(file.what)") }

@@ -33,11 +33,12 @@ struct CLibraryCommandTests {
             ([short, "-o", "out"], [:], 1, "--name m_model"),
             ([signal, "-o", "out"], [:], 1, "--name signal_model"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--name", "recc"], [:], 1, "'recc.h'"),
-            ([gru] + dims + ["--seed", "1", "-o", "out", "--grad"], [:], 1, "library-refused"),
+            ([gru] + dims + ["--seed", "1", "-o", "out", "--grad", "--weights", "bf16"], [:], 1, "weights-refused"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--plan", "h=scan"], [:], 2, "--plan"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--cpu", "x86-64-v9"], [:], 2, "x86-64-v9"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--cpu", "native,"], [:], 2, "--cpu"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--cpu", "native,native"], [:], 2, "twice"),
+            ([gru] + dims + ["--seed", "1", "-o", "out", "--cpu", "native", "--cpu", "x86-64-v2,native"], [:], 2, "twice"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--target", "riscv64-linux"], [:], 2, "aarch64-linux"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--output-name", "z"], [:], 1, "unknown-name"),
             ([gru] + dims + ["--seed", "1", "-o", "out", "--precision", "f64", "--weights", "bf16"], [:], 1, "weights-refused"),
@@ -52,7 +53,7 @@ struct CLibraryCommandTests {
             #expect(outcome.status == status && outcome.errors.contains(text), "\(arguments.dropFirst()): \(outcome)")
             #expect(!FileManager.default.fileExists(atPath: recc.folder.path("out")), "\(arguments)")
         }
-        for option in [["--params", "w.npz"], ["--seed", "1"], ["--name", "a"], ["--cpu", "native"], ["--separate-weights"], ["--allow-unused"], ["--output-name", "h"]] {
+        for option in [["--params", "w.npz"], ["--seed", "1"], ["--name", "a"], ["--cpu", "native"], ["--separate-weights"], ["--pthreads"], ["--allow-unused"], ["--output-name", "h"]] {
             let outcome = try recc.run(["compile", gru] + dims + option)
             #expect(outcome.status == 2 && outcome.errors.contains("\(option[0]) belongs to '--emit library'"), "\(outcome)")
         }
@@ -104,17 +105,17 @@ struct CLibraryCommandTests {
                 #expect(shown.map { masked($0) } == outcome.output.split(separator: "\n").map { masked($0) }, "\(line)")
             }
         }
-        #expect(count == 3)
+        #expect(count == 5)
     }
 
     /// A piece of code stands in an example, or compiles in the place of one.
     @Test("the code of the document is that of the examples") func code() throws {
-        let example = try String(contentsOfFile: Project.path("examples/c/gru.c"), encoding: .utf8)
+        let example = try ["gru", "tune"].map { try String(contentsOfFile: Project.path("examples/c/\($0).c"), encoding: .utf8) }.joined()
         let (own, others) = (try blocks("c").filter { example.contains($0) }, try blocks("c").filter { !example.contains($0) })
-        #expect(own.count == 1 && others.count == 2)
+        #expect(own.count == 2 && others.count == 3)
         let folder = recc.folder
-        #expect(try recc("compile", gru, "-D", "D=8", "-D", "H=16", "--seed", "1", "--emit", "library", "-o", "out", "--separate-weights").status == 0)
-        let text = "#include \"gru.h\"\nvoid check(int code);\nint run(gru_stream *stream, const void *weights, size_t weights_size);\nint run(gru_stream *stream, const void *weights, size_t weights_size) {\n\(others.joined(separator: "\n"))\nreturn 0; }\n"
+        #expect(try recc("compile", gru, "-D", "D=8", "-D", "H=16", "--seed", "1", "--emit", "library", "-o", "out", "--separate-weights", "--grad", "--pthreads").status == 0)
+        let text = "#include \"gru.h\"\nvoid check(int code);\nint run(gru_stream *stream, const void *weights, size_t weights_size, size_t steps, const float *x, float *h);\nint run(gru_stream *stream, const void *weights, size_t weights_size, size_t steps, const float *x, float *h) {\n\(others.joined(separator: "\n"))\nreturn 0; }\n"
         try Data(text.utf8).write(to: folder.url.appendingPathComponent("snippets.c"))
         let outcome = try LibraryDriver.shell("cc \(LibraryDriver.flags) -Iout -c snippets.c -o snippets.o", in: folder.url)
         #expect(outcome.status == 0, "\(outcome.output)")

@@ -10,7 +10,8 @@ import Testing
 
     /// Holds a library of a model against its stream; nil where the model cannot run step by step.
     private func check(
-        _ model: Model, batch: Int = 2, length: Int = 90, precision: Precision = .f32, seed: UInt64 = 5, shared: Bool = false, weights: WeightFormat = .full
+        _ model: Model, batch: Int = 2, length: Int = 90, precision: Precision = .f32, seed: UInt64 = 5, shared: Bool = false, weights: WeightFormat = .full,
+        threads: Bool = false
     ) throws -> Bool {
         let whole = model.storingWeights(as: weights)
         let data = RandomCase(for: whole, batch: batch, length: length, seed: seed).data
@@ -22,7 +23,7 @@ import Testing
             #expect(throws: (any Error).self) { try CLibrary(whole.withParameters(data.parameters), named: "model", precision: precision) }
             return false
         }
-        let library = try CLibrary(whole.withParameters(data.parameters), named: "model", precision: precision)
+        let library = try CLibrary(whole.withParameters(data.parameters), named: "model", precision: precision, threads: threads)
         let results = try LibraryDriver(library).results(data, batch: batch, length: length, shared: shared)
         #expect(!expected.outputs.isEmpty && results.count == expected.outputs.count)
         for output in expected.outputs {
@@ -98,7 +99,7 @@ import Testing
 
     @Test(arguments: kinds.indices) func whatIsRemembered(index: Int) throws {
         let model = try model("model M {\n \(Self.kinds[index])\n}")
-        #expect(try check(model, batch: 3, precision: .f64, shared: index % 2 == 0))
+        #expect(try check(model, batch: 3, precision: .f64, shared: index % 2 == 0, threads: true))
         #expect(try check(model, batch: 1, length: 5))
     }
 
@@ -146,6 +147,74 @@ import Testing
             }
             """)
         #expect(outcome.status == 0 && outcome.output.split(separator: "\n").compactMap { Float($0) } == expected, "\(outcome)")
+    }
+
+    // MARK: Gradients
+
+    /// Holds the gradients of a library against the interpreter's, with the library's parameters and with others.
+    private func checkGradients(_ model: Model, batch: Int = 3, length: Int = 40, precision: Precision = .f64, seed: UInt64 = 5, targets: [CodeTarget] = [.native]) throws {
+        let data = RandomCase(for: model, batch: batch, length: length, seed: seed).data
+        let others = RandomCase(for: model, batch: batch, length: length, seed: seed + 1).data.parameters
+        let gradients = try GradientModel(model)
+        let driver = try LibraryDriver(CLibrary(model.withParameters(data.parameters), named: "model", precision: precision, targets: targets, gradient: true))
+        var given = data.inputs.mapValues { $0.doubles() }
+        var cotangents: [String: Tensor] = [:]
+        let values = try model.run(data, on: .interpreter)
+        for field in driver.library.gradientFields where field.name.hasPrefix("cotangent.") {
+            let name = String(field.name.dropFirst("cotangent.".count))
+            let tensor = try values[name]
+            cotangents[name] = Tensor((0..<tensor.count).map { Double($0 % 7) / 4 - 0.5 }, shape: tensor.shape)
+            given[field.name] = cotangents[name]?.doubles()
+        }
+        for parameters in [[:], others] {
+            var own = data
+            own.parameters.merge(parameters) { $1 }
+            let expected = try gradients.run(own, cotangents: cotangents, on: .interpreter)
+            let got = try driver.gradients(given.merging(parameters.mapValues { $0.doubles() }) { $1 }, batch: batch, length: length)
+            let wanted = expected.results.outputs + expected.results.losses + expected.gradients.map { NamedTensor(name: "grad.\($0.name)", tensor: $0.tensor) }
+            #expect(got.count == wanted.count)
+            for tensor in wanted {
+                let (a, b) = (got[tensor.name] ?? [], tensor.tensor.doubles())
+                let error = zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
+                let size = max(b.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-3)
+                #expect(a.count == b.count && error <= (precision == .f64 ? 1e-9 : 1e-4) * size, "\(model.graph.name), \(tensor.name): \(error / size)")
+            }
+        }
+    }
+
+    /// What a backward pass has to keep and sum, one kind a line.
+    private static let differentiable: [String] = [
+        "input x: real\n param a: real = constant(0.5)\n state s: real = 1\n s = a * s[t-1] + x[t-2]\n output y = s * s",
+        "input x, z: [3]\n param W: [3, 3] = normal(0.4)\n state h: [3]\n h = tanh(W @ h[t-1] + x)\n output h\n loss l = mean[t](sum((h - z)^2))",
+        "input x: [4]\n input h0: [4] once = 0.5\n param W: [2, 4] = normal(1)\n state h: [4] = h0\n h = 0.5 * h[t-1] + x\n output y = W @ h\n output k = 2 * h0",
+        "input x: complex\n param a: complex\n state s: complex\n s = complex(0.3, 0.4) * s[t-1] + a * x\n output s",
+        "input x: [2]\n input i: int\n param E: [5, 2] = normal(1)\n output y = E[mod(i, 5)] * x\n loss a = sum[t](sum(x * x))\n loss b = max[t](sum(E[2] * x))",
+        "input q, k: [3]\n input v: [4]\n param W: [4, 4] = normal(1)\n state S: [3, 4]\n S = 0.9 * S[t-1] + outer(k, W @ v)\n output o = q @ S",
+        "input x: [3]\n param W: [3, 3] = normal(0.4)\n state h: [3]\n require plan(h) in (sequential)\n h = sin(W @ h[t-1] + x)\n state a: real\n a = a[t-1] + sum(h)\n output a\n output h",
+    ]
+
+    @Test("gradients are those of the interpreter", arguments: differentiable.indices) func gradients(index: Int) throws {
+        let model = try model("model M {\n \(Self.differentiable[index])\n}")
+        try checkGradients(model)
+        try checkGradients(model, batch: 1, length: 1)
+        try checkGradients(model, batch: 2, length: 700, precision: .f32)
+    }
+
+    @Test func gradientsOfCells() throws {
+        try checkGradients(gru(20, 33), length: 50, precision: .f32)
+        let stack = try Model(Project.path("examples/stack_lm.rec"), dims: ["V": 11, "D": 6, "H": 5, "L": 2])
+        try checkGradients(stack, length: 30)
+        guard HostMachine.current.architecture == .x86 else { return }
+        try checkGradients(gru(7, 9), length: 20, targets: [CodeTarget(named: "x86-64-v4"), CodeTarget(named: "x86-64-v2")])
+    }
+
+    @Test func gradientsOfRandomPrograms() throws {
+        for seed in 0..<6 {
+            let program = RandomProgram(seed: UInt64(seed))
+            let whole = try model(program.text, program.dims).computing(["y", "q", "s"])
+            guard (try? CLibrary(whole.initialized(seed: 1), named: "model")) != nil else { continue }
+            try checkGradients(whole, length: 12)
+        }
     }
 
     // MARK: Processors
@@ -208,6 +277,9 @@ import Testing
           for (size_t k = 0; k < size; k++) if (((volatile const char *)a)[k] != ((volatile const char *)b)[k]) return 1;
           return 0;
         }
+        int pthread_create(void) { return 1; }
+        int pthread_join(void) { return 1; }
+        static float slope[90 * GRU_INPUT_x], un[GRU_PARAMETER_Un];
         static float x[90 * GRU_INPUT_x], h[90 * GRU_OUTPUT_h], again[90 * GRU_OUTPUT_h];
         void _start(void) {
           gru_stream *s;
@@ -215,23 +287,33 @@ import Testing
           for (int k = 0; k < 90 * GRU_INPUT_x; k++) x[k] = (float)(k % 13) / 8 - 0.5f;
           status |= gru_run(s, 90, x, h) | gru_reset(s, 0);
           for (int t = 0; t < 90; t++) status |= gru_step(s, x + t * GRU_INPUT_x, again + t * GRU_OUTPUT_h);
+          status |= memcmp(h, again, sizeof h) | gru_reset(s, 0);
+          status |= gru_run_threads(s, 2, 90, x, again);
+          gru_gradient_data data = {.x = x, .cotangent_h = h, .grad_x = slope, .grad_Un = un};
+          status |= gru_gradient(&data, 1, 90, 0, 0);
           call(64, 1, (long)h, sizeof h);
+          call(64, 1, (long)slope, sizeof slope);
+          call(64, 1, (long)un, sizeof un);
           call(94, status | memcmp(h, again, sizeof h), 0, 0);
         }
 
         """
 
-    @Test("code for ARM runs where QEMU does it", .enabled(if: LibraryDriver.hasPrograms("qemu-aarch64-static", "clang", "ld.lld"))) func arm() throws {
-        guard HostMachine.current.architecture == .x86 else { return }
+    @Test("code for ARM runs where QEMU does it", .enabled(if: LibraryDriver.qemu != nil && LibraryDriver.hasPrograms("clang", "ld.lld"))) func arm() throws {
+        guard HostMachine.current.architecture == .x86, let qemu = LibraryDriver.qemu else { return }
         let model = try gru(7, 21)
-        let driver = try LibraryDriver(CLibrary(model, targets: [CodeTarget(named: "aarch64", for: .arm)]))
+        let driver = try LibraryDriver(CLibrary(model, targets: [CodeTarget(named: "aarch64", for: .arm)], gradient: true, threads: true))
         try Data(Self.armProgram.utf8).write(to: driver.folder.url.appendingPathComponent("main.c"))
         let outcome = try driver.shell(
-            "clang --target=aarch64-linux-gnu -O1 -ffreestanding -nostdlib -static -fuse-ld=lld main.c libgru.a -o main && qemu-aarch64-static ./main > h.bin")
+            "clang --target=aarch64-linux-gnu -O1 -ffreestanding -nostdlib -static -fuse-ld=lld main.c libgru.a -o main && \(qemu) ./main > h.bin")
         #expect(outcome.status == 0, "\(outcome)")
         let got = try Data(contentsOf: driver.folder.url.appendingPathComponent("h.bin")).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-        let expected = try model(["x": (0..<90 * 7).map { Float($0 % 13) / 8 - 0.5 }])["h"].floats()
-        #expect(got.count == expected.count && zip(got, expected).allSatisfy { abs($0 - $1) < 1e-5 })
+        let samples: [Float] = (0..<90 * 7).map { Float($0 % 13) / 8 - 0.5 }
+        let x = Tensor(samples, shape: [1, 90, 7])
+        let h = try model(["x": x])["h"]
+        let slopes = try model.gradients(ModelData(inputs: ["x": x]), cotangents: ["h": h])
+        let expected: [Float] = try [h, slopes["x"], slopes["Un"]].flatMap { $0.floats() }
+        #expect(got.count == expected.count && zip(got, expected).allSatisfy { abs($0 - $1) < 1e-5 + 1e-4 * abs($1) })
     }
 
     // MARK: The interface

@@ -15,6 +15,9 @@ struct LibraryDriver {
         return names.allSatisfy { name in folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") } }
     }
 
+    /// What runs programs for ARM, by the name that it has here.
+    static var qemu: String? { ["qemu-aarch64-static", "qemu-aarch64"].first { hasPrograms($0) } }
+
     init(_ library: CLibrary) throws {
         folder = try TemporaryFolder()
         self.library = library
@@ -43,6 +46,7 @@ struct LibraryDriver {
     /// Builds `main.c` with the static or the shared library, and runs it.
     func run(_ text: String, shared: Bool = false, options: String = "") throws -> (status: Int32, output: String) {
         try Data(text.utf8).write(to: folder.url.appendingPathComponent("main.c"))
+        let options = library.functions.contains("\(library.name)_run_threads") ? "\(options) -pthread" : options
         let with = shared ? "-L. -l\(library.name) -Wl,-rpath,'$ORIGIN'" : "lib\(library.name).a -lm"
         return try shell("cc \(Self.flags) main.c \(options) \(with) -o main && ./main")
     }
@@ -63,6 +67,56 @@ struct LibraryDriver {
             results[port.name] = numbers(try Data(contentsOf: folder.url.appendingPathComponent("v_\(port.parameter).out")), port.type)
         }
         return results
+    }
+
+    /// Takes data through the gradients of a library, with memory of its own and of the caller's, which must give the same bytes; gives the
+    /// numbers of each output, loss and gradient.
+    ///
+    /// - Parameter data: by name; parameters by path where they are not to be the library's, cotangents as `cotangent.NAME`.
+    func gradients(_ data: [String: [Double]], batch: Int, length: Int) throws -> [String: [Double]] {
+        let fields = library.gradientFields
+        let given = fields.filter { $0.isGiven && data[$0.name] != nil }
+        let results = fields.filter { !$0.isGiven }
+        for field in given { try bytes(data[field.name] ?? [], field.type).write(to: folder.url.appendingPathComponent("g_\(field.field).in")) }
+        let n = library.name
+        func size(_ field: CLibrary.GradientField) -> String {
+            "sizeof(\(field.type)) * \(field.elements)\(field.byBatch ? " * B" : "")\(field.byStep ? " * T" : "")"
+        }
+        func each(_ fields: [CLibrary.GradientField], _ line: (CLibrary.GradientField) -> String) -> String { fields.map { "  \(line($0))\n" }.joined() }
+        let text = Self.preamble(n) + """
+            enum { B = \(batch), T = \(length) };
+            int main(void) {
+              \(n)_gradient_data data, again;
+              memset(&data, 0, sizeof data);
+            \(each(given) { "data.\($0.field) = load(\"g_\($0.field).in\", \(size($0)));" })  again = data;
+            \(each(results) { "data.\($0.field) = guarded(\(size($0)));\n  again.\($0.field) = guarded(\(size($0)));" })
+              CHECK(\(n)_gradient(&data, B, T, 0, 0));
+              size_t size = \(n)_gradient_memory(B, T);
+              char *memory = guarded(size);
+              memset(memory, 0x7f, size);
+              if (\(n)_gradient(&again, B, T, memory, size - 1) == 0 || \(n)_gradient_memory(0, T) || \(n)_gradient_memory(B, 0) || \(n)_gradient_memory((size_t)1 << 30, (size_t)1 << 39)) return 2;
+              CHECK(\(n)_gradient(&again, B, T, memory, size));
+            \(each(results) { "if (memcmp(data.\($0.field), again.\($0.field), \(size($0)))) { puts(\"memory tells in \($0.field)\"); return 1; }\n  store(\"g_\($0.field).out\", data.\($0.field), \(size($0)));" })\
+              /* Each result alone. */
+            \(each(results) { "{\n  \(n)_gradient_data one = data;\n\(each(results) { "one.\($0.field) = 0;" })  one.\($0.field) = again.\($0.field);\n  memset(again.\($0.field), 0, \(size($0)));\n  CHECK(\(n)_gradient(&one, B, T, memory, size));\n  if (memcmp(data.\($0.field), again.\($0.field), \(size($0)))) { puts(\"alone \($0.field) differs\"); return 1; }\n  }" })\
+              /* The library's own parameters, given as others are, give the same. */
+              \(n)_gradient_data own;
+              memset(&own, 0, sizeof own);
+              CHECK(\(n)_parameters(&own));
+            \(each(given.contains { $0.isParameter } ? [] : fields.filter(\.isParameter)) { "again.\($0.field) = own.\($0.field);\n  if (!own.\($0.field)) return 3;" })\
+            \(each(results) { "memset(again.\($0.field), 0, \(size($0)));" })  CHECK(\(n)_gradient(&again, B, T, memory, size));
+            \(each(results) { "if (memcmp(data.\($0.field), again.\($0.field), \(size($0)))) { puts(\"given parameters differ in \($0.field)\"); return 1; }" })\
+              release(memory, size);
+              puts("agrees");
+              return 0;
+            }
+
+            """
+        let outcome = try run(text)
+        guard outcome.status == 0, outcome.output == "agrees\n" else { throw Failure(text: outcome.output) }
+        var numbers: [String: [Double]] = [:]
+        for field in results { numbers[field.name] = self.numbers(try Data(contentsOf: folder.url.appendingPathComponent("g_\(field.field).out")), field.type) }
+        return numbers
     }
 
     struct Failure: Error { var text: String }
@@ -87,6 +141,43 @@ struct LibraryDriver {
         }
     }
 
+    /// What programs begin with: memory with guards, files, and checks of calls.
+    private static func preamble(_ n: String) -> String {
+        """
+        #define _GNU_SOURCE
+        #include "\(n).h"
+        #include "\(n).h"
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <sys/mman.h>
+        static size_t pages(size_t size) { return (size + 4095) & ~(size_t)4095; }
+        /* Memory behind whose end nothing may be touched. */
+        static void *guarded(size_t size) {
+          char *start = mmap(0, pages(size) + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          if (start == MAP_FAILED || mprotect(start + pages(size), 4096, PROT_NONE)) exit(7);
+          return start + pages(size) - size;
+        }
+        static void release(void *data, size_t size) { munmap((char *)data + size - pages(size), pages(size) + 4096); }
+        static void *load(const char *path, size_t size) {
+          char *data = guarded(size), more;
+          FILE *file = fopen(path, "rb");
+          if (!file || fread(data, 1, size, file) != size || fread(&more, 1, 1, file)) exit(3);
+          fclose(file);
+          return data;
+        }
+        static void store(const char *path, const void *data, size_t size) {
+          FILE *file = fopen(path, "wb");
+          if (!file || fwrite(data, 1, size, file) != size || fclose(file)) exit(4);
+        }
+        static void check(int code, int line) {
+          if (code) { printf("line %d: %s\\n", line, \(n)_error_text(code)); exit(5); }
+        }
+        #define CHECK(call) check(call, __LINE__)
+
+        """
+    }
+
     private func program(_ batch: Int, _ length: Int) -> String {
         let n = library.name
         let N = n.uppercased()
@@ -94,38 +185,24 @@ struct LibraryDriver {
         let once = library.onceInputs.map { ", v_\($0.parameter)_once" }.joined()
         func each(_ ports: [CLibrary.Port], _ line: (CLibrary.Port) -> String) -> String { ports.map { "  " + line($0) + "\n" }.joined() }
         func piece(_ name: (CLibrary.Port) -> String) -> String { (inputs.map(name) + outputs.map(name)).map { ", \($0)" }.joined() }
-        return """
-            #define _GNU_SOURCE
-            #include "\(n).h"
-            #include "\(n).h"
-            #include <stdio.h>
-            #include <stdlib.h>
-            #include <string.h>
-            #include <sys/mman.h>
+        // With any number of threads the same bytes come out, and the same state stays.
+        let threads = !library.functions.contains("\(n)_run_threads") ? "" : """
+              {
+                size_t saved = \(n)_saved_size(s);
+                char *state = guarded(saved), *other = guarded(saved);
+                CHECK(\(n)_save(s, state, saved));
+                for (size_t threads = 0; threads <= B + 1; threads++) {
+                  CHECK(\(n)_reset(s\(once)));
+                  CHECK(\(n)_run_threads(s, threads, T\(inputs.map { ", v_\($0.parameter)_all" }.joined())\(outputs.map { ", v_\($0.parameter)_pieces" }.joined())));
+            \(each(outputs) { "if (memcmp(v_\($0.parameter)_all, v_\($0.parameter)_pieces, sizeof(\($0.type)) * B * T * \($0.elements))) { puts(\"threads differ in v_\($0.parameter)\"); return 1; }" })\
+                  CHECK(\(n)_save(s, other, saved));
+                  if (memcmp(state, other, saved)) { puts("threads leave another state"); return 1; }
+                }
+              }
+
+            """
+        return Self.preamble(n) + """
             enum { B = \(batch), T = \(length) };
-            static size_t pages(size_t size) { return (size + 4095) & ~(size_t)4095; }
-            /* Memory behind whose end nothing may be touched. */
-            static void *guarded(size_t size) {
-              char *start = mmap(0, pages(size) + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-              if (start == MAP_FAILED || mprotect(start + pages(size), 4096, PROT_NONE)) exit(7);
-              return start + pages(size) - size;
-            }
-            static void release(void *data, size_t size) { munmap((char *)data + size - pages(size), pages(size) + 4096); }
-            static void *load(const char *path, size_t size) {
-              char *data = guarded(size), more;
-              FILE *file = fopen(path, "rb");
-              if (!file || fread(data, 1, size, file) != size || fread(&more, 1, 1, file)) exit(3);
-              fclose(file);
-              return data;
-            }
-            static void store(const char *path, const void *data, size_t size) {
-              FILE *file = fopen(path, "wb");
-              if (!file || fwrite(data, 1, size, file) != size || fclose(file)) exit(4);
-            }
-            static void check(int code, int line) {
-              if (code) { printf("line %d: %s\\n", line, \(n)_error_text(code)); exit(5); }
-            }
-            #define CHECK(call) check(call, __LINE__)
             \(each(inputs) { "static const \($0.type) *v_\($0.parameter)_all;" })\(each(outputs) { "static \($0.type) *v_\($0.parameter)_all, *v_\($0.parameter)_pieces;" })
             static void take(\(n)_stream *s, int from, int count) {
             \(each(inputs) { "\($0.type) *v_\($0.parameter) = guarded(sizeof(\($0.type)) * B * count * \($0.elements));\n  for (int b = 0; b < B; b++) memcpy(v_\($0.parameter) + b * count * \($0.elements), v_\($0.parameter)_all + (b * T + from) * \($0.elements), sizeof(\($0.type)) * count * \($0.elements));" })\(each(outputs) { "\($0.type) *v_\($0.parameter) = guarded(sizeof(\($0.type)) * B * count * \($0.elements));" })
@@ -136,7 +213,7 @@ struct LibraryDriver {
               \(n)_stream *s;
               CHECK(\(n)_create(&s, B\(once)));
               CHECK(\(n)_run(s, T\(piece { "v_\($0.parameter)_all" })));
-            \(each(outputs) { "store(\"v_\($0.parameter).out\", v_\($0.parameter)_all, sizeof(\($0.type)) * B * T * \($0.elements));" })\(each(library.onceOutputs) { "\($0.type) v_\($0.parameter)_once[B * \($0.elements)];\n  CHECK(\(n)_get_\($0.parameter)(s, v_\($0.parameter)_once));\n  store(\"v_\($0.parameter).out\", v_\($0.parameter)_once, sizeof v_\($0.parameter)_once);" })
+            \(threads)\(each(outputs) { "store(\"v_\($0.parameter).out\", v_\($0.parameter)_all, sizeof(\($0.type)) * B * T * \($0.elements));" })\(each(library.onceOutputs) { "\($0.type) v_\($0.parameter)_once[B * \($0.elements)];\n  CHECK(\(n)_get_\($0.parameter)(s, v_\($0.parameter)_once));\n  store(\"v_\($0.parameter).out\", v_\($0.parameter)_once, sizeof v_\($0.parameter)_once);" })
               CHECK(\(n)_reset(s\(once)));
               /* A second stream in memory that begins anywhere, and was used before. */
               size_t size = \(n)_memory(B), saved = \(n)_saved_size(s);
