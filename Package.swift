@@ -60,6 +60,9 @@ let package = Package(
             name: "recc",
             dependencies: ["Rec", "RecExport", "RecTraining", "CMalloc", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/recc", swiftSettings: settings),
+        // The example app, which is a package of its own as well; built here for the tests.
+        .executableTarget(
+            name: "recc-embed", dependencies: ["Rec"], path: "examples/embed/Sources/embed", packageAccess: false, swiftSettings: settings),
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
         .executableTarget(name: "recc-tiles", dependencies: ["RecCodeGen"], path: "Sources/recc-tiles", swiftSettings: settings),
