@@ -2,6 +2,7 @@
 # make test   build and run every test
 # make library  build librecc-c.so, for C and other languages (docs/capi.md)
 # make python   build a wheel for Python that holds it, in .build/python (docs/python.md)
+# make embed    build the example app of examples/embed, and run it
 # make test-python-peers  test the Python package within torch and jax, for PEERS=python3 which has them
 # make bench  time recc beside the limits of this machine (docs/benchmarks.md)
 # make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
@@ -10,6 +11,8 @@
 # make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
 # make bench-tiles  time the tiles that products are made of, in every shape (docs/plans.md)
 # make bench-calls   time calls from Python, and an LSTM beside torch.nn.LSTM in the same process (docs/benchmarks.md)
+# make bench-libraries  sizes of compiled libraries, and what a step of theirs takes (docs/benchmarks.md)
+# make bench-checkpoints  tokens a second of language models, for PEERS=python3 which has torch and transformers (docs/benchmarks.md)
 # make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
 # make fuzz   random programs through every part, for MINUTES=10 (docs/fuzzing.md); FUZZ='--seed 5' and other options
 # make test-math   every f32 input of every elementary function (some minutes)
@@ -23,7 +26,7 @@ MINUTES = 10
 FUZZ =
 PEERS = python3
 
-.PHONY: all setup build demo library python test test-python-peers test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-calls bench-training clean
+.PHONY: all setup build demo library python embed test test-python-peers test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-calls bench-libraries bench-checkpoints bench-training clean
 
 all: build
 
@@ -54,6 +57,11 @@ library: setup
 
 python: library
 	@RECC_LIBRARY=.build/release/librecc-c.so python3 python/wheel_builder.py .build/python
+
+embed: setup
+	@swift build -c release --package-path examples/embed
+	@cd examples/embed && .build/release/embed sounds .build/sounds && .build/release/embed detect .build/sounds/speech.wav \
+	  && .build/release/embed amplify .build/sounds/notes.wav .build/sounds/loud.wav
 
 # With the library that is there, of the release or of the tests.
 test-python-peers:
@@ -86,6 +94,12 @@ bench-tiles: setup
 
 bench-calls: library
 	@$(PEERS) Benchmarks/calls.py $(BENCH)
+
+bench-libraries: build
+	@python3 Benchmarks/libraries.py --recc $(RECC) $(BENCH)
+
+bench-checkpoints: library
+	@$(PEERS) Benchmarks/checkpoints.py $(BENCH)
 
 bench-peers: build
 	@Benchmarks/peers.sh $(RECC) $(BENCH)

@@ -142,7 +142,7 @@ class RWKV7(torch.nn.Module):
             kk = F.normalize(heads(k * t[p + "attn.k_k"]), dim=-1)
             k = k * (1 + (a - 1) * t[p + "attn.k_a"])
             r, w, k, v, a = map(heads, (r, w, k, v, a))
-            state = torch.zeros(*v[:, 0].shape, self.size).double()  # [batch, head, value, key]
+            state = v.new_zeros(*v[:, 0].shape, self.size)  # [batch, head, value, key]
             outputs = []
             for s in range(token.shape[1]):
                 gone = torch.einsum("bhvk,bhk->bhv", state, kk[:, s])
