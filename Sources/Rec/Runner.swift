@@ -129,6 +129,74 @@ public final class Runner: Sendable {
         }
     }
 
+    /// Runs whole sequences, with outputs in memory of the caller's.
+    ///
+    /// ```swift
+    /// var h = [Float](repeating: 0, count: 100 * 64)
+    /// _ = try h.withUnsafeMutableBytes { try runner.run(["x": x], into: ["h": $0]) }
+    /// ```
+    ///
+    /// The run writes them there; where recurrences run chunk by chunk they are copied at its end. They are not among the results. No
+    /// other run may have the same memory at the same time.
+    ///
+    /// - Parameter memory: by output, as many bytes as it has: numbers in the precision of the run, whole numbers as `Int64`, bools as
+    ///   bytes.
+    /// - Throws: as `run(_:lengths:threads:)`, and where the memory has another size, or an output is unknown.
+    @discardableResult
+    public func run(
+        _ inputs: [String: Tensor], into memory: [String: UnsafeMutableRawBufferPointer], lengths: [Int]? = nil, threads: Int = 1
+    ) throws(DiagnosticList) -> ModelResults {
+        try reportingProblems(in: model.program.sources) {
+            try CallCheck.threads(threads)
+            try CallCheck.inputs(inputs.keys, of: model.typed)
+            if let part = try part(given: Set(inputs.keys)) { return try part.run(inputs, into: memory, lengths: lengths, threads: threads) }
+            var data = try BoundData(ModelData(inputs: inputs, parameters: parameters, lengths: lengths), for: graph)
+            try check(memory, for: data)
+            data.destinations.memory = memory
+            try model.checkMemory(batch: data.batch, extents: data.extents)
+            let bound = data
+            return Self.placed(try StackSpace.run { try run(bound, pool: pool(of: threads)) }, in: memory)
+        }
+    }
+
+    /// Results without those that are to lie in memory of the caller's, which are copied where they do not lie there yet.
+    private static func placed(_ results: ModelResults, in memory: [String: UnsafeMutableRawBufferPointer]) -> ModelResults {
+        var rest = results
+        rest.outputs = []
+        for output in results.outputs {
+            guard let target = memory[output.name] else {
+                rest.outputs.append(output)
+                continue
+            }
+            output.tensor.withUnsafeBytes { bytes in
+                if bytes.baseAddress != UnsafeRawPointer(target.baseAddress) { target.copyMemory(from: bytes) }
+            }
+        }
+        return rest
+    }
+
+    private func check(_ memory: [String: UnsafeMutableRawBufferPointer], for data: BoundData) throws(DiagnosticList) {
+        for (name, target) in memory.sorted(by: { $0.key < $1.key }) {
+            guard let output = graph.outputs.first(where: { $0.name == name }) else {
+                let known = graph.outputs.map(\.name)
+                throw DiagnosticList(
+                    .unknownName, "there is no output '\(name)' that could be written",
+                    help: nearest(name, among: known).map { "did you mean '\($0)'?" } ?? "there are \(known.joined(separator: ", "))")
+            }
+            let value = graph[output.value]
+            let axes = graph.axes.indices.filter { value.variance.varies(over: $0) }.map { data.extents[$0] }
+            let shape = (value.variance.batch ? [data.batch] : []) + axes + value.shape.sizes + (value.element == .complex ? [2] : [])
+            let size = value.element.byteCount(precision)
+            guard target.count == shape.reduce(size, *) else {
+                throw DiagnosticList(
+                    .misshapenTensor, "'\(name)' is \(shape) of \(size) bytes each, and the memory for it has \(target.count) bytes")
+            }
+            guard Int(bitPattern: target.baseAddress) % size == 0 else {
+                throw DiagnosticList(.badCall, "the memory for '\(name)' does not begin at a multiple of \(size)")
+            }
+        }
+    }
+
     /// What runs the results for which these inputs suffice; nil where that is this runner.
     private func part(given: Set<String>) throws(DiagnosticList) -> Runner? {
         guard model.isMissingInputs(given: given) else { return nil }

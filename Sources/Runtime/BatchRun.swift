@@ -9,22 +9,22 @@ extension CompiledModel {
     ///
     /// - Throws: `DiagnosticList` where inputs are missing, or they or the lengths do not fit batch and extents.
     package func run(
-        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool
+        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool, into destinations: BoundData.Destinations = .init()
     ) throws(DiagnosticList) -> ModelResults {
         try checkSize(batch: batch, extents: extents, lengths)
         var chunkSteps: Int?
         if !MemoryPlan.isSurelyWhole(code.facts, batch: batch, extents: extents, pool: pool) {
             chunkSteps = MemoryPlan(code.facts, batch: batch, extents: extents, workers: pool.count, leastWork: pool.leastWork).chunkSteps
         }
-        return try run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: chunkSteps)
+        return try run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: chunkSteps, into: destinations)
     }
 
     /// Runs whole sequences, with in memory what a plan says that was made for such data.
     package func run(
-        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool, memory needs: MemoryPlan
+        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]? = nil, pool: ThreadPool, memory needs: MemoryPlan, into destinations: BoundData.Destinations = .init()
     ) throws(DiagnosticList) -> ModelResults {
         try checkSize(batch: batch, extents: extents, lengths)
-        return try run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: needs.chunkSteps)
+        return try run(inputs: inputs, batch: batch, extents: extents, lengths: lengths, pool: pool, chunkSteps: needs.chunkSteps, into: destinations)
     }
 
     /// Counts of elements are computed from these numbers, and memory is read by them.
@@ -45,7 +45,7 @@ extension CompiledModel {
     }
 
     private func run(
-        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]?, pool: ThreadPool, chunkSteps: Int?
+        inputs: [String: Tensor], batch: Int, extents: [Int], lengths: [Int]?, pool: ThreadPool, chunkSteps: Int?, into destinations: BoundData.Destinations
     ) throws(DiagnosticList) -> ModelResults {
         let chunking = chunkSteps == nil ? nil : try? Chunking(plan)
         let memory = RunMemory(
@@ -68,8 +68,9 @@ extension CompiledModel {
                     }
                 }
             case .output(let k):
-                let bytes = max(64, memory.rowTotal(buffer) * rowBytes(buffer))
-                let result = ResultBytes(from: resultMemory, byteCount: bytes)
+                let bytes = memory.rowTotal(buffer) * rowBytes(buffer)
+                let destination = destinations.memory[plan.graph.outputs[k].name].flatMap { $0.count == bytes ? $0.baseAddress : nil }
+                let result = destination.map(ResultBytes.init) ?? ResultBytes(from: resultMemory, byteCount: max(64, bytes))
                 outputs[k] = result
                 memory.frame.describe(id, base: result.start, batch: strides.batch, first: strides.first, second: strides.second)
             case .parameter, .static, .once, .accumulator, .full, .block, .step, .ring, .zero:

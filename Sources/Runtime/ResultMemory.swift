@@ -61,16 +61,23 @@ final class ResultMemory: Sendable {
     }
 }
 
-/// The memory of one result or stream; given back when nobody holds it any more.
+/// The memory of one result or stream; given back when nobody holds it any more, unless it is somebody else's.
 final class ResultBytes: @unchecked Sendable {
     let start: UnsafeMutableRawPointer
     private let byteCount: Int
-    private let origin: ResultMemory
+    private let origin: ResultMemory?
 
     init(from origin: ResultMemory, byteCount: Int) {
         self.origin = origin
         (start, self.byteCount) = origin.take(byteCount: byteCount)
     }
 
-    deinit { origin.giveBack(start, byteCount: byteCount) }
+    /// Memory that a caller keeps.
+    init(_ start: UnsafeMutableRawPointer) {
+        self.start = start
+        byteCount = 0
+        origin = nil
+    }
+
+    deinit { origin?.giveBack(start, byteCount: byteCount) }
 }

@@ -281,6 +281,36 @@ public final class StreamSession {
         return body(UnsafeRawBufferPointer(start: port.memory.start + sequence * port.sequenceBytes, count: count * port.stepBytes))
     }
 
+    /// Calls `body` with the numbers of the next steps of an input for one sequence of the batch, as `withInput` does: `Float`, in f64
+    /// `Double`, of complex numbers pairs; `Int` of whole numbers, `UInt8` of bools.
+    ///
+    /// - Throws: where there is no such input or sequence, or its numbers are of another type.
+    public func withInputSpan<Number: BitwiseCopyable, R>(
+        _ name: String, sequence: Int = 0, of _: Number.Type, _ body: (inout MutableSpan<Number>) -> R
+    ) throws(DiagnosticList) -> R {
+        try checkNumbers(port(name, inputs, "input", sequence: sequence), Number.self)
+        return try withInput(name, sequence: sequence) { bytes in
+            var span = bytes.bindMemory(to: Number.self).mutableSpan
+            return body(&span)
+        }
+    }
+
+    /// Calls `body` with the numbers of the last steps of an output for one sequence of the batch, as `withOutput` does.
+    ///
+    /// - Throws: where there is no such output or sequence, or its numbers are of another type.
+    public func withOutputSpan<Number: BitwiseCopyable, R>(
+        _ name: String, sequence: Int = 0, of _: Number.Type, _ body: (Span<Number>) -> R
+    ) throws(DiagnosticList) -> R {
+        try checkNumbers(port(name, outputs, "output", sequence: sequence), Number.self)
+        return try withOutput(name, sequence: sequence) { body($0.bindMemory(to: Number.self).span) }
+    }
+
+    private func checkNumbers<Number>(_ port: Port, _: Number.Type) throws(DiagnosticList) {
+        let type = port.element.tensorType(model.precision)
+        guard !type.isOf(Number.self) else { return }
+        throw DiagnosticList(.badCall, "'\(port.name)' has numbers of \(type.rawValue), which are no \(Number.self)")
+    }
+
     // MARK: Steps
 
     /// Takes `steps` steps of what lies in the inputs; outputs then hold as many.

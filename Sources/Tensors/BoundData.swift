@@ -11,6 +11,14 @@ package struct BoundData: Sendable {
     /// `[batch, axes…, dims…]` for streams, `[batch, dims…]` for once inputs.
     package var inputs: [String: Tensor]
     package var parameters: [String: Tensor]
+    /// Where outputs are to lie, by name, as large as they are.
+    package var destinations = Destinations()
+
+    /// Memory of a caller's, who keeps it there and from others while a run lasts.
+    package struct Destinations: @unchecked Sendable {
+        package var memory: [String: UnsafeMutableRawBufferPointer] = [:]
+        package init() {}
+    }
 
     /// Data known to fit.
     package init(batch: Int, extents: [Int], lengths: [Int]?, inputs: [String: Tensor], parameters: [String: Tensor]) {

@@ -248,7 +248,9 @@ struct Run: ParsableCommand {
                     help: "use .npz or .safetensors, or name one with --output-name")
             }
         } else {
-            tensors += results.losses
+            // As exact as the run was: a file is held against by what its numbers allow.
+            let isSingle = !interpret && precision == .f32
+            tensors += results.losses.map { NamedTensor(name: $0.name, tensor: isSingle ? Tensor($0.tensor.floats(), shape: $0.tensor.shape) : $0.tensor) }
         }
         try TensorFile.write(TensorArchive(tensors: tensors), to: output)
     }

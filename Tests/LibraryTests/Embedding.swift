@@ -29,6 +29,22 @@ import Testing
         }
     }
 
+    @Test func memory() throws {
+        let samples = samples
+        try inRepository {
+            let model = try Model("examples/gru.rec", dims: ["D": 8, "H": 64]).initialized(seed: 1)
+            let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: 100 * 8)
+            _ = memory.initialize(from: samples)
+            let input = try Tensor(over: UnsafeRawBufferPointer(memory), type: .f32, shape: [1, 100, 8])
+            var output = [Float](repeating: 0, count: 100 * 64)
+            _ = try output.withUnsafeMutableBytes { try Runner(model).run(["x": input], into: ["h": $0]) }
+            let largest = try input.withSpan(of: Float.self) { span in span.indices.reduce(0) { max($0, span[$1]) } }
+            #expect(try output == model(["x": samples])["h"].floats())
+            #expect(largest == samples.max())
+            memory.deallocate()
+        }
+    }
+
     @Test func parts() throws {
         let samples = samples
         try inRepository {
@@ -105,6 +121,13 @@ import Testing
             try session.advance(1)
             let first = try session.withOutput("h", sequence: 1) { $0.load(as: Float.self) }
             #expect(first == h[0])
+
+            try session.withInputSpan("x", of: Float.self) { span in
+                for k in 0..<8 { span[k] = frame[k] }
+            }
+            try session.advance(1)
+            let sum = try session.withOutputSpan("h", of: Float.self) { span in (0..<64).reduce(0) { $0 + span[$1] } }
+            #expect(try sum == stream.step(["x": frame])["h"].reduce(0, +))
         }
     }
 

@@ -27,6 +27,13 @@ import Testing
                 expectProblem("misshapen-tensor") { _ = try Tensor(copying: bytes, type: .f32, shape: shape) }
             }
         }
+        [Float](repeating: 0, count: 4).withUnsafeBytes { bytes in
+            for shape in [[3], [-4], [.max, .max]] { expectProblem("misshapen-tensor") { _ = try Tensor(over: bytes, type: .f32, shape: shape) } }
+            expectProblem("bad-call", "multiple of 4") { _ = try Tensor(over: UnsafeRawBufferPointer(rebasing: bytes[1..<9]), type: .f32, shape: [2]) }
+        }
+        expectProblem("bad-call", "f32") { try Tensor([Float](), shape: [0]).withSpan(of: Double.self) { _ in } }
+        #expect(try Tensor([1, 2], shape: [2]).withSpan(of: Int.self) { $0[1] } == 2)
+        #expect(try Tensor(over: UnsafeRawBufferPointer(start: nil, count: 0), type: .f64, shape: [0, 2]).doubles() == [])
         #expect(try Tensor([Float](), shape: [0, 3]).floats() == [])
         #expect(try Tensor([1.5, 2.5], shape: [2]).floats() == [1.5, 2.5])
     }
@@ -169,6 +176,22 @@ import Testing
         try expectRefusals { inputs, lengths, threads in _ = try runner.run(inputs, lengths: lengths, threads: threads) }
         let bare = try Model(Program(text: everything), dims: ["D": 3, "H": 4])
         expectProblem("missing-tensor") { _ = try Runner(bare) }
+        try expectRefusals { inputs, lengths, threads in try runner.run(inputs, into: [:], lengths: lengths, threads: threads) }
+        let (given, name) = (try inputs(), "h")
+        let expected = try runner.run(given)
+        var memory = [Float](repeating: -1, count: try expected[name].count + 1)
+        let size = 4 * (memory.count - 1)
+        try memory.withUnsafeMutableBytes { bytes in
+            let whole = UnsafeMutableRawBufferPointer(rebasing: bytes[..<size])
+            expectProblem("unknown-name", "did you mean 'h'") { try runner.run(given, into: ["hh": whole]) }
+            expectProblem("misshapen-tensor", "\(size + 4) bytes") { try runner.run(given, into: [name: bytes]) }
+            expectProblem("misshapen-tensor") { try runner.run(given, into: [name: UnsafeMutableRawBufferPointer(start: nil, count: 0)]) }
+            expectProblem("bad-call", "multiple of 4") { try runner.run(given, into: [name: UnsafeMutableRawBufferPointer(rebasing: bytes[1..<size + 1])]) }
+            #expect(bytes.allSatisfy { $0 == bytes[size] || $0 == bytes[size + 1] || $0 == bytes[size + 2] || $0 == bytes[size + 3] })
+            let others = try runner.run(given, into: [name: whole])
+            #expect(!others.outputs.contains { $0.name == name } && others.outputs.count == expected.outputs.count - 1)
+        }
+        #expect(try Array(memory.dropLast()) == expected[name].floats() && memory.last == -1)
         expectProblem("misshapen-tensor") { _ = try Runner(model, parameters: ["W": Tensor([1.0], shape: [1])]) }
         expectProblem("unknown-name") { _ = try Runner(model, forcing: ["q": .scan]) }
         expectProblem("plan-refused") { _ = try Runner(model, forcing: ["h": .scan]) }
@@ -317,7 +340,14 @@ import Testing
         for sequence in [-1, 2, .max, .min] {
             expectProblem("bad-call", "sequence") { try stream.withInput("x", sequence: sequence) { _ in } }
             expectProblem("bad-call", "sequence") { try stream.withOutput("h", sequence: sequence) { _ in } }
+            expectProblem("bad-call", "sequence") { try stream.withInputSpan("x", sequence: sequence, of: Float.self) { _ in } }
+            expectProblem("bad-call", "sequence") { try stream.withOutputSpan("h", sequence: sequence, of: Float.self) { _ in } }
         }
+        expectProblem("unknown-name") { try stream.withInputSpan("y", of: Float.self) { _ in } }
+        expectProblem("unknown-name") { try stream.withOutputSpan("x", of: Float.self) { _ in } }
+        expectProblem("bad-call", "f32") { try stream.withInputSpan("x", of: Double.self) { _ in } }
+        expectProblem("bad-call", "i64") { try stream.withInputSpan("k", of: Float.self) { _ in } }
+        expectProblem("bad-call", "f32") { try stream.withOutputSpan("h", of: Int.self) { _ in } }
         for steps in [-1, 4, .max, .min] { expectProblem("bad-call", "steps") { try stream.advance(steps) } }
         let values: [String: [Float]] = ["x": [1, 2, 3, 4, 5, 6], "k": [0, 4], "on": [1, 0]]
         let results = try stream.step(values)

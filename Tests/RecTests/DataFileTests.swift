@@ -124,4 +124,19 @@ struct DataFileTests {
         let lines = try recc("verify", program, "--data", file("v.safetensors", [Self.x, Self.u, Self.b])).output.split(separator: "\n")
         #expect(lines.last?.hasPrefix("failed: nothing was compared") == true && lines.count == 2, "\(lines)")
     }
+
+    /// A case of what a run gives in f32 holds for every engine: losses are as exact there as outputs.
+    @Test func whatARunGivesIsVerified() throws {
+        let program = try recc.file("loss.rec", "model M {\n  input x: [3]\n  param w: [3]\n  output y = w * x\n  loss l = mean[t](sum(sin(y)))\n}\n")
+        let x = Tensor((0..<30).map { Float($0) / 7 }, shape: [1, 10, 3])
+        try TensorArchive(tensors: [NamedTensor(name: "x", tensor: x), NamedTensor(name: "w", tensor: Tensor([0.3, -0.7, 1.1] as [Float], shape: [3]))])
+            .write(to: recc.folder.path("data.npz"))
+        #expect(try recc("run", program, "--data", "data.npz", "-o", "results.npz").status == 0)
+        let results = try TensorArchive(path: recc.folder.path("results.npz")).tensors
+        #expect(results.map(\.name).sorted() == ["l", "y"] && results.allSatisfy { $0.tensor.type == .f32 })
+        let data = try TensorArchive(path: recc.folder.path("data.npz")).tensors
+        try TensorArchive(tensors: data + results).write(to: recc.folder.path("case.npz"))
+        let outcome = try recc("verify", program, "--data", "case.npz")
+        #expect(outcome.status == 0, "\(outcome)")
+    }
 }
