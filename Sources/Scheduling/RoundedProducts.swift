@@ -22,9 +22,18 @@ extension StreamGraph {
             if let earlier = first[value] { same[id.index] = earlier } else { first[value] = id }
         }
         var users = [Set<ValueID>](repeating: [], count: values.count)
-        for id in ids { for operand in self[id].operation.operands { users[same[operand.index].index].insert(same[id.index]) } }
         var isShared = [Bool](repeating: false, count: values.count)
-        for result in (outputs + losses).map(\.value) + states.map(\.value) { isShared[same[result.index].index] = !users[same[result.index].index].isEmpty }
+        for id in ids {
+            let operands = self[id].operation.operands.map { same[$0.index] }
+            for (k, operand) in operands.enumerated() {
+                users[operand.index].insert(same[id.index])
+                // One user may use it in more than one way, as `z - z` does.
+                if operands[..<k].contains(operand) { isShared[operand.index] = true }
+            }
+        }
+        for result in (outputs + losses).map(\.value) + states.map(\.value) where !users[same[result.index].index].isEmpty {
+            isShared[same[result.index].index] = true
+        }
         for id in ids.reversed() where same[id.index] == id {
             if users[id.index].count > 1 { isShared[id.index] = true }
             // What is used more than once through a view is, too.

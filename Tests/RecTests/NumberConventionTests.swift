@@ -259,6 +259,32 @@ import Testing
         #expect(output("before") == [-.infinity, .infinity])
     }
 
+    /// A product that is taken from itself is one number, under whatever names: not fused in one place and rounded in another.
+    @Test(arguments: extents, [PlanForm.sequential, .scan])
+    func productsLessThemselvesAreZero(width: Int, form: PlanForm) throws {
+        let numbers = (0..<3 * width).map { 0.1 + 0.37 * Double($0) }
+        let differences = [
+            "v - v", "w - w", "tanh(w - w)", "v - x * y", "v - y * x", "(v - v) + (w - w)", "v[0:1] - v[0:1]", "mean(v) * 0 + sum(w - w)", "p - p",
+            "stop(v) - stop(v)", "v[t-1] - v[t-1]",
+        ]
+        let outputs = differences.enumerated().map { "output y\($0.offset) = \($0.element)" }.joined(separator: "\n ")
+        let text = """
+            model M(N) {
+             input x: [N]
+             input y: [N]
+             state s: [N]
+             v = x * y
+             w = x^2
+             p = x[0] * y[0]
+             s = s[t-1] + (v - v)
+             output s
+             \(outputs)
+            }
+            """
+        let inputs = ["x": (shape: [1, 3, width], numbers: numbers), "y": (shape: [1, 3, width], numbers: Array(numbers.reversed()))]
+        try Self.compare(text, dims: ["N": width], inputs, units: (0, 0), forcing: ["s": form])
+    }
+
     /// The slopes of largest values are those of the first NaN where there is one.
     @Test func largestValuesAgreeInGradients() throws {
         let text = "model M(N) { input x: [N]\n output a = max(x)\n output b = max[t](x)\n output c = min(x) * 0.0 + sum(x) }"
