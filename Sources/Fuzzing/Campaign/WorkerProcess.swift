@@ -3,7 +3,7 @@ import Foundation
 /// Another process that checks cases: it may trap or hang without harm.
 package final class WorkerProcess {
     private let program: URL
-    /// Seconds after which a case counts as one that hangs.
+    /// Seconds of processor time after which a case counts as one that hangs. On a machine with other work all else takes longer.
     private let patience: Double
     private var running: (process: Process, input: FileHandle, output: FileHandle)?
     private var received: [UInt8] = []
@@ -20,7 +20,9 @@ package final class WorkerProcess {
         guard let line = try? JSONEncoder().encode(request) else { return failed("error", "a request that cannot be written") }
         guard let worker = start() else { return failed("error", "no process can be started") }
         do { try worker.input.write(contentsOf: line + [UInt8(ascii: "\n")]) } catch { return ended(worker.process) }
-        let deadline = Date(timeIntervalSinceNow: patience)
+        let begin = processorSeconds(of: worker.process)
+        // What waits for ever takes no processor time.
+        let deadline = Date(timeIntervalSinceNow: 10 * patience)
         while true {
             if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
                 let reply = try? JSONDecoder().decode(WorkReply.self, from: Data(received[..<end]))
@@ -28,17 +30,24 @@ package final class WorkerProcess {
                 return reply?.outcome ?? failed("error", "a reply that cannot be read")
             }
             var ready = pollfd(fd: worker.output.fileDescriptor, events: Int16(POLLIN), revents: 0)
-            let rest = deadline.timeIntervalSinceNow
-            guard rest > 0 else {
+            let used = processorSeconds(of: worker.process) - begin
+            guard used < patience, deadline.timeIntervalSinceNow > 0 else {
                 stop()
-                return failed("hang", "no end after \(Int(patience)) seconds")
+                return failed("hang", "no end after \(Int(used)) seconds of processor time")
             }
-            guard poll(&ready, 1, Int32(rest * 1000) + 1) > 0 else { continue }
+            guard poll(&ready, 1, Int32(patience * 100) + 1) > 0 else { continue }
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
             let count = read(worker.output.fileDescriptor, &chunk, chunk.count)
             guard count > 0 else { return ended(worker.process) }
             received += chunk[..<count]
         }
+    }
+
+    /// The processor time of all threads of a process so far.
+    private func processorSeconds(of process: Process) -> Double {
+        var (clock, time) = (clockid_t(), timespec())
+        guard clock_getcpuclockid(process.processIdentifier, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
+        return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
     }
 
     private func failed(_ check: String, _ detail: String) -> Outcome {
