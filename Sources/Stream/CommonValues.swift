@@ -12,6 +12,7 @@ extension StreamGraph {
 
     private func sharedOnce() -> StreamGraph {
         var first: [Value: ValueID] = [:]
+        first.reserveCapacity(values.count)
         var target = ids
         var result = self
         // Equal states may still start from different values.
@@ -24,10 +25,9 @@ extension StreamGraph {
             let name = value.name
             value.name = nil
             value.span = nil
-            guard let earlier = first[value], !states.contains(id) else {
-                if first[value] == nil { first[value] = id }
-                continue
-            }
+            let earlier = first[value]
+            if earlier == nil { first[value] = id }
+            guard let earlier, !states.contains(id) else { continue }
             target[id.index] = earlier
             if result[earlier].name == nil { result[earlier].name = name }
         }

@@ -34,8 +34,9 @@ package func stronglyConnected(_ successors: [[Int]]) -> [[Int]] {
     var found: [[Int]] = []
     var next = 0
 
+    var work: [(vertex: Int, edge: Int)] = []
     for root in successors.indices where index[root] < 0 {
-        var work: [(vertex: Int, edge: Int)] = [(root, 0)]
+        work.append((root, 0))
         while let (vertex, edge) = work.last {
             if edge == 0 {
                 index[vertex] = next
@@ -63,7 +64,7 @@ package func stronglyConnected(_ successors: [[Int]]) -> [[Int]] {
                 members.append(member)
                 if member == vertex { break }
             }
-            found.append(members.sorted())
+            found.append(members.count == 1 ? members : members.sorted())
         }
     }
     return found

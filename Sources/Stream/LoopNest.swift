@@ -34,9 +34,15 @@ extension StreamGraph {
     }
 
     private func loopNests(of members: [ValueID], axes: [Int], inside loops: [Int]) -> [LoopNest] {
-        var place: [ValueID: Int] = [:]
-        for (position, id) in members.enumerated() { place[id] = position }
-        let needs = members.map { id in dependences(of: id, inside: loops).compactMap { place[$0] } }
+        let needs: [[Int]]
+        if members.count == values.count {
+            needs = members.map { dependences(of: $0, inside: loops).map(\.index) }
+        } else {
+            var place: [ValueID: Int] = [:]
+            place.reserveCapacity(members.count)
+            for (position, id) in members.enumerated() { place[id] = position }
+            needs = members.map { id in dependences(of: id, inside: loops).compactMap { place[$0] } }
+        }
         return stronglyConnected(needs).map { component in
             let ids = component.map { members[$0] }
             if let only = ids.first, ids.count == 1, !needs[component[0]].contains(component[0]) {

@@ -15,17 +15,21 @@ package enum Scalar: Encodable, Sendable {
 
 /// Numbers are the same where their bits are: 0 and −0 are two constants, and NaN is equal to itself.
 extension Scalar: Hashable {
-    private var bits: [UInt64] {
+    private var bits: (UInt64, UInt64, UInt64) {
         switch self {
-        case .real(let value): [0, value.bitPattern]
-        case .int(let value): [1, UInt64(bitPattern: Int64(value))]
-        case .bool(let value): [2, value ? 1 : 0]
-        case .complex(let re, let im): [3, re.bitPattern, im.bitPattern]
+        case .real(let value): (0, value.bitPattern, 0)
+        case .int(let value): (1, UInt64(bitPattern: Int64(value)), 0)
+        case .bool(let value): (2, value ? 1 : 0, 0)
+        case .complex(let re, let im): (3, re.bitPattern, im.bitPattern)
         }
     }
 
     package static func == (a: Scalar, b: Scalar) -> Bool { a.bits == b.bits }
-    package func hash(into hasher: inout Hasher) { hasher.combine(bits) }
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(bits.0)
+        hasher.combine(bits.1)
+        hasher.combine(bits.2)
+    }
 }
 
 package enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable {
