@@ -5,9 +5,15 @@ public struct CompileContext: Sendable {
     /// Nil where every compilation starts anew.
     public var cache: KernelCache?
     package var times: PassTimes?
+    package var effort = CodeEffort.full
 
     /// A context in which code is kept in `cache`; with nil every compilation starts anew and nothing is written.
     public init(cache: KernelCache? = nil) { self.init(cache: cache, times: nil) }
+
+    package init(cache: KernelCache? = nil, times: PassTimes? = nil, effort: CodeEffort) {
+        self.init(cache: cache, times: times)
+        self.effort = effort
+    }
 
     package init(cache: KernelCache? = nil, times: PassTimes?) {
         self.cache = cache

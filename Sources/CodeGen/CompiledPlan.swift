@@ -27,7 +27,7 @@ package final class CompiledPlan: @unchecked Sendable {
         _ plan: Plan, precision: Precision, weights: WeightFormat = .full, context: CompileContext = CompileContext()
     ) throws {
         try weights.check(precision)
-        let linked = try context.code({ KernelKey(plan, precision: precision, weights: weights) }) { target in
+        let linked = try context.code({ KernelKey(plan, precision: precision, weights: weights, effort: context.effort) }) { target in
             try PlanModule(plan, precision: precision, weights: weights, target: target).module
         } link: { try Linked($0, plan) }
         facts = KernelFacts(plan, precision: precision, weights: weights)

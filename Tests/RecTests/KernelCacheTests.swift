@@ -169,6 +169,7 @@ import Testing
         #expect(try key(dims) == keys[0])
         let changed = try Model(Program(text: Self.source.replacing("sigmoid(a)", with: "tanh(a)")), dims: dims)
         #expect(try KernelKey(changed.plan(), precision: .f32)?.bytes != keys[0])
+        #expect(try KernelKey(Model(Program(text: Self.source), dims: dims).plan(), precision: .f32, effort: .quick)?.bytes != keys[0])
         // Names of places in the source are no part of the code.
         let moved = try Model(Program(text: "// a remark\n\n" + Self.source), dims: dims)
         #expect(try KernelKey(moved.plan(), precision: .f32)?.bytes == keys[0])

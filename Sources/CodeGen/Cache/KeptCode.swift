@@ -17,7 +17,7 @@ extension CompileContext {
                 return kept
             }
         }
-        let target = try times.measure("load LLVM") { () throws in try HostTarget() }
+        let target = try times.measure("load LLVM") { () throws in try HostTarget(effort: effort) }
         let module = try times.measure("emit") { () throws in try module(target) }
         try times.measure("optimise") { () throws in try module.optimize(for: target) }
         let object = try times.measure("generate code") { () throws in try module.emitted(.object, for: target) }

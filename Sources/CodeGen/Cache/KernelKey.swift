@@ -23,6 +23,7 @@ extension KernelKey {
         var architecture: String
         var processor: [UInt32]
         var precision: String
+        var effort: CodeEffort
         var work: Work
     }
 
@@ -35,21 +36,23 @@ extension KernelKey {
     }
 
     /// Nil where this program cannot tell which version of it is running.
-    init?(_ plan: Plan, precision: Precision, weights: WeightFormat = .full, machine: HostMachine = .current) {
+    init?(
+        _ plan: Plan, precision: Precision, weights: WeightFormat = .full, effort: CodeEffort = .full, machine: HostMachine = .current
+    ) {
         let work = PlanWork(weights: weights, axes: plan.graph.axes.count, buffers: plan.buffers, segments: plan.segments)
-        self.init(of: work, precision, machine)
+        self.init(of: work, precision, effort, machine)
     }
 
     /// Nil where this program cannot tell which version of it is running.
-    init?(_ schedule: Schedule, precision: Precision, machine: HostMachine = .current) {
-        self.init(of: schedule, precision, machine)
+    init?(_ schedule: Schedule, precision: Precision, effort: CodeEffort = .full, machine: HostMachine = .current) {
+        self.init(of: schedule, precision, effort, machine)
     }
 
-    private init?(of work: some Encodable, _ precision: Precision, _ machine: HostMachine) {
+    private init?(of work: some Encodable, _ precision: Precision, _ effort: CodeEffort, _ machine: HostMachine) {
         guard let compiler = Self.compiler() else { return nil }
         let subject = Subject(
             format: KernelFile.format, compiler: compiler, llvm: LLVMLibrary.identity(), architecture: machine.architecture.rawValue,
-            processor: machine.identity, precision: precision.rawValue, work: work)
+            processor: machine.identity, precision: precision.rawValue, effort: effort, work: work)
         guard let bytes = try? CanonicalBytes.of(subject) else { return nil }
         self.bytes = SHA256.hash(bytes)
     }

@@ -10,10 +10,11 @@ final class HostTarget {
     /// Bytes of the widest vector registers.
     var vectorBytes: Int { machine.vectorBytes }
     let targetMachine: LLVMTargetMachineRef
+    private let effort: CodeEffort
     let dataLayout: LLVMTargetDataRef
 
     /// - Throws: `Diagnostic` where LLVM is missing, `LLVMError` where it has no code generator for the machine.
-    init(_ code: CodeTarget = .native) throws {
+    init(_ code: CodeTarget = .native, effort: CodeEffort = .full) throws {
         try LLVMLibrary.load()
         let status =
             switch code.machine.architecture {
@@ -28,16 +29,18 @@ final class HostTarget {
             return String(cString: text)
         }
         machine = code.machine
+        self.effort = effort
         triple = code.triple ?? take(LLVMGetDefaultTargetTriple())
         cpu = code.cpu ?? take(LLVMGetHostCPUName())
         features = code.cpu == nil ? take(LLVMGetHostCPUFeatures()) : ""
         var target: LLVMTargetRef?
         var message: UnsafeMutablePointer<CChar>?
         guard LLVMGetTargetFromTriple(triple, &target, &message) == 0 else { throw LLVMError(take(message)) }
+        let level = effort == .full ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone
         // Addresses relative to the code, as its loader wants them.
         guard
             let targetMachine = LLVMCreateTargetMachine(
-                target, triple, cpu, features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelSmall)
+                target, triple, cpu, features, level, LLVMRelocPIC, LLVMCodeModelSmall)
         else { throw LLVMError("no target machine for \(triple)") }
         self.targetMachine = targetMachine
         dataLayout = LLVMCreateTargetDataLayout(targetMachine)
@@ -46,7 +49,7 @@ final class HostTarget {
     deinit {
         LLVMDisposeTargetData(dataLayout)
         LLVMDisposeTargetMachine(targetMachine)
-        // What was compiled now runs, and needs the memory more.
-        recc_give_back_llvm_code()
+        // What was compiled now runs, and needs the memory more; where one compilation follows another, LLVM does.
+        if effort == .full { recc_give_back_llvm_code() }
     }
 }

@@ -20,7 +20,7 @@ package final class CompiledSchedule: @unchecked Sendable {
         self.schedule = schedule
         self.precision = precision
         workspaceBytes = try Self.workspaceBytes(of: schedule, precision)
-        code = try context.code({ KernelKey(schedule, precision: precision) }) { target in
+        code = try context.code({ KernelKey(schedule, precision: precision, effort: context.effort) }) { target in
             try Self.module(schedule, precision, target)
         } link: { try LoadedCode($0) }
         function = unsafeBitCast(try code.function(Self.name), to: Function.self)

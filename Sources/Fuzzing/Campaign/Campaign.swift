@@ -16,6 +16,8 @@ package struct Campaign {
         package var refused = 0
         package var comparisons: [String: Int] = [:]
         package var plans = 0
+        /// Programs with machine code that LLVM made fast.
+        package var optimized = 0
         package var comparisonCount: Int { comparisons.values.reduce(0, +) }
     }
 
@@ -43,6 +45,7 @@ package struct Campaign {
         totals.programs += 1
         if outcome.refusal != nil { totals.refused += 1 }
         totals.plans += outcome.plans
+        if outcome.isOptimized { totals.optimized += 1 }
         totals.comparisons.merge(outcome.comparisons, uniquingKeysWith: +)
         self.totals[kind] = totals
         if let refusal = outcome.refusal {

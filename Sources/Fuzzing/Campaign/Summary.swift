@@ -11,7 +11,7 @@ extension Campaign {
         }
         for kind in FuzzClass.allCases {
             guard let totals = totals[kind] else { continue }
-            let plans = totals.plans > 0 ? ", \(totals.plans) plans compiled" : ""
+            let plans = (totals.plans > 0 ? ", \(totals.plans) plans compiled" : "") + ", \(totals.optimized) with full code generation"
             lines.append("\(kind.rawValue): \(totals.programs) programs (\(totals.refused) refused)\(plans), \(totals.comparisonCount) comparisons")
         }
         if found.isEmpty {

@@ -1,5 +1,6 @@
 import Foundation
 import Rec
+import RecCodeGen
 import RecStream
 
 /// Runs a case through all comparisons of its class.
@@ -10,11 +11,14 @@ package struct Checker {
 
     /// What comes of a case; no failure of it ends in anything but an outcome, unless the process traps.
     package static func check(_ item: FuzzCase, _ kind: FuzzClass) -> Outcome {
-        var checker = Checker(item: item, kind: kind)
-        do { try checker.run() } catch let failure as Failure { checker.outcome.failure = failure } catch {
-            checker.outcome.failure = Failure("error", Self.text(of: error))
+        // One deep stack for all that would otherwise make one of its own, again and again.
+        onDeepStack {
+            var checker = Checker(item: item, kind: kind)
+            do { try checker.run() } catch let failure as Failure { checker.outcome.failure = failure } catch {
+                checker.outcome.failure = Failure("error", Self.text(of: error))
+            }
+            return checker.outcome
         }
-        return checker.outcome
     }
 
     private mutating func run() throws {
@@ -34,7 +38,7 @@ package struct Checker {
             let reference = try checkRewritings(model)
             // Planning takes longer than all the rest.
             var dice = Dice(seed: item.checkSeed, for: "planning")
-            if dice.chance(30) { try checkPlanning(model) }
+            if dice.chance(15) { try checkPlanning(model) }
             let chunkwise = chunkwise(model)
             try checkChunkwise(chunkwise, reference)
             try checkDerivatives(model, reference, chunkwise)
@@ -48,6 +52,12 @@ package struct Checker {
         case let diagnostic as Diagnostic: diagnostic.message
         default: "\(error)"
         }
+    }
+
+    /// How machine code is generated. Most of the time goes into making code fast, which is left out for most programs.
+    var effort: CodeEffort {
+        var dice = Dice(seed: item.checkSeed, for: "effort")
+        return dice.chance(20) ? .full : .quick
     }
 
     /// A comparison that must hold.

@@ -25,7 +25,8 @@ extension Checker {
     mutating func checkCode(_ model: Model) throws {
         var dice = Dice(seed: item.checkSeed, for: "code")
         guard let choice = try? PlanChoice(model, machine: .typical) else { return outcome.count("interpreter only") }
-        let kept = KeptCode()
+        let kept = KeptCode(effort)
+        outcome.isOptimized = effort == .full
         let context = kept.context
         let references = item.runs.indices.map { Reference(model.graph, CaseData(item, run: $0).bound(for: model.graph)) }
         let subject = Subject(

@@ -36,7 +36,7 @@ extension Checker {
             try compare("gradient, \(pass.name)", graph, with: reference)
         }
         try checkChunkwiseGradients(chunkwise, request, reference)
-        if dice.chance(10), let choice = try? PlanChoice(gradients) { try plan(choice, "plan of the gradient") }
+        if dice.chance(5), let choice = try? PlanChoice(gradients) { try plan(choice, "plan of the gradient") }
         // A direction needs numbers, and a mean over no sequences is none.
         guard item.values != .notFinite, item.values != .huge, item.runs[0].batch > 0, item.runs[0].length > 0, item.runs[0].lengths?.contains(0) != true else { return }
         if withFinals {

@@ -6,7 +6,7 @@ final class KeptCode {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("recc-fuzz-\(UUID().uuidString)")
     let context: CompileContext
 
-    init() { context = CompileContext(cache: KernelCache(folder: folder.path)) }
+    init(_ effort: CodeEffort) { context = CompileContext(cache: KernelCache(folder: folder.path), effort: effort) }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 }

@@ -20,6 +20,8 @@ package struct Outcome: Codable, Sendable {
     package var comparisons: [String: Int] = [:]
     /// Programs that were compiled to machine code, and plans.
     package var plans = 0
+    /// Whether there was machine code, and LLVM made it fast as it does for users.
+    package var isOptimized = false
 
     mutating func count(_ what: String, _ number: Int = 1) { comparisons[what, default: 0] += number }
 }
