@@ -22,7 +22,7 @@ package final class WorkerProcess {
         do { try worker.input.write(contentsOf: line + [UInt8(ascii: "\n")]) } catch { return ended(worker.process) }
         let begin = processorSeconds(of: worker.process)
         // What waits for ever takes no processor time.
-        let deadline = Date(timeIntervalSinceNow: 10 * patience)
+        var (used, deadline) = (0.0, Date(timeIntervalSinceNow: 10 * patience))
         while true {
             if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
                 let reply = try? JSONDecoder().decode(WorkReply.self, from: Data(received[..<end]))
@@ -30,7 +30,8 @@ package final class WorkerProcess {
                 return reply?.outcome ?? failed("error", "a reply that cannot be read")
             }
             var ready = pollfd(fd: worker.output.fileDescriptor, events: Int16(POLLIN), revents: 0)
-            let used = processorSeconds(of: worker.process) - begin
+            let now = processorSeconds(of: worker.process) - begin
+            if now > used + 0.01 { (used, deadline) = (now, Date(timeIntervalSinceNow: 10 * patience)) }
             guard used < patience, deadline.timeIntervalSinceNow > 0 else {
                 stop()
                 return failed("hang", "no end after \(Int(used)) seconds of processor time")
