@@ -6,54 +6,69 @@ extension StreamGraph {
     /// matrices, and only the state between chunks goes from one to the next.
     ///
     /// The step must be `S = gate · S[t-1] + Σ left ⊗ row`, where rows are linear in what is read of the state, and the state must be
-    /// read by sums over the same dims. Gates may be 0, negative or complex in effect: products of gates are formed step by step,
+    /// read by sums over the same dims. Several states of the same dims may make one recurrence: the gates are then small matrices. Gates may be 0, negative or complex in effect: products of gates are formed step by step,
     /// without logarithms and divisions. A row that depends on the state (an erase) makes a system with a unit lower triangle.
     ///
     /// Yang et al., "Parallelizing linear transformers with the delta rule over sequence length", arXiv:2406.06484, section 3; for
     /// decays by key Yang et al., "Gated linear attention transformers with hardware-efficient training", arXiv:2312.06635, section 4.
     ///
     /// - Parameters:
-    ///   - state: what the recurrence carries; the only value that it delays.
     ///   - members: the values of the recurrence.
     ///   - count: the steps of a chunk, 1 or more.
     ///   - readers: those of this graph, where they are known.
     /// - Throws: why there is no such form, and where.
-    package func chunkwise(_ state: ValueID, members: [ValueID], by count: Int, _ readers: StateReaders? = nil) throws(FormRefusal) -> StreamGraph {
+    package func chunkwise(_ members: [ValueID], by count: Int, _ readers: StateReaders? = nil) throws(FormRefusal) -> StreamGraph {
         let readers = readers ?? StateReaders(self)
-        let read = try readBack(state, members, readers)
+        let read = try readBack(members, readers)
         let (graph, axis) = addingChunks(of: count, isReversed: read.offset > 0)
-        let analysis = try StepAnalysis(graph, members: Set(members), state: state, delays: read.delays, summing: read.axes, readers)
-        var form = try ChunkwiseForm(analysis, graph, axis: axis, state: state)
+        let analysis = try StepAnalysis(graph, members: Set(members), states: read.states, delays: read.delays, summing: read.axes, readers)
+        var form = try ChunkwiseForm(analysis, graph, axis: axis, states: read.states)
         return form.run()
     }
 
     /// Throws why a recurrence has no such form, and where.
-    package func checkChunkwise(_ state: ValueID, members: [ValueID], _ readers: StateReaders) throws(FormRefusal) {
-        let read = try readBack(state, members, readers)
-        _ = try StepAnalysis(self, members: Set(members), state: state, delays: read.delays, summing: read.axes, readers).next()
+    package func checkChunkwise(_ members: [ValueID], _ readers: StateReaders) throws(FormRefusal) {
+        let read = try readBack(members, readers)
+        _ = try StepAnalysis(self, members: Set(members), states: read.states, delays: read.delays, summing: read.axes, readers).next()
     }
 
-    /// How a state is read one step back: by how much, by which delays, and the axes of it that all who read it sum over.
-    private func readBack(
-        _ state: ValueID, _ members: [ValueID], _ readers: StateReaders
-    ) throws(FormRefusal) -> (offset: Int, delays: [ValueID], axes: Set<Int>) {
+    /// More states in one recurrence than this are not taken together: the gates between steps grow with the square.
+    private static var mostStates: Int { 4 }
+
+    /// How states are read one step back: by how much, by which delays, and the axes of them that all who read them sum over.
+    private struct ReadBack {
+        var states: [ValueID]
+        var offset: Int
+        /// By state.
+        var delays: [[ValueID]]
+        var axes: Set<Int>
+    }
+
+    private func readBack(_ members: [ValueID], _ readers: StateReaders) throws(FormRefusal) -> ReadBack {
         let set = Set(members)
-        let name = self[state].name.map { "'\($0)'" } ?? "the state"
-        func refuse(_ reason: String) -> FormRefusal { FormRefusal(reason: reason, span: self[state].span) }
-        guard dataAxes.count == 1 else { throw refuse("the model runs over several axes") }
-        guard self[state].element == .real else { throw refuse("\(name) is \(self[state].element.rawValue)") }
-        guard !folds.contains(where: { !set.isDisjoint(with: $0.states) }) else { throw refuse("\(name) is a fold") }
+        var states: [ValueID] = []
         var offsets: Set<Int> = []
         for member in members {
             guard case .delay(let operand, let moved, _) = self[member].operation, set.contains(operand) else { continue }
-            guard operand == state else {
-                throw FormRefusal(reason: "\(name) is not the only state that the recurrence carries", span: self[operand].span)
-            }
+            if !states.contains(operand) { states.append(operand) }
             offsets.insert(moved[0])
         }
-        guard offsets.count == 1, let offset = offsets.first, abs(offset) == 1 else { throw refuse("\(name) looks back several steps") }
-        let delays = readers.readers(of: state).filter { self[$0].operation.reads(state, offset) }
-        return (offset, delays, try summedAxes(of: state, delays: delays, readers))
+        states.sort()
+        guard let state = states.first else { throw FormRefusal(reason: "nothing is carried from step to step", span: nil) }
+        func name(_ id: ValueID) -> String { self[id].name.map { "'\($0)'" } ?? "a state" }
+        func refuse(_ reason: String, _ id: ValueID) -> FormRefusal { FormRefusal(reason: reason, span: self[id].span) }
+        guard dataAxes.count == 1 else { throw refuse("the model runs over several axes", state) }
+        for id in states where self[id].element != .real { throw refuse("\(name(id)) is \(self[id].element.rawValue)", id) }
+        guard !folds.contains(where: { !set.isDisjoint(with: $0.states) }) else { throw refuse("\(name(state)) is a fold", state) }
+        guard states.count <= Self.mostStates else { throw refuse("the recurrence carries \(states.count) states", state) }
+        for id in states where self[id].shape != self[state].shape {
+            throw refuse("the recurrence carries \(name(state)) as well as \(name(id)), which has other dims", id)
+        }
+        guard offsets.count == 1, let offset = offsets.first, abs(offset) == 1 else {
+            throw refuse("\(name(state)) looks back several steps", state)
+        }
+        let delays = states.map { state in readers.readers(of: state).filter { self[$0].operation.reads(state, offset) } }
+        return ReadBack(states: states, offset: offset, delays: delays, axes: try summedAxes(of: states, delays: delays, readers))
     }
 
     /// With an axis of chunks of the first one, which may be there already.
@@ -74,9 +89,10 @@ extension StreamGraph {
 private struct ChunkwiseForm {
     private let graph: StreamGraph
     private let analysis: StepAnalysis
-    private let matrix: StepMatrix
-    private let initial: ValueID?
-    private let state: ValueID
+    private let states: [ValueID]
+    /// Of each state after the step.
+    private let matrices: [StepMatrix]
+    private let initials: [ValueID?]
     private let axis: Int
     private var b: LabelledBuilder
     /// The step of a chunk that reads, and the one that has written.
@@ -90,25 +106,37 @@ private struct ChunkwiseForm {
     /// The writes that the next state or a result has a part of; the analysis may have met others.
     private let needed: Set<Int>
 
-    init(_ analysis: StepAnalysis, _ graph: StreamGraph, axis: Int, state: ValueID) throws(FormRefusal) {
+    init(_ analysis: StepAnalysis, _ graph: StreamGraph, axis: Int, states: [ValueID]) throws(FormRefusal) {
         self.analysis = analysis
         self.graph = graph
         self.axis = axis
-        self.state = state
-        (matrix, initial) = try analysis.next()
+        self.states = states
+        let next = try analysis.next()
+        (matrices, initials) = (next.map(\.matrix), next.map(\.initial))
         var b = analysis.b
-        b.builder.span = graph[state].span
+        b.builder.span = graph[states[0]].span
         let count = graph.axes[axis].chunks?.count ?? 1
         let step = b.newLabel(Dim("step", count))
         other = b.newLabel(Dim("other", count))
-        gates = GateProducts(gate: matrix.scale?.factor.map { b.chunks($0, axis, step, fill: 1) }, step: step)
+        let gates = GateMatrix(
+            entries: matrices.enumerated().map { row, matrix in
+                states.indices.map { column in
+                    let gate = matrix.gates[column]
+                    if row == column, gate != nil, gate?.factor == nil { return gate }
+                    guard gate != nil || row == column else { return nil }
+                    // Behind the end of a sequence a state stays what it is.
+                    let factor = gate.map { $0.factor ?? b.number(1) } ?? b.number(0)
+                    return Gate(factor: b.chunks(factor, axis, step, fill: row == column ? 1 : 0))
+                }
+            })
+        self.gates = GateProducts(gates: gates, step: step)
         self.step = step
         self.b = b
         kept = analysis.stateLabels.filter { !analysis.summed.contains($0) }
-        products = MaskedProducts(gates: gates, other: other, summed: analysis.summed)
+        products = MaskedProducts(gates: self.gates, other: other, summed: analysis.summed)
         rows = analysis.writes.map { _ in nil }
         var needed: Set<Int> = []
-        var rest = matrix.writes.map(\.write)
+        var rest = matrices.flatMap { $0.writes.map(\.write) }
         for id in analysis.given { if case .row(let row) = analysis.values[id] { rest += row.terms.map(\.write) } }
         while let write = rest.popLast() {
             guard needed.insert(write).inserted else { continue }
@@ -118,44 +146,72 @@ private struct ChunkwiseForm {
     }
 
     mutating func run() -> StreamGraph {
-        var type = graph[state].type
-        type.variance = Variance(batch: true, axes: 1 << UInt8(axis))
-        let before = b.builder.delay(ofLater: type, graph.axes.indices.map { $0 == axis ? -1 : 0 }, from: initial)
-        let start = Labelled(id: before, labels: analysis.stateLabels)
-        solve(from: start)
+        var starts: [Labelled] = []
+        for (state, initial) in zip(states, initials) {
+            var type = graph[state].type
+            type.variance = Variance(batch: true, axes: 1 << UInt8(axis))
+            let before = b.builder.delay(ofLater: type, graph.axes.indices.map { $0 == axis ? -1 : 0 }, from: initial)
+            starts.append(Labelled(id: before, labels: analysis.stateLabels))
+        }
+        solve(from: starts)
         for id in analysis.given {
             guard case .row(let row) = analysis.values[id] else { continue }
             b.builder.span = graph[id].span
-            give(row, from: start, to: id)
+            give(row, from: starts, to: id)
         }
-        b.builder.span = graph[state].span
-        let end = lastState(from: start)
-        b.builder.name(end, graph[state].name ?? "state")
-        b.builder.close(before, with: end)
+        var ends: [ValueID: ValueID] = [:]
+        for (k, state) in states.enumerated() {
+            b.builder.span = graph[state].span
+            let end = lastState(k, from: starts)
+            b.builder.name(end, graph[state].name ?? "state")
+            ends[state] = end
+        }
+        for (state, start) in zip(states, starts) { if let end = ends[state] { b.builder.close(start.id, with: end) } }
         var result = b.builder.graph
-        for k in result.states.indices where result.states[k].value == state { result.states[k].value = end }
+        for k in result.states.indices { if let end = ends[result.states[k].value] { result.states[k].value = end } }
         return result.ordered()
     }
 
     // MARK: Reads
 
-    /// Σ over the summed dims of a query and the state that each step reads, as far as that comes from the chunk's begin.
-    private mutating func read(_ query: Labelled, from start: Labelled, giving labels: [Int]) -> Labelled {
-        let decayed = b.product(query, gates.before(&b)) ?? query
-        let result = [step] + labels
-        // A dim of the gates that stays is one of the state as well.
-        return b.contract(decayed, start, to: result + decayed.labels.filter { !result.contains($0) && !analysis.summed.contains($0) })
+    /// What stands at every step by state, as what stands in every chunk.
+    private mutating func chunks(_ factors: [Int: Labelled]) -> [Int: Labelled] {
+        factors.sortedMap { b.chunks($0, axis, step, fill: 0) }
     }
 
-    private func leftFactor(_ write: Int) -> Labelled?? { matrix.writes.first { $0.write == write }?.left }
+    /// Σ over the summed dims of a row's queries and the states that each step reads, as far as that comes from the chunk's begin.
+    private mutating func read(_ row: StepRow, from starts: [Labelled]) -> Labelled? {
+        guard !row.queries.isEmpty else { return nil }
+        let queries = chunks(row.queries).mapValues { Gate(factor: $0) }
+        let decayed = b.weighted(queries, by: gates.before(&b))
+        let result = [step] + row.labels
+        var total: Labelled?
+        for (state, query) in decayed.sorted(by: { $0.key < $1.key }) {
+            guard let query = query.factor else { continue }
+            // A dim of the gates that stays is one of the state as well.
+            let labels = result + query.labels.filter { !result.contains($0) && !analysis.summed.contains($0) }
+            let part = b.contract(query, starts[state], to: labels)
+            total = b.sum(total, part)
+        }
+        return total
+    }
+
+    /// By state, what a write is multiplied by in it.
+    private mutating func leftFactors(_ write: Int) -> [Int: Labelled] {
+        var result: [Int: Labelled] = [:]
+        for (state, matrix) in matrices.enumerated() {
+            if let found = matrix.writes.first(where: { $0.write == write }) { result[state] = found.left ?? b.number(1) }
+        }
+        return result
+    }
 
     /// What a row takes from the rows of a write at earlier steps of the chunk, `[step, other, …]`, and at its own.
     private mutating func coefficients(_ row: StepRow, _ write: Int) -> Labelled? {
         var result: Labelled?
-        if let query = row.query, let left = leftFactor(write) {
-            let reader = b.chunks(query, axis, step, fill: 0)
-            let writer = b.chunks(left ?? b.number(1), axis, step, fill: 0)
-            result = products.product(reader, writer, &b)
+        let left = leftFactors(write)
+        if !row.queries.isEmpty, !left.isEmpty {
+            let readers = chunks(row.queries)
+            result = products.product(readers, chunks(left), &b)
         }
         if let term = row.terms.first(where: { $0.write == write }) {
             let own = b.chunks(term.coefficient ?? b.number(1), axis, step, fill: 0)
@@ -176,8 +232,8 @@ private struct ChunkwiseForm {
 
     // MARK: Rows of the writes
 
-    private mutating func solve(from start: Labelled) {
-        let dependent = analysis.writes.indices.filter { needed.contains($0) && (analysis.writes[$0].query != nil || !analysis.writes[$0].terms.isEmpty) }
+    private mutating func solve(from starts: [Labelled]) {
+        let dependent = analysis.writes.indices.filter { needed.contains($0) && (!analysis.writes[$0].queries.isEmpty || !analysis.writes[$0].terms.isEmpty) }
         for (k, row) in analysis.writes.enumerated() where needed.contains(k) && !dependent.contains(k) {
             rows[k] = b.chunks(row.known ?? b.number(0), axis, step, fill: 0)
         }
@@ -187,7 +243,8 @@ private struct ChunkwiseForm {
         for k in dependent {
             let row = analysis.writes[k]
             var total = row.known.map { b.chunks($0, axis, step, fill: 0) }
-            if let query = row.query { total = b.sum(total, read(b.chunks(query, axis, step, fill: 0), from: start, giving: row.labels)) }
+            let read = read(row, from: starts)
+            total = b.sum(total, read)
             for (write, known) in rows.enumerated() {
                 guard let known, let taken = coefficients(row, write) else { continue }
                 total = b.sum(total, applied(taken, to: known))
@@ -202,9 +259,8 @@ private struct ChunkwiseForm {
     // MARK: Results
 
     /// A row at every step, in place of the value that it was.
-    private mutating func give(_ row: StepRow, from start: Labelled, to id: ValueID) {
-        var total: Labelled?
-        if let query = row.query { total = read(b.chunks(query, axis, step, fill: 0), from: start, giving: row.labels) }
+    private mutating func give(_ row: StepRow, from starts: [Labelled], to id: ValueID) {
+        var total = read(row, from: starts)
         for (write, known) in rows.enumerated() {
             guard let known, let taken = coefficients(row, write) else { continue }
             total = b.sum(total, applied(taken, to: known))
@@ -217,16 +273,28 @@ private struct ChunkwiseForm {
         b.builder.replace(id, by: .rename(whole))
     }
 
-    /// The state behind the chunk's last step.
-    private mutating func lastState(from start: Labelled) -> ValueID {
-        var total = b.product(gates.whole(&b), start) ?? start
-        for (left, write) in matrix.writes {
-            guard let row = rows[write] else { continue }
-            let decayed = b.product(left.map { b.chunks($0, axis, step, fill: 0) }, gates.behind(&b))
-            let sum = b.contract(decayed ?? b.ones(step), row, to: analysis.stateLabels)
-            total = b.binary(.add, total, sum)
+    /// A state behind the chunk's last step.
+    private mutating func lastState(_ state: Int, from starts: [Labelled]) -> ValueID {
+        var total: Labelled?
+        let whole = gates.whole(&b)
+        for (k, start) in starts.enumerated() {
+            guard let gate = whole.entries[state][k] else { continue }
+            let part = b.product(gate.factor, start)
+            total = b.sum(total, part)
         }
-        return b.builder.rename(b.lined(total, to: analysis.stateLabels), to: graph[state].shape)
+        let behind = gates.behind(&b)
+        for (write, row) in rows.enumerated() {
+            guard let row else { continue }
+            var left: [Int: Gate] = [:]
+            for (k, matrix) in matrices.enumerated() {
+                guard let found = matrix.writes.first(where: { $0.write == write }) else { continue }
+                left[k] = Gate(factor: found.left.map { b.chunks($0, axis, step, fill: 0) })
+            }
+            guard let decayed = b.weighted(left, by: behind.transposed)[state] else { continue }
+            let sum = b.contract(decayed.factor ?? b.ones(step), row, to: analysis.stateLabels)
+            total = b.sum(total, sum)
+        }
+        return b.builder.rename(b.lined(total ?? b.number(0), to: analysis.stateLabels), to: graph[states[state]].shape)
     }
 }
 

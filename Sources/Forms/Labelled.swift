@@ -118,9 +118,9 @@ struct LabelledBuilder {
         return Labelled(id: builder.runningAffine(a, b, axis: axis, isReversed: isReversed), labels: labels)
     }
 
-    /// The element before along a label, and 0 for the first; the one behind where `isReversed`.
-    mutating func shifted(_ a: Labelled, along label: Int, isReversed: Bool = false) -> Labelled {
+    /// The element `distance` places before along a label, and 0 for the first ones; behind where `isReversed`.
+    mutating func shifted(_ a: Labelled, along label: Int, by distance: Int = 1, isReversed: Bool = false) -> Labelled {
         guard let axis = a.labels.firstIndex(of: label) else { preconditionFailure("the value has the label") }
-        return Labelled(id: builder.shifted(a.id, axis: axis, isReversed: isReversed), labels: a.labels)
+        return Labelled(id: builder.shifted(a.id, axis: axis, by: distance, isReversed: isReversed), labels: a.labels)
     }
 }

@@ -7,17 +7,27 @@ struct MaskedProducts {
     let other: Int
     let summed: Set<Int>
 
-    /// `[step, other, …]`, 0 where `other` is not before `step`.
-    func product(_ reader: Labelled, _ writer: Labelled, _ b: inout LabelledBuilder) -> Labelled {
-        let writer = writer.relabelled([gates.step: other])
-        let gate = gates.gate
-        guard let gate, gate.labels.contains(where: summed.contains) else {
-            // The gates are the same along the summed dims: they stay outside the sum.
-            let plain = sum(reader, writer, [gates.step, other], &b)
-            let between = gates.between(other, &b)
-            return b.binary(.multiply, plain, between)
+    /// `[step, other, …]`, 0 where `other` is not before `step`; nil where it is 0 everywhere.
+    ///
+    /// - Parameters:
+    ///   - reader: by state, what it is multiplied by.
+    ///   - writer: likewise.
+    func product(_ reader: [Int: Labelled], _ writer: [Int: Labelled], _ b: inout LabelledBuilder) -> Labelled? {
+        let writer = writer.mapValues { $0.relabelled([gates.step: other]) }
+        let labels = gates.gates.entries.joined().compactMap { $0?.factor }.flatMap(\.labels)
+        guard !labels.contains(where: summed.contains) else { return inHalves(reader, writer, &b) }
+        // The gates are the same along the summed dims: they stay outside the sum.
+        let between = gates.between(other, &b)
+        var result: Labelled?
+        for (row, reader) in reader.sorted(by: { $0.key < $1.key }) {
+            for (column, writer) in writer.sorted(by: { $0.key < $1.key }) {
+                guard let gate = between.entries[row][column] else { continue }
+                let plain = sum(reader, writer, [gates.step, other], &b)
+                let part = b.product(plain, gate.factor)
+                result = b.sum(result, part)
+            }
         }
-        return inHalves(reader, writer, gate, &b)
+        return result
     }
 
     /// A product summed over the dims along which the state is read; a dim that no factor has counts as often as it has places.
@@ -31,21 +41,32 @@ struct MaskedProducts {
 
     /// Gates that differ along summed dims. What the second half of a block of steps reads of the first is a product of matrices: the
     /// gates up to the middle belong to the writers, those behind it to the readers. The blocks are halves of larger ones in turn.
-    private func inHalves(_ reader: Labelled, _ writer: Labelled, _ gate: Labelled, _ b: inout LabelledBuilder) -> Labelled {
+    private func inHalves(_ reader: [Int: Labelled], _ writer: [Int: Labelled], _ b: inout LabelledBuilder) -> Labelled? {
         let count = b.dim(gates.step).size
         var width = count
         while width % 2 == 0 { width /= 2 }
         /// What the blocks of `width` steps read within themselves, `[block, inner, other inner, …]`.
         var blocks = Blocks(count: count / width, width: width, &b)
-        var within = width == 1 ? nil : blocks.direct(reader, writer, gate, self, &b)
+        var within = width == 1 ? nil : blocks.direct(reader, writer, self, &b)
         while width < count {
             let halves = blocks
             width *= 2
             blocks = Blocks(count: count / width, width: width, &b)
-            within = blocks.joined(within, halves, reader, writer, gate, self, &b)
+            within = blocks.joined(within, halves, reader, writer, self, &b)
         }
-        guard let within else { return b.number(0) }
+        guard let within else { return nil }
         return b.element(within, blocks.block, at: 0).relabelled([blocks.inner: gates.step, blocks.otherInner: other])
+    }
+
+    /// The sum of the products of what belongs to the same state; nil where nothing does.
+    private func sum(_ reader: [Int: Gate], _ writer: [Int: Gate], _ first: [Int], _ b: inout LabelledBuilder) -> Labelled? {
+        var result: Labelled?
+        for (state, reader) in reader.sorted(by: { $0.key < $1.key }) {
+            guard let writer = writer[state] else { continue }
+            let part = sum(reader.factor ?? b.number(1), writer.factor ?? b.number(1), first, &b)
+            result = b.sum(result, part)
+        }
+        return result
     }
 
     /// The steps of a chunk in blocks of equal width.
@@ -63,18 +84,22 @@ struct MaskedProducts {
         }
 
         /// With the gates between each reader and writer of a block.
-        func direct(_ reader: Labelled, _ writer: Labelled, _ gate: Labelled, _ products: MaskedProducts, _ b: inout LabelledBuilder) -> Labelled {
+        func direct(
+            _ reader: [Int: Labelled], _ writer: [Int: Labelled], _ products: MaskedProducts, _ b: inout LabelledBuilder
+        ) -> Labelled? {
             let (step, other) = (products.gates.step, products.other)
-            let gates = GateProducts(gate: b.cut(gate, step, into: [block, inner]), step: inner)
-            let weighted = b.binary(.multiply, b.cut(reader, step, into: [block, inner]), gates.between(otherInner, &b))
-            return products.sum(weighted, b.cut(writer, other, into: [block, otherInner]), [block, inner, otherInner], &b)
+            let gates = GateProducts(gates: products.gates.gates.map { b.cut($0, step, into: [block, inner]) }, step: inner)
+            let own = reader.sortedMap { Gate(factor: b.cut($0, step, into: [block, inner])) }
+            let weighted = b.weighted(own, by: gates.between(otherInner, &b))
+            let others = writer.sortedMap { Gate(factor: b.cut($0, other, into: [block, otherInner])) }
+            return products.sum(weighted, others, [block, inner, otherInner], &b)
         }
 
         /// Of two halves each, whose own products are `within`; nil where these are 0.
         func joined(
-            _ within: Labelled?, _ halves: Blocks, _ reader: Labelled, _ writer: Labelled, _ gate: Labelled, _ products: MaskedProducts,
+            _ within: Labelled?, _ halves: Blocks, _ reader: [Int: Labelled], _ writer: [Int: Labelled], _ products: MaskedProducts,
             _ b: inout LabelledBuilder
-        ) -> Labelled {
+        ) -> Labelled? {
             let (step, other) = (products.gates.step, products.other)
             let half = b.newLabel(Dim("half", 2))
             let otherHalf = b.newLabel(Dim("other half", 2))
@@ -82,22 +107,25 @@ struct MaskedProducts {
             func part(_ a: Labelled, _ label: Int, _ place: Int) -> Labelled {
                 b.element(b.cut(a, label, into: [block, half, halves.inner]), half, at: place)
             }
-            let later = part(reader, step, 1)
-            let before = b.product(later, GateProducts(gate: part(gate, step, 1), step: halves.inner).before(&b)) ?? later
-            let earlier = part(writer, other, 0)
-            let behind = b.product(earlier, GateProducts(gate: part(gate, step, 0), step: halves.inner).behind(&b)) ?? earlier
-            let between = products.sum(
-                before, behind.relabelled([halves.inner: halves.otherInner]), [block, halves.inner, halves.otherInner], &b)
+            func gates(_ place: Int) -> GateProducts {
+                GateProducts(gates: products.gates.gates.map { part($0, step, place) }, step: halves.inner)
+            }
+            let later = reader.sortedMap { Gate(factor: part($0, step, 1)) }
+            let before = b.weighted(later, by: gates(1).before(&b))
+            let earlier = writer.sortedMap { Gate(factor: part($0, other, 0)) }
+            let behind = b.weighted(earlier, by: gates(0).behind(&b).transposed)
+                .mapValues { Gate(factor: $0.factor?.relabelled([halves.inner: halves.otherInner])) }
+            let between = products.sum(before, behind, [block, halves.inner, halves.otherInner], &b)
             // Padded, not chosen: the gradient then has slices alone.
             func placed(_ a: Labelled, _ place: Int, _ otherPlace: Int) -> Labelled {
                 b.placed(b.placed(a, half, at: place), otherHalf, at: otherPlace)
             }
-            var whole = placed(between, 1, 0)
+            var whole = between.map { placed($0, 1, 0) }
             if let within {
                 let cut = b.cut(within, halves.block, into: [block, half])
-                for place in 0..<2 { whole = b.binary(.add, whole, placed(b.element(cut, half, at: place), place, place)) }
+                for place in 0..<2 { whole = b.sum(whole, placed(b.element(cut, half, at: place), place, place)) }
             }
-            return b.regrouped(whole, parts, as: [block, inner, otherInner])
+            return whole.map { b.regrouped($0, parts, as: [block, inner, otherInner]) }
         }
     }
 }

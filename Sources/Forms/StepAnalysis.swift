@@ -12,19 +12,22 @@ package struct FormRefusal: Error, Equatable, Sendable {
     }
 }
 
-/// Follows a state through its step and its readers, dim by dim, as long as what comes out is linear in it.
+/// Follows the states of a recurrence through its step and its readers, dim by dim, as long as what comes out is linear in them.
 ///
-/// A value of all the state's dims is `scale · S + Σ left ⊗ row`; one that was summed over the dims along which the state is read
+/// A value of all a state's dims is `Σ gate · S + Σ left ⊗ row`; one that was summed over the dims along which the states are read
 /// is a row. Every product of a row with something that has the summed dims is a write. Rows that are used otherwise are given back
 /// to the graph; a whole state that is used otherwise refuses the form.
 struct StepAnalysis {
     private let graph: StreamGraph
     private let members: Set<ValueID>
-    private let state: ValueID
+    /// What the recurrence carries; all have the same dims.
+    private let states: [ValueID]
     private let readers: StateReaders
-    /// The delays that read the state one step back.
-    private let delays: [ValueID]
-    /// The dims of the state that are summed when it is read.
+    /// The delays that read each state one step back.
+    private let delays: [[ValueID]]
+    /// By delay, the state that it reads.
+    private let stateOfDelay: [ValueID: Int]
+    /// The dims of the states that are summed when they are read.
     let summed: Set<Int>
     let stateLabels: [Int]
     private(set) var b: LabelledBuilder
@@ -35,54 +38,59 @@ struct StepAnalysis {
     private(set) var given: [ValueID] = []
 
     /// - Parameters:
-    ///   - delays: those that read the state one step back.
-    ///   - axes: those of the state that are summed when it is read.
+    ///   - delays: those that read each state one step back.
+    ///   - axes: those of the states that are summed when they are read.
     ///   - readers: those of the graph.
     init(
-        _ graph: StreamGraph, members: Set<ValueID>, state: ValueID, delays: [ValueID], summing axes: Set<Int>, _ readers: StateReaders
+        _ graph: StreamGraph, members: Set<ValueID>, states: [ValueID], delays: [[ValueID]], summing axes: Set<Int>, _ readers: StateReaders
     ) throws(FormRefusal) {
         self.graph = graph
         self.readers = readers
         self.members = members
-        self.state = state
+        self.states = states
         self.delays = delays
+        stateOfDelay = delays.enumerated().reduce(into: [:]) { for delay in $1.element { $0[delay] = $1.offset } }
         b = LabelledBuilder(GraphBuilder(continuing: graph))
         var labels: [Int] = []
-        for dim in graph[state].shape { labels.append(b.newLabel(dim)) }
+        for dim in graph[states[0]].shape { labels.append(b.newLabel(dim)) }
         stateLabels = labels
         summed = Set(axes.map { labels[$0] })
-        let dependents = readers.dependents(of: [state] + delays, in: graph)
+        let dependents = readers.dependents(of: states + delays.joined(), in: graph)
         for id in dependents { try visit(id) }
         for id in Set(dependents.flatMap(readers.readers(of:))).sorted() {
-            guard case .delay(let operand, _, _) = graph[id].operation, !delays.contains(id) else { continue }
+            guard case .delay(let operand, _, _) = graph[id].operation, stateOfDelay[id] == nil else { continue }
             try give(operand, to: id)
         }
         for output in graph.outputs + graph.losses { try give(output.value, as: "is an output") }
-        for other in graph.states where other.value != state { try give(other.value, as: "is a state of its own") }
+        for other in graph.states where !states.contains(other.value) { try give(other.value, as: "is a state of its own") }
     }
 
-    /// The state after the step, and what it is before the first one.
-    func next() throws(FormRefusal) -> (matrix: StepMatrix, initial: ValueID?) {
-        guard case .matrix(let matrix) = values[state], matrix.scale != nil, Set(matrix.labels) == Set(stateLabels) else {
-            throw FormRefusal(reason: "the state is not carried from step to step", span: graph[state].span)
+    /// The states after the step, and what they are before the first one.
+    func next() throws(FormRefusal) -> [(matrix: StepMatrix, initial: ValueID?)] {
+        var result: [(matrix: StepMatrix, initial: ValueID?)] = []
+        for (state, delays) in zip(states, delays) {
+            guard case .matrix(let matrix) = values[state], !matrix.gates.isEmpty, Set(matrix.labels) == Set(stateLabels) else {
+                throw FormRefusal(reason: "the state is not carried from step to step", span: graph[state].span)
+            }
+            var initials: [ValueID?] = []
+            for delay in delays {
+                if case .delay(_, _, let initial) = graph[delay].operation, !initials.contains(initial) { initials.append(initial) }
+            }
+            guard initials.count == 1 else { throw FormRefusal(reason: "the state begins with several values", span: graph[state].span) }
+            result.append((matrix, initials[0]))
         }
-        var initials: [ValueID?] = []
-        for delay in delays {
-            if case .delay(_, _, let initial) = graph[delay].operation, !initials.contains(initial) { initials.append(initial) }
-        }
-        guard initials.count == 1 else { throw FormRefusal(reason: "the state begins with several values", span: graph[state].span) }
-        return (matrix, initials[0])
+        return result
     }
 
     // MARK: Uses that are not followed
 
     private func name(_ id: ValueID) -> String {
-        let id = delays.contains(id) ? state : id
+        let id = stateOfDelay[id].map { states[$0] } ?? id
         return graph[id].name.map { "'\($0)'" } ?? "what is linear in the state"
     }
 
     private mutating func give(_ id: ValueID, as use: String) throws(FormRefusal) {
-        guard values[id] != nil || id == state else { return }
+        guard values[id] != nil || states.contains(id) else { return }
         guard makePlain(id) else { throw FormRefusal(reason: "\(name(id)) \(use)", span: graph[id].span) }
     }
 
@@ -103,7 +111,7 @@ struct StepAnalysis {
             if !given.contains(id) { given.append(id) }
             return true
         case .matrix(let matrix):
-            guard matrix.scale == nil, !members.contains(id) else { return false }
+            guard matrix.gates.isEmpty, !members.contains(id) else { return false }
             values[id] = nil
             return graph[id].operation.operands.allSatisfy { values[$0] == nil || makePlain($0) }
         }
@@ -113,8 +121,8 @@ struct StepAnalysis {
 
     private mutating func visit(_ id: ValueID) throws(FormRefusal) {
         let operation = graph[id].operation
-        if delays.contains(id) {
-            values[id] = .matrix(StepMatrix(scale: StepMatrix.Scale(factor: nil), labels: stateLabels))
+        if let state = stateOfDelay[id] {
+            values[id] = .matrix(StepMatrix(gates: [state: Gate(factor: nil)], labels: stateLabels))
             return
         }
         let linear = operation.instantOperands.filter { values[$0] != nil }
@@ -253,12 +261,12 @@ struct StepAnalysis {
     /// A row where the state's dims stand: each place along the summed ones has it.
     private mutating func lifted(_ row: StepRow, _ positions: [Int?], _ id: ValueID) -> StepMatrix? {
         let shape = graph[id].shape
-        guard shape.sizes == graph[state].shape.sizes else { return nil }
+        guard shape.sizes == graph[states[0]].shape.sizes else { return nil }
         for (position, label) in positions.enumerated() {
             if let label { guard label == stateLabels[position] else { return nil } } else {
                 guard summed.contains(stateLabels[position]) else { return nil }
                 // Beside the recurrence the same sizes may mean something else.
-                if !members.contains(id) { guard shape[position].name == graph[state].shape[position].name else { return nil } }
+                if !members.contains(id) { guard shape[position].name == graph[states[0]].shape[position].name else { return nil } }
             }
         }
         return write(row, left: nil, labels: stateLabels)

@@ -1,11 +1,12 @@
 import RecStream
 
-/// What is linear in the state `S` before a step and has been summed over the dims along which `S` is read: a row for each
-/// other dim of `S`.
+/// What is linear in the states `S` before a step and has been summed over the dims along which they are read: a row for each
+/// other dim of them.
 ///
 /// `Σ query · S + Σ coefficient · (row of a write of this step) + known`
 struct StepRow {
-    var query: Labelled?
+    /// By state.
+    var queries: [Int: Labelled] = [:]
     /// A coefficient of nil is 1.
     var terms: [(coefficient: Labelled?, write: Int)] = []
     var known: Labelled?
@@ -13,17 +14,17 @@ struct StepRow {
     var labels: [Int]
 }
 
-/// What is linear in the state before a step and has all its dims: `scale · S + Σ left ⊗ (row of a write)`.
+/// What is linear in the states before a step and has all their dims: `Σ gate · S + Σ left ⊗ (row of a write)`.
 struct StepMatrix {
-    /// Nil where the state has no part in it.
-    var scale: Scale?
+    /// By state; one that is missing has no part in it.
+    var gates: [Int: Gate] = [:]
     /// A left factor of nil is 1.
     var writes: [(left: Labelled?, write: Int)] = []
     var labels: [Int]
-
-    /// What the state is multiplied by; nil is 1.
-    struct Scale { var factor: Labelled? }
 }
+
+/// What a state is multiplied by; nil is 1.
+struct Gate { var factor: Labelled? }
 
 enum StepValue {
     case row(StepRow)
@@ -41,7 +42,7 @@ extension LabelledBuilder {
     /// Times a factor, or divided by it.
     mutating func scaled(_ row: StepRow, by factor: Labelled, _ function: BinaryOperator = .multiply) -> StepRow {
         var result = row
-        result.query = row.query.map { binary(function, $0, factor) }
+        result.queries = row.queries.sortedMap { binary(function, $0, factor) }
         result.known = row.known.map { binary(function, $0, factor) }
         for k in row.terms.indices { result.terms[k].coefficient = scaled(row.terms[k].coefficient, by: factor, function) }
         return result
@@ -55,7 +56,7 @@ extension LabelledBuilder {
 
     mutating func scaled(_ matrix: StepMatrix, by factor: Labelled, _ function: BinaryOperator = .multiply) -> StepMatrix {
         var result = matrix
-        if let scale = matrix.scale { result.scale = StepMatrix.Scale(factor: scaled(scale.factor, by: factor, function)) }
+        result.gates = matrix.gates.sortedMap { Gate(factor: scaled($0.factor, by: factor, function)) }
         for k in matrix.writes.indices { result.writes[k].left = scaled(matrix.writes[k].left, by: factor, function) }
         return result
     }
@@ -69,7 +70,7 @@ extension LabelledBuilder {
 
     mutating func added(_ a: StepRow, _ b: StepRow) -> StepRow {
         var result = a
-        result.query = sum(a.query, b.query)
+        for (state, query) in b.queries.sorted(by: { $0.key < $1.key }) { result.queries[state] = sum(a.queries[state], query) }
         result.known = sum(a.known, b.known)
         for term in b.terms {
             if let k = result.terms.firstIndex(where: { $0.write == term.write }) {
@@ -84,14 +85,7 @@ extension LabelledBuilder {
 
     mutating func added(_ a: StepMatrix, _ b: StepMatrix) -> StepMatrix {
         var result = a
-        if let other = b.scale {
-            if let own = a.scale {
-                let (one, two) = (own.factor ?? number(1), other.factor ?? number(1))
-                result.scale = StepMatrix.Scale(factor: binary(.add, one, two))
-            } else {
-                result.scale = other
-            }
-        }
+        for (state, gate) in b.gates.sorted(by: { $0.key < $1.key }) { result.gates[state] = sum(a.gates[state], gate) }
         for write in b.writes {
             if let k = result.writes.firstIndex(where: { $0.write == write.write }) {
                 let (one, two) = (result.writes[k].left ?? number(1), write.left ?? number(1))
@@ -111,12 +105,12 @@ extension LabelledBuilder {
         }
         switch value {
         case .row(var row):
-            row.query = row.query.map { pick($0, &self) }
+            row.queries = row.queries.sortedMap { pick($0, &self) }
             row.known = row.known.map { pick($0, &self) }
             for k in row.terms.indices { row.terms[k].coefficient = pick(row.terms[k].coefficient ?? number(1), &self) }
             return .row(row)
         case .matrix(var matrix):
-            if let scale = matrix.scale { matrix.scale = StepMatrix.Scale(factor: pick(scale.factor ?? number(1), &self)) }
+            matrix.gates = matrix.gates.sortedMap { Gate(factor: pick($0.factor ?? number(1), &self)) }
             for k in matrix.writes.indices { matrix.writes[k].left = pick(matrix.writes[k].left ?? number(1), &self) }
             return .matrix(matrix)
         }
@@ -125,7 +119,7 @@ extension LabelledBuilder {
     /// The row at one place along a label that its query, coefficients or known part have.
     mutating func element(_ row: StepRow, _ label: Int, at place: Int) -> StepRow {
         var result = row
-        result.query = row.query.map { element($0, label, at: place) }
+        result.queries = row.queries.sortedMap { element($0, label, at: place) }
         result.known = row.known.map { element($0, label, at: place) }
         for k in row.terms.indices { result.terms[k].coefficient = row.terms[k].coefficient.map { element($0, label, at: place) } }
         result.labels = row.labels.filter { $0 != label }
@@ -135,7 +129,7 @@ extension LabelledBuilder {
     /// The matrix times `query`, summed over `summed`. A label that no factor has counts as often as it has places.
     mutating func read(_ matrix: StepMatrix, _ query: Labelled?, over summed: Set<Int>, giving labels: [Int]) -> StepRow {
         var row = StepRow(labels: labels)
-        if let scale = matrix.scale { row.query = product(scale.factor, query) ?? number(1) }
+        row.queries = matrix.gates.sortedMap { product($0.factor, query) ?? number(1) }
         for write in matrix.writes {
             let whole: Labelled
             switch (write.left, query) {
@@ -151,5 +145,14 @@ extension LabelledBuilder {
             row.terms.append((missing == 1 ? whole : binary(.multiply, whole, factor), write.write))
         }
         return row
+    }
+}
+
+extension Dictionary where Key == Int {
+    /// The values anew, in the order of the keys, so that values are built in the same order each time.
+    func sortedMap<T>(_ transform: (Value) -> T) -> [Int: T] {
+        var result: [Int: T] = [:]
+        for (key, value) in sorted(by: { $0.key < $1.key }) { result[key] = transform(value) }
+        return result
     }
 }

@@ -25,32 +25,33 @@ extension Operation {
 }
 
 extension StreamGraph {
-    /// The axes of a state that every reader sums over.
+    /// The axes of states of the same dims that every reader sums over.
     ///
     /// - Throws: where no reader sums, or two sum over different dims.
-    func summedAxes(of state: ValueID, delays: [ValueID], _ readers: StateReaders) throws(FormRefusal) -> Set<Int> {
-        let axes = Array(self[state].shape.indices)
-        var whole: [ValueID: [Int?]] = [state: axes]
-        for delay in delays { whole[delay] = axes }
+    func summedAxes(of states: [ValueID], delays: [[ValueID]], _ readers: StateReaders) throws(FormRefusal) -> Set<Int> {
+        let axes = Array(self[states[0]].shape.indices)
+        let delays = Set(delays.joined())
+        var whole: [ValueID: [Int?]] = [:]
+        for id in states + delays { whole[id] = axes }
         var found: [(dims: Set<Int>, at: ValueID)] = []
         func sums(_ dims: [Int?], _ id: ValueID) {
             let dims = Set(dims.compactMap { $0 })
             if !dims.isEmpty { found.append((dims, id)) }
         }
         // The state itself stands behind its delays in the order of values.
-        for id in readers.summing([state] + delays, in: self) where !delays.contains(id) {
+        for id in readers.summing(states + delays, in: self) where !delays.contains(id) {
             switch self[id].operation {
-            case .unary(_, let a), .rename(let a): if id != state { whole[id] = whole[a] }
-            case .binary(_, let a, let b), .select(_, let a, let b): if id != state { whole[id] = whole[a] ?? whole[b] }
+            case .unary(_, let a), .rename(let a): if !states.contains(id) { whole[id] = whole[a] }
+            case .binary(_, let a, let b), .select(_, let a, let b): if !states.contains(id) { whole[id] = whole[a] ?? whole[b] }
             case .broadcast(let a, let from):
-                if id != state, let inner = whole[a] { whole[id] = from.map { $0.flatMap { inner[$0] } } }
+                if !states.contains(id), let inner = whole[a] { whole[id] = from.map { $0.flatMap { inner[$0] } } }
             case .reduce(.sum, let a, let axes):
                 if let inner = whole[a] { sums(axes.map { inner[$0] }, id) }
             case .contract(let c):
                 for (operand, own) in [(c.left, c.leftLabels), (c.right, c.rightLabels)] {
                     guard let inner = whole[operand] else { continue }
                     let summed = own.indices.filter { !c.resultLabels.contains(own[$0]) }
-                    if !summed.isEmpty { sums(summed.map { inner[$0] }, id) } else if id != state {
+                    if !summed.isEmpty { sums(summed.map { inner[$0] }, id) } else if !states.contains(id) {
                         whole[id] = c.resultLabels.map { label in own.firstIndex(of: label).flatMap { inner[$0] } }
                     }
                 }
@@ -60,8 +61,8 @@ extension StreamGraph {
             }
         }
         guard let first = found.first else {
-            let name = self[state].name.map { "'\($0)'" } ?? "the state"
-            throw FormRefusal(reason: "nothing sums over dims of \(name)", span: self[state].span)
+            let name = self[states[0]].name.map { "'\($0)'" } ?? "the state"
+            throw FormRefusal(reason: "nothing sums over dims of \(name)", span: self[states[0]].span)
         }
         if let other = found.first(where: { $0.dims != first.dims }) {
             throw FormRefusal(reason: "the state is summed over different dims", span: self[other.at].span)

@@ -100,6 +100,9 @@ package final class ChunkChoice: Sendable {
     private static let leastElements = 1 << 21
     /// What a form in chunks must promise, as a share of the time without it.
     private static let mostShare = 0.8
+    /// Threads that meet at every step wait longer than where a barrier is measured, each time that one of them is disturbed. Chunks
+    /// meet once a traversal.
+    private static let barrierShare = 4.0
 
     private func chosen(for work: Workload) -> Candidate? {
         guard isFree, work.extents.count == 1, let steps = work.extents.first, steps >= 2 * ChunkwiseForms.usualCount else { return nil }
@@ -111,7 +114,8 @@ package final class ChunkChoice: Sendable {
         let key = Key(batch: work.batch, steps: steps, threads: work.threads)
         if let isChosen = known.withLock({ $0.isChosen[key] }) { return isChosen ? candidate : nil }
         let isChosen = context.times.measure("estimate") { () -> Bool in
-            let machine = choice.machine
+            var machine = choice.machine
+            machine.barrier *= Self.barrierShare
             guard let plan = try? choice.plan(for: work),
                 let seconds = try? candidate.divided.estimatedSeconds(work, forcing: forced.others, on: machine)
             else { return false }
@@ -130,11 +134,11 @@ package final class ChunkChoice: Sendable {
 
     private func candidate() -> Candidate? {
         guard model.graph.dataAxes.count == 1 else { return nil }
-        var forms = ChunkwiseForms(of: model.graph).all()
-        for state in forced.keys { forms[state] = nil }
+        var others = Set(forced.keys)
         for requirement in model.graph.requirements {
-            if case .plan(let allowed) = requirement.property, !allowed.contains(PlanForm.chunkwise(nil).name) { forms[requirement.state] = nil }
+            if case .plan(let allowed) = requirement.property, !allowed.contains(PlanForm.chunkwise(nil).name) { others.insert(requirement.state) }
         }
+        let forms = ChunkwiseForms(of: model.graph).all(without: others)
         let counts = forms.mapValues { _ in Optional(ChunkwiseForms.usualCount) }
         guard !counts.isEmpty, let graph = try? model.rewritten(counts, request),
             let divided = try? PartitionedModel.Divided(graph, times: context.times)

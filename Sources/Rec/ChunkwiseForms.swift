@@ -11,8 +11,8 @@ package struct ChunkwiseForms {
     private let recurrences: [String: Recurrence]
     private let readers: StateReaders
 
-    /// A recurrence, by the state that it carries.
-    private typealias Recurrence = (state: ValueID, members: [ValueID])
+    /// The values of a recurrence.
+    private typealias Recurrence = [ValueID]
 
     /// Steps of a chunk where nobody says how many.
     package static let usualCount = 64
@@ -20,24 +20,29 @@ package struct ChunkwiseForms {
     /// - Parameter graph: as lowering gives it.
     init(of graph: StreamGraph) {
         (self.graph, recurrences, readers) = onDeepStack {
-            let graph = graph.sharingCommonValues().recognizingContractions()
+            let graph = graph.sharingCommonValues().recognizingContractions().splittingComplex()
             return (graph, Self.recurrences(of: graph), StateReaders(graph))
         }
     }
 
-    /// By the names of what is delayed in it.
+    /// By the names of what is delayed in it; parts of a complex state go by its name as well.
     private static func recurrences(of graph: StreamGraph) -> [String: Recurrence] {
         var result: [String: Recurrence] = [:]
         for component in components(of: graph) where component.isRecurrence {
-            let members = Set(component.members)
-            for id in component.members {
-                guard case .delay(let operand, _, _) = graph[id].operation, members.contains(operand), let name = graph[operand].name,
-                    result[name] == nil
-                else { continue }
-                result[name] = (operand, component.members)
+            for name in names(of: component, graph) {
+                for name in [name] + Explanation.merged([name]) where result[name] == nil { result[name] = component.members }
             }
         }
         return result
+    }
+
+    /// The names of what a recurrence delays.
+    private static func names(of recurrence: Component, _ graph: StreamGraph) -> [String] {
+        let members = Set(recurrence.members)
+        return recurrence.members.compactMap { id -> String? in
+            guard case .delay(let operand, _, _) = graph[id].operation, members.contains(operand) else { return nil }
+            return graph[operand].name
+        }
     }
 
     /// Why a recurrence does not run chunk by chunk; nil where it can, and where the model has no such recurrence, as of adjoints.
@@ -45,7 +50,7 @@ package struct ChunkwiseForms {
         do throws(FormRefusal) {
             try onDeepStack { () throws(FormRefusal) in
                 guard let found = states.lazy.compactMap({ recurrences[$0] }).first else { return }
-                try graph.checkChunkwise(found.state, members: found.members, readers)
+                try graph.checkChunkwise(found, readers)
             }
             return nil
         } catch { return error }
@@ -56,18 +61,16 @@ package struct ChunkwiseForms {
 
     /// Every recurrence that can run chunk by chunk beside the others, in chunks of so many steps, by state. Code is generated for all
     /// of them.
-    func all(by count: Int = usualCount) -> [String: PlanForm] {
+    ///
+    /// - Parameter others: states whose recurrences run otherwise.
+    func all(by count: Int = usualCount, without others: Set<String> = []) -> [String: PlanForm] {
         onDeepStack {
             var result: [String: PlanForm] = [:]
             var (rewritten, known, readers) = (graph, recurrences, readers)
             for component in components(of: graph) where component.isRecurrence {
-                let members = Set(component.members)
-                let names = component.members.compactMap { id -> String? in
-                    guard case .delay(let operand, _, _) = graph[id].operation, members.contains(operand) else { return nil }
-                    return graph[operand].name
-                }
-                guard let name = names.first, let found = known[name],
-                    let next = try? rewritten.chunkwise(found.state, members: found.members, by: count, readers),
+                let names = Self.names(of: component, graph)
+                guard others.isDisjoint(with: names + Explanation.merged(names)), let name = Explanation.merged(names).first, let found = known[name],
+                    let next = try? rewritten.chunkwise(found, by: count, readers),
                     (try? PartitionedModel.schedules(of: next)) != nil
                 else { continue }
                 // The members of the others are numbered anew.
@@ -84,13 +87,27 @@ package struct ChunkwiseForms {
     /// - Throws: where a state is unknown, or has no such form.
     func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph {
         var result = graph
+        /// States of recurrences that have been written so, with those that they were asked for by.
+        var written: [String: (state: String, count: Int)] = [:]
         for (state, count) in counts.sorted(by: { $0.key < $1.key }) {
-            do throws(FormRefusal) {
-                result = try onDeepStack { [result] () throws(FormRefusal) in
-                    // Several states of one recurrence may be named.
-                    guard let found = Self.recurrences(of: result)[state] else { throw FormRefusal(reason: "", span: nil) }
-                    return try result.chunkwise(found.state, members: found.members, by: count ?? Self.usualCount)
+            let count = count ?? Self.usualCount
+            if let earlier = written[state] {
+                // Several states of one recurrence may be named.
+                guard earlier.count == count else {
+                    throw DiagnosticList(
+                        .planRefused, "'\(earlier.state)' and '\(state)' are one recurrence, in chunks of \(earlier.count) steps and of \(count)",
+                        help: "give one of them alone, or both the same chunks")
                 }
+                continue
+            }
+            do throws(FormRefusal) {
+                let (next, names) = try onDeepStack { [result] () throws(FormRefusal) in
+                    guard let found = Self.recurrences(of: result)[state] else { throw FormRefusal(reason: "", span: nil) }
+                    let names = Self.recurrences(of: result).filter { $0.value == found }.keys
+                    return (try result.chunkwise(found, by: count), names)
+                }
+                result = next
+                for name in names { written[name] = (state, count) }
             } catch {
                 guard !error.reason.isEmpty else {
                     let known = components(of: graph).filter(\.isRecurrence).flatMap(\.members).compactMap { id -> String? in

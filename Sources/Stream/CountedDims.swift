@@ -1,11 +1,11 @@
 /// Places along a dim, and neighbours.
 extension GraphBuilder {
-    /// The element before along a dim, and 0 for the first; the one behind where `isReversed`.
-    package mutating func shifted(_ a: ValueID, axis: Int, isReversed: Bool) -> ValueID {
+    /// The element `distance` places before along a dim, and 0 for the first ones; behind where `isReversed`.
+    package mutating func shifted(_ a: ValueID, axis: Int, by distance: Int = 1, isReversed: Bool) -> ValueID {
         let dim = self[a].shape[axis]
-        guard dim.size > 1 else { return constant(.real(0), self[a].shape) }
-        let rest = slice(a, axis: axis, start: isReversed ? 1 : 0, count: dim.size - 1)
-        return pad(rest, axis: axis, before: isReversed ? 0 : 1, after: isReversed ? 1 : 0, named: dim.name)
+        guard dim.size > distance else { return constant(.real(0), self[a].shape) }
+        let rest = slice(a, axis: axis, start: isReversed ? distance : 0, count: dim.size - distance)
+        return pad(rest, axis: axis, before: isReversed ? 0 : distance, after: isReversed ? distance : 0, named: dim.name)
     }
 
     /// 0, 1, 2, … as reals.

@@ -92,5 +92,8 @@ struct Refused: Sendable, CustomTestStringConvertible {
         Refused(text: program("S = a * S[t-1] + outer(k, tanh(k @ S[t-1]))"), reason: "what is linear in the state enters tanh, and goes back into the state"),
         Refused(text: program("S = a * S[t-2] + outer(k, v)"), reason: "'S' looks back several steps"),
         Refused(text: program("S = a * S[t-1] + outer(k, v)", "output o = q @ tanh(S)"), reason: "'S' as a whole enters tanh"),
+        Refused(
+            text: program("state n: [K]\n  n = n[t-1] + k * sum(k @ S[t-1])\n  S = a * S[t-1] + outer(n[t-1], v)"),
+            reason: "the recurrence carries 'S' as well as 'n', which has other dims"),
     ]
 }

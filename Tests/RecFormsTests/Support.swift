@@ -27,7 +27,7 @@ struct ChunkwiseProgram: Sendable, CustomTestStringConvertible {
     func graph() throws -> StreamGraph {
         let program = Program(text: text)
         try #require(!program.hasErrors, "\(program.diagnostics)")
-        return try Model(program, dims: dims).graph.sharingCommonValues().recognizingContractions()
+        return try Model(program, dims: dims).graph.sharingCommonValues().recognizingContractions().splittingComplex()
     }
 
     /// Small numbers, so that states stay small over hundreds of steps; gates are 0 and 1 at times.
@@ -66,11 +66,13 @@ extension StreamGraph {
     /// The recurrences of these states chunk by chunk; others stay as they are.
     func chunkwise(_ states: [String], by count: Int) throws(FormRefusal) -> StreamGraph {
         var graph = self
-        for name in states {
+        var written: Set<String> = []
+        for name in states where !written.contains(name) {
             guard let state = graph.states.first(where: { $0.name == name })?.value,
                 let members = components(of: graph).first(where: { $0.members.contains(state) })?.members
             else { continue }
-            graph = try graph.chunkwise(state, members: members, by: count)
+            written.formUnion(graph.states.filter { members.contains($0.value) }.map(\.name))
+            graph = try graph.chunkwise(members, by: count)
         }
         return graph
     }
@@ -224,5 +226,5 @@ extension ChunkwiseProgram {
                   output y = sum[K](tanh(o) * T)
                 }
                 """, dims: ["J": 2, "K": 3, "V": 2], states: ["S", "T"]),
-    ]
+    ] + coupled
 }

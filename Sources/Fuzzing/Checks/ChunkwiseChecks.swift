@@ -9,7 +9,7 @@ extension Checker {
     /// The graphs in which a recurrence, or every one, runs chunk by chunk, where there is such a form, with the steps of a chunk.
     mutating func chunkwise(_ model: Model) -> [(graph: StreamGraph, steps: Int)] {
         var dice = Dice(seed: item.checkSeed, for: "chunkwise")
-        let graph = model.graph.sharingCommonValues().recognizingContractions()
+        let graph = model.graph.sharingCommonValues().recognizingContractions().splittingComplex()
         guard graph.values.contains(where: { if case .delay = $0.operation { $0.shape.count > 1 } else { false } }) else { return [] }
         let states = components(of: graph).filter(\.isRecurrence).compactMap { carried(by: $0, graph) }
         var found: [(graph: StreamGraph, steps: Int)] = []
@@ -43,7 +43,7 @@ extension Checker {
         guard let id = graph.states.first(where: { $0.name == state })?.value,
             let members = components(of: graph).first(where: { $0.members.contains(id) })?.members
         else { return nil }
-        return try? graph.chunkwise(id, members: members, by: steps)
+        return try? graph.chunkwise(members, by: steps)
     }
 
     /// What a chunkwise graph gives. Products of gates meet infinities in another order.

@@ -7,17 +7,31 @@ extension ProgramGenerator {
         let shape = randomShape(dice.weighted([(3, 2), (2, 3)]))
         guard shape.count > 1 else { return addFreeStates() }
         let (heads, key, value) = (Array(shape.dropLast(2)), shape[shape.count - 2], shape[shape.count - 1])
-        let (keys, values) = (GeneratedType(.real, heads + [key]), GeneratedType(.real, heads + [value]))
+        let element: ElementType = dice.chance(15) ? .complex : .real
+        let (keys, values) = (GeneratedType(element, heads + [key]), GeneratedType(element, heads + [value]))
         let axis = dice.below(timeAxes.count)
         let sum = "sum[\(key.name)]"
         // What is known comes first: the state is no operand of it.
-        let (k, v) = (equation("k", "(\(known(keys))) / (1 + norm[\(key.name)](\(known(keys))))"), equation("v", known(values)))
+        let size = element == .real ? "(1 + norm[\(key.name)](\(known(keys))))" : "2"
+        let (k, v) = (equation("k", "(\(known(keys))) / \(size)"), equation("v", known(values)))
         let (query, beta) = (known(keys), gate(GeneratedType(.real, dice.chance(50) ? heads : [])))
         let decays = self.decays(shape)
-        let s = declareState(GeneratedType(.real, shape))
+        let s = declareState(GeneratedType(element, shape))
         let before = s + step(axis)
         let kept = decays.reduce(before) { "\($1) * (\($0))" }
-        switch dice.below(6) {
+        // Two states that depend on each other: a step with momentum, and one that turns.
+        var read = [s]
+        switch dice.below(8) {
+        case 6:
+            let w = declareState(GeneratedType(element, shape))
+            close(s, "\(kept) + \(beta) * outer(\(k), \(v) - \(sum)(\(k) * \(w + step(axis))))")
+            close(w, "\(gate(GeneratedType(.real, heads))) * \(w + step(axis)) + \(s)")
+            read.append(w)
+        case 7:
+            let w = declareState(GeneratedType(element, shape))
+            close(s, "\(kept) - \(beta) * \(w + step(axis)) + outer(\(k), \(v))")
+            close(w, "\(beta) * \(before) + 0.5 * \(w + step(axis))")
+            read.append(w)
         case 0, 1: close(s, "\(kept) + outer(\(k), \(v))")
         case 2: close(s, "\(before) + \(beta) * outer(\(k), \(v) - \(sum)(\(k) * \(before)))")
         case 3:
@@ -27,9 +41,10 @@ extension ProgramGenerator {
         default: close(s, "if \(known(GeneratedType(.bool))) then \(kept) + outer(\(k), \(v)) else \(before)")
         }
         // Were the matrix looked at otherwise, it would have to be there at every step.
-        atoms.removeAll { $0.name == s }
+        atoms.removeAll { read.contains($0.name) }
         for _ in 0..<dice.number(in: 1...2) {
-            let read = dice.chance(25) ? before : s
+            let state = dice.pick(read)
+            let read = dice.chance(25) ? state + step(axis) : state
             let text = heads.isEmpty && dice.chance(30) ? "(\(known(keys))) @ \(read)" : dice.chance(10) ? "\(sum)(\(read))" : "\(sum)((\(known(keys))) * \(read))"
             // By this name it may become an output, as states do.
             let name = equation("s", text)
