@@ -185,3 +185,18 @@ package struct Schedule: Equatable, Encodable, Sendable {
 
     package subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
 }
+
+extension Schedule.Leaf {
+    /// The buffers that it reads or writes.
+    package var buffers: [Schedule.BufferID] {
+        func loads(_ nodes: [Schedule.Node]) -> [Schedule.BufferID] {
+            nodes.compactMap { if case .load(let view) = $0 { view.buffer } else { nil } }
+        }
+        switch self {
+        case .nest(let nest): return loads(nest.nodes) + [nest.target.buffer]
+        case .running(let running): return loads(running.nodes) + [running.target.buffer]
+        case .matmul(let product): return [product.left, product.right, product.result.buffer]
+        case .solve(let system): return [system.matrix, system.right, system.result]
+        }
+    }
+}

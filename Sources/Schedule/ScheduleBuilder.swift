@@ -8,6 +8,7 @@ extension Schedule {
         var builder = ScheduleBuilder(traversal, of: parts)
         try builder.run()
         self = builder.schedule
+        assert(violations().isEmpty, "\(violations())\n\(text)")
     }
 }
 
