@@ -211,11 +211,20 @@ package final class ScheduleEvaluation {
         let (left, right) = (base(product.left, product.leftSlot), base(product.right, product.rightSlot))
         let result = base(product.result.buffer, product.result.slot)
         let outer = product.blocks + product.rows + product.columns
+        /// A side of a triangle has one loop.
+        func place(_ side: Schedule.Matmul.Side, _ turns: [Int], _ inner: [Int]) -> Int {
+            switch side {
+            case .row: turns[product.blocks.count]
+            case .column: turns[product.blocks.count + product.rows.count]
+            case .sum: inner[0]
+            }
+        }
         forEach(outer.map(\.extent)) { turns in
             func at(_ start: Int, _ stride: (Schedule.Matmul.Loop) -> Int) -> Int { zip(outer, turns).reduce(start) { $0 + stride($1.0) * $1.1 } }
             let (a, b, c) = (at(left, \.left), at(right, \.right), at(result, \.result))
             var sum = 0.0
             forEach(product.sums.map(\.extent)) { inner in
+                guard product.triangles.allSatisfy({ place($0.larger, turns, inner) - place($0.smaller, turns, inner) >= $0.distance }) else { return }
                 let (x, y) = zip(product.sums, inner).reduce((a, b)) { ($0.0 + $1.0.left * $1.1, $0.1 + $1.0.right * $1.1) }
                 sum += memory[product.left.index][x] * memory[product.right.index][y]
             }

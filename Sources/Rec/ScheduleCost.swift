@@ -36,7 +36,9 @@ struct ScheduleCost {
             case .matmul(let product):
                 func extent(_ loops: [Schedule.Matmul.Loop]) -> Double { loops.reduce(1) { $0 * Double($1.extent) } }
                 let vectors = extent(product.blocks) * extent(product.rows) * (extent(product.columns) / lanes).rounded(.up)
-                total += vectors * (max(extent(product.sums), Self.latency) + Self.tile)
+                // Tiles are done as a whole: of a triangle more than half.
+                let share = product.triangles.isEmpty ? 1 : min(1, product.share + 0.15)
+                total += vectors * (max(extent(product.sums) * share, Self.latency) + Self.tile)
             case .solve(let system):
                 let vectors = Double(system.blocks * system.size) * (Double(system.width) / lanes).rounded(.up)
                 total += vectors * Double(system.size) / 2 * 1.5

@@ -140,6 +140,17 @@ package struct Schedule: Equatable, Encodable, Sendable {
 
     /// `result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]`.
     package struct Matmul: Equatable, Encodable, Sendable {
+        /// Of a product: rows and columns of the result, or what is summed.
+        package enum Side: String, Encodable, Sendable { case row, column, sum }
+
+        /// Only where one place is so far behind another there is something to be done: factors are 0 elsewhere, and results may be.
+        /// Both sides have one loop.
+        package struct Triangle: Equatable, Encodable, Sendable {
+            package var larger: Side
+            package var smaller: Side
+            package var distance: Int
+        }
+
         package struct Loop: Equatable, Encodable, Sendable {
             package var extent: Int
             package var left: Int
@@ -162,6 +173,26 @@ package struct Schedule: Equatable, Encodable, Sendable {
         package var rows: [Loop]
         package var columns: [Loop]
         package var sums: [Loop]
+        package var triangles: [Triangle] = []
+
+        /// The loops of a side.
+        package func loops(_ side: Side) -> [Loop] {
+            switch side {
+            case .row: rows
+            case .column: columns
+            case .sum: sums
+            }
+        }
+
+        /// What is computed, of all multiplications.
+        package var share: Double {
+            triangles.reduce(1) { share, triangle in
+                let (size, other) = (Double(loops(triangle.larger)[0].extent), Double(loops(triangle.smaller)[0].extent))
+                // Of the places along the larger side each has those of the smaller one before it.
+                let count = (0..<Int(size)).reduce(0.0) { $0 + min(other, max(0, Double($1 - triangle.distance + 1))) }
+                return share * count / (size * other)
+            }
+        }
     }
 
     /// The `X` with `X − strictLower(matrix) · X = right`, or with the transpose.

@@ -30,6 +30,7 @@ struct ScheduleBuilder {
     /// The buffers of tensors of the caller.
     private var callers: [String: Schedule.BufferID] = [:]
     let needsMemory: Set<ValueID>
+    let triangular: Triangles
 
     /// Where a value stands: a stride for each of its dims, 0 at parallel ones that the buffer does not have.
     struct Place {
@@ -72,6 +73,7 @@ struct ScheduleBuilder {
         schedule = Schedule(
             name: "\(graph.name) by \(count)\(traversal.isDescending ? ", last chunk first" : "")", count: count,
             isReversed: chunks?.isReversed ?? false, isDescending: traversal.isDescending, parallel: parallel.dims)
+        triangular = Triangles(written, roots: Set(traversal.stored + traversal.reduced + traversal.carried.map(\.value)), forms)
         needsMemory = MemoryNeeds(written, traversal, graph, forms, parallel.positions).values
     }
 

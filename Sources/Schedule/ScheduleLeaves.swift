@@ -124,7 +124,7 @@ extension ScheduleBuilder {
         var made = Schedule.Matmul(
             left: left.buffer, right: right.buffer, result: Schedule.View(buffer: target.buffer, terms: [], slot: target.slot),
             leftSlot: left.slot, rightSlot: right.slot, blocks: loops.blocks.map(loop), rows: loops.rows.map(loop),
-            columns: loops.columns.map(loop), sums: loops.sums.map(loop))
+            columns: loops.columns.map(loop), sums: loops.sums.map(loop), triangles: triangles(c, loops, id))
         // Columns are what lies side by side in the result.
         if made.columns.last?.result != 1, made.rows.last?.result == 1 { made.swapSides() }
         guard made.columns.last?.result == 1 else {
@@ -231,5 +231,7 @@ extension Schedule.Matmul {
         (left, right, leftSlot, rightSlot) = (right, left, rightSlot, leftSlot)
         (rows, columns) = (swapped(columns), swapped(rows))
         (blocks, sums) = (swapped(blocks), swapped(sums))
+        func swapped(_ side: Side) -> Side { side == .row ? .column : side == .column ? .row : .sum }
+        triangles = triangles.map { Triangle(larger: swapped($0.larger), smaller: swapped($0.smaller), distance: $0.distance) }
     }
 }

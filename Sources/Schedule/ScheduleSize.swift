@@ -37,7 +37,7 @@ extension Schedule {
             switch leaf {
             case .nest, .running: sum
             case .matmul(let product):
-                sum + (product.blocks + product.rows + product.columns + product.sums).reduce(2) { $0 * Double($1.extent) }
+                sum + (product.blocks + product.rows + product.columns + product.sums).reduce(2 * product.share) { $0 * Double($1.extent) }
             case .solve(let system): sum + Double(system.blocks * system.size * (system.size - 1) * system.width)
             }
         }

@@ -107,6 +107,9 @@ private struct ScheduleVerifier {
     private mutating func check(_ product: Schedule.Matmul) {
         let loops = product.blocks + product.rows + product.columns + product.sums
         if loops.contains(where: { $0.extent < 1 }) { return fault("a loop of a product has no turn") }
+        for triangle in product.triangles where product.loops(triangle.larger).count != 1 || product.loops(triangle.smaller).count != 1 || triangle.larger == triangle.smaller {
+            return fault("a triangle of a product is not of two loops")
+        }
         func last(_ loops: [Schedule.Matmul.Loop], _ stride: (Schedule.Matmul.Loop) -> Int) -> ClosedRange<Int> {
             loops.reduce(0...0) { range, loop in range.plus(0...0, times: 1, reaching: stride(loop) * (loop.extent - 1)) }
         }

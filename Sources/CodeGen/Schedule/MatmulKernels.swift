@@ -73,7 +73,7 @@ final class MatmulKernels {
         guard let row = rows.last, let column = columns.last else { return }
         let start = Places(left: b.parameter(0), right: b.parameter(1), result: b.parameter(2))
         loops(product.blocks + rows.dropLast() + columns.dropLast(), start, b) { places in
-            self.emitTiles(row, column, sums, places, b)
+            self.emitTiles(row, column, sums, product.triangles, places, b)
         }
     }
 
@@ -105,7 +105,8 @@ final class MatmulKernels {
     private func mostRows(_ vectors: Int) -> Int { min(12, shape.rows * shape.vectors / vectors) }
 
     private func emitTiles(
-        _ row: Schedule.Matmul.Loop, _ column: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop], _ places: Places, _ b: IRBuilder
+        _ row: Schedule.Matmul.Loop, _ column: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop],
+        _ triangles: [Schedule.Matmul.Triangle], _ places: Places, _ b: IRBuilder
     ) {
         var column0 = 0
         while column0 < column.extent {
@@ -118,14 +119,20 @@ final class MatmulKernels {
             let most = mostRows(vectors)
             let height = (max(4, most - 2)...max(4, most)).last { row.extent % $0 == 0 } ?? min(most, row.extent)
             func tileColumn(_ index: IRValue) {
-                let here = moved(places, column, b.add(b.int(column0), b.multiply(index, b.int(width))), b)
+                let first = b.add(b.int(column0), b.multiply(index, b.int(width)))
+                let here = moved(places, column, first, b)
+                func tile(_ height: Int, at start: IRValue) {
+                    let sides = TileSides(row: (start, height), column: (first, min(width, rest)), count: sums.first?.extent ?? 1)
+                    let range = triangles.isEmpty ? nil : sides.sums(within: triangles, b)
+                    self.emitTile(height, vectors, valid, row, sums, range, self.moved(here, row, start, b), b)
+                }
                 let whole = row.extent / height
                 b.loop(from: b.int(0), to: b.int(whole)) { index, _ in
-                    self.emitTile(height, vectors, valid, row, sums, self.moved(here, row, b.multiply(index, b.int(height)), b), b)
+                    tile(height, at: b.multiply(index, b.int(height)))
                     return []
                 }
                 let left = row.extent - whole * height
-                if left > 0 { emitTile(left, vectors, valid, row, sums, moved(here, row, b.int(whole * height), b), b) }
+                if left > 0 { tile(left, at: b.int(whole * height)) }
             }
             if tiles == 1 { tileColumn(b.int(0)) } else {
                 b.loop(from: b.int(0), to: b.int(tiles)) { index, _ in
@@ -153,12 +160,12 @@ final class MatmulKernels {
     private func mask(_ valid: Int, _ b: IRBuilder) -> IRValue { b.vectorConstant((0..<lanes).map { $0 < valid ? 1 : 0 }, of: b.i1) }
 
     private func emitTile(
-        _ height: Int, _ vectors: Int, _ valid: Int, _ row: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop], _ places: Places,
-        _ b: IRBuilder
+        _ height: Int, _ vectors: Int, _ valid: Int, _ row: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop],
+        _ range: (from: IRValue, to: IRValue)?, _ places: Places, _ b: IRBuilder
     ) {
         let zero = b.constant(0.0, like: b.vector(b.real, lanes))
         let start = [IRValue](repeating: zero, count: height * vectors)
-        let result = accumulate(sums, places, start, b) { places, carried in
+        let result = accumulate(sums, range, places, start, b) { places, carried in
             var next = carried
             let right = (0..<vectors).map { self.vectorLoad(places.right, $0, of: vectors, valid: valid, b) }
             for r in 0..<height {
@@ -177,11 +184,18 @@ final class MatmulKernels {
     }
 
     private func accumulate(
-        _ sums: [Schedule.Matmul.Loop], _ places: Places, _ start: [IRValue], _ b: IRBuilder, _ body: (Places, [IRValue]) -> [IRValue]
+        _ sums: [Schedule.Matmul.Loop], _ range: (from: IRValue, to: IRValue)?, _ places: Places, _ start: [IRValue], _ b: IRBuilder,
+        _ body: (Places, [IRValue]) -> [IRValue]
     ) -> [IRValue] {
         guard let first = sums.first else { return body(places, start) }
-        return b.loop(from: b.int(0), to: b.int(first.extent), carrying: start) { index, carried in
-            self.accumulate(Array(sums.dropFirst()), self.moved(places, first, index, b), carried, b, body)
+        func turn(_ index: IRValue, _ carried: [IRValue]) -> [IRValue] {
+            accumulate(Array(sums.dropFirst()), nil, moved(places, first, index, b), carried, b, body)
+        }
+        guard let range else { return b.loop(from: b.int(0), to: b.int(first.extent), carrying: start) { turn($0, $1) } }
+        // Bounds are not known: several turns at once, as LLVM does it otherwise.
+        let step = TileSides.grain(of: first.extent)
+        return b.loop(from: b.quotient(range.from, b.int(step)), to: b.quotient(range.to, b.int(step)), carrying: start) { index, carried in
+            (0..<step).reduce(carried) { turn(b.add(b.multiply(index, b.int(step)), b.int($1)), $0) }
         }
     }
 
