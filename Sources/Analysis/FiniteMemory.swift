@@ -59,7 +59,8 @@ struct FiniteMemory {
                         zip(parts, shape).allSatisfy { 0..<$1.size ~= $0.value(at: values) }
                     }
                     guard isInside(targetParts, mixing(row.state)), isInside(sourceParts, mixing(term.slot.value)) else { continue }
-                    let weight = scalars.constant(term.weight, at: values)
+                    var constants = Constants(scalars: scalars, values: values)
+                    let weight = constants.constant(term.weight)
                     if weight == zero { continue }
                     weights.insert(weight)
                     reads[to + target.value(at: values)].append((from + source.value(at: values), abs(term.slot.offsets[0])))
@@ -103,20 +104,37 @@ extension Affine {
     }
 }
 
-extension Scalars {
-    /// What a scalar is at an index, where that decides it; nil where it depends on data, or on further variables.
-    fileprivate func constant(_ id: ID, at values: [Int: Int]) -> Double? {
-        switch nodes[id] {
+/// What scalars are where variables have values.
+private struct Constants {
+    let scalars: Scalars
+    let values: [Int: Int]
+    private var found: [Scalars.ID: Double?] = [:]
+
+    init(scalars: Scalars, values: [Int: Int]) {
+        self.scalars = scalars
+        self.values = values
+    }
+
+    /// What a scalar is, where the variables decide it; nil where it depends on data, or on further variables.
+    mutating func constant(_ id: Scalars.ID) -> Double? {
+        if let known = found[id] { return known }
+        let fresh = newConstant(id)
+        found[id] = .some(fresh)
+        return fresh
+    }
+
+    private mutating func newConstant(_ id: Scalars.ID) -> Double? {
+        switch scalars.nodes[id] {
         case .number(let number): return number
         case .index(let index):
             guard index.terms.allSatisfy({ values[$0.variable] != nil }) else { return nil }
             return Double(index.value(at: values))
         case .select(let test, let yes, let no):
-            guard let chosen = constant(test, at: values) else { return nil }
-            return constant(chosen != 0 ? yes : no, at: values)
-        case .unary(.not, let a): return constant(a, at: values).map { $0 == 0 ? 1 : 0 }
+            guard let chosen = constant(test) else { return nil }
+            return constant(chosen != 0 ? yes : no)
+        case .unary(.not, let a): return constant(a).map { $0 == 0 ? 1 : 0 }
         case .binary(let function, let a, let b):
-            guard let x = constant(a, at: values), let y = constant(b, at: values) else { return nil }
+            guard let x = constant(a), let y = constant(b) else { return nil }
             switch function {
             case .and: return x != 0 && y != 0 ? 1 : 0
             case .or: return x != 0 || y != 0 ? 1 : 0
@@ -131,7 +149,7 @@ extension Scalars {
             for monomial in monomials {
                 var product = monomial.coefficient
                 for factor in monomial.factors {
-                    guard factor.power > 0, let base = constant(factor.scalar, at: values) else {
+                    guard factor.power > 0, let base = constant(factor.scalar) else {
                         product = .nan
                         break
                     }

@@ -12,6 +12,9 @@ struct FractionalForms {
 
     private(set) var scalars: Scalars
     private let state: Scalars.ID
+    /// Of parts that were met; one may be met on as many ways as two to the depth of what it is in.
+    private var ratios: [Scalars.ID: Ratio] = [:]
+    private var conditions: [Scalars.ID: Scalars.ID?] = [:]
     /// Degrees beyond this are given up.
     private static let mostDegree = 6
 
@@ -43,6 +46,13 @@ struct FractionalForms {
 
     /// Where a scalar that depends on the state reads it, as far as choices decide that; nil: everywhere.
     private mutating func condition(of id: Scalars.ID) -> Scalars.ID? {
+        if let known = conditions[id] { return known }
+        let fresh = newCondition(of: id)
+        conditions[id] = .some(fresh)
+        return fresh
+    }
+
+    private mutating func newCondition(of id: Scalars.ID) -> Scalars.ID? {
         switch scalars.nodes[id] {
         case .select(let test, let yes, let no):
             let otherwise = scalars.not(test)
@@ -63,6 +73,13 @@ struct FractionalForms {
     }
 
     private mutating func ratio(of id: Scalars.ID) throws -> Ratio {
+        if let known = ratios[id] { return known }
+        let fresh = try newRatio(of: id)
+        ratios[id] = fresh
+        return fresh
+    }
+
+    private mutating func newRatio(of id: Scalars.ID) throws -> Ratio {
         let one = scalars.number(1)
         if scalars.isKnown(id) { return Ratio(above: [id], below: [one]) }
         if id == state { return Ratio(above: [scalars.number(0), one], below: [one]) }

@@ -30,6 +30,10 @@ struct LinearForms {
     private(set) var scalars: Scalars
     let semiring: Semiring
     private var found: [Scalars.ID: LinearForm] = [:]
+    /// Of parts that are looked at otherwise; a part may be met on as many ways as two to the depth of what it is in.
+    private var tropicals: [Tropical: LinearForm] = [:]
+    private var exponentials: [Scalars.ID: LinearForm] = [:]
+    private var logarithms: [Scalars.ID: Scalars.ID] = [:]
     /// More terms than this make a form of no use.
     private static let mostTerms = 256
 
@@ -188,8 +192,23 @@ struct LinearForms {
         }
     }
 
+    /// A part of a step over max-plus or min-plus, and whether it stands under a minus sign.
+    private struct Tropical: Hashable {
+        var id: Scalars.ID
+        var isNegated: Bool
+    }
+
     /// Max-plus and min-plus; under a minus sign the one is the other.
     private mutating func tropical(_ id: Scalars.ID, isMax: Bool, isNegated: Bool) throws(Failure) -> LinearForm {
+        let key = Tropical(id: id, isNegated: isNegated)
+        if let form = tropicals[key] { return form }
+        let form = try newTropical(id, isMax: isMax, isNegated: isNegated)
+        guard form.terms.count <= Self.mostTerms else { throw Failure() }
+        tropicals[key] = form
+        return form
+    }
+
+    private mutating func newTropical(_ id: Scalars.ID, isMax: Bool, isNegated: Bool) throws(Failure) -> LinearForm {
         func inner(_ id: Scalars.ID, _ forms: inout LinearForms, flipped: Bool = false) throws(Failure) -> LinearForm {
             let negated = isNegated != flipped
             if forms.scalars.isKnown(id) { return LinearForm(offset: negated ? forms.scalars.scale(id, by: -1) : id) }
@@ -253,6 +272,13 @@ struct LinearForms {
 
     /// The form of the logarithm of a scalar: a sum of exponentials, each weighed with something positive.
     private mutating func exponential(_ id: Scalars.ID) throws(Failure) -> LinearForm {
+        if let form = exponentials[id] { return form }
+        let form = try newExponential(id)
+        exponentials[id] = form
+        return form
+    }
+
+    private mutating func newExponential(_ id: Scalars.ID) throws(Failure) -> LinearForm {
         switch scalars.nodes[id] {
         case .unary(.exp, let a): return try form(of: a)
         case .reduce(.sum, let body, let variables): return bind(try exponential(body), variables, .logsumexp)
@@ -280,6 +306,13 @@ struct LinearForms {
     /// The logarithm of something known. What it is the exponential of is taken as it stands, so that nothing overflows on the way
     /// which does not in the step: `m + log(exp(s[t-1] − m) + exp(x − m))` has the rest `x`, not `log(exp x)`.
     private mutating func logarithm(of id: Scalars.ID) -> Scalars.ID {
+        if let known = logarithms[id] { return known }
+        let fresh = newLogarithm(of: id)
+        logarithms[id] = fresh
+        return fresh
+    }
+
+    private mutating func newLogarithm(of id: Scalars.ID) -> Scalars.ID {
         switch scalars.nodes[id] {
         case .number, .known, .state, .binary, .index, .opaque: break
         case .unary(let function, let a): if function == .exp { return a }

@@ -6,11 +6,19 @@ struct LogarithmicForms {
     struct Failure: Error {}
 
     private(set) var scalars: Scalars
+    private var found: [Scalars.ID: LinearForm] = [:]
 
     init(_ scalars: Scalars) { self.scalars = scalars }
 
     /// The logarithm of the scalar as a sum of weighted logarithms of states.
     mutating func form(of id: Scalars.ID) throws(Failure) -> LinearForm {
+        if let form = found[id] { return form }
+        let form = try newForm(of: id)
+        found[id] = form
+        return form
+    }
+
+    private mutating func newForm(of id: Scalars.ID) throws(Failure) -> LinearForm {
         if scalars.isKnown(id) {
             guard scalars.isPositive(id) else { throw Failure() }
             return LinearForm(offset: scalars.intern(.unary(.log, id)))

@@ -85,6 +85,8 @@ struct ScalarPrinter {
             var size = monomial
             size.coefficient = abs(monomial.coefficient)
             if monomials.count == 1 { return product(monomial, [], depth) }
+            // This is too long already.
+            if result.count > 4 * Self.longest { break }
             result += k == 0 ? (isNegative ? "-" : "") : (isNegative ? " - " : " + ")
             result += product(size, [], depth).within(.product)
         }

@@ -13,9 +13,9 @@ enum Stabilizer {
                 !scalars.isKnown(body)
             else { continue }
             for (other, candidate) in monomials.enumerated() where other != k {
-                guard let stabilizer = single(candidate), !scalars.isKnown(stabilizer),
-                    let freed = multiplied(body, byExpOf: stabilizer, in: &scalars)
-                else { continue }
+                guard let stabilizer = single(candidate), !scalars.isKnown(stabilizer) else { continue }
+                var found: [Scalars.ID: Scalars.ID?] = [:]
+                guard let freed = multiplied(body, byExpOf: stabilizer, in: &scalars, &found) else { continue }
                 var rest = monomials
                 rest[k].factors = [Scalars.Factor(scalar: scalars.intern(.unary(.log, freed)), power: 1)]
                 rest.remove(at: other)
@@ -26,7 +26,20 @@ enum Stabilizer {
     }
 
     /// A sum of exponentials that all contain `−m`, times `exp m`.
-    private static func multiplied(_ id: Scalars.ID, byExpOf m: Scalars.ID, in scalars: inout Scalars) -> Scalars.ID? {
+    ///
+    /// - Parameter found: of parts that were met before.
+    private static func multiplied(
+        _ id: Scalars.ID, byExpOf m: Scalars.ID, in scalars: inout Scalars, _ found: inout [Scalars.ID: Scalars.ID?]
+    ) -> Scalars.ID? {
+        if let known = found[id] { return known }
+        let fresh = newlyMultiplied(id, byExpOf: m, in: &scalars, &found)
+        found[id] = .some(fresh)
+        return fresh
+    }
+
+    private static func newlyMultiplied(
+        _ id: Scalars.ID, byExpOf m: Scalars.ID, in scalars: inout Scalars, _ found: inout [Scalars.ID: Scalars.ID?]
+    ) -> Scalars.ID? {
         switch scalars.nodes[id] {
         case .unary(.exp, let exponent):
             let hasStabilizer = scalars.monomials(of: exponent).contains {
@@ -35,14 +48,14 @@ enum Stabilizer {
             guard hasStabilizer || exponent == scalars.scale(m, by: -1) else { return nil }
             return scalars.intern(.unary(.exp, scalars.add(exponent, m)))
         case .reduce(.sum, let body, let variables):
-            guard let inner = multiplied(body, byExpOf: m, in: &scalars) else { return nil }
+            guard let inner = multiplied(body, byExpOf: m, in: &scalars, &found) else { return nil }
             return scalars.intern(.reduce(.sum, inner, variables))
         case .polynomial(let monomials):
             var result: [Scalars.Monomial] = []
             for monomial in monomials {
                 guard let place = monomial.factors.firstIndex(where: { !scalars.isKnown($0.scalar) }),
                     monomial.factors[place].power == 1,
-                    let inner = multiplied(monomial.factors[place].scalar, byExpOf: m, in: &scalars)
+                    let inner = multiplied(monomial.factors[place].scalar, byExpOf: m, in: &scalars, &found)
                 else { return nil }
                 var rest = monomial
                 rest.factors.remove(at: place)

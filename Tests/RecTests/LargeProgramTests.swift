@@ -62,6 +62,21 @@ import Testing
         }
     }
 
+    /// Equations that use the one before twice: each part is met on as many ways as two to its depth.
+    @Test("parts that are used twice are looked at once", arguments: [
+        "# + 0.5 * #", "max(#, # - 1)", "logaddexp(#, #)", "# / (1 + # * #)", "if x > 0 then # else 0.5 * #", "(# + 1) / (# + 2)",
+        "log(exp(#) + exp(# - 1))", "sqrt(#) * exp(0.5 * log(#))", "exp(#) * #", "if # > 0 then # else -#",
+    ])
+    func doubled(_ step: String) throws {
+        for start in ["h[t-1]", "h[t-1] + x", "exp(h[t-1])"] {
+            var source = "model M {\n  input x: real\n  state h: real\n  p0 = \(start)\n"
+            for k in 1...40 { source += "  p\(k) = \(step.replacing("#", with: "p\(k - 1)"))\n" }
+            source += "  h = p40\n  output y = h\n}\n"
+            let explanation = try Explanation(Model(Program(text: source)), work: Workload(batch: 1, extents: [100], threads: 1))
+            #expect(explanation.recurrences.count == 1)
+        }
+    }
+
     /// Of many recurrences all that are alike have the form that is chosen for one.
     @Test func alikeAreChosenTogether() throws {
         let forms = PlanForms(try Model(Program(text: mixed(200)), dims: ["D": 3]))
