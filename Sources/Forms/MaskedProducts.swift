@@ -15,7 +15,12 @@ struct MaskedProducts {
     func product(_ reader: [Int: Labelled], _ writer: [Int: Labelled], _ b: inout LabelledBuilder) -> Labelled? {
         let writer = writer.mapValues { $0.relabelled([gates.step: other]) }
         let labels = gates.gates.entries.joined().compactMap { $0?.factor }.flatMap(\.labels)
-        guard !labels.contains(where: summed.contains) else { return inHalves(reader, writer, &b) }
+        guard !labels.contains(where: summed.contains) else {
+            guard let whole = inHalves(reader, writer, &b) else { return nil }
+            // It is 0 elsewhere as it stands; said so that products with it leave that out.
+            let isBefore = b.binary(.greater, b.places(gates.step), b.places(other))
+            return b.binary(.multiply, whole, b.unary(.toReal, isBefore))
+        }
         // The gates are the same along the summed dims: they stay outside the sum.
         let between = gates.between(other, &b)
         var result: Labelled?

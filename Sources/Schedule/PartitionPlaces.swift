@@ -54,13 +54,30 @@ struct PartitionPlaces {
     private(set) var carriers: [ValueID: ValueID] = [:]
     /// Values that cannot be NaN where the outputs are not.
     private let checked: Set<ValueID>
+    /// Levels at which both orders of the chunks are needed for one value.
+    private var meeting: Set<Int> = []
+    /// Levels whose traversals from the last chunk on wait for those from the first one.
+    private var postponed: Set<Int> = []
 
     init(_ graph: StreamGraph) throws(ScheduleRefusal) {
         self.graph = graph
         checked = Self.checked(graph)
+        (kinds, places) = ([], [])
+        let components = components(of: graph)
+        try place(components)
+        // What needs both orders would be a traversal of its own behind them. Where the one from the last chunk on waits, it computes that as
+        // well: so it is with the gradient of a recurrence by what it is read by, whose adjoint needs none of its states.
+        if !meeting.isEmpty {
+            postponed = meeting
+            try place(components)
+        }
+    }
+
+    private mutating func place(_ components: [Component]) throws(ScheduleRefusal) {
         kinds = graph.values.map { _ in .fixed }
         places = graph.values.map { _ in Place(level: 0) }
-        for component in components(of: graph) { try place(component) }
+        carriers = [:]
+        for component in components { try place(component) }
     }
 
     func kind(_ id: ValueID) -> Kind { kinds[id.index] }
@@ -95,13 +112,14 @@ struct PartitionPlaces {
                 carriers[id] = operand
             }
             for operand in graph[id].operation.operands where !members.contains(operand) {
-                result = Self.joined(result, entering(operand))
+                result = joined(result, entering(operand))
             }
         }
         guard offsets == [-1] || offsets == [1] else { throw refuse("chunks look at others that are not next to them", members[0]) }
         let own = Direction(axis: axis, isDescending: offsets == [1])
         result = result.along(axis)
         if let other = result.direction, other != own { result.level += 2 }
+        if own.isDescending, postponed.contains(result.level) { result.level += 2 }
         result = Place(level: result.level, direction: own)
         for id in members {
             kinds[id.index] = .carried
@@ -127,7 +145,7 @@ struct PartitionPlaces {
                 kinds[id.index] = .floating
                 var result = Place(level: isChunked(id) ? 1 : 0)
                 for operand in operands where kind(operand) != .constant {
-                    result = Self.joined(result, isChunked(id) ? entering(operand) : standing(operand))
+                    result = joined(result, isChunked(id) ? entering(operand) : standing(operand))
                 }
                 places[id.index] = chunkAxis(id).map(result.along) ?? result
             } else {
@@ -157,13 +175,16 @@ struct PartitionPlaces {
     }
 
     /// Behind both.
-    private static func joined(_ a: Place, _ b: Place) -> Place {
+    private mutating func joined(_ a: Place, _ b: Place) -> Place {
         if a.level != b.level {
             // What has waited for a whole traversal may be in any part behind it.
             return a.level > b.level ? a : b
         }
         if let one = a.axis, let other = b.axis, one != other { return Place(level: a.level + 2) }
-        if let one = a.direction, let other = b.direction, one != other { return Place(level: a.level + 2, axis: a.axis) }
+        if let one = a.direction, let other = b.direction, one != other {
+            meeting.insert(a.level)
+            return Place(level: a.level + 2, axis: a.axis)
+        }
         return Place(level: a.level, direction: a.direction ?? b.direction, axis: a.axis ?? b.axis)
     }
 
