@@ -69,7 +69,7 @@ func expectAgreement(
     static let dims: [String: [String: Int]] = [
         "aaren": ["K": 4, "V": 5], "bidirectional": ["D": 3, "H": 6, "C": 4], "biquad": ["C": 3],
         "delta_rule": ["K": 4, "V": 18], "grid": ["C": 5], "gru": ["D": 5, "H": 20], "hmm": ["S": 6], "kalman": ["C": 3],
-        "lstm": ["D": 7, "H": 17], "mamba": ["D": 10, "N": 4, "R": 3], "mingru": ["D": 6, "H": 40], "parity": [:],
+        "lstm": ["D": 7, "H": 17], "mamba": ["D": 10, "N": 4, "R": 3], "mingru": ["D": 6, "H": 40], "momentum_memory": ["K": 4, "V": 5], "parity": [:],
         "reset_counter": [:], "retention": ["N": 2, "K": 5, "V": 9], "silero_vad": [:], "stack_lm": ["V": 9, "D": 6, "H": 8, "L": 2],
     ]
     static let paths = Project.files("examples", "rec")
