@@ -55,7 +55,7 @@ extension StreamGraph {
         }
         states.sort()
         guard let state = states.first else { throw FormRefusal(reason: "nothing is carried from step to step", span: nil) }
-        func name(_ id: ValueID) -> String { self[id].name.map { "'\($0)'" } ?? "a state" }
+        func name(_ id: ValueID) -> String { self[id].name.map { "'\(Self.wholeName($0))'" } ?? "a state" }
         func refuse(_ reason: String, _ id: ValueID) -> FormRefusal { FormRefusal(reason: reason, span: self[id].span) }
         guard dataAxes.count == 1 else { throw refuse("the model runs over several axes", state) }
         for id in states where self[id].element != .real { throw refuse("\(name(id)) is \(self[id].element.rawValue)", id) }

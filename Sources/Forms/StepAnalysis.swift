@@ -86,7 +86,7 @@ struct StepAnalysis {
 
     private func name(_ id: ValueID) -> String {
         let id = stateOfDelay[id].map { states[$0] } ?? id
-        return graph[id].name.map { "'\($0)'" } ?? "what is linear in the state"
+        return graph[id].name.map { "'\(StreamGraph.wholeName($0))'" } ?? "what is linear in the state"
     }
 
     private mutating func give(_ id: ValueID, as use: String) throws(FormRefusal) {

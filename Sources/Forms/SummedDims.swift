@@ -61,7 +61,7 @@ extension StreamGraph {
             }
         }
         guard let first = found.first else {
-            let name = self[states[0]].name.map { "'\($0)'" } ?? "the state"
+            let name = self[states[0]].name.map { "'\(Self.wholeName($0))'" } ?? "the state"
             throw FormRefusal(reason: "nothing sums over dims of \(name)", span: self[states[0]].span)
         }
         if let other = found.first(where: { $0.dims != first.dims }) {

@@ -222,7 +222,7 @@ public struct Explanation: Sendable {
     static func merged(_ names: [String]) -> [String] {
         var result: [String] = []
         for name in names {
-            let whole = name.hasSuffix(".re") || name.hasSuffix(".im") ? String(name.dropLast(3)) : name
+            let whole = StreamGraph.wholeName(name)
             if !result.contains(whole) { result.append(whole) }
         }
         return result

@@ -231,7 +231,9 @@ public struct Model: Sendable {
             let work = Workload(batch: bound.batch, extents: bound.extents, threads: pool.count, bytesPerReal: precision.byteCount)
             if !runner.chunks.asked.isEmpty { try checkChunks(within: limit) }
             let partitioned = limit == nil ? runner.chunks.partitioned(for: work) : nil
-            if let results = try context.times.measure("run", { () throws in try partitioned?.run(bound, pool: pool) }) { return results }
+            if let results = try context.times.measure("run", { () throws in try partitioned?.run(bound, pool: pool) }) {
+                return joiningComplexStates(results)
+            }
             let compiled = try runner.compiled(for: work, with: bound.parameters)
             var results = try context.times.measure("run") { () throws(DiagnosticList) in
                 try run(bound, on: compiled, pool: pool, within: limit)

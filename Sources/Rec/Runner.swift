@@ -224,7 +224,7 @@ public final class Runner: Sendable {
 
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults {
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
-        if let results = try chunks.partitioned(for: work)?.run(data, pool: pool) { return results }
+        if let results = try chunks.partitioned(for: work)?.run(data, pool: pool) { return model.joiningComplexStates(results) }
         let compiled = try compiled(for: work)
         return try context.times.measure("run") { () throws(DiagnosticList) in
             try model.run(data, on: compiled, pool: pool, within: bound)

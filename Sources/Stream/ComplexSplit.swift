@@ -8,6 +8,11 @@ extension StreamGraph {
         var split = ComplexSplit(self)
         return split.run()
     }
+
+    /// The name of a value as users know it: of a complex one that is in two parts, without which of them it is.
+    package static func wholeName(_ name: String) -> String {
+        name.hasSuffix(".re") || name.hasSuffix(".im") ? String(name.dropLast(3)) : name
+    }
 }
 
 /// The work of taking complex values apart.

@@ -236,6 +236,68 @@ import Testing
         #expect(isSame && free.leftChunks == isChosen && !steps.leftChunks)
     }
 
+    @Test("a complex state is one state, whatever runs it") func complexState() throws {
+        let text = "model M(K, V) {\n  input q, k: complex[K]\n  input v: complex[V]\n  input a: complex\n  state S: complex[K, V]\n"
+            + "  S = 0.5 * a * S[t-1] + outer(k, v)\n  output o = re(q @ S)\n}\n"
+        let model = try model(text)
+        let data = RandomCase(for: model, batch: 2, length: 40, seed: 3).data
+        let expected = try model.run(data, on: .interpreter)
+        for form in [PlanForm.chunkwise(16), .chunkwise(nil), .sequential] {
+            let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["S": form])
+            #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12, "\(form)")
+            #expect(got.finalStates.map(\.name) == ["S"] && got.finalStates[0].tensor.shape == [2, 5, 3, 2], "\(form)")
+            #expect(distance(got.finalStates[0].tensor, expected.finalStates[0].tensor) < 1e-12, "\(form)")
+        }
+        let gradients = try GradientModel(model)
+        let ones = ["o": Tensor([Double](repeating: 1, count: 2 * 40 * 3), shape: [2, 40, 3])]
+        let reference = try gradients.run(data, cotangents: ones, on: .interpreter)
+        let got = try gradients.run(data, cotangents: ones, on: .compiled(.f64), forcing: ["S": .chunkwise(16)])
+        for (a, b) in zip(got.gradients, reference.gradients) { #expect(a.name == b.name && distance(a.tensor, b.tensor) < 1e-11, "\(a.name)") }
+        #expect(got.results.finalStates.map(\.name) == ["S"])
+    }
+
+    private static let momentum = """
+        model Momentum(K, V) {
+          input q, k: [K]
+          input v: [V]
+          input a: real
+          state S: [K, V]
+          state W: [K, V]
+          S = 0.9 * S[t-1] - outer(k, k @ W[t-1] - v) * 0.1
+          W = sigmoid(a) * W[t-1] + S
+          output o = q @ W
+        }
+        """
+
+    @Test("states of one recurrence run together, by the name of any") func coupled() throws {
+        let model = try model(Self.momentum)
+        let data = self.data(model, length: 70)
+        let expected = try model.run(data, on: .interpreter)
+        for forms: [String: PlanForm] in [["S": .chunkwise(16)], ["W": .chunkwise(nil)], ["S": .chunkwise(32), "W": .chunkwise(32)]] {
+            let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: forms)
+            for (a, b) in zip(got.outputs + got.finalStates, expected.outputs + expected.finalStates) {
+                #expect(a.name == b.name && distance(a.tensor, b.tensor) < 1e-12, "\(forms)")
+            }
+        }
+        #expect {
+            _ = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16), "W": .chunkwise(32)])
+        } throws: {
+            "\($0)".contains("'S' and 'W' are one recurrence, in chunks of 16 steps and of 32")
+        }
+    }
+
+    @Test("where one state is to run otherwise the others of its recurrence are not chosen for chunks") func coupledChoice() throws {
+        let gradients = try GradientModel(model(Self.momentum, ["K": 64, "V": 64]))
+        func chosen(_ forms: [String: PlanForm]) throws -> [String: Int?] {
+            try ChunkChoice(
+                gradients.model, gradients.request, forcing: forms, precision: .f32, within: nil,
+                else: PlanChoice(gradients, forcing: forms.others, machine: .typical), context: CompileContext()
+            ).counts(for: Workload(batch: 4, extents: [4096], threads: 2))
+        }
+        #expect(try chosen([:]).count == 1)
+        for state in ["S", "W"] { #expect(try chosen([state: .sequential]).isEmpty) }
+    }
+
     @Test("writes with parts that meet on very many ways are taken as they stand") func sharedParts() throws {
         let lines = (1...40).map { "  e\($0) = e\($0 - 1) + e\($0 - 1)\n  f\($0) = f\($0 - 1) * f\($0 - 1)" }.joined(separator: "\n")
         let model = try model(Self.gated.replacing("  S = ", with: "  e0 = outer(k, v)\n  f0 = cos(e0)\n\(lines)\n  S = ").replacing("+ outer(k, v)", with: "+ 1e-12 * e40 + f40"))
