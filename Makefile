@@ -10,7 +10,7 @@
 # make bench-choice  hold the choice of plans against forced ones over a grid of shapes (some minutes)
 # make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
 # make bench-tiles  time the tiles that products are made of, in every shape (docs/plans.md)
-# make bench-calls   time calls from Python, and an LSTM beside torch.nn.LSTM in the same process (docs/benchmarks.md)
+# make bench-calls   time calls from Swift and Python, and an LSTM beside torch.nn.LSTM in the same process (docs/benchmarks.md)
 # make bench-libraries  sizes of compiled libraries, and what a step of theirs takes (docs/benchmarks.md)
 # make bench-checkpoints  tokens a second of language models, for PEERS=python3 which has torch and transformers (docs/benchmarks.md)
 # make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
@@ -93,6 +93,8 @@ bench-tiles: setup
 	@.build/release/recc-tiles
 
 bench-calls: library
+	@swift build $(RELEASE) --product recc-calls
+	@.build/release/recc-calls
 	@$(PEERS) Benchmarks/calls.py $(BENCH)
 
 bench-libraries: build

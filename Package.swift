@@ -66,6 +66,7 @@ let package = Package(
         .target(name: "MathAccuracy", dependencies: ["RecCodeGen"], path: "Sources/MathAccuracy", swiftSettings: settings),
         .executableTarget(name: "recc-math", dependencies: ["MathAccuracy"], path: "Sources/recc-math", swiftSettings: settings),
         .executableTarget(name: "recc-tiles", dependencies: ["RecCodeGen"], path: "Sources/recc-tiles", swiftSettings: settings),
+        .executableTarget(name: "recc-calls", dependencies: ["Rec"], path: "Sources/recc-calls", packageAccess: false, swiftSettings: settings),
         .target(name: "Fuzzing", dependencies: ["Rec"], path: "Sources/Fuzzing", swiftSettings: settings),
         .executableTarget(
             name: "recc-fuzz", dependencies: ["Fuzzing", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -44,14 +44,17 @@ def logits(model, tokens):
     return getattr(results, "logits", results)
 
 
+clock = time.perf_counter
+
+
 def rates(bodies, tokens, rounds):
     """Tokens a second of each body: the medians of several turns through all of them."""
     times = [[] for _ in bodies]
     for _ in range(rounds):
         for body, own in zip(bodies, times):
-            start = time.perf_counter()
+            start = clock()
             body()
-            own.append(time.perf_counter() - start)
+            own.append(clock() - start)
     return [tokens / statistics.median(own) for own in times]
 
 
@@ -100,7 +103,10 @@ if __name__ == "__main__":
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processor-time", action="store_true", help="of all threads together, to which other programs do less harm")
     options = parser.parse_args()
+    if options.processor_time:
+        clock = time.process_time
     torch.set_num_threads(options.threads)
     transformers.logging.set_verbosity_error()
     for name, make in [("mamba", mamba), ("mamba2", mamba2), ("rwkv7", rwkv7)]:
