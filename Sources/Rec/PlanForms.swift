@@ -89,14 +89,30 @@ package struct PlanForms: Sendable {
 
     /// Every recurrence that can have a form, as far as the source lets it, in that form.
     package func all(as form: PlanForm) -> [String: PlanForm] {
-        guard let required = try? requirements() else { return [:] }
+        guard var required = try? requirements() else { return [:] }
         let able: [Int]
         switch form {
-        case .sequential: able = recurrences.indices.filter { !required.scans.contains($0) }
-        case .scan: able = buildableScans(beside: required)
+        case .sequential:
+            let others = required.scans.union(requiredChunks)
+            able = recurrences.indices.filter { !others.contains($0) }
+        case .scan:
+            required.sequential.formUnion(requiredChunks)
+            able = buildableScans(beside: required)
         case .chunkwise: able = []
         }
         return Dictionary(able.flatMap { recurrences[$0].facts.states }.map { ($0, form) }) { first, _ in first }
+    }
+
+    /// Recurrences for which the source allows chunks alone.
+    private var requiredChunks: Set<Int> {
+        var result: Set<Int> = []
+        for requirement in prepared.requirements {
+            guard case .plan(let allowed) = requirement.property, allowed.contains(PlanForm.chunkwise(nil).name),
+                !allowed.contains(PlanForm.sequential.name), !allowed.contains(PlanForm.scan.name)
+            else { continue }
+            result.formUnion(indices(of: requirement.state))
+        }
+        return result
     }
 
     /// Recurrences that can be scans in one plan: all that are legal, or, where there is no such plan, one after another as long

@@ -83,10 +83,12 @@ package struct Verification: Sendable {
         let chunks = model.weights == .full && engines.contains(where: \.isCompiled) ? ChunkwiseForms(of: model.graph).all(by: 16) : [:]
         func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {
             if case .chunkwise = form { return (chunks, chunks) }
-            return (forms.model.all(as: form), forms.gradients?.all(as: form) ?? [:])
+            // What is no scan runs step by step: nothing else is chosen for it.
+            func with(_ forms: PlanForms) -> [String: PlanForm] { forms.all(as: .sequential).merging(forms.all(as: form)) { $1 } }
+            return (with(forms.model), forms.gradients.map(with) ?? [:])
         }
         var known = [PlanForm.sequential]
-        if !all(.scan).model.isEmpty || !all(.scan).gradients.isEmpty { known.append(.scan) }
+        if !forms.model.all(as: .scan).isEmpty || forms.gradients?.all(as: .scan).isEmpty == false { known.append(.scan) }
         if !chunks.isEmpty { known.append(.chunkwise(16)) }
         for (engine, form) in engines.flatMap({ engine in (engine.isCompiled ? known : [.sequential]).map { (engine, $0) } }) {
             let scans = all(form)

@@ -46,6 +46,28 @@ import Testing
         #expect(try !Verification(empty, file, engines: [.interpreter]).isWithin)
     }
 
+    /// No row asks for a form that the source does not allow.
+    @Test func requiredChunksAreVerified() throws {
+        let text = """
+            model M(K, V) {
+              input k: [K]
+              input v: [V]
+              state S: [K, V]
+              state n: real
+              S = 0.5 * S[t-1] + outer(k, v)
+              n = 0.5 * n[t-1] + sum(v)
+              require plan(S) in (chunkwise)
+              output o = k @ S + n
+            }
+            """
+        let model = try Model(Program(text: text), dims: ["K": 2, "V": 3])
+        let random = RandomCase(for: model, batch: 2, length: 40, seed: 3)
+        let expected = try model.run(random.data, on: .interpreter)
+        let file = CaseFile(random.data, outputs: expected.outputs)
+        let verification = try Verification(model, file, engines: [.interpreter, .compiled(.f64)])
+        #expect(verification.isWithin && verification.rows.count >= 3)
+    }
+
     @Test func whatTheFileLacksIsSaid() throws {
         let some = try verified([("h", Tensor(right, shape: [1, 3, 2]))])
         #expect(some.isWithin && some.missing == ["output m", "loss l"])
