@@ -111,7 +111,9 @@ extension TensorArchive {
             guard sides.count == 2, let value = Int(sides[1]), value > 0 else {
                 throw Diagnostic(.fileProblem, "\(path): '\(pair)' in the metadata 'dims' is no dim", at: nil, help: "write them as D=5,H=7")
             }
-            dims[String(sides[0])] = value
+            guard dims.updateValue(value, forKey: String(sides[0])) == nil else {
+                throw Diagnostic(.fileProblem, "\(path): the metadata 'dims' give '\(sides[0])' twice", at: nil, help: "give each dim once")
+            }
         }
         return dims
     }

@@ -46,6 +46,13 @@ package struct DataFiles: Sendable {
             // First, as without its data a model may lack dims.
             try Self.check([caseNames.unknownInputs(of: typed)])
         }
+        // A file may state dims of other programs as well, but not those of this one under nearly its names.
+        let unstated = typed.dims.filter { file.dims[$0] == nil }
+        if !passesOver, let unknown = file.dims.keys.sorted().first(where: { !typed.dims.contains($0) && nearest($0, among: unstated) != nil }) {
+            throw DiagnosticList(
+                .unknownDim, "'\(typed.name)' has no dim '\(unknown)', which the metadata of the case give",
+                help: nearest(unknown, among: unstated).map { "did you mean '\($0)'?" })
+        }
         let stated = weightDims.merging(file.dims) { $1 }.filter { typed.dims.contains($0.key) }
         let model = try Model(
             program, named: name, dims: stated.merging(dims) { $1 }, fitting: data ?? file.data, times: times)

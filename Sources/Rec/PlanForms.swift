@@ -43,7 +43,7 @@ package struct PlanForms: Sendable {
     func indices(of state: String) -> [Int] {
         let names = Self.names(state)
         return recurrences.indices.filter { k in
-            recurrences[k].facts.states.contains { names.contains($0) || $0.hasPrefix(state + ".") }
+            recurrences[k].facts.states.contains { names.contains($0) || $0.hasPrefix(state + ".") || $0.hasPrefix(CarriedState.prefix + state + ".") }
         }
     }
 

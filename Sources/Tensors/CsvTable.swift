@@ -28,7 +28,9 @@ package struct CsvTable {
         var kept: [Int] = []
         var width = 0
         var header: [String]?
-        for (line, row) in storage.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+        // What spreadsheets put in front of UTF-8 is no part of the first name.
+        let bytes = storage.bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? storage.bytes.dropFirst(3) : storage.bytes[...]
+        for (line, row) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             let cells = Self.cells(row)
             if cells.allSatisfy(\.isEmpty) { continue }
             if width == 0, header == nil, cells.allSatisfy({ Double($0) == nil }) {
@@ -48,7 +50,7 @@ package struct CsvTable {
                     let name = header.map { " ('\($0[column])')" } ?? ""
                     throw fileProblem(
                         path, "line \(line + 1), column \(column + 1)\(name): '\(cells[column].prefix(40))' is not a number",
-                        help: header.map { "leave the column out with --skip \($0[column]), or name those to take: x=\(path):\(Self.example($0, but: column))" })
+                        help: header.map { "name the columns to take: x=\(path):\(Self.example($0, but: column)); recc train leaves one out with --skip \($0[column])" })
                 }
                 numbers.append(value)
             }

@@ -63,7 +63,8 @@ extension ModelTyper {
         let axes = try brackets.map { try stepAxes($0, of: value) } ?? Array(model[value].shape.indices)
         guard !axes.isEmpty else {
             throw report(.shapeMismatch, "there is nothing to reduce: this is a scalar", at: span, caption: describe(value),
-                help: model[value].variance.isStream ? "to reduce it over time write \(name)[\(model.axes[0].name)](…)" : nil)
+                help: model[value].variance.isStream && ["sum", "mean", "min", "max"].contains(name)
+                    ? "to reduce it over time write \(name)[\(model.axes[0].name)](…)" : nil)
         }
         switch name {
         case "first", "last":

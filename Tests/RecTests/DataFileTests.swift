@@ -94,6 +94,10 @@ struct DataFileTests {
         #expect(try recc("run", places, "--data", data).output == "y [1, 2] mean 9, last 6 12\n")
         #expect(try recc("run", places, "--data", data, "-D", "N=2").output == "y [1, 2] mean 4.5, last 3 6\n")
         #expect(try recc("gradcheck", places, "--data", data).status == 0)
+        let near = try recc("run", places, "--data", file("near.safetensors", [x], ["dims": "n=4"]), "-D", "N=2")
+        #expect(near.status == 1 && near.errors.contains("'N' has no dim 'n', which the metadata of the case give") && near.errors.contains("did you mean 'N'?"))
+        let twice = try recc("run", places, "--data", file("twice.safetensors", [x], ["dims": "N=4,N=2"]))
+        #expect(twice.status == 1 && twice.errors.contains("give 'N' twice"))
         for dims in ["N=four", "N", "N=-1", "N=0", "N=99999999999999999999"] {
             let outcome = try recc("run", places, "--data", file("bad.safetensors", [x], ["dims": dims]))
             #expect(outcome.status == 1 && outcome.errors.contains("in the metadata 'dims' is no dim"), "\(dims): \(outcome)")

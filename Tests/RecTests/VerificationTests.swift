@@ -46,6 +46,13 @@ import Testing
         #expect(try !Verification(empty, file, engines: [.interpreter]).isWithin)
     }
 
+    /// A failed verification names what failed, and not what is furthest off within what it is allowed.
+    @Test func theWorstIsOneThatFails() throws {
+        let mean = [3.75 * (1 + 1e-8), (2 + 4.5 + 7.125) / 3]
+        let verification = try verified([("h", Tensor(right, shape: [1, 3, 2])), ("m", Tensor(mean, shape: [1, 2]))], engines: [.compiled(.f32), .compiled(.f64)])
+        #expect(!verification.isWithin && verification.verdict.contains("(output m, "))
+    }
+
     /// No row asks for a form that the source does not allow.
     @Test func requiredChunksAreVerified() throws {
         let text = """

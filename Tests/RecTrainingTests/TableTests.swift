@@ -93,7 +93,7 @@ struct TableTests {
         let data = try recc.file("d.csv", Self.table.replacing("date,", with: "when,"))
         let model = try program("[D]", "[D]")
         let cases: [([String], String)] = [
-            (["--data", data, "--predict", "x", "--window", "8"], "line 2, column 1 ('when'): '2016-07-01 0:00' is not a number [file-problem]\nhelp: leave the column out with --skip when"),
+            (["--data", data, "--predict", "x", "--window", "8"], "line 2, column 1 ('when'): '2016-07-01 0:00' is not a number [file-problem]\nhelp: name the columns to take: x="),
             (["--data", data, "--skip", "when", "--predict", "x"], "--window 128"),
             (["--data", data, "--skip", "when", "--predict", "target=OTT", "--window", "8"], "have no 'OTT' to predict [missing-tensor]\nhelp: did you mean 'OT'?"),
             (["--data", data, "--skip", "when", "--predict", "goal=x", "--window", "8"], "has no input 'goal' to predict"),
