@@ -89,6 +89,6 @@ let package = Package(
             name: "LibraryTests", dependencies: ["Rec", "RecTraining", "TestSupport"], path: "Tests/LibraryTests", packageAccess: false,
             swiftSettings: settings),
         .testTarget(
-            name: "RecTests", dependencies: ["Rec", "RecExport", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden"], swiftSettings: settings),
+            name: "RecTests", dependencies: ["Rec", "RecExport", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden", "Models"], swiftSettings: settings),
     ]
 )

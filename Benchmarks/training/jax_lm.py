@@ -22,11 +22,11 @@ def scan(keep, new):
 
 def loss(p, tokens, targets):
     x = p["E"][tokens.T]
-    for k in range(common.LAYERS):
-        u = p[f"g{k}"] * x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + 1e-6)
-        z = jax.nn.sigmoid(u @ p[f"Wz{k}"].T)
-        h = scan(1 - z, z * (u @ p[f"Wh{k}"].T))
-        x = x + (jax.nn.sigmoid(u @ p[f"Wg{k}"].T) * jax.nn.gelu(h, approximate=False)) @ p[f"Wo{k}"].T
+    for k in range(sum(name.endswith("Wz") for name in p)):
+        u = p[f"blocks.{k}.g"] * x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + 1e-6)
+        z = jax.nn.sigmoid(u @ p[f"blocks.{k}.Wz"].T)
+        h = scan(1 - z, z * (u @ p[f"blocks.{k}.Wh"].T))
+        x = x + (jax.nn.sigmoid(u @ p[f"blocks.{k}.Wg"].T) * jax.nn.gelu(h, approximate=False)) @ p[f"blocks.{k}.Wo"].T
     logits = jax.nn.log_softmax(x @ p["head"].T)
     return -jnp.mean(jnp.take_along_axis(logits, targets.T[..., None], -1))
 
@@ -46,7 +46,7 @@ def update(state, tokens, targets, rate):
 
 
 validate = jax.jit(loss)
-start = jax.tree.map(jnp.asarray, common.parameters(o.seed))
+start = jax.tree.map(jnp.asarray, common.weights(o.weights))
 state = (start, jax.tree.map(jnp.zeros_like, start), jax.tree.map(jnp.zeros_like, start), jnp.float32(0))
 
 

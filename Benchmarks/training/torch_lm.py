@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy, embedding, gelu, linear, rms_norm
 
 o = common.options(__doc__)
 torch.set_num_threads(o.threads)
-p = {name: torch.tensor(value, requires_grad=True) for name, value in common.parameters(o.seed).items()}
+p = {name: torch.tensor(value, requires_grad=True) for name, value in common.weights(o.weights).items()}
 optimizer = torch.optim.AdamW(p.values(), lr=o.lr, weight_decay=0.01)
 
 
@@ -21,11 +21,11 @@ def scan(keep, new):
 
 def loss(tokens, targets):
     x = embedding(torch.from_numpy(tokens).T, p["E"])
-    for k in range(common.LAYERS):
-        u = rms_norm(x, x.shape[-1:], p[f"g{k}"], 1e-6)
-        z = torch.sigmoid(linear(u, p[f"Wz{k}"]))
-        h = scan(1 - z, z * linear(u, p[f"Wh{k}"]))
-        x = x + linear(torch.sigmoid(linear(u, p[f"Wg{k}"])) * gelu(h), p[f"Wo{k}"])
+    for k in range(sum(name.endswith("Wz") for name in p)):
+        u = rms_norm(x, x.shape[-1:], p[f"blocks.{k}.g"], 1e-6)
+        z = torch.sigmoid(linear(u, p[f"blocks.{k}.Wz"]))
+        h = scan(1 - z, z * linear(u, p[f"blocks.{k}.Wh"]))
+        x = x + linear(torch.sigmoid(linear(u, p[f"blocks.{k}.Wg"])) * gelu(h), p[f"blocks.{k}.Wo"])
     return cross_entropy(linear(x, p["head"]).flatten(0, 1), torch.from_numpy(targets).T.flatten())
 
 
