@@ -28,10 +28,17 @@ package struct WeightPacking: Equatable, Sendable {
     /// Bytes of the packed weights of a product.
     package func byteCount(of product: Product) -> Int { elementCount(of: product) * format.byteCount(precision) }
 
-    /// Packs weights that lie at `weight` into `packed`.
-    package func pack<Real: BinaryFloatingPoint>(
-        _ product: Product, weight: UnsafePointer<Real>, into packed: UnsafeMutableRawPointer
-    ) {
+    /// Packs weights that lie at `weight`, reals of the precision, into `packed`.
+    ///
+    /// The types are chosen here, in the module of the loops: from another they would be looked up for every element.
+    package func pack(_ product: Product, weight: UnsafeRawPointer, into packed: UnsafeMutableRawPointer) {
+        switch precision {
+        case .f32: pack(product, weight.assumingMemoryBound(to: Float.self), packed)
+        case .f64: pack(product, weight.assumingMemoryBound(to: Double.self), packed)
+        }
+    }
+
+    private func pack<Real: BinaryFloatingPoint>(_ product: Product, _ weight: UnsafePointer<Real>, _ packed: UnsafeMutableRawPointer) {
         switch format {
         case .full: pack(product, weight, into: packed.assumingMemoryBound(to: Real.self)) { $0 }
         case .bf16:

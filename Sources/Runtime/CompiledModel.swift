@@ -61,10 +61,7 @@ package final class CompiledModel: @unchecked Sendable {
         for (index, product) in plan.products.enumerated() {
             let packed = AlignedMemory(byteCount: code.packing.byteCount(of: product), zeroed: false)
             memory.append(packed)
-            switch precision {
-            case .f32: Self.pack(product, code.packing, frame, Float.self, packed)
-            case .f64: Self.pack(product, code.packing, frame, Double.self, packed)
-            }
+            if let weight = frame.base(of: product.weight) { code.packing.pack(product, weight: weight, into: packed.start) }
             frame.words[FrameLayout.descriptor(ofProduct: index, in: plan)] = Int(bitPattern: packed.start)
         }
         self.memory = memory
@@ -81,13 +78,6 @@ package final class CompiledModel: @unchecked Sendable {
             throw DiagnosticList(.misshapenTensor, "the \(what) '\(name)' has the shape \(tensor.shape), and \(count) elements are expected")
         }
         return tensor
-    }
-
-    private static func pack<Real: BinaryFloatingPoint>(
-        _ product: Product, _ packing: WeightPacking, _ frame: Frame, _: Real.Type, _ packed: AlignedMemory
-    ) {
-        guard let weight = frame.base(of: product.weight) else { return }
-        packing.pack(product, weight: UnsafePointer(weight.assumingMemoryBound(to: Real.self)), into: packed.start)
     }
 
     /// The number of elements of a row of a buffer in bytes.

@@ -81,10 +81,7 @@ extension CompiledModel {
                 let word = FrameLayout.descriptor(ofProduct: index, in: plan) + FrameLayout.base
                 result.add(word, byteCount: facts.packing.byteCount(of: product)) { packed in
                     guard let packed = packed.baseAddress else { return }
-                    switch precision {
-                    case .f32: facts.packing.pack(product, weight: UnsafePointer(weight.assumingMemoryBound(to: Float.self)), into: packed)
-                    case .f64: facts.packing.pack(product, weight: UnsafePointer(weight.assumingMemoryBound(to: Double.self)), into: packed)
-                    }
+                    facts.packing.pack(product, weight: weight, into: packed)
                 }
             }
         }
