@@ -37,7 +37,7 @@ package final class ChunkChoice: Sendable {
     package let asked: [String: Int?]
     private let model: Model
     private let request: GradientRequest?
-    private let forced: [String: PlanForm]
+    private let forced, others: [String: PlanForm]
     private let precision: Precision
     private let isFree: Bool
     private let choice: PlanChoice
@@ -47,17 +47,20 @@ package final class ChunkChoice: Sendable {
     /// - Parameters:
     ///   - request: the gradients that are run; nil for the model itself.
     ///   - forced: forms that were asked for, by state.
+    ///   - others: forms that recurrences beside the chunks are to have; nil for those of them that were asked for.
     ///   - bound: bytes that a run may have in memory. Chunks have no such bound.
     ///   - choice: what runs otherwise.
     ///   - isBuilt: whether code is made of what was asked for.
     /// - Throws: where what was asked for cannot be.
     package init(
-        _ model: Model, _ request: GradientRequest?, forcing forced: [String: PlanForm], precision: Precision, within bound: Int?,
-        else choice: PlanChoice, context: CompileContext, isBuilt: Bool = true
+        _ model: Model, _ request: GradientRequest?, forcing forced: [String: PlanForm], others: [String: PlanForm]? = nil,
+        precision: Precision, within bound: Int?, else choice: PlanChoice, context: CompileContext, isBuilt: Bool = true
     ) throws(DiagnosticList) {
         self.model = model
         self.request = request
         self.forced = forced
+        let others = others ?? forced.others
+        self.others = others
         self.precision = precision
         self.choice = choice
         self.context = context
@@ -68,7 +71,7 @@ package final class ChunkChoice: Sendable {
         if !asked.isEmpty, isBuilt {
             let graph = try model.rewritten(asked, request)
             known.model = try reportingProblems(in: model.program.sources) {
-                try PartitionedModel(graph, precision: precision, forcing: forced.others, context: context)
+                try PartitionedModel(graph, precision: precision, forcing: others, context: context)
             }
         }
         self.known = Mutex(known)
@@ -81,7 +84,7 @@ package final class ChunkChoice: Sendable {
         if !asked.isEmpty { return known.withLock { $0.model } }
         guard let candidate = chosen(for: work) else { return nil }
         if let present = known.withLock({ $0.model }) { return present }
-        guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, forcing: forced.others, context: context) else {
+        guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, forcing: others, context: context) else {
             known.withLock { $0.candidate = Found.none }
             return nil
         }
@@ -117,7 +120,7 @@ package final class ChunkChoice: Sendable {
             var machine = choice.machine
             machine.barrier *= Self.barrierShare
             guard let plan = try? choice.plan(for: work),
-                let seconds = try? candidate.divided.estimatedSeconds(work, forcing: forced.others, on: machine)
+                let seconds = try? candidate.divided.estimatedSeconds(work, forcing: others, on: machine)
             else { return false }
             return seconds < Self.mostShare * plan.estimatedSeconds(work, on: machine)
         }

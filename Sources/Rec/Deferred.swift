@@ -5,7 +5,7 @@ package final class Deferred<Value: Sendable>: Sendable {
     private let compute: @Sendable () -> Value
     private let known = Mutex<Value?>(nil)
 
-    init(_ compute: @escaping @Sendable () -> Value) { self.compute = compute }
+    package init(_ compute: @escaping @Sendable () -> Value) { self.compute = compute }
 
     package var value: Value {
         known.withLock { known in

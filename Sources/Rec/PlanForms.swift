@@ -87,6 +87,15 @@ package struct PlanForms: Sendable {
         return (scans, sequential)
     }
 
+    /// The form of every state where these recurrences are scans, and all others run step by step.
+    package func named(scanning scans: Set<Int>) -> [String: PlanForm] {
+        var result: [String: PlanForm] = [:]
+        for (k, recurrence) in recurrences.enumerated() {
+            for state in recurrence.facts.states { result[state] = scans.contains(k) ? .scan : .sequential }
+        }
+        return result
+    }
+
     /// Every recurrence that can have a form, as far as the source lets it, in that form.
     package func all(as form: PlanForm) -> [String: PlanForm] {
         guard var required = try? requirements() else { return [:] }

@@ -44,10 +44,8 @@ public final class Trainer {
     private var order: MinibatchOrder
     /// Parameters that are not trained.
     private let constants: [String: Tensor]
-    private let code: CompiledPlan
-    /// What runs where recurrences are to run chunk by chunk.
-    private let partitioned: PartitionedModel?
-    private let forward: CompiledPlan
+    /// Of the gradients, and of the model alone.
+    private let code, forward: TrainingCode
     private let pool: ThreadPool
     private let plan: [String: PlanForm]
     private let signature: [String: String]
@@ -68,8 +66,8 @@ public final class Trainer {
         self.model = model
         self.data = data
         self.options = options
-        (order, gradients, constants, code, partitioned) = (start.order, start.gradients, start.constants, start.code, start.partitioned)
-        (forward, pool, plan, signature) = (start.forward, start.pool, start.plan, start.signature)
+        (order, gradients, constants, code, forward) = (start.order, start.gradients, start.constants, start.code, start.forward)
+        (pool, plan, signature) = (start.pool, start.plan, start.signature)
         parameters = checkpoint?.parameters ?? start.parameters
         step = checkpoint?.step ?? 0
     }
@@ -79,9 +77,7 @@ public final class Trainer {
         let order: MinibatchOrder
         let gradients: GradientModel
         let constants: [String: Tensor]
-        let code: CompiledPlan
-        let partitioned: PartitionedModel?
-        let forward: CompiledPlan
+        let code, forward: TrainingCode
         let pool: ThreadPool
         let plan: [String: PlanForm]
         let signature: [String: String]
@@ -128,21 +124,30 @@ public final class Trainer {
             let choice = try PlanChoice(gradients, forcing: forms.others)
             let work = Workload(
                 batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
-            let (form, compiled) = try choice.build(for: work) { _, plan in
-                try onDeepStack { try CompiledPlan(plan, precision: options.precision) }
+            let precision = options.precision
+            @Sendable func compiled() throws -> (form: PlanChoice.Form, code: CompiledPlan) {
+                try choice.build(for: work) { _, plan in try onDeepStack { try CompiledPlan(plan, precision: precision) } }
             }
-            var plan: [String: PlanForm] = [:]
-            for (k, recurrence) in choice.forms.recurrences.enumerated() {
-                for state in recurrence.facts.states { plan[state] = form.scans.contains(k) ? .scan : .sequential }
-            }
-            // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
+            // What recurrences take that do not run chunk by chunk is chosen first: a run that goes on forces it there, too.
+            let form = try choice.build(for: work) { _, plan in plan }.form
             let chunks = try ChunkChoice(
-                model, request, forcing: forms, precision: options.precision, within: options.memory, else: choice, context: CompileContext())
-            partitioned = chunks.partitioned(for: work)
-            if partitioned != nil { for (state, count) in chunks.counts(for: work) { plan[state] = .chunkwise(count ?? ChunkwiseForms.usualCount) } }
-            self.plan = plan
-            code = compiled
-            forward = try model.compile(options.precision)
+                model, request, forcing: forms, others: choice.forms.named(scanning: form.scans), precision: precision, within: options.memory,
+                else: choice, context: CompileContext())
+            if let partitioned = chunks.partitioned(for: work) {
+                // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
+                let counts = chunks.counts(for: work)
+                let others = choice.forms.named(scanning: form.scans).filter { counts[$0.key] == nil }
+                plan = others.merging(counts.mapValues { PlanForm.chunkwise($0 ?? ChunkwiseForms.usualCount) }) { $1 }
+                code = TrainingCode(chunks: partitioned) { try compiled().code }
+                // Losses alone in the same form; where that is none, in steps.
+                let alone = try? PartitionedModel(model.rewritten(counts, nil), precision: precision, forcing: others)
+                forward = TrainingCode(chunks: alone) { try model.compile(precision) }
+            } else {
+                let (form, steps) = try compiled()
+                plan = choice.forms.named(scanning: form.scans)
+                code = TrainingCode(chunks: nil) { steps }
+                forward = TrainingCode(chunks: nil) { try model.compile(precision) }
+            }
             pool = ThreadPool(count: options.threads)
         }
     }
@@ -160,8 +165,8 @@ public final class Trainer {
         let number = step + 1
         let positions = order.positions(of: number)
         let bound = try bind(data, positions, gradients.graph)
-        let results = try partitioned.flatMap { try gradients.run(bound, on: $0, pool: pool) }
-            ?? gradients.run(bound, on: try CompiledModel(code, parameters: bound.parameters), pool: pool, within: options.memory)
+        let results = try code.chunks.flatMap { try gradients.run(bound, on: $0, pool: pool) }
+            ?? gradients.run(bound, on: try CompiledModel(code.steps(), parameters: bound.parameters), pool: pool, within: options.memory)
         let loss = Self.sum(results.results.losses)
         let slopes = results.gradients.map { $0.tensor.doubles() }
         let norm = GradientNorm.of(slopes)
@@ -193,8 +198,8 @@ public final class Trainer {
         for start in stride(from: 0, to: positions.count, by: options.batch) {
             let some = Array(positions[start..<min(start + options.batch, positions.count)])
             let bound = try bind(other, some, model.graph)
-            let results = try model.run(
-                bound, on: try CompiledModel(forward, parameters: bound.parameters), pool: pool, within: options.memory)
+            let results = try forward.chunks.flatMap { try $0.run(bound, pool: pool) }
+                ?? model.run(bound, on: try CompiledModel(forward.steps(), parameters: bound.parameters), pool: pool, within: options.memory)
             total += Self.sum(results.losses) * Double(some.count)
         }
         return total / Double(positions.count)

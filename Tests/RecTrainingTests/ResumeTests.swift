@@ -32,6 +32,47 @@ import Testing
         #expect(bits(whole.weights) != bits(first.weights) && (losses.last ?? 0) < losses[0])
     }
 
+    /// A matrix state, whose chunks have a length, and beside it a recurrence that runs otherwise.
+    @Test("a run in chunks goes on in them, and so do its validations", arguments: [1, 2]) func chunksGoOn(threads: Int) throws {
+        let model = try Model(
+            Program(
+                text: """
+                    model Writer(V, K) {
+                      dim J = K
+                      input token, target: int
+                      param E: [V, K] = normal(0.5)
+                      param Wk, Wv: [K, J]
+                      param head: [V, J] = normal(0.5)
+                      state n: [K]
+                      state S: [K, J]
+                      x = E[token]
+                      n = 0.5 * n[t-1] + x
+                      S = sigmoid(sum(x)) * S[t-1] + outer(n, n @ Wv)
+                      loss nll = mean[t](crossentropy(head @ ((x @ Wk) + x @ S), target))
+                    }
+                    """), dims: ["V": 256, "K": 5])
+        let tokens = try TextTokens.read([Project.path("docs/gradients.md")])
+        let (data, validation) = try TrainingData(ModelData(inputs: ["token": tokens]), for: model, window: 40).holdingOut(0.1)
+        func trainer(_ form: PlanForm, resuming checkpoint: Checkpoint? = nil) throws -> Trainer {
+            try Trainer(model, data, TrainingOptions(batch: 3, seed: 4, threads: threads, forms: ["S": form]), resuming: checkpoint)
+        }
+        let whole = try trainer(.chunkwise(16))
+        let losses = try (0..<6).map { _ in try whole.advance().loss }
+        let first = try trainer(.chunkwise(16))
+        for _ in 0..<3 { _ = try first.advance() }
+        let folder = try TemporaryFolder()
+        try first.checkpoint.write(to: folder.url.path)
+        let second = try trainer(.chunkwise(16), resuming: Checkpoint.read(from: folder.url.path))
+        #expect(try (0..<3).map { _ in try second.advance().loss } == Array(losses[3...]))
+        #expect(bits(second.weights) == bits(whole.weights))
+        let loss = try whole.loss(on: validation)
+        #expect(try second.loss(on: validation) == loss)
+        // One step after another gives the same but for rounding.
+        let steps = try trainer(.sequential)
+        for expected in losses { #expect(try abs(steps.advance().loss - expected) < 1e-4) }
+        #expect(try abs(steps.loss(on: validation) - loss) < 1e-4)
+    }
+
     @Test func otherRunsAreRefused() throws {
         let data = try smallText()
         let checkpoint = try trainer(data, .adamW()).checkpoint
