@@ -13,7 +13,7 @@
 # make bench-calls   time calls from Swift and Python, and an LSTM beside torch.nn.LSTM in the same process (docs/benchmarks.md)
 # make bench-libraries  sizes of compiled libraries, and what a step of theirs takes (docs/benchmarks.md)
 # make bench-checkpoints  tokens a second of language models, for PEERS=python3 which has torch and transformers (docs/benchmarks.md)
-# make bench-training  train a language model to a stated loss, beside jax and torch (docs/training.md)
+# make bench-training  train language models beside jax and torch (docs/training.md)
 # make fuzz   random programs through every part, for MINUTES=10 (docs/fuzzing.md); FUZZ='--seed 5' and other options
 # make test-math   every f32 input of every elementary function (some minutes)
 

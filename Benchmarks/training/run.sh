@@ -2,12 +2,13 @@
 # Trains language models of examples/ on this project's documents: recc, and where .build/peers has them (make bench-peers; or PEERS=a
 # Python that has them) JAX and PyTorch, one after another, from the same first weights on the same minibatches.
 #
-#   run.sh RECC [NAME …]    some of stack_lm, mamba2, gated_delta_net
+#   run.sh RECC [NAME …]    some of stack_lm, mamba2, gated_delta_net; THREADS=2
 set -euo pipefail
 recc=${1:-.build/release/recc}
 shift || true
 cd "$(dirname "$0")/../.."
 python=${PEERS:-.build/peers/bin/python}
+threads=${THREADS:-2}
 # Without the page that has the figures of this run: it would change what it tells of.
 texts=(README.md)
 for page in docs/*.md; do if [ "$page" != docs/training.md ]; then texts+=("$page"); fi; done
@@ -51,9 +52,9 @@ names=("$@")
 if [ $# = 0 ]; then names=(stack_lm mamba2 gated_delta_net); fi
 # Up to a validation loss.
 if wanted stack_lm; then
-  row stack_lm "V=256 D=64 H=128 L=2" "--window 128 --batch 8 --lr 5e-3 --warmup 20 --threads 2 --steps 600 --until 1.9" "jax_lm torch_lm"
+  row stack_lm "V=256 D=64 H=128 L=2" "--window 128 --batch 8 --lr 5e-3 --warmup 20 --threads $threads --steps 600 --until 2.1" "jax_lm torch_lm"
 fi
 # Four blocks each, for so many steps; PyTorch in chunks of 64 steps.
-common="--window 256 --batch 4 --lr 5e-3 --warmup 20 --threads 2 --steps 200"
+common="--window 256 --batch 4 --lr 5e-3 --warmup 20 --threads $threads --steps 200"
 if wanted mamba2; then row mamba2 "V=256 D=128 H=4 P=64 N=64 L=4" "$common" torch_blocks; fi
 if wanted gated_delta_net; then row gated_delta_net "Y=256 D=128 H=4 K=64 V=64 F=256 L=4" "$common" torch_blocks; fi
