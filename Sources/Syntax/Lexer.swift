@@ -155,11 +155,6 @@ struct Lexer {
         let digitsText = text(start)
         if !isReal, let value = Int(digitsText), value <= 1 << 53 {
             add(.integer(value), from: start)
-        } else if !isReal {
-            report(
-                .malformedNumber, "whole numbers are written up to 2^53, and '\(digitsText)' is larger", from: start,
-                help: "with a point, '\(digitsText).0', it is a real number")
-            add(.integer(1), from: start)
         } else if let value = Double(digitsText.hasSuffix(".") ? digitsText + "0" : digitsText.hasPrefix(".") ? "0" + digitsText : digitsText),
             value.isFinite
         {
