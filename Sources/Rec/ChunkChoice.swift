@@ -103,9 +103,6 @@ package final class ChunkChoice: Sendable {
     private static let leastElements = 1 << 21
     /// What a form in chunks must promise, as a share of the time without it.
     private static let mostShare = 0.8
-    /// Threads that meet at every step wait longer than where a barrier is measured, each time that one of them is disturbed. Chunks
-    /// meet once a traversal.
-    private static let barrierShare = 4.0
 
     private func chosen(for work: Workload) -> Candidate? {
         guard isFree, work.extents.count == 1, let steps = work.extents.first, steps >= 2 * ChunkwiseForms.usualCount else { return nil }
@@ -117,8 +114,7 @@ package final class ChunkChoice: Sendable {
         let key = Key(batch: work.batch, steps: steps, threads: work.threads)
         if let isChosen = known.withLock({ $0.isChosen[key] }) { return isChosen ? candidate : nil }
         let isChosen = context.times.measure("estimate") { () -> Bool in
-            var machine = choice.machine
-            machine.barrier *= Self.barrierShare
+            let machine = choice.machine
             guard let plan = try? choice.plan(for: work),
                 let seconds = try? candidate.divided.estimatedSeconds(work, forcing: others, on: machine)
             else { return false }

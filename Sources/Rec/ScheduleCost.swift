@@ -91,9 +91,9 @@ extension Schedule {
         let size = ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: [])
         let turns = turns(for: ScheduleSize(batch: work.batch, steps: 0, lengths: []))
         let cost = ScheduleCost(self, lanes: machine.lanes, bytesPerReal: work.bytesPerReal)
-        let workers = max(1, min(Double(work.threads), machine.units, Double(turns)))
-        // Turns are shared out whole.
-        let share = (Double(turns) / workers).rounded(.up)
+        // Turns are shared out whole; threads that the machine has no units for slow each other down.
+        let workers = max(1, min(Double(work.threads), Double(turns)))
+        let share = (Double(turns) / workers).rounded(.up) * max(1, workers / machine.units)
         let busy = share * Double(size.chunks(of: count)) * cost.instructions * machine.operation
         let bytes = buffers.reduce(0.0) { $0 + Double((elements(of: $1, for: size) ?? 0) * work.bytesPerReal) }
         return max(busy, bytes / machine.bandwidth)
