@@ -7,6 +7,7 @@ write them; trained from the same first weights on the same minibatches as recc,
 """
 import common
 import torch
+import torch_training
 from torch.nn.functional import cross_entropy, embedding, linear, pad, rms_norm, silu, softplus
 
 CHUNK = 64
@@ -156,23 +157,7 @@ def main():
     p = {name: torch.tensor(value, requires_grad=not o.check) for name, value in common.weights(o.weights).items()}
     if o.check:
         return check(p)
-    optimizer = torch.optim.AdamW(p.values(), lr=o.lr, weight_decay=0.01, fused=True)
-
-    def step(tokens, targets, rate):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad()
-        value = loss(p, torch.from_numpy(tokens), torch.from_numpy(targets))
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(p.values(), 1.0)
-        optimizer.step()
-        return value.detach()
-
-    def validate(tokens, targets):
-        with torch.no_grad():
-            return loss(p, torch.from_numpy(tokens), torch.from_numpy(targets))
-
-    common.train(o, step, validate)
+    torch_training.train(o, p, lambda tokens, targets: loss(p, tokens, targets), fused=True)
 
 
 if __name__ == "__main__":

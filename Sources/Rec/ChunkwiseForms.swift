@@ -30,7 +30,7 @@ package struct ChunkwiseForms {
         var result: [String: Recurrence] = [:]
         for component in components(of: graph) where component.isRecurrence {
             for name in names(of: component, graph) {
-                for name in [name] + Explanation.merged([name]) where result[name] == nil { result[name] = component.members }
+                for name in [name, StreamGraph.wholeName(name)] where result[name] == nil { result[name] = component.members }
             }
         }
         return result
@@ -69,7 +69,8 @@ package struct ChunkwiseForms {
             var (rewritten, known, readers) = (graph, recurrences, readers)
             for component in components(of: graph) where component.isRecurrence {
                 let names = Self.names(of: component, graph)
-                guard others.isDisjoint(with: names + Explanation.merged(names)), let name = Explanation.merged(names).first, let found = known[name],
+                guard let name = names.first.map(StreamGraph.wholeName), others.isDisjoint(with: names + names.map(StreamGraph.wholeName)),
+                    let found = known[name],
                     let next = try? rewritten.chunkwise(found, by: count, readers),
                     (try? PartitionedModel.schedules(of: next)) != nil
                 else { continue }

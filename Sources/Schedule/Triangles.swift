@@ -209,7 +209,13 @@ extension ScheduleBuilder {
         for (region, labels) in regions {
             for fact in region ?? [] {
                 guard let larger = side(labels[fact.larger]), let smaller = side(labels[fact.smaller]) else { continue }
-                result.append(Schedule.Matmul.Triangle(larger: larger, smaller: smaller, distance: fact.distance))
+                let triangle = Schedule.Matmul.Triangle(larger: larger, smaller: smaller, distance: fact.distance)
+                // Of two triangles of the same sides the smaller one says it all.
+                if let k = result.firstIndex(where: { $0.larger == larger && $0.smaller == smaller }) {
+                    result[k].distance = max(result[k].distance, fact.distance)
+                } else {
+                    result.append(triangle)
+                }
             }
         }
         return result.sorted { ($0.larger.rawValue, $0.smaller.rawValue, $0.distance) < ($1.larger.rawValue, $1.smaller.rawValue, $1.distance) }

@@ -32,8 +32,24 @@ import Testing
         #expect(bits(whole.weights) != bits(first.weights) && (losses.last ?? 0) < losses[0])
     }
 
-    /// A matrix state, whose chunks have a length, and beside it a recurrence that runs otherwise.
-    @Test("a run in chunks goes on in them, and so do its validations", arguments: [1, 2]) func chunksGoOn(threads: Int) throws {
+    /// What a writer keeps of what it has read, and what it reads of that.
+    private static let memories = [
+        "one": "state S: [K, J]\n  S = sigmoid(sum(x)) * S[t-1] + outer(n, n @ Wv)\n  m = x @ S",
+        // Two states of one recurrence, and a complex one.
+        "several": """
+            state S: [K, J]
+              state W: [K, J]
+              state Z: complex[K, J]
+              S = 0.8 * S[t-1] - 0.1 * outer(n, n @ W[t-1] - n @ Wv)
+              W = 0.9 * W[t-1] + S
+              Z = 0.9 * cis(0.3) * Z[t-1] + outer(complex(n, x), complex(n @ Wv, n @ Wv))
+              m = x @ W + re(complex(x, n) @ Z)
+            """,
+    ]
+
+    /// Matrix states, whose chunks have a length, and beside them a recurrence that runs otherwise.
+    @Test("a run in chunks goes on in them, and so do its validations", arguments: memories.keys.sorted(), [1, 2])
+    func chunksGoOn(memory: String, threads: Int) throws {
         let model = try Model(
             Program(
                 text: """
@@ -44,17 +60,17 @@ import Testing
                       param Wk, Wv: [K, J]
                       param head: [V, J] = normal(0.5)
                       state n: [K]
-                      state S: [K, J]
                       x = E[token]
                       n = 0.5 * n[t-1] + x
-                      S = sigmoid(sum(x)) * S[t-1] + outer(n, n @ Wv)
-                      loss nll = mean[t](crossentropy(head @ ((x @ Wk) + x @ S), target))
+                      \(try #require(Self.memories[memory]))
+                      loss nll = mean[t](crossentropy(head @ ((x @ Wk) + m), target))
                     }
                     """), dims: ["V": 256, "K": 5])
+        let states = memory == "one" ? ["S"] : ["S", "Z"]
         let tokens = try TextTokens.read([Project.path("docs/gradients.md")])
         let (data, validation) = try TrainingData(ModelData(inputs: ["token": tokens]), for: model, window: 40).holdingOut(0.1)
         func trainer(_ form: PlanForm, resuming checkpoint: Checkpoint? = nil) throws -> Trainer {
-            try Trainer(model, data, TrainingOptions(batch: 3, seed: 4, threads: threads, forms: ["S": form]), resuming: checkpoint)
+            try Trainer(model, data, TrainingOptions(batch: 3, seed: 4, threads: threads, forms: Dictionary(uniqueKeysWithValues: states.map { ($0, form) })), resuming: checkpoint)
         }
         let whole = try trainer(.chunkwise(16))
         let losses = try (0..<6).map { _ in try whole.advance().loss }
