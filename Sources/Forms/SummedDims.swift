@@ -11,6 +11,7 @@ extension Operation {
     var nameOfUse: String {
         switch self {
         case .unary(let function, _): "enters \(function.rawValue)"
+        case .binary(.add, _, _), .binary(.subtract, _, _): "is added to what has no such form"
         case .binary(let function, _, _): "enters \(function.rawValue)"
         case .reduce(let kind, _, _): "enters \(kind.rawValue)"
         case .select: "decides a choice"

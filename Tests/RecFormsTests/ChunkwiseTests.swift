@@ -93,6 +93,9 @@ struct Refused: Sendable, CustomTestStringConvertible {
         Refused(text: program("S = a * S[t-2] + outer(k, v)"), reason: "'S' looks back several steps"),
         Refused(text: program("S = a * S[t-1] + outer(k, v)", "output o = q @ tanh(S)"), reason: "'S' as a whole enters tanh"),
         Refused(
+            text: program("state T: [K, V]\n  S = a * S[t-1] + outer(k, v)\n  T = 0.5 * T[t-1] + S", "output o = q @ S\n  output p = q @ T"),
+            reason: "'S' as a whole is added to what has no such form"),
+        Refused(
             text: program("state n: [K]\n  n = n[t-1] + k * sum(k @ S[t-1])\n  S = a * S[t-1] + outer(n[t-1], v)"),
             reason: "the recurrence carries 'S' as well as 'n', which has other dims"),
     ]
