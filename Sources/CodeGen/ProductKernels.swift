@@ -133,7 +133,7 @@ final class ProductKernels {
     // MARK: Drivers
 
     /// `void (input, output, packed, rows, inputStride, outputStride, firstPanel, lastPanel)`: some panels of a group of
-    /// columns, and in each all tiles of rows.
+    /// columns, a few at a time, and in each all tiles of rows.
     private func driver(for product: Product) -> LLVMValueRef {
         let key = Driver(columns: product.columnCount / product.groups, sums: product.sums)
         if let existing = drivers[key] { return existing }
@@ -144,24 +144,25 @@ final class ProductKernels {
             parameters: [address, address, address, word, word, word, word, word].compactMap { $0 }, result: nil, precision: precision,
             target: target, isInternal: true)
         let shape = tiles.shape
-        let lanes = shape.lanes
-        let depth = product.sumCount
-        let weight = tiles.type(of: format, in: builder)
+        let rows = tiles.rowTiles(of: builder.parameter(3), in: builder)
         for (first, width, count) in shape.panels(columns: key.columns) {
-            // The last panel of a width may end in an incomplete vector.
-            let panelElements = depth * width * lanes
-            let start = builder.element(builder.parameter(2), builder.int(first * lanes * depth), of: weight)
             // Panels are numbered through; all but a last one are equally wide.
             let number = builder.int(first / shape.vectors)
             let from = builder.maximum(builder.subtract(builder.parameter(6), number), builder.int(0))
             let to = builder.minimum(builder.subtract(builder.parameter(7), number), builder.int(count))
-            builder.loop(from: from, to: to) { index, _ in
-                let packed = builder.element(start, builder.multiply(index, builder.int(panelElements)), of: weight)
-                let column = builder.add(builder.int(first * lanes), builder.multiply(index, builder.int(width * lanes)))
-                let output = builder.element(builder.parameter(1), column, of: builder.real)
-                let lastVector = builder.add(column, builder.int((width - 1) * lanes))
-                let valid = builder.minimum(builder.subtract(builder.int(key.columns), lastVector), builder.int(lanes))
-                self.emitTiles(width, packed, output, valid, product, in: builder)
+            let panels = Panels(firstVector: first, vectors: width, columns: key.columns)
+            func together(_ height: Int) -> Int {
+                var result = shape.panelsTogether(rows: height, vectors: width)
+                while result > count { result /= 2 }
+                return result
+            }
+            // Tiles of all heights find the same panels in the cache.
+            let most = together(1)
+            builder.loop(from: from, to: to, by: most) { start, _ in
+                let end = builder.minimum(builder.add(start, builder.int(most)), to)
+                for tiles in rows {
+                    self.emitTiles(tiles, panels, from: start, to: end, together: together(tiles.height), product, in: builder)
+                }
                 return []
             }
         }
@@ -170,22 +171,53 @@ final class ProductKernels {
         return builder.function
     }
 
+    /// Panels of one width.
+    private struct Panels {
+        var firstVector: Int
+        var vectors: Int
+        /// Columns of all panels, of any width.
+        var columns: Int
+    }
+
+    /// The tiles of one height in some panels, of which so many are taken at once; what is left over by fewer.
     private func emitTiles(
-        _ width: Int, _ packed: IRValue, _ output: IRValue, _ valid: IRValue, _ product: Product,
+        _ rows: TileKernels.RowTiles, _ panels: Panels, from first: IRValue, to last: IRValue, together most: Int, _ product: Product,
         in builder: IRBuilder
     ) {
+        let lanes = tiles.shape.lanes
+        let depth = product.sumCount
+        let weight = tiles.type(of: format, in: builder)
         let sums = [Product.Dimension](repeating: .single, count: 2 - product.sums.count) + product.sums
-        tiles.forEachTile(of: builder.parameter(3), in: builder) { rows, row in
-            self.tiles.emit(
-                TileKernels.Tile(rows: rows, vectors: width, start: .zero, format: format),
-                TileKernels.Operands(
-                    left: builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
-                    rowStride: builder.parameter(4), outerCount: builder.int(sums[0].extent),
-                    outerStride: builder.int(sums[0].inputStride), innerCount: builder.int(sums[1].extent),
-                    innerStride: builder.int(sums[1].inputStride), panel: packed,
-                    output: builder.element(output, builder.multiply(row, builder.parameter(5)), of: builder.real),
-                    outputStride: builder.parameter(5), valid: valid),
-                in: builder)
+        let start = builder.element(builder.parameter(2), builder.int(panels.firstVector * lanes * depth), of: weight)
+        let isEmpty = builder.compare(LLVMIntEQ, rows.count, builder.int(0))
+        var panel = builder.select(isEmpty, last, first)
+        var together = most
+        while together > 0 {
+            let tile = TileKernels.Tile(rows: rows.height, vectors: panels.vectors, start: .zero, format: format, panels: together)
+            let turns = builder.quotient(builder.subtract(last, panel), builder.int(together))
+            panel = builder.loop(from: builder.int(0), to: turns, carrying: [panel]) { _, carried in
+                // The last panel of a width may end in an incomplete vector.
+                let packed = builder.element(start, builder.multiply(carried[0], builder.int(depth * panels.vectors * lanes)), of: weight)
+                let column = builder.add(
+                    builder.int(panels.firstVector * lanes), builder.multiply(carried[0], builder.int(panels.vectors * lanes)))
+                let output = builder.element(builder.parameter(1), column, of: builder.real)
+                let lastVector = builder.add(column, builder.int((tile.panels * tile.vectors - 1) * lanes))
+                let valid = builder.minimum(builder.subtract(builder.int(panels.columns), lastVector), builder.int(lanes))
+                self.tiles.forEachTile(of: rows, in: builder) { row in
+                    self.tiles.emit(
+                        tile,
+                        TileKernels.Operands(
+                            left: builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
+                            rowStride: builder.parameter(4), outerCount: builder.int(sums[0].extent),
+                            outerStride: builder.int(sums[0].inputStride), innerCount: builder.int(sums[1].extent),
+                            innerStride: builder.int(sums[1].inputStride), panel: packed,
+                            output: builder.element(output, builder.multiply(row, builder.parameter(5)), of: builder.real),
+                            outputStride: builder.parameter(5), valid: valid),
+                        in: builder)
+                }
+                return [builder.add(carried[0], builder.int(tile.panels))]
+            }[0]
+            together /= 2
         }
     }
 }

@@ -5,7 +5,8 @@ import CLLVM
 /// how rows and columns are shared out.
 ///
 /// The right operand is packed: a panel as wide as the tile, a row for each summed element, read in one stream. Elements
-/// of the left operand are spread over a vector as they are needed. The shape of the tiles follows Goto and van de
+/// of the left operand are spread over a vector as they are needed. A tile of few rows takes several panels at once, as its sums
+/// would otherwise wait for each other. The shape of the tiles follows Goto and van de
 /// Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34 (2008), §6.
 final class TileKernels {
     private let module: LLVMModule
@@ -27,6 +28,8 @@ final class TileKernels {
         var start: Start
         /// How the panel is stored.
         var format = WeightFormat.full
+        /// Panels that the tile spans, packed one behind the other and each as wide as `vectors`.
+        var panels = 1
     }
 
     /// What a tile is computed from; distances in elements. The summed elements are `outerCount × innerCount`.
@@ -37,6 +40,7 @@ final class TileKernels {
         var outerStride: IRValue
         var innerCount: IRValue
         var innerStride: IRValue
+        /// The first panel.
         var panel: IRValue
         var output: IRValue
         var outputStride: IRValue
@@ -62,10 +66,16 @@ final class TileKernels {
             ])
     }
 
-    /// Covers `count` rows with full tiles and, for the rest, tiles of 4, 2 and 1 rows: few heights, so that there is little to
+    /// Rows that tiles of one height cover: the first of them, and how many tiles there are.
+    struct RowTiles {
+        var height: Int
+        var first: IRValue
+        var count: IRValue
+    }
+
+    /// `count` rows as full tiles and, for the rest, tiles of 4, 2 and 1 rows: few heights, so that there is little to
     /// compile. Two tiles of 4 stand for a full one and one of 2, which would wait for its panel.
-    /// `body` gets the height of a tile and its first row.
-    func forEachTile(of count: IRValue, in builder: IRBuilder, _ body: (Int, IRValue) -> Void) {
+    func rowTiles(of count: IRValue, in builder: IRBuilder) -> [RowTiles] {
         let tallest = shape.rows
         var full = builder.quotient(count, builder.int(tallest))
         var rest = builder.subtract(count, builder.multiply(full, builder.int(tallest)))
@@ -73,17 +83,20 @@ final class TileKernels {
             builder.compare(LLVMIntEQ, rest, builder.int(8 - tallest)), builder.compare(LLVMIntSGT, full, builder.int(0)))
         full = builder.select(isSplit, builder.subtract(full, builder.int(1)), full)
         rest = builder.select(isSplit, builder.int(8), rest)
-        var row = builder.loop(from: builder.int(0), to: full, carrying: [builder.int(0)]) { _, row in
-            body(tallest, row[0])
-            return [builder.add(row[0], builder.int(tallest))]
-        }[0]
+        var result = [RowTiles(height: tallest, first: builder.int(0), count: full)]
         for height in [4, 2, 1] {
             let number = builder.quotient(rest, builder.int(height))
-            row = builder.loop(from: builder.int(0), to: number, carrying: [row]) { _, row in
-                body(height, row[0])
-                return [builder.add(row[0], builder.int(height))]
-            }[0]
+            result.append(RowTiles(height: height, first: builder.subtract(count, rest), count: number))
             rest = builder.subtract(rest, builder.multiply(number, builder.int(height)))
+        }
+        return result
+    }
+
+    /// `body` gets the first row of each tile.
+    func forEachTile(of rows: RowTiles, in builder: IRBuilder, _ body: (IRValue) -> Void) {
+        builder.loop(from: builder.int(0), to: rows.count) { index, _ in
+            body(builder.add(rows.first, builder.multiply(index, builder.int(rows.height))))
+            return []
         }
     }
 
@@ -96,7 +109,7 @@ final class TileKernels {
         let address = LLVMPointerTypeInContext(module.context, 0)
         let start = (tile.start == .output ? ".added" : "") + (tile.format == .full ? "" : ".\(tile.format.rawValue)")
         let builder = IRBuilder(
-            module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(start)",
+            module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(tile.panels > 1 ? "x\(tile.panels)" : "")\(start)",
             parameters: [address, word, word, word, word, word, address, address, word, word].compactMap { $0 },
             result: nil, precision: precision, target: target, isInternal: true)
         let operands = Operands(
@@ -132,7 +145,9 @@ final class TileKernels {
         let vector = builder.vector(builder.real, lanes)
         let weight = type(of: tile.format, in: builder)
         let width = tile.vectors * lanes
+        let across = tile.panels * tile.vectors
         let size = precision.byteCount
+        let panelStride = builder.multiply(builder.multiply(operands.outerCount, operands.innerCount), builder.int(width))
         let numbers = builder.vectorConstant(Array(0..<lanes), of: builder.i64)
         let mask = builder.compare(LLVMIntULT, numbers, builder.splat(operands.valid, lanes))
         func place(_ row: Int, _ v: Int) -> IRValue {
@@ -140,13 +155,17 @@ final class TileKernels {
                 operands.output, builder.multiply(operands.outputStride, builder.int(row)), of: builder.real)
             return builder.element(start, builder.int(v * lanes), of: builder.real)
         }
+        let panelStarts = (0..<tile.panels).map { builder.multiply(panelStride, builder.int($0)) }
         func panelRow(_ row: IRValue) -> [IRValue] {
-            (0..<tile.vectors).map { load(tile.format, builder.element(row, builder.int($0 * lanes), of: weight), in: builder) }
+            panelStarts.flatMap { start in
+                let row = builder.element(row, start, of: weight)
+                return (0..<tile.vectors).map { load(tile.format, builder.element(row, builder.int($0 * lanes), of: weight), in: builder) }
+            }
         }
         let zero = builder.constant(0.0, like: vector)
-        let sums = [IRValue](repeating: zero, count: tile.rows * tile.vectors)
+        let sums = [IRValue](repeating: zero, count: tile.rows * across)
         if tile.start == .output {
-            for r in 0..<tile.rows { for v in 0..<tile.vectors { builder.prefetch(place(r, v), forWriting: true) } }
+            for r in 0..<tile.rows { for v in 0..<across { builder.prefetch(place(r, v), forWriting: true) } }
         }
         let rowStarts = (0..<tile.rows).map { builder.multiply(operands.rowStride, builder.int($0)) }
 
@@ -157,8 +176,8 @@ final class TileKernels {
             for r in 0..<tile.rows {
                 let scalar = builder.load(builder.real, builder.element(left, rowStarts[r], of: builder.real), alignment: size)
                 let spread = builder.splat(scalar, lanes)
-                for v in 0..<tile.vectors {
-                    let at = r * tile.vectors + v
+                for v in 0..<across {
+                    let at = r * across + v
                     result[at] = builder.fma(spread, right[v], result[at])
                 }
             }
@@ -177,16 +196,16 @@ final class TileKernels {
             }
         }
         for r in 0..<tile.rows {
-            for v in 0..<tile.vectors {
-                var sum = result[r * tile.vectors + v]
+            for v in 0..<across {
+                var sum = result[r * across + v]
                 if tile.start == .output {
                     let before =
-                        v == tile.vectors - 1
+                        v == across - 1
                         ? builder.maskedLoad(vector, place(r, v), mask: mask, alignment: size)
                         : builder.load(vector, place(r, v), alignment: size)
                     sum = builder.fadd(before, sum)
                 }
-                if v == tile.vectors - 1 {
+                if v == across - 1 {
                     builder.maskedStore(sum, place(r, v), mask: mask, alignment: size)
                 } else {
                     builder.store(sum, place(r, v), alignment: size)

@@ -10,10 +10,13 @@ package final class TileProbe {
     package struct Shape: Hashable, Sendable {
         package var rows: Int
         package var vectors: Int
+        /// Panels that a tile spans.
+        package var panels: Int
 
-        package init(rows: Int, vectors: Int) {
+        package init(rows: Int, vectors: Int, panels: Int = 1) {
             self.rows = rows
             self.vectors = vectors
+            self.panels = panels
         }
     }
 
@@ -22,6 +25,11 @@ package final class TileProbe {
     package static let vectors = 24
     /// Shapes that fill the registers more or less.
     package static let shapes = [1, 2, 3, 4, 6, 8, 12].flatMap { rows in [1, 2, 3, 4, 6].map { Shape(rows: rows, vectors: $0) } }
+    /// Shapes of few rows with so many panels that sums do not wait for each other, or half as many.
+    package static let shapesOfPanels = [
+        Shape(rows: 1, vectors: 1, panels: 8), Shape(rows: 1, vectors: 2, panels: 2), Shape(rows: 1, vectors: 2, panels: 4),
+        Shape(rows: 1, vectors: 4, panels: 2), Shape(rows: 2, vectors: 2, panels: 2), Shape(rows: 2, vectors: 4, panels: 2),
+    ]
 
     package let shape: Shape
     /// Summed elements.
@@ -68,12 +76,12 @@ package final class TileProbe {
         let width = shape.vectors * lanes
         let across = vectors * lanes
         b.loop(from: b.int(0), to: b.parameter(3)) { _, _ in
-            b.loop(from: b.int(0), to: b.int(vectors / shape.vectors)) { panel, _ in
+            b.loop(from: b.int(0), to: b.int(vectors / shape.vectors), by: shape.panels) { panel, _ in
                 let packed = b.element(b.parameter(1), b.multiply(panel, b.int(depth * width)), of: b.real)
                 let column = b.element(b.parameter(2), b.multiply(panel, b.int(width)), of: b.real)
                 b.loop(from: b.int(0), to: b.int(rows), by: shape.rows) { row, _ in
                     kernels.emit(
-                        TileKernels.Tile(rows: shape.rows, vectors: shape.vectors, start: .zero),
+                        TileKernels.Tile(rows: shape.rows, vectors: shape.vectors, start: .zero, panels: shape.panels),
                         TileKernels.Operands(
                             left: b.element(b.parameter(0), b.multiply(row, b.int(depth)), of: b.real), rowStride: b.int(depth),
                             outerCount: b.int(1), outerStride: b.int(0), innerCount: b.int(depth), innerStride: b.int(1),

@@ -19,6 +19,16 @@ struct TileShape: Equatable {
         rows = 6
     }
 
+    /// Sums that must be under way for none to wait for another: four cycles until one can be added to again, and two additions a cycle.
+    private static let chains = 8
+
+    /// Panels that a tile of so many rows and vectors takes at once: a power of two, where one alone has too few sums.
+    func panelsTogether(rows: Int, vectors: Int) -> Int {
+        var result = 1
+        while 2 * result * rows * vectors <= Self.chains { result *= 2 }
+        return result
+    }
+
     /// Vectors that hold so many columns.
     func vectorCount(columns: Int) -> Int { (columns + lanes - 1) / lanes }
 

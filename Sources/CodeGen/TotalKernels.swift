@@ -92,17 +92,19 @@ final class TotalKernels {
                 let valid = builder.minimum(builder.subtract(builder.int(key.columns), last), builder.int(shape.lanes))
                 let panel = builder.element(
                     memory.right, builder.multiply(index, builder.int(shape.depth * width)), of: builder.real)
-                self.tiles.forEachTile(of: rows, in: builder) { height, row in
-                    let place = builder.add(builder.multiply(builder.add(firstRow, row), builder.int(key.rowStride)), column)
-                    self.tiles.emit(
-                        TileKernels.Tile(rows: height, vectors: vectors, start: .output),
-                        TileKernels.Operands(
-                            left: builder.element(memory.left, row, of: builder.real), rowStride: builder.int(1),
-                            outerCount: builder.int(1), outerStride: builder.int(0), innerCount: count,
-                            innerStride: builder.int(shape.blockRows), panel: panel,
-                            output: builder.element(output, place, of: builder.real), outputStride: builder.int(key.rowStride),
-                            valid: valid),
-                        in: builder)
+                for tiles in self.tiles.rowTiles(of: rows, in: builder) {
+                    self.tiles.forEachTile(of: tiles, in: builder) { row in
+                        let place = builder.add(builder.multiply(builder.add(firstRow, row), builder.int(key.rowStride)), column)
+                        self.tiles.emit(
+                            TileKernels.Tile(rows: tiles.height, vectors: vectors, start: .output),
+                            TileKernels.Operands(
+                                left: builder.element(memory.left, row, of: builder.real), rowStride: builder.int(1),
+                                outerCount: builder.int(1), outerStride: builder.int(0), innerCount: count,
+                                innerStride: builder.int(shape.blockRows), panel: panel,
+                                output: builder.element(output, place, of: builder.real), outputStride: builder.int(key.rowStride),
+                                valid: valid),
+                            in: builder)
+                    }
                 }
                 return []
             }

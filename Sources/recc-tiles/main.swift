@@ -23,6 +23,13 @@ let timed = seconds { peak.run(turns: 1000 * $0) }
 let limit = peak.operations(turns: 1000 * timed.turns) / timed.seconds
 print("peak \(Int(limit / 1e9)) GFLOP/s; shares of it in %, a product of \(TileProbe.rows) × depth × \(TileProbe.vectors) vectors")
 
+/// The share of the limit that a shape reaches, as a whole number of percent.
+func share(_ shape: TileProbe.Shape, depth: Int) throws -> Int {
+    let probe = try TileProbe(shape, depth: depth)
+    let timed = seconds { probe.run(turns: $0) }
+    return Int((100 * probe.operations(turns: timed.turns) / timed.seconds / limit).rounded())
+}
+
 let chosen = TileProbe.chosen()
 for depth in [64, 256, 512] {
     print("\ndepth \(depth): rows of a tile downwards, its vectors across")
@@ -31,11 +38,12 @@ for depth in [64, 256, 512] {
     for rows in Set(TileProbe.shapes.map(\.rows)).sorted() {
         let cells = try vectors.map { vectors -> String in
             let shape = TileProbe.Shape(rows: rows, vectors: vectors)
-            let probe = try TileProbe(shape, depth: depth)
-            let timed = seconds { probe.run(turns: $0) }
-            let share = probe.operations(turns: timed.turns) / timed.seconds / limit
-            return column("\(shape == chosen ? "*" : "")\(Int((100 * share).rounded()))")
+            return column("\(shape == chosen ? "*" : "")\(try share(shape, depth: depth))")
         }
         print(column("\(rows)") + cells.joined())
+    }
+    print("few rows, rows × vectors of a panel × panels at once")
+    for shape in TileProbe.shapesOfPanels {
+        print(column("\(shape.rows)×\(shape.vectors)×\(shape.panels)") + column("\(try share(shape, depth: depth))"))
     }
 }

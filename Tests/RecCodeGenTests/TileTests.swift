@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct TileTests {
     /// Whatever its shape, a tile has whole sums at its own places.
-    @Test(arguments: TileProbe.shapes) func tilesOfEveryShapeSum(shape: TileProbe.Shape) throws {
+    @Test(arguments: TileProbe.shapes + TileProbe.shapesOfPanels) func tilesOfEveryShapeSum(shape: TileProbe.Shape) throws {
         let probe = try TileProbe(shape, depth: 40)
         probe.run(turns: 2)
         #expect(probe.result.allSatisfy { $0 == 5 })
