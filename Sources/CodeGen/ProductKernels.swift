@@ -16,6 +16,8 @@ final class ProductKernels {
     private struct Driver: Hashable {
         var columns: Int
         var sums: [Product.Dimension]
+        /// Whether it may be given some of the panels alone.
+        var isShared: Bool
     }
 
     /// A dimension of the rows: how many there are, and how far apart in elements they lie.
@@ -48,7 +50,7 @@ final class ProductKernels {
         _ product: Product, input: IRValue, output: IRValue, weights: IRValue, rows: [RowDimension], share: Share? = nil,
         in builder: IRBuilder
     ) {
-        let driver = driver(for: product)
+        let driver = driver(for: product, isShared: share?.isOfColumns ?? false)
         let panelElements = packing.elementCount(of: product) / max(product.batchCount, 1)
         func overBatches(_ dimensions: ArraySlice<Product.Dimension>, _ input: IRValue, _ output: IRValue, _ number: IRValue) {
             guard let dimension = dimensions.first else {
@@ -134,8 +136,8 @@ final class ProductKernels {
 
     /// `void (input, output, packed, rows, inputStride, outputStride, firstPanel, lastPanel)`: some panels of a group of
     /// columns, a few at a time, and in each all tiles of rows.
-    private func driver(for product: Product) -> LLVMValueRef {
-        let key = Driver(columns: product.columnCount / product.groups, sums: product.sums)
+    private func driver(for product: Product, isShared: Bool) -> LLVMValueRef {
+        let key = Driver(columns: product.columnCount / product.groups, sums: product.sums, isShared: isShared)
         if let existing = drivers[key] { return existing }
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
@@ -143,81 +145,97 @@ final class ProductKernels {
             module: module, function: "product.\(drivers.count)",
             parameters: [address, address, address, word, word, word, word, word].compactMap { $0 }, result: nil, precision: precision,
             target: target, isInternal: true)
-        let shape = tiles.shape
-        let rows = tiles.rowTiles(of: builder.parameter(3), in: builder)
-        for (first, width, count) in shape.panels(columns: key.columns) {
-            // Panels are numbered through; all but a last one are equally wide.
-            let number = builder.int(first / shape.vectors)
-            let from = builder.maximum(builder.subtract(builder.parameter(6), number), builder.int(0))
-            let to = builder.minimum(builder.subtract(builder.parameter(7), number), builder.int(count))
-            let panels = Panels(firstVector: first, vectors: width, columns: key.columns)
-            func together(_ height: Int) -> Int {
-                var result = shape.panelsTogether(rows: height, vectors: width)
-                while result > count { result /= 2 }
-                return result
-            }
-            // Tiles of all heights find the same panels in the cache.
-            let most = together(1)
-            builder.loop(from: from, to: to, by: most) { start, _ in
-                let end = builder.minimum(builder.add(start, builder.int(most)), to)
-                for tiles in rows {
-                    self.emitTiles(tiles, panels, from: start, to: end, together: together(tiles.height), product, in: builder)
-                }
-                return []
-            }
-        }
+        // A step of one sequence has one row.
+        let (single, several) = (builder.block("single"), builder.block("several"))
+        let count = builder.parameter(3)
+        builder.branch(builder.compare(LLVMIntEQ, count, builder.int(1)), single, several)
+        builder.position(at: single)
+        emitPanels(key, [TileKernels.RowTiles(height: 1, first: builder.int(0), count: builder.int(1))], in: builder)
+        builder.returnVoid()
+        builder.position(at: several)
+        emitPanels(key, tiles.rowTiles(of: count, in: builder), in: builder)
         builder.returnVoid()
         drivers[key] = builder.function
         return builder.function
     }
 
-    /// Panels of one width.
+    /// Panels of one width, of a product with so many columns.
     private struct Panels {
         var firstVector: Int
         var vectors: Int
-        /// Columns of all panels, of any width.
         var columns: Int
+        var sums: [Product.Dimension]
+        var depth: Int { sums.reduce(1) { $0 * $1.extent } }
     }
 
-    /// The tiles of one height in some panels, of which so many are taken at once; what is left over by fewer.
-    private func emitTiles(
-        _ rows: TileKernels.RowTiles, _ panels: Panels, from first: IRValue, to last: IRValue, together most: Int, _ product: Product,
-        in builder: IRBuilder
-    ) {
-        let lanes = tiles.shape.lanes
-        let depth = product.sumCount
-        let weight = tiles.type(of: format, in: builder)
-        let sums = [Product.Dimension](repeating: .single, count: 2 - product.sums.count) + product.sums
-        let start = builder.element(builder.parameter(2), builder.int(panels.firstVector * lanes * depth), of: weight)
-        let isEmpty = builder.compare(LLVMIntEQ, rows.count, builder.int(0))
-        var panel = builder.select(isEmpty, last, first)
-        var together = most
-        while together > 0 {
-            let tile = TileKernels.Tile(rows: rows.height, vectors: panels.vectors, start: .zero, format: format, panels: together)
-            let turns = builder.quotient(builder.subtract(last, panel), builder.int(together))
-            panel = builder.loop(from: builder.int(0), to: turns, carrying: [panel]) { _, carried in
-                // The last panel of a width may end in an incomplete vector.
-                let packed = builder.element(start, builder.multiply(carried[0], builder.int(depth * panels.vectors * lanes)), of: weight)
-                let column = builder.add(
-                    builder.int(panels.firstVector * lanes), builder.multiply(carried[0], builder.int(panels.vectors * lanes)))
-                let output = builder.element(builder.parameter(1), column, of: builder.real)
-                let lastVector = builder.add(column, builder.int((tile.panels * tile.vectors - 1) * lanes))
-                let valid = builder.minimum(builder.subtract(builder.int(panels.columns), lastVector), builder.int(lanes))
-                self.tiles.forEachTile(of: rows, in: builder) { row in
-                    self.tiles.emit(
-                        tile,
-                        TileKernels.Operands(
-                            left: builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
-                            rowStride: builder.parameter(4), outerCount: builder.int(sums[0].extent),
-                            outerStride: builder.int(sums[0].inputStride), innerCount: builder.int(sums[1].extent),
-                            innerStride: builder.int(sums[1].inputStride), panel: packed,
-                            output: builder.element(output, builder.multiply(row, builder.parameter(5)), of: builder.real),
-                            outputStride: builder.parameter(5), valid: valid),
-                        in: builder)
+    /// All panels, or those of a worker's share, in groups that tiles of a single row take at once: tiles of all heights find them in
+    /// the cache.
+    private func emitPanels(_ key: Driver, _ rows: [TileKernels.RowTiles], in builder: IRBuilder) {
+        let shape = tiles.shape
+        for (first, width, count) in shape.panels(columns: key.columns) {
+            let panels = Panels(firstVector: first, vectors: width, columns: key.columns, sums: key.sums)
+            let most = shape.panelsTogether(rows: 1, vectors: width)
+            // Panels are numbered through; all but a last one are equally wide.
+            let number = builder.int(first / shape.vectors)
+            var start = builder.int(0)
+            var end = builder.int(count)
+            var sizes = [most, count % most]
+            if key.isShared {
+                start = builder.maximum(builder.subtract(builder.parameter(6), number), start)
+                end = builder.minimum(builder.subtract(builder.parameter(7), number), end)
+                sizes = Array(sequence(first: most) { $0 > 1 ? $0 / 2 : nil })
+            }
+            for size in sizes where size > 0 && size <= count {
+                let turns = builder.quotient(builder.maximum(builder.subtract(end, start), builder.int(0)), builder.int(size))
+                start = builder.loop(from: builder.int(0), to: turns, carrying: [start]) { _, carried in
+                    for tiles in rows { self.emitTiles(tiles, panels, from: carried[0], count: size, in: builder) }
+                    return [builder.add(carried[0], builder.int(size))]
+                }[0]
+            }
+        }
+    }
+
+    /// The tiles of one height in some panels, which few rows take at once.
+    private func emitTiles(_ rows: TileKernels.RowTiles, _ panels: Panels, from first: IRValue, count: Int, in builder: IRBuilder) {
+        let most = tiles.shape.panelsTogether(rows: rows.height, vectors: panels.vectors)
+        let hasRows = builder.compare(LLVMIntSGT, rows.count, builder.int(0))
+        builder.ifThen(hasRows) {
+            if count >= most {
+                builder.loop(from: builder.int(0), to: builder.int(count / most)) { index, _ in
+                    let panel = builder.add(first, builder.multiply(index, builder.int(most)))
+                    self.emitTiles(rows, panels, at: panel, together: most, in: builder)
+                    return []
                 }
-                return [builder.add(carried[0], builder.int(tile.panels))]
-            }[0]
-            together /= 2
+            }
+            if count % most > 0 {
+                emitTiles(rows, panels, at: builder.add(first, builder.int(count / most * most)), together: count % most, in: builder)
+            }
+        }
+    }
+
+    private func emitTiles(_ rows: TileKernels.RowTiles, _ panels: Panels, at panel: IRValue, together: Int, in builder: IRBuilder) {
+        let lanes = tiles.shape.lanes
+        let width = panels.vectors * lanes
+        let weight = tiles.type(of: format, in: builder)
+        let sums = [Product.Dimension](repeating: .single, count: 2 - panels.sums.count) + panels.sums
+        let start = builder.add(builder.int(panels.firstVector * lanes), builder.multiply(panel, builder.int(width)))
+        let packed = builder.element(builder.parameter(2), builder.multiply(start, builder.int(panels.depth)), of: weight)
+        let output = builder.element(builder.parameter(1), start, of: builder.real)
+        let last = builder.add(start, builder.int((together * panels.vectors - 1) * lanes))
+        let tile = TileKernels.Tile(
+            rows: rows.height, vectors: panels.vectors, start: .zero, format: format, panels: together, isWhole: panels.columns % lanes == 0)
+        tiles.forEachTile(of: rows, in: builder) { row in
+            self.tiles.emit(
+                tile,
+                TileKernels.Operands(
+                    left: builder.element(builder.parameter(0), builder.multiply(row, builder.parameter(4)), of: builder.real),
+                    rowStride: builder.parameter(4), outerCount: builder.int(sums[0].extent),
+                    outerStride: builder.int(sums[0].inputStride), innerCount: builder.int(sums[1].extent),
+                    innerStride: builder.int(sums[1].inputStride), panel: packed,
+                    output: builder.element(output, builder.multiply(row, builder.parameter(5)), of: builder.real),
+                    outputStride: builder.parameter(5),
+                    valid: builder.minimum(builder.subtract(builder.int(panels.columns), last), builder.int(lanes))),
+                in: builder)
         }
     }
 }

@@ -30,6 +30,8 @@ final class TileKernels {
         var format = WeightFormat.full
         /// Panels that the tile spans, packed one behind the other and each as wide as `vectors`.
         var panels = 1
+        /// Whether all lanes of the last vector are there, whatever `valid` says: masks cost more than a small tile.
+        var isWhole = false
     }
 
     /// What a tile is computed from; distances in elements. The summed elements are `outerCount × innerCount`.
@@ -107,9 +109,11 @@ final class TileKernels {
         if let existing = kernels[tile] { return existing }
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
-        let start = (tile.start == .output ? ".added" : "") + (tile.format == .full ? "" : ".\(tile.format.rawValue)")
+        let kind =
+            (tile.panels > 1 ? "x\(tile.panels)" : "") + (tile.isWhole ? ".whole" : "") + (tile.start == .output ? ".added" : "")
+            + (tile.format == .full ? "" : ".\(tile.format.rawValue)")
         let builder = IRBuilder(
-            module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(tile.panels > 1 ? "x\(tile.panels)" : "")\(start)",
+            module: module, function: "tile.\(tile.rows)x\(tile.vectors)\(kind)",
             parameters: [address, word, word, word, word, word, address, address, word, word].compactMap { $0 },
             result: nil, precision: precision, target: target, isInternal: true)
         let operands = Operands(
@@ -155,6 +159,7 @@ final class TileKernels {
                 operands.output, builder.multiply(operands.outputStride, builder.int(row)), of: builder.real)
             return builder.element(start, builder.int(v * lanes), of: builder.real)
         }
+        func isMasked(_ v: Int) -> Bool { v == across - 1 && !tile.isWhole }
         let panelStarts = (0..<tile.panels).map { builder.multiply(panelStride, builder.int($0)) }
         func panelRow(_ row: IRValue) -> [IRValue] {
             panelStarts.flatMap { start in
@@ -200,12 +205,12 @@ final class TileKernels {
                 var sum = result[r * across + v]
                 if tile.start == .output {
                     let before =
-                        v == across - 1
+                        isMasked(v)
                         ? builder.maskedLoad(vector, place(r, v), mask: mask, alignment: size)
                         : builder.load(vector, place(r, v), alignment: size)
                     sum = builder.fadd(before, sum)
                 }
-                if v == across - 1 {
+                if isMasked(v) {
                     builder.maskedStore(sum, place(r, v), mask: mask, alignment: size)
                 } else {
                     builder.store(sum, place(r, v), alignment: size)

@@ -22,7 +22,7 @@ struct TileShape: Equatable {
     /// Sums that must be under way for none to wait for another: four cycles until one can be added to again, and two additions a cycle.
     private static let chains = 8
 
-    /// Panels that a tile of so many rows and vectors takes at once: a power of two, where one alone has too few sums.
+    /// Panels that a tile of so many rows and vectors takes at once, a power of two: several where one alone has too few sums.
     func panelsTogether(rows: Int, vectors: Int) -> Int {
         var result = 1
         while 2 * result * rows * vectors <= Self.chains { result *= 2 }
