@@ -107,21 +107,6 @@ import Testing
         ("kalman", [:]), ("parity", [:]), ("reset_counter", [:]), ("retention", [:]), ("aaren", [:]), ("mingru", ["D": 3, "H": 4]),
     ].map { name, dims in Case(name: name, source: Project.path("examples/\(name).rec"), dims: dims) }
 
-    /// Steps of a stream.
-    private func piece(_ tensor: Tensor, _ steps: Range<Int>) -> Tensor {
-        let (batch, length) = (tensor.shape[0], tensor.shape[1])
-        let width = tensor.shape.dropFirst(2).reduce(1, *)
-        let numbers = tensor.doubles()
-        let rows = (0..<batch).flatMap { numbers[($0 * length + steps.lowerBound) * width..<($0 * length + steps.upperBound) * width] }
-        return Tensor(rows, shape: [batch, steps.count] + tensor.shape.dropFirst(2))
-    }
-
-    private func pieces(_ data: ModelData, _ model: Model, _ steps: Range<Int>) -> ModelData {
-        var result = data
-        for name in model.streamNames { result.inputs[name] = data.inputs[name].map { piece($0, steps) } }
-        return result
-    }
-
     enum Way: CaseIterable { case interpreter, sequential, scans, fastest, chunks, stream }
 
     private func run(_ runner: Way, _ model: Model, _ data: ModelData, _ state: ModelState, _ precision: Precision) throws -> ModelResults {
@@ -172,13 +157,13 @@ import Testing
                     let runners = Way.allCases.filter { $0 != .stream || isStreamable(part) }
                     let runner = runners[min(runners.count - 1, Int(random.uniform(in: 0...1) * Double(runners.count)))]
                     how.append("\(runner) \(from)..<\(to)")
-                    let results = try run(runner, part, pieces(data, model, from..<to), state, precision)
+                    let results = try run(runner, part, data.steps(from..<to, of: model), state, precision)
                     for output in results.outputs where from < to {
                         guard let expected = whole.outputs.first(where: { $0.name == output.name })?.tensor else { continue }
                         let isStream = try part.graph[#require(part.graph.outputs.first { $0.name == output.name }).value].variance.isStream
                         // What is known at the end of a sequence is that of the last piece.
                         guard isStream || to == length else { continue }
-                        let error = relativeError(output.tensor, isStream ? piece(expected, from..<to) : expected)
+                        let error = relativeError(output.tensor, isStream ? expected.steps(from..<to) : expected)
                         #expect(error < allowed, "\(test.name): \(output.name), \(how), batch \(batch): \(error)")
                     }
                     state = try #require(results.state)
