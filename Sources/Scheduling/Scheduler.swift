@@ -121,7 +121,13 @@ private func lastValues(
     guard graph.axes.count == 1 else { return [:] }
     let recurrent = Set(components.filter(\.isRecurrence).flatMap(\.members))
     var result: [ValueID: ValueID] = [:]
-    for state in graph.states where !recurrent.contains(state.value) && result[state.value] == nil {
+    /// A copy under the same dims is made of what a recurrence passes through, and ends where that does.
+    func isRecurrent(_ id: ValueID) -> Bool {
+        if recurrent.contains(id) { return true }
+        guard case .rename(let a) = graph[id].operation else { return false }
+        return recurrent.contains(a) && graph[a].shape == graph[id].shape
+    }
+    for state in graph.states where !isRecurrent(state.value) && result[state.value] == nil {
         guard let segment = placement.segment[state.value.index], case .sweep(_, let order) = placement.kinds[segment],
             order.loops.contains(where: \.isReversed)
         else { continue }

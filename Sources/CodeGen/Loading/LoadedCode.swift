@@ -22,8 +22,8 @@ final class LoadedCode {
             }
         }
         let layout = try CodeLayout(object, entriesFor: needEntries)
-        guard layout.byteCount > 0 else { throw LoadingError("it is empty") }
-        let memory = try CodeMemory(byteCount: layout.byteCount)
+        // A model that has nothing to compute has no code.
+        let memory = try CodeMemory(byteCount: max(layout.byteCount, 1))
         self.memory = memory
         let writer = CodeWriter(object: object, layout: layout, memory: memory, architecture: architecture)
         try writer.copySections()
