@@ -33,6 +33,7 @@
     F(LLVMBuildNot) \
     F(LLVMBuildOr) \
     F(LLVMBuildPhi) \
+    F(LLVMBuildRet) \
     F(LLVMBuildRetVoid) \
     F(LLVMBuildSIToFP) \
     F(LLVMBuildSRem) \

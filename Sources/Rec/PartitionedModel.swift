@@ -39,6 +39,8 @@ package final class PartitionedModel: Sendable {
     package let parts: GraphPartition
     package let precision: Precision
     private let codes: [Code]
+    /// Of all parts, which run one after another.
+    private let memory = ResultMemory()
     private let context: CompileContext
 
     /// - Parameters:
@@ -57,12 +59,13 @@ package final class PartitionedModel: Sendable {
         parts = divided.parts
         self.precision = precision
         self.context = context
+        let memory = memory
         codes = try schedules.map { part -> Code in
             switch part {
             case .steps(let graph):
                 return .steps(Steps(try PlanChoice(part: graph, forcing: forced, times: context.times)))
             case .traversal(let schedule):
-                return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context)))
+                return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
             }
         }
     }
@@ -163,7 +166,7 @@ package final class PartitionedModel: Sendable {
             switch code {
             case .steps(let part):
                 let code = try part.code(for: work, precision, context)
-                let model = try CompiledModel(code, parameters: data.parameters.merging(tensors) { $1 })
+                let model = try CompiledModel(code, parameters: data.parameters.merging(tensors) { $1 }, memory: memory)
                 let results = try model.run(
                     inputs: data.inputs.merging(tensors) { $1 }, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
                 for output in results.outputs { tensors[output.name] = output.tensor }

@@ -26,6 +26,8 @@ public final class Runner: Sendable {
     private let forced: [String: PlanForm]
     private let parameters: [String: Tensor]
     private let context: CompileContext
+    /// Of results and streams, in one run after another.
+    private let memory = ResultMemory()
     private let compiled = Mutex<[PlanChoice.Form: CompiledModel]>([:])
     private let codes = Mutex<[PlanChoice.Form: CompiledPlan]>([:])
     /// By number of threads.
@@ -95,14 +97,14 @@ public final class Runner: Sendable {
     /// The code that such a run takes, with other parameters in place: nothing is compiled anew for them.
     func compiled(for work: Workload, with parameters: [String: Tensor]) throws -> CompiledModel {
         let code = try code(for: work).code
-        return try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters) }
+        return try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters, memory: memory) }
     }
 
     /// The code that such a run takes, with the parameters in place.
     package func compiled(for work: Workload) throws -> CompiledModel {
         let (form, code) = try code(for: work)
         if let known = compiled.withLock({ $0[form] }) { return known }
-        let fresh = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters) }
+        let fresh = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters, memory: memory) }
         return compiled.withLock { known in
             // Another thread may have been first.
             if let present = known[form] { return present }

@@ -14,7 +14,7 @@ package final class CompiledModel: @unchecked Sendable {
 
     /// Describes parameters, static values, packed weights and zeros; runs start from a copy.
     let frame: Frame
-    let resultMemory = ResultMemory()
+    let resultMemory: ResultMemory
     let contention = Contention()
     /// Sweeps over steps whose rows threads should have shared, and which were left to one thread as other programs had the
     /// processors, since the model was compiled.
@@ -22,10 +22,13 @@ package final class CompiledModel: @unchecked Sendable {
     private let parameters: [Tensor]
     private let memory: [AlignedMemory]
 
-    /// - Parameter parameters: by path, in the shapes of the graph; others are left alone.
+    /// - Parameters:
+    ///   - parameters: by path, in the shapes of the graph; others are left alone.
+    ///   - memory: where results and streams lie. Models that run one after another, as with other parameters, share it.
     /// - Throws: `DiagnosticList` where one is missing or has another number of elements.
-    package init(_ code: CompiledPlan, parameters: [String: Tensor]) throws(DiagnosticList) {
+    package init(_ code: CompiledPlan, parameters: [String: Tensor], memory resultMemory: ResultMemory = ResultMemory()) throws(DiagnosticList) {
         self.code = code
+        self.resultMemory = resultMemory
         let plan = code.plan
         let precision = code.precision
         let frame = Frame(plan)

@@ -8,7 +8,7 @@ import Synchronization
 
 /// Memory for results and whole streams, kept for the next run when nobody holds it any more: fresh pages cost more than a
 /// recurrence takes to fill them.
-final class ResultMemory: Sendable {
+package final class ResultMemory: Sendable {
     private struct Kept {
         var start: UnsafeMutableRawPointer
         var byteCount: Int
@@ -21,6 +21,8 @@ final class ResultMemory: Sendable {
     }
 
     private let shelf = Mutex(Shelf())
+
+    package init() {}
 
     /// What is kept of all together.
     private static let mostKept = 512 << 20

@@ -1,13 +1,18 @@
 import RecCodeGen
 import RecSchedule
 import RecTensors
+import Synchronization
 
 /// A traversal of chunks as machine code, ready to run for any size of data.
 package final class ScheduleRunner: Sendable {
     package let code: CompiledSchedule
-    private let memory = ResultMemory()
+    private let memory: ResultMemory
 
-    package init(_ code: CompiledSchedule) { self.code = code }
+    /// - Parameter memory: where results lie.
+    package init(_ code: CompiledSchedule, memory: ResultMemory = ResultMemory()) {
+        self.code = code
+        self.memory = memory
+    }
 
     private var precision: Precision { code.precision }
 
@@ -21,8 +26,8 @@ package final class ScheduleRunner: Sendable {
     ///
     /// - Parameters:
     ///   - tensors: for each buffer that is read, by its name.
-    /// - Returns: the tensors that were written, by name, flat; nil where a result is infinite or NaN. Then the chunks are no proof of
-    ///   it: 0 times such a number has reached what the recurrence itself keeps apart. Steps behind the end of a sequence are 0.
+    /// - Returns: the tensors that were written, by name, flat; nil where a result, or what the schedule looks at besides, is infinite or
+    ///   NaN. Then the chunks are no proof of it: 0 times such a number has reached what the recurrence itself keeps apart. Steps behind the end of a sequence are 0.
     package func run(_ size: ScheduleSize, pool: ThreadPool, tensors: (Schedule.Buffer) -> Tensor?) -> [String: Tensor]? {
         let schedule = code.schedule
         var held: [Tensor] = []
@@ -46,6 +51,7 @@ package final class ScheduleRunner: Sendable {
             addresses.append(UnsafeRawPointer(bytes.start))
         }
         let turns = schedule.turns(for: size)
+        let isFinite = Atomic(true)
         size.lengths.withUnsafeBufferPointer { lengths in
             guard turns > 0, let first = lengths.baseAddress else { return }
             let words = CompiledSchedule.arguments(
@@ -56,26 +62,33 @@ package final class ScheduleRunner: Sendable {
                 guard let start = arguments.baseAddress else { return }
                 let shared = Words(arguments: start, workspaces: workspaces.map(\.start))
                 if workers == 1 {
-                    code.function(shared.arguments, 0, turns, shared.workspaces[0])
+                    if code.function(shared.arguments, 0, turns, shared.workspaces[0]) != 0 { isFinite.store(false, ordering: .relaxed) }
                 } else {
                     pool.run { worker, _ in
                         guard worker < workers else { return }
                         let (low, high) = (turns * worker / workers, turns * (worker + 1) / workers)
-                        self.code.function(shared.arguments, low, high, shared.workspaces[worker])
+                        if self.code.function(shared.arguments, low, high, shared.workspaces[worker]) != 0 {
+                            isFinite.store(false, ordering: .relaxed)
+                        }
                     }
                 }
             }
             withExtendedLifetime((held, workspaces)) {}
         }
+        guard isFinite.load(ordering: .relaxed) else { return nil }
         var results: [String: Tensor] = [:]
         for (buffer, count, bytes) in written {
-            if buffer.role != .kept, !isFinite(bytes.start, count) { return nil }
+            switch buffer.role {
+            // The code has looked at them, and what is kept is no result.
+            case .stream, .kept: break
+            case .once, .shared, .carried, .scratch: guard hasFinite(bytes.start, count) else { return nil }
+            }
             results[buffer.name] = Tensor(type: precision == .f32 ? .f32 : .f64, shape: [count], adopting: bytes.start) { withExtendedLifetime(bytes) {} }
         }
         return results
     }
 
-    private func isFinite(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
+    private func hasFinite(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
         func largest<Word: FixedWidthInteger>(_: Word.Type, _ mask: Word) -> Word {
             let words = UnsafeBufferPointer(start: start.assumingMemoryBound(to: Word.self), count: count)
             return words.reduce(0) { max($0, $1 & mask) }

@@ -52,8 +52,8 @@ struct PartitionPlaces {
     private(set) var places: [Place]
     /// For a delay that is carried from chunk to chunk: what it delays.
     private(set) var carriers: [ValueID: ValueID] = [:]
-    /// Values that cannot be NaN where the outputs are not.
-    private let checked: Set<ValueID>
+    /// What chunks give to steps that must be looked at: it may be infinite or NaN though no result is.
+    let watched: Set<ValueID>
     /// Levels at which both orders of the chunks are needed for one value.
     private var meeting: Set<Int> = []
     /// Levels whose traversals from the last chunk on wait for those from the first one.
@@ -61,7 +61,7 @@ struct PartitionPlaces {
 
     init(_ graph: StreamGraph) throws(ScheduleRefusal) {
         self.graph = graph
-        checked = Self.checked(graph)
+        watched = HiddenNumbers(graph).values
         (kinds, places) = ([], [])
         let components = components(of: graph)
         try place(components)
@@ -138,9 +138,9 @@ struct PartitionPlaces {
             places[id.index] = place(a)
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
             .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
-            if value.variance.isStatic, operands.allSatisfy({ kind($0) == .constant }), isLocal(id) {
+            if isConstant(id) {
                 kinds[id.index] = .constant
-            } else if isChunked(id) || isFloating(id) && !hidesWhatIsNotFinite(id) {
+            } else if isChunked(id) || isFloating(id) {
                 if isChunked(id) { try check(id, isCarried: false) }
                 kinds[id.index] = .floating
                 var result = Place(level: isChunked(id) ? 1 : 0)
@@ -152,6 +152,16 @@ struct PartitionPlaces {
                 places[id.index] = Place(level: evenLevel(of: id, outside: [id]))
             }
         }
+    }
+
+    /// Whether a value follows from numbers of the source alone, by operations that traversals have: ints are none of theirs, and known
+    /// only where they stand as they are.
+    private func isConstant(_ id: ValueID) -> Bool {
+        let value = graph[id]
+        func isNumber(_ id: ValueID) -> Bool { graph[id].element == .real || graph[id].element == .bool }
+        guard value.variance.isStatic, isLocal(id), value.operation.operands.allSatisfy({ kind($0) == .constant }) else { return false }
+        if ChunkShapes(graph: graph, count: 1).number(id) != nil { return true }
+        return isNumber(id) && value.operation.operands.allSatisfy(isNumber)
     }
 
     /// The level of a part in which a value is computed with whole sequences.
@@ -204,40 +214,6 @@ struct PartitionPlaces {
             return [c.left, c.right].allSatisfy { !graph[$0].variance.isStatic || kind($0) == .constant }
         }
         return true
-    }
-
-    /// Whether a value may be finite though what a traversal gave it is not: comparisons are false for NaN. Such are computed from tensors
-    /// that have been checked.
-    private func hidesWhatIsNotFinite(_ id: ValueID) -> Bool {
-        switch graph[id].operation {
-        case .binary(.less, let a, let b), .binary(.lessOrEqual, let a, let b), .binary(.equal, let a, let b), .binary(.notEqual, let a, let b),
-            .binary(.greaterOrEqual, let a, let b), .binary(.greater, let a, let b):
-            [a, b].contains(where: isUnchecked)
-        case .unary(.step, let a): isUnchecked(a)
-        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
-            false
-        }
-    }
-
-    private func isUnchecked(_ operand: ValueID) -> Bool { standing(operand).level % 2 == 1 && !checked.contains(operand) }
-
-    /// What outputs are computed from by operations that give NaN wherever an operand is.
-    private static func checked(_ graph: StreamGraph) -> Set<ValueID> {
-        var result: Set<ValueID> = []
-        var rest = graph.outputs.map(\.value)
-        while let id = rest.popLast() {
-            guard result.insert(id).inserted else { continue }
-            switch graph[id].operation {
-            case .binary(.less, _, _), .binary(.lessOrEqual, _, _), .binary(.equal, _, _), .binary(.notEqual, _, _), .binary(.greaterOrEqual, _, _),
-                .binary(.greater, _, _), .unary(.step, _), .select, .slice, .gather, .scatter, .window, .delay, .overTime, .overBatch:
-                continue
-            case .input, .parameter, .constant, .unary, .binary, .contract, .reduce, .broadcast, .rename, .reshape, .concat, .pad, .chunks, .steps,
-                .runningAffine, .solve:
-                rest += graph[id].operation.operands
-            }
-        }
-        return result
     }
 
     /// Whether an operation is one of those that traversals of chunks have, within a step or a chunk.

@@ -119,6 +119,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
         /// The loop that only runs through the steps of the sequence.
         package var stepLoop: Int?
         package var condition = Condition.always
+        /// Whether what it writes must be finite for the results of the traversal to count.
+        package var isChecked = false
 
         package struct Reduction: Equatable, Encodable, Sendable {
             package var kind: ReduceKind

@@ -83,7 +83,7 @@ struct ScheduleBuilder {
             guard parts.places.carriers[id] == nil else { continue }
             let isCarried = traversal.carried.contains { $0.value == id }
             if needsMemory.contains(id) || isCarried { try compute(id) }
-            if traversal.stored.contains(id) { try store(id) }
+            if traversal.stored.contains(id) { try store(id) } else if parts.places.watched.contains(id) { try check(id) }
             if traversal.reduced.contains(id) { try reduce(id) }
         }
         for (k, state) in graph.states.enumerated() {
@@ -200,6 +200,17 @@ struct ScheduleBuilder {
         let node = try self.node(id, index(of: id), &nest)
         var made = nest.nest(loops(of: id), node, view(target, id))
         made.stepLoop = 0
+        schedule.body.append(.nest(made))
+    }
+
+    /// Looks at a value that no result may tell of.
+    private mutating func check(_ id: ValueID) throws(ScheduleRefusal) {
+        let target = scratch(id)
+        var nest = NestNodes()
+        let node = try self.node(id, index(of: id), &nest)
+        var made = nest.nest(loops(of: id), node, view(target, id))
+        made.stepLoop = 0
+        made.isChecked = true
         schedule.body.append(.nest(made))
     }
 

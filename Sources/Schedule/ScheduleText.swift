@@ -55,6 +55,7 @@ extension Schedule {
             var head = "nest \(nest.extents)"
             if let reduction = nest.reduction { head += " \(reduction.kind.rawValue) over the last \(reduction.loops)" }
             if let loop = nest.stepLoop { head += " steps i\(loop)" }
+            if nest.isChecked { head += " finite" }
             if nest.condition != .always { head += " \(nest.condition.rawValue)" }
             return ["\(indent)\(head)"] + nodes(nest.nodes, indent) + ["\(indent)  \(text(nest.target)) = n\(nest.result)"]
         case .running(let running):

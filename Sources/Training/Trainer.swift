@@ -1,4 +1,5 @@
 import Rec
+import RecRuntime
 import RecSource
 import RecStream
 
@@ -47,6 +48,8 @@ public final class Trainer {
     /// Of the gradients, and of the model alone.
     private let code, forward: TrainingCode
     private let pool: ThreadPool
+    /// Of the results and streams of one step after another.
+    private let memory = ResultMemory()
     private let plan: [String: PlanForm]
     private let signature: [String: String]
 
@@ -166,7 +169,7 @@ public final class Trainer {
         let positions = order.positions(of: number)
         let bound = try bind(data, positions, gradients.graph)
         let results = try code.chunks.flatMap { try gradients.run(bound, on: $0, pool: pool) }
-            ?? gradients.run(bound, on: try CompiledModel(code.steps(), parameters: bound.parameters), pool: pool, within: options.memory)
+            ?? gradients.run(bound, on: try CompiledModel(code.steps(), parameters: bound.parameters, memory: memory), pool: pool, within: options.memory)
         let loss = Self.sum(results.results.losses)
         let slopes = results.gradients.map { $0.tensor.doubles() }
         let norm = GradientNorm.of(slopes)
@@ -199,7 +202,7 @@ public final class Trainer {
             let some = Array(positions[start..<min(start + options.batch, positions.count)])
             let bound = try bind(other, some, model.graph)
             let results = try forward.chunks.flatMap { try $0.run(bound, pool: pool) }
-                ?? model.run(bound, on: try CompiledModel(forward.steps(), parameters: bound.parameters), pool: pool, within: options.memory)
+                ?? model.run(bound, on: try CompiledModel(forward.steps(), parameters: bound.parameters, memory: memory), pool: pool, within: options.memory)
             total += Self.sum(results.losses) * Double(some.count)
         }
         return total / Double(positions.count)

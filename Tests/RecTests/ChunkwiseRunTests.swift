@@ -85,6 +85,48 @@ import Testing
         #expect(got.outputs[0].tensor.doubles() == expected && got.leftChunks)
     }
 
+    @Test("what is divided by hides no product of gates that overflows") func divided() throws {
+        let model = try model(
+            """
+            model M(K, V) {
+              input q, k: [K]
+              input v: [V]
+              input a: real
+              state S: [K, V]
+              S = a * S[t-1] + outer(k, v)
+              output y = 1 / (1 + abs(sum(q @ S)))
+            }
+            """)
+        var data = self.data(model, batch: 1, length: 32)
+        // From the first step to the sixteenth 1e45, which is no number in f32; what it stands for is about 1e7.
+        data.inputs["a"] = Tensor((0..<32).map { $0 < 16 ? 1000.0 : 0.001 }, shape: [1, 32])
+        data.inputs["k"] = Tensor([Double](repeating: 1e-38, count: 32 * 5), shape: [1, 32, 5])
+        data.inputs["q"] = Tensor([Double](repeating: 1, count: 32 * 5), shape: [1, 32, 5])
+        let expected = try model.run(data, on: .interpreter).outputs[0].tensor.doubles()
+        let got = try model.run(data, on: .compiled(.f32), forcing: ["S": .chunkwise(32)])
+        #expect(got.leftChunks)
+        for (a, b) in zip(got.outputs[0].tensor.doubles(), expected) { #expect(abs(a - b) < 1e-4 * b) }
+    }
+
+    @Test("ints of the source follow from no code of chunks", arguments: ["int(true)", "int(2.5)", "int(true) + 1", "int(true) <= 1", "int(1 < 2)"])
+    func ints(number: String) throws {
+        let model = try model(
+            """
+            model M(K, V) {
+              input q, k: [K]
+              input v: [V]
+              state S: [K, V]
+              n = \(number)
+              S = (if n == 1 then 0.5 else 0.25) * S[t-1] + sigmoid(n) * outer(k, v)
+              output y = q @ S
+            }
+            """.replacing("n == 1", with: number.contains("<=") ? "n" : "n == 1").replacing("sigmoid(n)", with: number.contains("<=") ? "0.5" : "sigmoid(n)"))
+        let data = self.data(model, length: 20)
+        let expected = try model.run(data, on: .interpreter)
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
+    }
+
     @Test("chunks of different lengths, and states both ways, meet") func together() throws {
         let model = try model(
             """
@@ -378,7 +420,7 @@ import Testing
             """
             #include <stdio.h>
             #include <stdlib.h>
-            void traversal(const long *, long, long, double *);
+            long traversal(const long *, long, long, double *);
             int main(void) {
               double a[6] = {0}, q[12], k[12], v[12], o[12], last[4];
               for (int i = 0; i < 12; i++) { q[i] = 1; k[i] = i % 3; v[i] = 0.5 * i; }

@@ -280,6 +280,7 @@ final class IRBuilder {
         LLVMBuildCondBr(builder, condition, yes, no)
     }
     func returnVoid() { LLVMBuildRetVoid(builder) }
+    func returnValue(_ value: IRValue) { LLVMBuildRet(builder, value) }
 
     func phi(_ type: LLVMTypeRef) -> IRValue { LLVMBuildPhi(builder, type, "") }
     func addIncoming(_ phi: IRValue, _ value: IRValue, from block: LLVMBasicBlockRef) {

@@ -6,8 +6,8 @@ import RecSource
 ///
 /// Sendable because nothing of it changes.
 package final class CompiledSchedule: @unchecked Sendable {
-    /// Arguments (see `arguments`), first turn, last turn (exclusive), workspace.
-    package typealias Function = @convention(c) (UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Void
+    /// Arguments (see `arguments`), first turn, last turn (exclusive), workspace; 0 where all numbers written to streams are finite.
+    package typealias Function = @convention(c) (UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Int
 
     package let schedule: Schedule
     package let precision: Precision

@@ -64,6 +64,7 @@ extension ScheduleNestEmitter {
 
     func store(_ value: IRValue, _ view: Schedule.View) {
         let size = builder.precision.byteCount
+        if isChecked || frame.schedule[view.buffer].role == .stream(isResult: true) { frame.finite.note(value, present: present) }
         guard lanes > 1, let vectorLoop else { return builder.store(value, address(view), alignment: size) }
         if stride(view, vectorLoop) == 1 {
             let address = address(view)

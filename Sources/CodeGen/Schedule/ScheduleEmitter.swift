@@ -2,7 +2,8 @@ import CLLVM
 import RecSchedule
 import RecStream
 
-/// Emits the function of a schedule: `void (arguments, first turn, last turn, workspace)`.
+/// Emits the function of a schedule: `word (arguments, first turn, last turn, workspace)`, which gives 0 where all numbers that it has
+/// written to streams are finite.
 ///
 /// It needs nothing beyond what it is given: `arguments` are 64-bit words, `workspace` is memory of one worker. Turns are those of the
 /// loops over sequences and parallel dims together; workers may take any of them.
@@ -12,6 +13,7 @@ final class ScheduleEmitter {
     let math: VectorMath
     let target: HostTarget
     let products: MatmulKernels
+    let finite: FiniteResults
     private let layout: WorkspaceLayout
     private var callers: [Int: Int] = [:]
 
@@ -37,8 +39,9 @@ final class ScheduleEmitter {
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
         builder = IRBuilder(
-            module: module, function: name, parameters: [address, word, word, address].compactMap { $0 }, result: nil, precision: precision,
+            module: module, function: name, parameters: [address, word, word, address].compactMap { $0 }, result: word, precision: precision,
             target: target)
+        finite = FiniteResults(builder, lanes: target.vectorBytes / precision.byteCount)
         math = VectorMath(builder)
         let zero = builder.int(0)
         (sequence, length, chunk, chunks, validSteps, firstStep) = (zero, zero, zero, zero, zero, zero)
@@ -85,7 +88,7 @@ final class ScheduleEmitter {
             for leaf in schedule.behind { emit(leaf) }
             return []
         }
-        builder.returnVoid()
+        builder.returnValue(finite.verdict())
     }
 
     private func emit(_ leaf: Schedule.Leaf) {

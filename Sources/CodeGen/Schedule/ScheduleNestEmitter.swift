@@ -18,6 +18,8 @@ final class ScheduleNestEmitter {
     var vectorLoop: Int?
     var lanes = 1
     var present = 1
+    /// Whether the verdict on what is finite covers what is written.
+    private(set) var isChecked = false
 
     init(_ frame: ScheduleEmitter, _ extents: [Int], _ nodes: [Schedule.Node], _ isBool: [Bool]) {
         self.frame = frame
@@ -45,6 +47,7 @@ final class ScheduleNestEmitter {
     // MARK: Nests
 
     func emit(_ nest: Schedule.Nest) {
+        isChecked = nest.isChecked
         switch nest.condition {
         case .always: emitLoops(of: nest)
         case .inFirst: builder.ifThen(frame.isFirst) { emitLoops(of: nest) }
