@@ -94,6 +94,10 @@ final class StageEmitter {
             result.insert(access.buffer)
             if let fallback = access.fallback { result.insert(fallback) }
         }
+        func insert(_ nest: Nest) {
+            for node in nest.nodes { for access in node.operation.accesses { insert(access) } }
+            for store in nest.stores { result.insert(store.buffer) }
+        }
         for item in stage.items + stage.stepItems {
             switch item {
             case .total(let total):
@@ -103,14 +107,15 @@ final class StageEmitter {
             case .product(let product):
                 insert(product.input)
                 result.insert(product.output)
-            case .nest(let nest):
-                for node in nest.nodes { node.operation.accesses.forEach(insert) }
-                for store in nest.stores { result.insert(store.buffer) }
+            case .nest(let nest): insert(nest)
             }
         }
         switch stage.form {
         case .lanes(let carries): for carry in carries { result.insert(carry.ring) }
-        case .registers(let scan): for map in scan.maps { result.formUnion(map.rings) }
+        case .registers(let scan):
+            for map in scan.maps { result.formUnion(map.rings) }
+            insert(scan.steps.nest)
+            for carry in scan.steps.carries { result.insert(carry.ring) }
         case .map, .totals, .sequential: break
         }
         return result.sorted { $0.index < $1.index }

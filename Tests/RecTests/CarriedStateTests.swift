@@ -31,6 +31,12 @@ import Testing
             name: "several steps back in one recurrence",
             source: "model M {\n input x: real\n state h: real = 0.5\n h = 0.5 * h[t-1] - 0.3 * h[t-3] + x\n output h\n output late = h[t-2]\n}\n"),
         Case(
+            name: "several steps back of one number, beside its recurrence",
+            source: "model M {\n input x: real\n state h: real\n h = 0.5 * h[t-1] + x\n output y = h[t-2]\n output z = exp(-h[t-3])[t-1]\n}\n"),
+        Case(
+            name: "several steps back of a greatest number",
+            source: "model M {\n input x: real\n state h: real = -inf\n h = max(h[t-1] - 0.1, x)\n output y = max(h[t-5], 0)\n}\n"),
+        Case(
             name: "nonlinear, several steps back",
             source: "model M(H) {\n input x: [H]\n param U: [H, H]\n state h: [H]\n h = tanh(x + U @ h[t-2])\n output h\n}\n", dims: ["H": 4]),
         Case(

@@ -51,6 +51,9 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
         for root in roots {
             guard graph[root].shape.sizes == shape.sizes, LaneLoop.isElementwise(graph[root].operation) else { return nil }
         }
+        // What else ends in a state would be known at every step alone, not behind the last one.
+        let scanned = Set(scans.flatMap(\.states))
+        guard roots.allSatisfy({ homes.rings[$0] == nil || scanned.contains($0) }) else { return nil }
         for scan in scans {
             guard scan.slots.count <= mostSlots, scan.form != .linear(.orAnd),
                 scan.factors.allSatisfy({ $0.allSatisfy { $0.elements.isEmpty } }),
