@@ -25,7 +25,7 @@ struct Liveness {
     private var open: [ValueID: [Int]?] = [:]
     private let overflows: Set<ValueID>
 
-    /// Formulas of more terms become a condition of their own.
+    /// Formulas of more terms, or of a longer one, become a condition of their own.
     private static let mostTerms = 12
 
     /// `seeds` are live always.
@@ -89,6 +89,8 @@ struct Liveness {
                 slices.append((user, lives[user.index]))
             } else {
                 for part in shares(of: user, in: id) { live = live.or(restricted(part, to: graph[id].variance)) }
+                // Of very many users the shares of neighbours, such as both sides of a select, still meet before they become one.
+                if live.terms.count > 2 * Self.mostTerms { live = condition(live) { .whole($0) } }
             }
             if live.isAlways { return live }
         }
@@ -106,7 +108,8 @@ struct Liveness {
             live = live.or(restricted(part, to: graph[id].variance))
             if live.isAlways { return live }
         }
-        return live.terms.count > Self.mostTerms ? condition(live) { .whole($0) } : live
+        let isLong = live.terms.count > Self.mostTerms || live.terms.contains { $0.count > Self.mostTerms }
+        return isLong ? condition(live) { .whole($0) } : live
     }
 
     /// Where the shares of `user` in one of its operands are live; several where the operand stands in several places.
