@@ -27,8 +27,12 @@ struct ScheduleBuilder {
     var schedule: Schedule
     /// Where values stand in memory.
     var memory: [ValueID: Place] = [:]
-    /// The buffers of tensors of the caller.
-    private var callers: [String: Schedule.BufferID] = [:]
+    /// A tensor of the caller; under several names of its dims it may have other ones of them in parallel.
+    private struct Caller: Hashable {
+        var name: String
+        var parallelStrides: [Int]
+    }
+    private var callers: [Caller: Schedule.BufferID] = [:]
     let needsMemory: Set<ValueID>
     let triangular: Triangles
 
@@ -144,9 +148,10 @@ struct ScheduleBuilder {
         var parallelStrides = schedule.parallel.map { _ in 0 }
         for (axis, parallel) in parallelOf.enumerated() { if let parallel { parallelStrides[parallel] = shape.strides[axis] } }
         let buffer: Schedule.BufferID
-        if let known = callers[name] { buffer = known } else {
+        let key = Caller(name: name, parallelStrides: parallelStrides)
+        if let known = callers[key] { buffer = known } else {
             buffer = addBuffer(name, role, shape.elementCount, parallelStrides)
-            callers[name] = buffer
+            callers[key] = buffer
         }
         var strides = zip(shape.strides, parallelOf).map { $1 == nil ? $0 : 0 }
         // The distance between steps is the buffer's business.

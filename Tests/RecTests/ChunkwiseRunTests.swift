@@ -108,6 +108,32 @@ import Testing
         for (a, b) in zip(got.outputs[0].tensor.doubles(), expected) { #expect(abs(a - b) < 1e-4 * b) }
     }
 
+    @Test("an input under two names of its dim is read by each", arguments: ["t-1", "t+1"]) func twoNames(step: String) throws {
+        let model = try model(
+            """
+            model M(K) {
+              dim V = K
+              input k: [K]
+              input c: [K] once
+              param a: [K, V] = uniform(0.2, 0.9)
+              state S: [K, V]
+              v = k as [V]
+              S = a * S[\(step)] + outer(k, v) * (c as [V])
+              output y = sum[K]((c + k) * S)
+            }
+            """, ["K": 5])
+        var data = self.data(model, length: 20)
+        data.inputs["c"] = Tensor((0..<10).map { sin(Double($0)) }, shape: [2, 5])
+        let expected = try model.run(data, on: .interpreter)
+        let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["S": .chunkwise(8)])
+        #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
+        let gradients = try GradientModel(model)
+        let cotangents = ["y": Tensor((0..<2 * 20 * 5).map { cos(Double($0)) }, shape: [2, 20, 5])]
+        let one = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .sequential])
+        let other = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        for (a, b) in zip(one.gradients, other.gradients) { #expect(distance(a.tensor, b.tensor) < 1e-11, "\(a.name)") }
+    }
+
     @Test("ints of the source follow from no code of chunks", arguments: ["int(true)", "int(2.5)", "int(true) + 1", "int(true) <= 1", "int(1 < 2)"])
     func ints(number: String) throws {
         let model = try model(
