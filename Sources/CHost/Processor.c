@@ -38,7 +38,7 @@ void recc_processor_identity(uint32_t words[RECC_PROCESSOR_WORDS]) {
     // Which registers the operating system saves; asking is allowed where it says so (OSXSAVE).
     if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE)) {
         unsigned low, high;
-        __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+        __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
         *to = low;
     }
 }

@@ -139,7 +139,7 @@ struct LibrarySource {
           }
           if (__get_cpuid(0x80000001, &a, &b, &c, &d)) has[5] = c;
           if (has[0] & bit_OSXSAVE) {
-            __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+            __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
             has[6] = low;
           }
           for (int k = 0; k < NEEDS; k++)

@@ -239,6 +239,31 @@ import Testing
         }
     }
 
+    @Test("processors without AVX, which lack the instruction that asks for its registers, take the code that they can run", .enabled(if: LibraryDriver.hasPrograms("qemu-x86_64")))
+    func oldProcessors() throws {
+        guard HostMachine.current.architecture == .x86 else { return }
+        let names = ["x86-64-v4", "x86-64-v3", "x86-64-v2"]
+        let library = try CLibrary(gru(7, 9), named: "model", targets: names.map { name throws(DiagnosticList) in try CodeTarget(named: name) })
+        let driver = try LibraryDriver(library)
+        let text = """
+            #include "model.h"
+            int main(void) {
+              model_stream *s;
+              float x[MODEL_INPUT_x] = {0}, h[MODEL_OUTPUT_h];
+              int status = model_create(&s, 1, 0);
+              return status ? status : model_step(s, x, h);
+            }
+
+            """
+        try Data(text.utf8).write(to: driver.folder.url.appendingPathComponent("main.c"))
+        let built = try driver.shell("cc -O1 -static main.c libmodel.a -lm -o main")
+        #expect(built.status == 0, "\(built)")
+        for processor in ["Nehalem", "Haswell"] {
+            let outcome = try driver.shell("qemu-x86_64 -cpu \(processor) ./main")
+            #expect(outcome.status == 0, "\(processor): \(outcome)")
+        }
+    }
+
     @Test func otherArchitectures() throws {
         let other = HostMachine.current.architecture == .x86 ? (HostMachine.Architecture.arm, "aarch64", 183) : (.x86, "x86-64-v3", 62)
         let target = try CodeTarget(named: other.1, for: other.0)
