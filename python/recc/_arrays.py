@@ -20,6 +20,10 @@ def dtype(number):
 
 def array(name, given):
     """What was given as a dense array that recc can read: as it lies where it can be, else a copy."""
+    # Tensors of torch may say of their numbers that they are to be conjugated, or negated, when they are read.
+    for resolve in ("resolve_conj", "resolve_neg"):
+        if hasattr(given, resolve):
+            given = getattr(given, resolve)()
     if isinstance(given, numpy.ndarray):
         result = given
     elif hasattr(given, "__dlpack__"):
@@ -30,7 +34,9 @@ def array(name, given):
             try:
                 result = numpy.asarray(given)
             except Exception:
-                raise Error(f"'{name}' cannot be read: {error}") from error
+                result = _widened(given)
+                if result is None:
+                    raise Error(f"'{name}' cannot be read: {error}") from error
     else:
         try:
             result = numpy.asarray(given)
@@ -53,6 +59,36 @@ def array(name, given):
             + (f"\n  help: convert them: {name}.astype({likely!r})" if likely else "")
         )
     return result if result.flags["C_CONTIGUOUS"] else numpy.array(result, order="C")
+
+
+class _Lent(ctypes.Structure):
+    """What `__dlpack__` lends: the DLTensor of dlpack.h, which stands first in what its capsule holds."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p), ("device", ctypes.c_int32), ("device_number", ctypes.c_int32), ("rank", ctypes.c_int32),
+        ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)), ("offset", ctypes.c_uint64),
+    ]
+
+
+def _widened(given):
+    """A copy in float32 of a lent array of bfloat16 in the memory of the CPU, as NumPy has no such numbers; None of any other."""
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    try:
+        capsule = given.__dlpack__()
+        lent = ctypes.cast(pointer(capsule, b"dltensor"), ctypes.POINTER(_Lent)).contents
+    except Exception:
+        return None
+    if (lent.device, lent.code, lent.bits, lent.lanes) != (1, 4, 16, 1):
+        return None
+    shape = tuple(lent.shape[: lent.rank])
+    if 0 in shape:
+        return numpy.zeros(shape, numpy.float32)
+    strides = tuple(2 * step for step in lent.strides[: lent.rank]) if lent.strides else None
+    bits = numpy.asarray(_Memory(lent.data + lent.offset, shape, _NUMBERS["bfloat16"], capsule, strides, False))
+    # Its bits are the upper half of those of the same number in float32.
+    return (bits.astype(numpy.uint32) << 16).view(numpy.float32)
 
 
 def tensors(arrays):

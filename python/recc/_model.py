@@ -181,7 +181,7 @@ class Model:
     def _given(self, inputs, named, options):
         """Inputs, and options of a run: a name that is an input's stands for the input."""
         options = dict(options)
-        inputs = dict(inputs or {})
+        inputs = dict(_inputs(inputs, self))
         for name, item in named.items():
             if name in options and name not in self.inputs:
                 options[name] = item
@@ -294,7 +294,7 @@ class Model:
         """
         from ._stream import Stream
 
-        return Stream(self, batch, capacity, state, {**(once or {}), **named})
+        return Stream(self, batch, capacity, state, {**_named(once, "inputs given once"), **named})
 
     # What runs and why
 
@@ -308,8 +308,21 @@ class Model:
 def _named(items, what):
     """A dict, or what is like one; an empty one for None."""
     if items is not None and not hasattr(items, "items"):
-        raise TypeError(f"the {what} are a dict of arrays by name, and not {items!r}")
-    return items or {}
+        raise TypeError(f"the {what} are a dict of arrays by name, and not {_shown(items)}")
+    return {} if items is None else items
+
+
+def _inputs(items, model):
+    """Inputs that are given without a name: a dict of them, or what is like one."""
+    if items is not None and not hasattr(items, "items"):
+        name = next(iter(model.inputs), "x")
+        raise TypeError(f"inputs are given by name, or as a dict, and not as {_shown(items)}\n  help: write {name}=… in front of it")
+    return {} if items is None else items
+
+
+def _shown(item):
+    """What was given, in a message: numbers and texts as they are, others by their type."""
+    return repr(item) if isinstance(item, (str, int, float)) else f"{type(item).__name__}"
 
 
 def _checked(item, kind, what):

@@ -7,7 +7,7 @@ import numpy
 from . import _arrays, _library
 from ._errors import Error
 from ._library import Handle
-from ._model import Results, State, _checked, _ports
+from ._model import Results, State, _checked, _inputs, _ports
 
 
 class Stream:
@@ -79,7 +79,7 @@ class Stream:
         """Takes a step: arrays as in the source, with a batch axis in front where the stream was opened with a batch."""
         leading = () if self.batch is None else (self.batch,)
         with self._turn:
-            arrays, _ = self._write({**(inputs or {}), **named}, leading)
+            arrays, _ = self._write({**_inputs(inputs, self), **named}, leading)
             for name, numbers in arrays.items():
                 self.inputs[name][:, 0] = numbers
             self.advance()
@@ -87,12 +87,12 @@ class Stream:
 
     def steps(self, inputs=None, /, **named):
         """Takes any number of steps, as many at a time as there is room for: arrays `[t, …]`, or `[batch, t, …]`."""
-        return self._taken({**(inputs or {}), **named}, self.advance, self.capacity)
+        return self._taken({**_inputs(inputs, self), **named}, self.advance, self.capacity)
 
     def draft(self, inputs=None, /, **named):
         """Takes up to `capacity` steps in one run, on trial, of a stream that was opened with a state; `accept` then says how many of them are
         to count, as in speculative decoding."""
-        return self._taken({**(inputs or {}), **named}, lambda count: _library.call("stream_draft", self._handle.pointer, count), None)
+        return self._taken({**_inputs(inputs, self), **named}, lambda count: _library.call("stream_draft", self._handle.pointer, count), None)
 
     def accept(self, count):
         """Makes the first `count` steps of the last `draft` count, and no others: the stream goes on behind them."""

@@ -3,7 +3,7 @@
 import jax
 import numpy
 
-from ._model import Model, Results, _checked
+from ._model import Model, Results, _checked, _inputs, _named
 
 jax.tree_util.register_pytree_node(Results, lambda results: (tuple(results.values()), tuple(results)), lambda names, items: Results(zip(names, items)))
 
@@ -13,7 +13,8 @@ def call(model):
 
     It takes inputs, and parameters in the dict `params`, by name, and `threads`; it gives outputs and losses by name. The model runs on the
     CPU, by `jax.pure_callback`; once for each shape that is traced it runs on zeros, to see the shapes of its results. Under `jax.vmap` it
-    runs once for each element: give a batch instead.
+    runs once for each element: give a batch instead. Gradients of complex arrays are complex, by JAX's convention: the derivative by
+    the real part minus i times that by the imaginary part.
     """
     _checked(model, Model, "model")
 
@@ -34,6 +35,12 @@ def call(model):
         cotangents = {name: item for name, item in cotangents.items() if item.dtype != jax.dtypes.float0}
         shapes = {name: jax.ShapeDtypeStruct(data[name].shape, data[name].dtype) for name in sorted(continuous)}
 
+        def fitting(item, shape):
+            if jax.numpy.issubdtype(shape.dtype, jax.numpy.complexfloating):
+                # The derivatives by the real and by the imaginary part; JAX has the conjugate of their complex number.
+                item = item[..., 0] - 1j * item[..., 1]
+            return item.reshape(shape.shape).astype(shape.dtype)
+
         def host(data, cotangents):
             wanted = {name: numpy.asarray(item) for name, item in cotangents.items()}
             # What nobody asked for comes as zeros.
@@ -43,9 +50,7 @@ def call(model):
             names = list(shapes)
             gradients = model.vjp(wanted, data, wrt=names, threads=threads)
             # They come in the order in which they were asked for.
-            return {
-                name: item.reshape(shapes[name].shape).astype(shapes[name].dtype) for name, item in zip(names, gradients.values())
-            }
+            return {name: fitting(item, shapes[name]) for name, item in zip(names, gradients.values())}
 
         found = jax.pure_callback(host, shapes, data, cotangents, vmap_method="sequential") if shapes else {}
         return {name: found[name] if name in found else numpy.zeros(item.shape, jax.dtypes.float0) for name, item in data.items()}
@@ -59,11 +64,11 @@ def call(model):
         return apply
 
     def function(inputs=None, /, *, params=None, threads=0, **named):
-        given = {**(inputs or {}), **named}
-        for name in params or {}:
+        given, params = {**_inputs(inputs, model), **named}, _named(params, "params")
+        for name in params:
             if name in given:
                 raise TypeError(f"'{name}' is given twice")
-        given.update(params or {})
+        given.update(params)
         return Results(differentiable(threads)({name: jax.numpy.asarray(item) for name, item in given.items()}))
 
     return function

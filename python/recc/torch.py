@@ -4,7 +4,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from ._errors import Error
-from ._model import Model, Results, _checked
+from ._model import Model, Results, _checked, _inputs, _named
 
 
 class _Run(torch.autograd.Function):
@@ -36,7 +36,11 @@ class _Run(torch.autograd.Function):
         def gradient(name):
             if name not in found:
                 return None
-            return torch.from_numpy(found[name]).reshape(tensors[name].shape).to(tensors[name].dtype)
+            tensor, pairs = tensors[name], torch.from_numpy(found[name])
+            if tensor.is_complex():
+                # The derivatives by the real and by the imaginary part, which torch has as one complex number.
+                pairs = torch.view_as_complex(pairs)
+            return pairs.reshape(tensor.shape).to(tensor.dtype)
 
         return (None, None, None, None, *(gradient(name) for name in ctx.names))
 
@@ -46,16 +50,17 @@ def function(model):
 
     It takes inputs, and parameters in the dict `params`, by name, and `lengths` and `threads` as they are; it gives outputs and losses by
     name. Parameters that are not given are the model's own, and are not trained. Tensors lie in the memory of the CPU; they are not copied
-    where their type is that of the model. The backward pass runs the model again, with its gradients.
+    where their type is that of the model. The backward pass runs the model again, with its gradients. Those of complex tensors are
+    complex, by torch's convention: the derivative by the real part plus i times that by the imaginary part.
     """
     _checked(model, Model, "model")
 
     def call(inputs=None, /, *, params=None, lengths=None, threads=0, **named):
-        given = {**(inputs or {}), **named}
-        for name in params or {}:
+        given, params = {**_inputs(inputs, model), **named}, _named(params, "params")
+        for name in params:
             if name in given:
                 raise TypeError(f"'{name}' is given twice")
-        given.update(params or {})
+        given.update(params)
         for name, item in given.items():
             if not isinstance(item, torch.Tensor):
                 raise TypeError(f"'{name}' is a tensor of torch, and not {type(item).__name__}")

@@ -114,6 +114,37 @@ class Runs(unittest.TestCase):
         np.testing.assert_array_equal(model(x=x)["s"][0, -1], [4, 1])
         self.assertTrue(model.inputs["x"].is_complex)
 
+    def test_inputs_have_names(self):
+        x = data()["x"]
+        for wrong in (x, x.tolist(), 3.0, "x"):
+            self.expect("write x=…", lambda: self.model(wrong), TypeError)
+            self.expect("write x=…", lambda: self.model.grad(wrong), TypeError)
+            self.expect("write x=…", lambda: self.model.vjp({"h": 1.0}, wrong), TypeError)
+        stream = recc.compile(SUM).stream()
+        for take in (stream.step, stream.steps):
+            self.expect("write x=…", lambda: take(np.ones(3)), TypeError)
+        self.expect("dict", lambda: self.model.stream(once=np.ones(3)), TypeError)
+
+    def test_advice_is_in_words_of_python(self):
+        bare = recc.compile(EVERYTHING, D=3, H=4)
+        error = self.expect("give it in params", lambda: bare(data()))
+        self.assertIn("seed=1", error.problems[-1].help)
+        self.assertIn("seed=1", error.problems[-1].text)
+        errors = [error, self.expect("state=recc.State()", lambda: recc.compile(SUM).stream().state)]
+        errors.append(self.expect("give D=64", lambda: recc.compile(EVERYTHING, H=4)(data())))
+        errors.append(self.expect("choose one with model", lambda: recc.compile(SUM + SUM.replace("Sum", "Other"))))
+        errors.append(self.expect("save of a recc.State", lambda: self.no_state()))
+        errors.append(self.expect("chunkwise", lambda: recc.compile(EVERYTHING, D=3, H=4, seed=1, plan={"h": "chunkwise(64)"})(data())))
+        for error in errors:
+            for text in (str(error), *(problem.help or "" for problem in error.problems)):
+                for word in ("--", "-D ", "ModelState"):
+                    self.assertNotIn(word, text.replace("'recc run --save-state'", ""))
+
+    def no_state(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.model.save(f"{folder}/w.safetensors")
+            recc.State.load(f"{folder}/w.safetensors")
+
     def test_names_are_inputs_first(self):
         model = recc.compile("model M {\n  input lengths: real\n  input threads: real\n  output y = lengths + threads\n}\n")
         self.assertEqual(model(lengths=[1.0], threads=[2.0]).y[0, 0], 3)
