@@ -10,11 +10,11 @@ public struct SamplingOptions: Sendable {
     public var temperature: Double
     /// How many of the most likely tokens may be drawn; nil for all.
     public var topK: Int?
-    /// Of the draws: the same seed gives the same tokens.
-    public var seed: UInt64
+    /// Of the draws: the same seed gives the same tokens. Nil for draws that go on where those of the state ended; at the beginning it is 1.
+    public var seed: UInt64?
 
     /// Options of a sampler.
-    public init(temperature: Double = 1, topK: Int? = nil, seed: UInt64 = 1) {
+    public init(temperature: Double = 1, topK: Int? = nil, seed: UInt64? = nil) {
         self.temperature = temperature
         self.topK = topK
         self.seed = seed
@@ -54,7 +54,8 @@ public final class Sampler {
     ///   - output: what is fed back; nil where only one output fits.
     ///   - input: into what; nil where only one input fits.
     ///   - once: the inputs given once; those with a default may be left out.
-    ///   - state: from what it goes on; `ModelState()` for the beginning.
+    ///   - state: from what it goes on; `ModelState()` for the beginning. One of another sampler, which fed back the same output, goes on
+    ///     without a prompt, with the draws that would have come next.
     ///   - precision: of the arithmetic.
     ///   - context: where compiled code is kept, if anywhere.
     /// - Throws: where no output can be fed back into an input, or several can and none is named; where the options are none; where the
@@ -73,7 +74,14 @@ public final class Sampler {
         vocabulary = loop.vocabulary
         width = loop.width
         self.options = options
-        random = SeededGenerator(seed: options.seed)
+        random = options.seed.map { SeededGenerator(seed: $0) } ?? state.draws ?? SeededGenerator(seed: 1)
+        if let known = state.lastOutput, known.name == loop.output {
+            let count = loop.vocabulary ?? loop.width
+            guard known.tensor.count == count else {
+                throw DiagnosticList(.misshapenTensor, "the state has \(known.tensor.count) numbers that '\(known.name)' gave last, and it gives \(count)")
+            }
+            last = known.tensor.floats()
+        }
         stream = try model.computing([loop.output]).stream(capacity: 32, once: once, state: state, precision: precision, context: context)
     }
 
@@ -101,6 +109,9 @@ public final class Sampler {
         last = try stream.steps([input: numbers], count: numbers.count / width)[output]
     }
 
+    /// Whether there is a last step whose output says what comes next.
+    package var knowsWhatIsNext: Bool { !last.isEmpty }
+
     /// Draws the next token and takes it in.
     ///
     /// - Throws: where nothing was fed yet, the logits are not numbers, or the model takes numbers.
@@ -121,8 +132,14 @@ public final class Sampler {
         return numbers
     }
 
-    /// The state behind the last step, from which runs, streams and samplers can go on.
-    public func state() throws(DiagnosticList) -> ModelState { try stream.state() }
+    /// The state behind the last step, from which runs, streams and samplers can go on; a sampler goes on exactly as this one would.
+    public func state() throws(DiagnosticList) -> ModelState {
+        var state = try stream.state()
+        guard !last.isEmpty else { return state }
+        state.lastOutput = NamedTensor(name: output, tensor: Tensor(last, shape: [1, last.count]))
+        state.draws = random
+        return state
+    }
 
     private func draw() throws(DiagnosticList) -> Int {
         guard let best = last.indices.max(by: { last[$0] < last[$1] || last[$0] == last[$1] && $0 > $1 }), last[best].isFinite, !last.contains(where: \.isNaN) else {

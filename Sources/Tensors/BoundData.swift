@@ -3,6 +3,9 @@ import RecStream
 
 /// Data that have been checked against a graph: every input and parameter is there and has its shape.
 package struct BoundData: Sendable {
+    /// What to do about parameters that are missing, where there are none that could be meant.
+    package static let adviceOnMissing = "give it with --params"
+
     package var batch: Int
     /// The length of each axis of the graph.
     package var extents: [Int]
@@ -227,7 +230,7 @@ private struct BindingCheck {
             guard case .parameter(let info) = value.operation else { continue }
             var help = [search.likely(info.names, stepSizes(value))].compactMap { $0 }
             if k == missing.count - 1 {
-                if help.isEmpty { help = ["give it with --params or --data; --seed 1 fills what is missing from initialisers"] }
+                if help.isEmpty { help = [BoundData.adviceOnMissing] }
                 help += [search.unusedText].compactMap { $0 }
             }
             let names = info.tensorName.map { "; looked for '\($0)' and '\(info.path)'" } ?? ""

@@ -18,6 +18,11 @@ public struct ModelState: Sendable {
     /// Tells the program, with its dims, from others.
     package let program: String
     package let dims: [String: Int]
+    /// Numbers that an output gave at the last step, `[1, …]`, of a state that a sampler has written: what comes next is drawn from them, or
+    /// is they.
+    package var lastOutput: NamedTensor?
+    /// Where the draws of that sampler were.
+    package var draws: SeededGenerator?
 
     /// The state before the first step.
     public init() {
@@ -37,7 +42,10 @@ public struct ModelState: Sendable {
 
     // MARK: Files
 
-    private static let version = "1"
+    /// With what a sampler goes on from it is 2.
+    private static let versions = ["1", "2"]
+    /// The name of the tensor of `lastOutput`, as the language writes it: `last[t](y)`.
+    private static let lastName = (before: "last[t](", behind: ")")
 
     /// Reads a file that `write` has written.
     ///
@@ -47,10 +55,19 @@ public struct ModelState: Sendable {
         guard let version = archive.metadata["state"] else {
             throw DiagnosticList(.fileProblem, "\(path): this is no state of a model", help: "'--save-state' writes one")
         }
-        guard version == Self.version else {
-            throw DiagnosticList(.fileProblem, "\(path): the state is of version \(version), and version \(Self.version) can be read")
+        guard Self.versions.contains(version) else {
+            throw DiagnosticList(.fileProblem, "\(path): the state is of version \(version), and versions \(Self.versions.joined(separator: " and ")) can be read")
         }
-        tensors = archive.tensors
+        func isLast(_ name: String) -> Bool { name.hasPrefix(Self.lastName.before) && name.hasSuffix(Self.lastName.behind) }
+        tensors = archive.tensors.filter { !isLast($0.name) }
+        if let last = archive.tensors.first(where: { isLast($0.name) }) {
+            let name = last.name.dropFirst(Self.lastName.before.count).dropLast(Self.lastName.behind.count)
+            lastOutput = NamedTensor(name: String(name), tensor: last.tensor)
+        }
+        if let text = archive.metadata["draws"] {
+            guard let found = SeededGenerator(text: text) else { throw DiagnosticList(.fileProblem, "\(path): where the draws were is damaged: '\(text.prefix(40))'") }
+            draws = found
+        }
         program = archive.metadata["program"] ?? ""
         var dims: [String: Int] = [:]
         for pair in (archive.metadata["dims"] ?? "").split(separator: ",") {
@@ -68,6 +85,9 @@ public struct ModelState: Sendable {
             throw DiagnosticList(.fileProblem, "\(path): a state is written as .safetensors, which says of what program it is")
         }
         let sizes = dims.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
-        try TensorArchive(tensors: tensors, metadata: ["state": Self.version, "program": program, "dims": sizes]).write(to: path)
+        var metadata = ["state": Self.versions[lastOutput == nil ? 0 : 1], "program": program, "dims": sizes]
+        if let draws { metadata["draws"] = draws.text }
+        let last = lastOutput.map { [NamedTensor(name: Self.lastName.before + $0.name + Self.lastName.behind, tensor: $0.tensor)] } ?? []
+        try TensorArchive(tensors: tensors + last, metadata: metadata).write(to: path)
     }
 }

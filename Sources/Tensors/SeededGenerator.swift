@@ -28,6 +28,16 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         self.init(seed: seed ^ hash)
     }
 
+    /// Where the generator is, as text: four words in hexadecimal.
+    package var text: String { [state.0, state.1, state.2, state.3].map { String($0, radix: 16) }.joined(separator: ",") }
+
+    /// A generator that goes on where another was; nil where the text is that of none.
+    package init?(text: String) {
+        let words = text.split(separator: ",").compactMap { UInt64($0, radix: 16) }
+        guard words.count == 4, words.contains(where: { $0 != 0 }) else { return nil }
+        state = (words[0], words[1], words[2], words[3])
+    }
+
     package mutating func next() -> UInt64 {
         func rotated(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 - k)) }
         let result = rotated(state.1 &* 5, 7) &* 9

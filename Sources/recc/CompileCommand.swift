@@ -57,7 +57,7 @@ struct Compile: ParsableCommand {
         let dims = try options.dimValues()
         let forms = try options.planForms()
         if case .library = emit {
-            return try options.reporting(program) { try library.write(program, options, weights, precision, grad: grad, to: output ?? "", context) }
+            return try options.reporting(program, fillsMissing: true) { try library.write(program, options, weights, precision, grad: grad, to: output ?? "", context) }
         }
         let bytes = try options.reporting(program) { () throws -> [UInt8] in
             guard case .stage(let emit) = emit else {

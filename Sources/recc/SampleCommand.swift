@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Rec
+import RecTyping
 
 /// `recc sample FILE --params w.safetensors --prompt "Once"`
 struct Sample: ParsableCommand {
@@ -12,6 +13,10 @@ struct Sample: ParsableCommand {
             prompt, and each output is fed back as it is; -o takes what the model has added, [1, t, …].
 
             The same seed gives the same text. Temperature 0 always takes the most likely token.
+
+            With --save-state and --state a sample is taken in pieces, which give what it gives whole, draws too: without a prompt
+            a piece goes on with what the last step of the one before gave. With a prompt that is fed first. Dims are read off the
+            weights, and off a prompt of numbers.
 
             EXAMPLE
               recc sample examples/stack_lm.rec -D V=256 -D D=64 -D H=128 -D L=2 --params lm.safetensors --prompt "The state " \\
@@ -35,7 +40,7 @@ struct Sample: ParsableCommand {
     @Option(help: "The text to begin with.")
     var prompt: String?
 
-    @Option(help: "A file to begin with: a text, or for a model of numbers a tensor [t, …].", completion: .file())
+    @Option(help: "A file to begin with: a text, or for a model of numbers a tensor [t, …], as of --input: x.npy, d.npz:frames, t.csv, t.csv:a,b.", completion: .file())
     var promptFile: String?
 
     @Flag(help: "The prompt and what follows are numbers of tokens, and no text.")
@@ -50,8 +55,8 @@ struct Sample: ParsableCommand {
     @Option(help: "Draws among so many of the most likely tokens.")
     var topK: Int?
 
-    @Option(help: "Of the draws.")
-    var seed: UInt64 = 1
+    @Option(help: "Of the draws: 1, or with --state those that come next, where nothing is said.")
+    var seed: UInt64?
 
     @Option(help: "The output to feed back, where there are several.")
     var outputName: String?
@@ -59,7 +64,7 @@ struct Sample: ParsableCommand {
     @Option(help: "The input to feed, where there are several.")
     var inputName: String?
 
-    @Option(help: "The state to go on from.", completion: .file(extensions: ["safetensors"]))
+    @Option(help: "The state to go on from; that of another sample needs no prompt.", completion: .file(extensions: ["safetensors"]))
     var state: String?
 
     @Option(help: "Where the state behind the last step goes, .safetensors.", completion: .file(extensions: ["safetensors"]))
@@ -76,7 +81,8 @@ struct Sample: ParsableCommand {
         guard temperature >= 0, temperature.isFinite else { throw ValidationError("--temperature is 0 or more") }
         guard topK ?? 1 >= 1 else { throw ValidationError("--top-k is 1 or more") }
         guard length >= 0 else { throw ValidationError("--length is 0 or more") }
-        guard (prompt == nil) != (promptFile == nil) else { throw ValidationError("give --prompt, or --prompt-file") }
+        if prompt != nil, promptFile != nil { throw ValidationError("give --prompt or --prompt-file, and not both") }
+        if prompt == nil, promptFile == nil, state == nil { throw ValidationError("give --prompt, or --prompt-file, or a --state to go on from") }
         if let saveState, !saveState.hasSuffix(".safetensors") { throw ValidationError("--save-state is a .safetensors file, which says of what program the state is") }
     }
 
@@ -85,9 +91,9 @@ struct Sample: ParsableCommand {
         let program = try options.program(times: context.times)
         let dims = try options.dimValues()
         try options.reporting(program) {
-            let files = try DataFiles(case: data, weights: params, for: program.model(named: options.model))
-            let whole = try weights.applied(
-                to: files.model(program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, times: context.times))
+            let typed = try program.model(named: options.model)
+            let files = try DataFiles(case: data, weights: params, for: typed)
+            let whole = try weights.applied(to: model(of: program, files, dims, context))
             let loop = try FeedbackLoop(whole, output: outputName, input: inputName)
             let once = files.file.data.inputs.filter { !whole.streamNames.contains($0.key) }
             let model = try whole.computing([loop.output]).withParameters(files.file.data.parameters)
@@ -95,10 +101,44 @@ struct Sample: ParsableCommand {
             let sampler = try Sampler(
                 model, output: loop.output, input: loop.input, options: SamplingOptions(temperature: temperature, topK: topK, seed: seed), once: once,
                 state: start, precision: precision, context: context)
-            if sampler.vocabulary == nil { try numbers(sampler, model) } else { try text(sampler) }
+            if isGoingOn, !sampler.knowsWhatIsNext {
+                throw Diagnostic(
+                    .badData,
+                    "the state does not say what '\(loop.output)' gave last" + (start.lastOutput.map { ", but what '\($0.name)' did" } ?? ""), at: nil,
+                    help: start.lastOutput.map { "feed that back, with --output-name \($0.name), or give a prompt" }
+                        ?? "give a prompt: what goes on without one is a state that 'recc sample --save-state' has written")
+            }
+            if sampler.vocabulary == nil { try numbers(sampler, model, typed) } else { try text(sampler) }
             if let saveState { try sampler.state().write(to: saveState) }
         }
         CompileOptions.report(context)
+    }
+
+    /// Whether there is no prompt, as a state says what comes next.
+    private var isGoingOn: Bool { state != nil && promptFile == nil && (prompt ?? "").isEmpty }
+
+    /// The model, with dims that nothing else says read off a prompt of numbers.
+    private func model(of program: Program, _ files: DataFiles, _ dims: [String: Int], _ context: CompileContext) throws -> Model {
+        func model(fitting data: ModelData?) throws(DiagnosticList) -> Model {
+            try files.model(program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fitting: data, times: context.times)
+        }
+        do throws(DiagnosticList) { return try model(fitting: nil) } catch {
+            guard promptFile != nil, error.diagnostics.contains(where: { $0.id == .unsolvableDim }) else { throw error }
+            let typed = try program.model(named: options.model)
+            // Which input is fed is known once the model is: the first that it turns out to be.
+            for input in typed.inputs where !input.isOnce && typed[input.value].element == .real && input.name == inputName ?? input.name {
+                var data = files.file.data
+                guard let prompt = try promptNumbers(input.name, typed) else { continue }
+                data.inputs[input.name] = prompt
+                if let found = try? model(fitting: data), try FeedbackLoop(found, output: outputName, input: inputName).input == input.name { return found }
+            }
+            throw error
+        }
+    }
+
+    /// The prompt of a model of numbers; nil where there is none.
+    private func promptNumbers(_ input: String, _ model: TypedModel) throws(DiagnosticList) -> Tensor? {
+        try promptFile.flatMap { InputFile("\(input)=\($0)") }.map { file throws(DiagnosticList) in try file.read(for: model) }
     }
 
     /// Draws tokens, and writes each when it is there.
@@ -118,9 +158,9 @@ struct Sample: ParsableCommand {
                 guard let token = Int(word) else { throw Diagnostic(.badData, "'\(word)' in the prompt is the number of no token", at: nil) }
                 return token
             }
-            try sampler.feed(tokens: list)
+            if !isGoingOn { try sampler.feed(tokens: list) }
             Terminal.print(list.map(String.init).joined(separator: " "), terminator: "")
-            for _ in 0..<length { Terminal.print(" \(try sampler.nextToken())", terminator: "") }
+            for k in 0..<length { Terminal.print("\(k > 0 || !list.isEmpty ? " " : "")\(try sampler.nextToken())", terminator: "") }
             return Terminal.print("")
         }
         guard let vocabulary = sampler.vocabulary, vocabulary <= 256 else {
@@ -128,29 +168,26 @@ struct Sample: ParsableCommand {
                 .unsupported, "the model knows \(sampler.vocabulary ?? 0) tokens, and a text has 256 bytes", at: nil,
                 help: "give and take numbers of tokens with --tokens")
         }
-        try sampler.feed(tokens: given.map(Int.init))
+        if !isGoingOn { try sampler.feed(tokens: given.map(Int.init)) }
         Terminal.write(given)
         for _ in 0..<length { Terminal.write([UInt8(try sampler.nextToken())]) }
         Terminal.print("")
     }
 
     /// Feeds numbers back.
-    private func numbers(_ sampler: Sampler, _ model: Model) throws {
-        guard let promptFile else {
+    private func numbers(_ sampler: Sampler, _ model: Model, _ typed: TypedModel) throws {
+        let sizes = model.stepSizes(ofInput: sampler.input)
+        if let tensor = try promptNumbers(sampler.input, typed) {
+            guard tensor.shape.count == sizes.count + 1 || tensor.shape.count == sizes.count + 2 && tensor.shape[0] == 1,
+                Array(tensor.shape.suffix(sizes.count)) == sizes
+            else {
+                throw Diagnostic(.misshapenTensor, "the prompt has the shape \(tensor.shape), and [t] + \(sizes) is expected", at: nil)
+            }
+            try sampler.feed(tensor.floats())
+        } else if !isGoingOn {
             throw Diagnostic(
                 .badData, "'\(sampler.input)' takes numbers, and no text", at: nil, help: "give a tensor of steps with --prompt-file x.npy")
         }
-        let archive = try TensorArchive(path: promptFile)
-        guard let tensor = archive.tensors.count == 1 ? archive.tensors[0].tensor : archive[sampler.input] else {
-            throw Diagnostic(.missingTensor, "\(promptFile) has no tensor '\(sampler.input)'", at: nil)
-        }
-        let sizes = model.stepSizes(ofInput: sampler.input)
-        guard tensor.shape.count == sizes.count + 1 || tensor.shape.count == sizes.count + 2 && tensor.shape[0] == 1,
-            Array(tensor.shape.suffix(sizes.count)) == sizes
-        else {
-            throw Diagnostic(.misshapenTensor, "the prompt has the shape \(tensor.shape), and [t] + \(sizes) is expected", at: nil)
-        }
-        try sampler.feed(tensor.floats())
         var added: [Float] = []
         for _ in 0..<length { added += try sampler.nextNumbers() }
         let result = NamedTensor(name: sampler.output, tensor: Tensor(added, shape: [1, length] + sizes))

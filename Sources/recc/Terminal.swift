@@ -133,9 +133,18 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// Runs `body`; what it throws is shown, and ends the command.
-    func reporting<T>(_ program: Program, _ body: () throws -> T) throws -> T {
+    ///
+    /// - Parameter fillsMissing: whether the command has a --seed that fills parameters which are missing, as the help then says.
+    func reporting<T>(_ program: Program, fillsMissing: Bool = false, _ body: () throws -> T) throws -> T {
         do { return try body() } catch let error as ValidationError { throw error } catch let code as ExitCode { throw code } catch {
-            throw Terminal.fail(error, program.sources, diagnostics)
+            var list = DiagnosticList(error, in: program.sources)
+            if fillsMissing {
+                let advice = BoundData.adviceOnMissing
+                for k in list.diagnostics.indices {
+                    list.diagnostics[k].help = list.diagnostics[k].help?.replacing(advice, with: advice + "; --seed 1 fills what is missing from initialisers")
+                }
+            }
+            throw Terminal.fail(list, program.sources, diagnostics)
         }
     }
 }

@@ -81,6 +81,77 @@ import Testing
         #expect(zip(added, whole[2...]).allSatisfy { abs($0 - $1) < 1e-5 })
     }
 
+    /// A sampler goes on from the state of another as that one would have gone on, whatever is drawn, and through a file.
+    @Test func samplesInPieces() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("s.safetensors")
+        for options in [SamplingOptions(temperature: 0), SamplingOptions(temperature: 0.8, topK: 5), SamplingOptions(seed: 7)] {
+            let whole = try drawn(options, 12)
+            let first = try Sampler(model(), options: options)
+            try first.feed(tokens: [1, 2, 3])
+            var tokens = try (0..<5).map { _ in try first.nextToken() }
+            try first.state().write(to: path)
+            var own = options
+            own.seed = nil
+            let second = try Sampler(model(), options: own, state: ModelState(path: path))
+            #expect(second.knowsWhatIsNext)
+            tokens += try (0..<4).map { _ in try second.nextToken() }
+            let third = try Sampler(model(), options: own, state: second.state())
+            // Nothing was drawn here yet, and nothing is lost.
+            let fourth = try Sampler(model(), options: own, state: third.state())
+            tokens += try (0..<3).map { _ in try fourth.nextToken() }
+            #expect(tokens == whole, "\(options)")
+            // A seed begins other draws from the same place.
+            own.seed = 99
+            let others = try Sampler(model(), options: own, state: ModelState(path: path))
+            _ = try others.nextToken()
+            // Runs take the same file, and know nothing of draws.
+            let run = try model()(["token": Tensor([1], shape: [1, 1])], state: ModelState(path: path))
+            #expect(run.state?.lastOutput == nil)
+        }
+        for precision in [Precision.f32, .f64] {
+            let numbers = try Model(Program(text: Self.numbers), dims: ["D": 2]).initialized(seed: 3)
+            let whole = try Sampler(numbers, precision: precision)
+            try whole.feed([0.1, -0.2, 0.3, 0.5])
+            let expected = try (0..<4).flatMap { _ in try whole.nextNumbers() }
+            let first = try Sampler(numbers, precision: precision)
+            try first.feed([0.1, -0.2, 0.3, 0.5])
+            let pieces = try (0..<2).flatMap { _ in try first.nextNumbers() }
+            try first.state().write(to: path)
+            let second = try Sampler(numbers, state: ModelState(path: path), precision: precision)
+            #expect(try pieces + (0..<2).flatMap { _ in try second.nextNumbers() } == expected)
+        }
+    }
+
+    @Test func statesOfOtherVersions() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("s.safetensors")
+        let sampler = try Sampler(model())
+        try sampler.feed(tokens: [1, 2, 3])
+        try sampler.state().write(to: path)
+        let archive = try TensorArchive(path: path)
+        #expect(archive.metadata["state"] == "2" && archive["last[t](logits)"]?.shape == [1, 9])
+        // As it was before samplers wrote what comes next: a prompt is needed.
+        var metadata = archive.metadata
+        metadata["state"] = "1"
+        metadata["draws"] = nil
+        try TensorArchive(tensors: archive.tensors.filter { !$0.name.hasPrefix("last") }, metadata: metadata).write(to: path)
+        let old = try Sampler(model(), state: ModelState(path: path))
+        #expect(!old.knowsWhatIsNext)
+        #expect(throws: DiagnosticList.self) { try old.nextToken() }
+        try old.feed(tokens: [1])
+        _ = try old.nextToken()
+        for (key, text) in [("state", "3"), ("draws", "1,2,3"), ("draws", "0,0,0,0"), ("draws", "x")] {
+            var wrong = archive.metadata
+            wrong[key] = text
+            try TensorArchive(tensors: archive.tensors, metadata: wrong).write(to: path)
+            #expect(throws: DiagnosticList.self, "\(key) \(text)") { try ModelState(path: path) }
+        }
+        let misshapen = archive.tensors.map { $0.name.hasPrefix("last") ? NamedTensor(name: $0.name, tensor: Tensor([1, 2, 3] as [Float], shape: [1, 3])) : $0 }
+        try TensorArchive(tensors: misshapen, metadata: archive.metadata).write(to: path)
+        #expect(throws: DiagnosticList.self) { try Sampler(model(), state: ModelState(path: path)) }
+    }
+
     @Test func whatDoesNotFitIsSaid() throws {
         func problem(_ text: String, _ dims: [String: Int] = [:], output: String? = nil, input: String? = nil) throws -> String {
             let model = try Model(Program(text: text), dims: dims)
@@ -125,7 +196,22 @@ import Testing
         #expect(whole.status == 0 && whole.output.split(separator: " ").count == 32, "\(whole.errors)")
         let half = try recc.run(["sample", file, "--params", text, "--tokens", "--prompt", "97 98", "--temperature", "0", "--length", "10", "--save-state", "s.safetensors"])
         #expect(half.status == 0 && whole.output.hasPrefix(half.output.dropLast()), "\(half.errors)")
+        for more in [["--temperature", "0"], ["--seed", "3"], ["--temperature", "0.7", "--top-k", "9"]] {
+            for prompt in [[], ["--prompt", ""]] {
+                let four = try recc.run(given + more + ["--prompt", "ab", "--length", "4"])
+                let two = try recc.run(given + more + ["--prompt", "ab", "--length", "2", "--save-state", "s.safetensors"])
+                let unseeded = more.first == "--seed" ? [] : more
+                let rest = try recc.run(given + unseeded + prompt + ["--length", "2", "--state", "s.safetensors"])
+                #expect(four.status == 0 && rest.status == 0 && Array(two.output.utf8.dropLast() + rest.output.utf8) == Array(four.output.utf8), "\(more): \(rest.errors)")
+                let numbered = try recc.run(given + unseeded + prompt + ["--tokens", "--length", "2", "--state", "s.safetensors"])
+                #expect(numbered.output.utf8.filter { $0 == 0x20 }.count == 1 && numbered.output.first != " ", "\(numbered)")
+            }
+        }
+        try TensorArchive(tensors: [NamedTensor(name: "", tensor: Tensor([1, 2, 3], shape: [3]))]).write(to: recc.folder.path("t.npy"))
+        let ran = try recc.run(["run", file, "--params", text, "--input", "token=t.npy", "--output-name", "logits", "--save-state", "r.safetensors"])
+        #expect(ran.status == 0, "\(ran.errors)")
         for (options, status, words) in [
+            (["--state", "r.safetensors"], 1, "'recc sample --save-state'"), (["--prompt", "a", "--prompt-file", "x"], 2, "not both"),
             (["--prompt", ""], 1, "the prompt is empty"), (["--prompt", "é"], 1, "the model knows 128 tokens"),
             (["--prompt", "a", "--temperature", "-1"], 2, "--temperature"), (["--prompt", "a", "--temperature", "nan"], 2, "--temperature"),
             (["--prompt", "a", "--top-k", "0"], 2, "--top-k"), ([], 2, "--prompt"), (["--prompt", "a", "--output-name", "hiden"], 1, "did you mean 'hidden'?"),
@@ -140,6 +226,27 @@ import Testing
         let numbers = try recc.run(["sample", forecast, "--params", matrix, "--prompt-file", "x.npy", "--length", "5", "-o", "y.npy"])
         #expect(numbers.status == 0, "\(numbers.errors)")
         #expect(try TensorArchive(path: recc.folder.path("y.npy"))[""]?.shape == [1, 5, 2])
+        let four = try recc.run(["sample", forecast, "--params", matrix, "--prompt-file", "x.npy", "--length", "4", "-o", "four.npy"])
+        let two = try recc.run(["sample", forecast, "--params", matrix, "--prompt-file", "x.npy", "--length", "2", "-o", "a.npy", "--save-state", "f-s.safetensors"])
+        let rest = try recc.run(["sample", forecast, "--params", matrix, "--length", "2", "-o", "b.npy", "--state", "f-s.safetensors"])
+        #expect(four.status == 0 && two.status == 0 && rest.status == 0, "\(rest.errors)")
+        let pieces = try ["a.npy", "b.npy"].flatMap { try TensorArchive(path: recc.folder.path($0))[""]?.floats() ?? [] }
+        #expect(try pieces == TensorArchive(path: recc.folder.path("four.npy"))[""]?.floats())
+        let other = try recc.run(["sample", forecast, "--params", matrix, "--state", "f-s.safetensors", "--output-name", "size"])
+        #expect(other.status == 1, "\(other)")
+        // Dims that only the prompt tells, of an input that is not the first; and a table of one column for an input of numbers.
+        let alone = try recc.file("alone.rec", "model Alone(E, D) {\n  input target: [E]\n  input x: [D]\n  param w: real\n  output y = w * x\n  loss l = mean[t](sum(x) - sum(target))\n}\n")
+        try TensorArchive(tensors: [NamedTensor(name: "w", tensor: Tensor([2] as [Float], shape: []))]).write(to: recc.folder.path("two.safetensors"))
+        let told = try recc.run(["sample", alone, "--params", "two.safetensors", "-D", "E=1", "--prompt-file", "x.npy", "--length", "3", "-o", "z.npy"])
+        #expect(told.status == 0, "\(told.errors)")
+        #expect(try TensorArchive(path: recc.folder.path("z.npy"))[""]?.shape == [1, 3, 2])
+        let scalar = try recc.file("scalar.rec", "model S {\n  input x: real\n  param w: real\n  output y = w * x\n}\n")
+        let column = try recc.file("column.csv", "v\n1\n2\n3\n")
+        let doubled = try recc.run(["sample", scalar, "--params", "two.safetensors", "--prompt-file", column, "--length", "3", "-o", "d.npy"])
+        #expect(doubled.status == 0, "\(doubled.errors)")
+        #expect(try TensorArchive(path: recc.folder.path("d.npy"))[""]?.floats() == [6, 12, 24])
+        let bare = try recc.run(["sample", scalar, "--prompt-file", column])
+        #expect(bare.status == 1 && bare.errors.contains("give it with --params") && !bare.errors.contains("--seed"), "\(bare.errors)")
         let words = try recc.run(["sample", forecast, "--params", matrix, "--prompt", "x"])
         #expect(words.status == 1 && words.errors.contains("takes numbers"))
     }

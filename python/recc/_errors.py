@@ -9,7 +9,7 @@ from . import _library
 
 # Where recc's advice has words of the command line or of Swift, those of this package.
 _WORDS = [
-    (r"give it with --params or --data; --seed 1 fills what is missing from initialisers", "give it in params; seed=1 fills what is missing from initialisers"),
+    (r"give it with --params", "give it in params; seed=1 fills what is missing from initialisers"),
     (r"stream\(state: ModelState\(\)\)", "stream(state=recc.State())"),
     (r"'--save-state' writes one", "save of a recc.State, or 'recc run --save-state', writes one"),
     (r" \(--allow-unused passes over what a model has no use for\)", ""),
@@ -19,6 +19,7 @@ _WORDS = [
     (r"--plan (\w[\w.]*)=([\w()]+)", r'plan={"\1": "\2"}'),
     (r"--memory (\d+[KMG]i?B)", r'memory="\1"'),
     (r"--truncate", "truncation"),
+    (r"'recc explain' lists", "explain lists"),
     (r"--(plan|memory|model|params|threads|seed|weights)\b", r"\1"),
 ]
 

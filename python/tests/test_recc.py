@@ -134,7 +134,7 @@ class Runs(unittest.TestCase):
         errors.append(self.expect("give D=64", lambda: recc.compile(EVERYTHING, H=4)(data())))
         errors.append(self.expect("choose one with model", lambda: recc.compile(SUM + SUM.replace("Sum", "Other"))))
         errors.append(self.expect("save of a recc.State", lambda: self.no_state()))
-        errors.append(self.expect("chunkwise", lambda: recc.compile(EVERYTHING, D=3, H=4, seed=1, plan={"h": "chunkwise(64)"})(data())))
+        errors.append(self.expect("chunk by chunk", lambda: recc.compile(EVERYTHING, D=3, H=4, seed=1, plan={"h": "chunkwise(64)"})(data())))
         for error in errors:
             for text in (str(error), *(problem.help or "" for problem in error.problems)):
                 for word in ("--", "-D ", "ModelState"):
