@@ -19,9 +19,11 @@ package struct InputFile: Sendable {
 
     /// Reads it for a model: a table of one column is a stream of numbers where the input is one.
     ///
-    /// - Parameter skipped: names of columns of a table to leave out.
-    package func read(for model: TypedModel, skipping skipped: Set<String> = []) throws(DiagnosticList) -> Tensor {
-        let tensor = try read(skipping: skipped)
+    /// - Parameters:
+    ///   - skipped: names of columns of a table to leave out.
+    ///   - seen: is told the names of all columns of a table.
+    package func read(for model: TypedModel, skipping skipped: Set<String> = [], seen: ([String]) -> Void = { _ in }) throws(DiagnosticList) -> Tensor {
+        let tensor = try read(skipping: skipped, seen: seen)
         guard place.lowercased().hasSuffix(".csv"), tensor.shape.count == 2, tensor.shape[1] == 1,
             let input = model.inputs.first(where: { $0.name == name }), model[input.value].shape.isEmpty
         else { return tensor }
@@ -30,22 +32,30 @@ package struct InputFile: Sendable {
 
     /// Reads it.
     ///
-    /// - Parameter skipped: names of columns of a table to leave out.
-    package func read(skipping skipped: Set<String> = []) throws(DiagnosticList) -> Tensor {
+    /// - Parameters:
+    ///   - skipped: names of columns of a table to leave out.
+    ///   - seen: is told the names of all columns of a table.
+    package func read(skipping skipped: Set<String> = [], seen: ([String]) -> Void = { _ in }) throws(DiagnosticList) -> Tensor {
         try reportingProblems { () throws in
             var path = place
             var wanted = name
-            if let colon = place.lastIndex(of: ":"), !FileManager.default.fileExists(atPath: place) {
+            // Names of columns may have colons.
+            let colon = place.range(of: ".csv:", options: .caseInsensitive).map { place.index(before: $0.upperBound) } ?? place.lastIndex(of: ":")
+            if let colon, !FileManager.default.fileExists(atPath: place) {
                 path = String(place[..<colon])
                 wanted = String(place[place.index(after: colon)...])
             }
             if path.lowercased().hasSuffix(".csv") {
                 guard path == place else {
                     // Columns that are not asked for may hold what they like.
-                    let columns = wanted.split(separator: ",").map(String.init)
-                    return try CsvTable(path: path, choosing: Set(columns)).tensor(columns, path: path)
+                    let columns = CsvTable.names(wanted)
+                    let table = try CsvTable(path: path, choosing: Set(columns))
+                    seen(table.header)
+                    return try table.tensor(columns, path: path)
                 }
-                return try CsvTable(path: path, skipping: skipped).tensor
+                let table = try CsvTable(path: path, skipping: skipped)
+                seen(table.header)
+                return table.tensor
             }
             let archive = try TensorFile.read(path)
             if archive.tensors.count == 1, path == place { return archive.tensors[0].tensor }

@@ -40,10 +40,13 @@ package struct TableInputs {
     /// What is wrong where columns are left over; nil where none are.
     package func problem(_ path: String, _ model: TypedModel) -> Diagnostic? {
         guard let first = unused.first else { return nil }
+        let vectors = model.inputs.filter { !$0.isOnce && inputs[$0.name] == nil && model[$0.value].shape.count == 1 }.map(\.name)
+        let open = vectors.count < 2 ? nil
+            : "they could go to \(vectors.joined(separator: " or ")): with --predict \(vectors[0]) the other takes what comes later; --input \(vectors[0])=\(path) gives them to one"
         let shown = unused.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (unused.count > 5 ? ", …" : "")
         return Diagnostic(
             .unknownTensor, "\(path): no input of '\(model.name)' takes the column\(unused.count == 1 ? "" : "s") \(shown)", at: nil,
             help: nearest(first, among: model.inputs.map(\.name).filter { inputs[$0] == nil }).map { "did you mean '\($0)'?" }
-                ?? "leave out what is not wanted with --skip \(first), or pass over it with --allow-unused")
+                ?? open ?? "leave out what is not wanted with --skip \(CsvTable.quoted(first)), or pass over it with --allow-unused")
     }
 }

@@ -37,7 +37,7 @@ public struct TrainingData: Sendable {
     /// - Parameter ahead: how many steps ahead some streams are read, by input: those of targets that are to be predicted. Sequences are
     ///   cut by as many steps; a window reaches so many steps further.
     package init(_ given: ModelData, for model: Model, window: Int? = nil, ahead: [String: Int]) throws(DiagnosticList) {
-        let data = try window == nil && !ahead.isEmpty ? Self.shifted(given, for: model, ahead) : given
+        let data = try window == nil && !ahead.isEmpty ? given.reading(ahead, for: model) : given
         let needs = model.graph.values.compactMap { value -> (name: String, value: Value, isOptional: Bool)? in
             if case .input(let name, let fallback) = value.operation { (name, value, fallback != nil) } else { nil }
         }
@@ -96,22 +96,6 @@ public struct TrainingData: Sendable {
         try checkSize()
     }
 
-    /// Sequences whose targets stand so many steps ahead of what they are predicted from.
-    private static func shifted(_ data: ModelData, for model: Model, _ ahead: [String: Int]) throws(DiagnosticList) -> ModelData {
-        let most = ahead.values.max() ?? 0
-        var result = data
-        for value in model.graph.values {
-            guard case .input(let name, _) = value.operation, value.variance.varies(over: 0), let tensor = data.inputs[name] else { continue }
-            guard tensor.shape.count > 1, tensor.shape[1] > most else {
-                throw problem(.badData, "'\(name)' \(tensor.shape) has too few steps to look \(most) ahead")
-            }
-            let start = ahead[name] ?? 0
-            result.inputs[name] = tensor.steps(start..<tensor.shape[1] - most + start)
-        }
-        result.lengths = data.lengths?.map { max(0, $0 - most) }
-        return result
-    }
-
     private init(_ whole: TrainingData, _ range: Range<Int>) throws(DiagnosticList) {
         sources = whole.sources
         lengths = whole.lengths
@@ -123,9 +107,10 @@ public struct TrainingData: Sendable {
 
     private func checkSize() throws(DiagnosticList) {
         guard positionCount > 0 else {
+            let ahead = reach > 0 ? " with targets \(reach) ahead" : ""
             throw Self.problem(
-                .badData, window.map { "\(range.count) steps are too few for a window of \($0)" } ?? "there is no sequence",
-                help: "give more data, or a smaller share to hold out")
+                .badData, window.map { "\(range.count) steps are too few for a window of \($0)\(ahead)" } ?? "there is no sequence",
+                help: "give more data, or a smaller share to hold out" + (reach > 1 && window ?? 0 < range.count ? ", or look fewer steps ahead" : ""))
         }
     }
 
@@ -197,22 +182,5 @@ public struct TrainingData: Sendable {
             source.tensor.withUnsafeBytes { hash.add($0) }
         }
         return hash.value
-    }
-}
-
-extension Tensor {
-    /// A part of the second axis.
-    fileprivate func steps(_ range: Range<Int>) -> Tensor {
-        let unit = shape.dropFirst(2).reduce(1, *) * type.byteCount
-        let (row, part) = (shape[1] * unit, range.count * unit)
-        return Tensor(type: type, shape: [shape[0], range.count] + shape.dropFirst(2)) { target in
-            withUnsafeBytes { bytes in
-                for k in 0..<shape[0] {
-                    let start = k * row + range.lowerBound * unit
-                    UnsafeMutableRawBufferPointer(rebasing: target[k * part..<(k + 1) * part])
-                        .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + part]))
-                }
-            }
-        }
     }
 }

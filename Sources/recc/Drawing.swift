@@ -3,6 +3,12 @@ import Rec
 
 /// Has Graphviz lay out a drawing.
 enum Drawing {
+    /// The ending of a path that is one of another format than SVG; nil where a drawing may be written there.
+    static func otherEnding(of path: String) -> String? {
+        let ending = URL(fileURLWithPath: path).pathExtension
+        return ending.isEmpty || ending.lowercased() == "svg" ? nil : ending
+    }
+
     static func write(_ dot: String, to path: String) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

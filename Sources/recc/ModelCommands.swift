@@ -34,6 +34,7 @@ struct Explain: ParsableCommand {
 
     func validate() throws {
         guard batch > 0, length > 0, threads > 0, threads <= 1024 else { throw ValidationError("batch and length are 1 or more, threads from 1 to 1024") }
+        if let svg, let other = Drawing.otherEnding(of: svg) { throw ValidationError("--svg \(svg): the drawing is SVG, and not \(other); end the name in .svg") }
     }
 
     func run() throws {

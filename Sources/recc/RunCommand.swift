@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Rec
+import RecTraining
 import RecTyping
 
 /// `recc run FILE --input x=x.npy --params w.safetensors`
@@ -20,8 +21,12 @@ struct Run: ParsableCommand {
 
             A tensor that the model has no use for is an error, as it is mostly one whose name was misspelt.
 
+            A table goes to the inputs as in 'recc train', and --predict x has what x is some steps --ahead as the targets, so that
+            the losses tell how well weights forecast other data.
+
             EXAMPLE
               recc run examples/gru.rec --input x=x.npy --params gru.safetensors --output h.npy
+              recc run forecast.rec --data other.csv --predict x --ahead 1 --params forecast.safetensors
             """)
 
     @OptionGroup var options: ModelOptions
@@ -40,8 +45,10 @@ struct Run: ParsableCommand {
     @Option(help: "Parameters by path.", completion: .file(extensions: ["safetensors", "npz"]))
     var params: [String] = []
 
-    @Option(help: "A case: tensors input.NAME, once.NAME, param.PATH, const.PATH, lengths; dims in its metadata.", completion: .file(extensions: ["safetensors", "npz"]))
+    @Option(help: "A case: tensors input.NAME, once.NAME, param.PATH, const.PATH, lengths; dims in its metadata. Or a table, .csv.", completion: .file(extensions: ["safetensors", "npz", "csv"]))
     var data: String?
+
+    @OptionGroup var table: TableOptions
 
     @Option(name: .shortAndLong, help: "Where results go: .npz, .safetensors, or .npy for one output.")
     var output: String?
@@ -90,6 +97,7 @@ struct Run: ParsableCommand {
         if let twice = outputName.indices.first(where: { outputName[..<$0].contains(outputName[$0]) }) {
             throw ValidationError("--output-name \(outputName[twice]) is given twice")
         }
+        if stream == "-", GivenInputs.isTable(data) || table.areGiven { throw ValidationError("'--stream -' reads standard input: leave tables, --predict and --skip out") }
         if stream != nil, grad != nil { throw ValidationError("--stream gives no gradients") }
         if truncate ?? 1 < 1 { throw ValidationError("--truncate is 1 or more") }
         if let twice = wrt.indices.first(where: { wrt[..<$0].contains(wrt[$0]) }) { throw ValidationError("--wrt \(wrt[twice]) is given twice") }
@@ -108,14 +116,18 @@ struct Run: ParsableCommand {
         let context = compilation.context()
         let program = try options.program(times: context.times)
         let dims = try options.dimValues()
-        try options.reporting(program) {
+        try options.reporting(program, fillsMissing: true) {
             let typed = try program.model(named: options.model)
-            let files = try context.times.measure("read data") { () throws in try DataFiles(case: self.data, weights: params, for: typed) }
-            var data = try gather(files.file, for: typed)
+            let files = try context.times.measure("read data") { () throws in try DataFiles(case: GivenInputs.isTable(self.data) ? nil : self.data, weights: params, for: typed) }
+            let inputs = table.inputs(areStreams: true, allowsUnused: unknown.allowUnused)
+            var columns: [String] = []
+            var data = try gather(files.file, for: typed, skipping: inputs.skipped, &columns)
+            let ahead = try inputs.add(to: &data, from: self.data, [], of: typed, seen: columns) { Terminal.error($0 + "\n") }
             let whole = try weights.applied(
                 to: files.model(
                     program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: seed != nil, usingResults: grad != nil,
                     fitting: data, times: context.times))
+            data = try data.reading(ahead, for: whole)
             let model = try asked(of: whole, data)
             if let seed {
                 try model.checkMemory()
@@ -200,7 +212,9 @@ struct Run: ParsableCommand {
     }
 
     /// All data of the command line: those of its files, and inputs one by one.
-    private func gather(_ file: CaseFile, for model: TypedModel) throws -> ModelData {
+    ///
+    /// - Parameter columns: is given those of tables.
+    private func gather(_ file: CaseFile, for model: TypedModel, skipping skipped: Set<String>, _ columns: inout [String]) throws -> ModelData {
         var result = file.data
         let known = model.inputs.map(\.name)
         // Those that the model does not have have been told, or are to be passed over.
@@ -217,7 +231,7 @@ struct Run: ParsableCommand {
                     help: nearest(name, among: known).map { "did you mean '\($0)'?" }
                         ?? (known.isEmpty ? "it has none" : "its inputs are \(known.joined(separator: ", "))"))
             }
-            result.inputs[name] = try file.read(for: model)
+            result.inputs[name] = try file.read(for: model, skipping: skipped) { columns += $0 }
         }
         return result
     }

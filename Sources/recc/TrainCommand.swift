@@ -30,14 +30,7 @@ struct Train: ParsableCommand {
     @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive, x=data.npz:frames, or columns of a table, x=table.csv:a,b.")
     var input: [String] = []
 
-    @Option(help: "A column of a table to leave out, or several with commas between; dates and times that are no numbers are left out anyway.")
-    var skip: [String] = []
-
-    @Option(help: "What is to be predicted: an input, or a column of the table, which the input without data takes some steps ahead; target=x says which input.")
-    var predict: String?
-
-    @Option(help: "With --predict: how many steps ahead.")
-    var ahead = 1
+    @OptionGroup var table: TableOptions
 
     @Option(help: "A text to train on, in place of --data; several are put one behind the other.", completion: .file())
     var text: [String] = []
@@ -114,9 +107,7 @@ struct Train: ParsableCommand {
 
     func validate() throws {
         guard (data == nil && input.isEmpty) != text.isEmpty else { throw ValidationError("give --data, or --input x=x.npy, or --text") }
-        if predict == nil, ahead != 1 { throw ValidationError("--ahead belongs to --predict") }
-        guard (1...1 << 20).contains(ahead) else { throw ValidationError("--ahead is from 1 to 1048576") }
-        if predict != nil, !text.isEmpty { throw ValidationError("--predict is for --data and --input: targets of a text are the next tokens") }
+        if table.predict != nil, !text.isEmpty { throw ValidationError("--predict is for --data and --input: targets of a text are the next tokens") }
         if let wrong = input.first(where: { InputFile($0) == nil }) { throw ValidationError("'\(wrong)' is no input: write --input x=x.npy") }
         let names = input.compactMap { InputFile($0)?.name }
         if let twice = names.indices.first(where: { names[..<$0].contains(names[$0]) }) { throw ValidationError("the input '\(names[twice])' is given twice") }
@@ -139,11 +130,9 @@ struct Train: ParsableCommand {
         let forms = try options.planForms()
         try options.reporting(program) {
             let typed = try program.model(named: options.model)
-            let files = try DataFiles(case: TrainingInputs.isTable(data) ? nil : data, weights: params, for: typed)
+            let files = try DataFiles(case: GivenInputs.isTable(data) ? nil : data, weights: params, for: typed)
             var given = files.file.data
-            let inputs = TrainingInputs(
-                window: window, skipped: Set(skip.flatMap { $0.split(separator: ",").map(String.init) }),
-                prediction: predict.map { Prediction($0, ahead: ahead) }, allowsUnused: unknown.allowUnused)
+            let inputs = table.inputs(areStreams: window != nil, allowsUnused: unknown.allowUnused)
             func note(_ text: String) { Terminal.error(text + "\n") }
             var shifts: [String: Int] = [:]
             if text.isEmpty {
@@ -160,8 +149,8 @@ struct Train: ParsableCommand {
             if let holdOut { (training, validation) = try training.holdingOut(holdOut) }
             if let valid {
                 if text.isEmpty {
-                    var other = try TrainingInputs.isTable(valid) ? ModelData() : validationData(valid, program, model)
-                    let shifts = try inputs.add(to: &other, from: valid, [], of: typed, note: note)
+                    var other = try GivenInputs.isTable(valid) ? ModelData() : validationData(valid, program, model)
+                    let shifts = try inputs.add(to: &other, from: valid, [], of: typed, seen: nil, note: note)
                     validation = try TrainingData(other, for: model, window: window, ahead: shifts)
                 } else {
                     validation = try TrainingData(ModelData(inputs: read([valid], in: program)), for: model, window: window)
@@ -252,6 +241,12 @@ struct Plot: ParsableCommand {
 
     @Option(name: .shortAndLong, help: "The SVG file.", completion: .file(extensions: ["svg"]))
     var output: String
+
+    func validate() throws {
+        if let other = Drawing.otherEnding(of: output) {
+            throw ValidationError("-o \(output): the drawing is SVG, and not \(other); end the name in .svg")
+        }
+    }
 
     func run() throws {
         do {
