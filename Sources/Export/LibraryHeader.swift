@@ -104,7 +104,7 @@ struct LibraryHeader {
               \(N)_ERROR_BATCH = 2,    /* no sequences or steps, or too many */
               \(N)_ERROR_MEMORY = 3,   /* there is not as much memory, or less than is needed was given */
               \(N)_ERROR_CPU = 4,      /* the library is compiled for processors with instructions that this one lacks */
-              \(N)_ERROR_STATE = 5,    /* the saved state is damaged, of another model, or of another number of sequences */
+              \(N)_ERROR_STATE = 5,    /* the saved state is damaged, of another model or version of recc, or of another number of sequences */
               \(N)_ERROR_WEIGHTS = 6   /* the weights are not those of this library, or do not lie at a multiple of 8 */
             };
 

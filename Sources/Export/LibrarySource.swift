@@ -165,7 +165,7 @@ struct LibrarySource {
         let texts = [
             "nothing is wrong", "a pointer is missing that must be there", "there are no sequences or steps, or too many",
             "there is not enough memory", "the library is compiled for processors with instructions that this one lacks",
-            "the saved state is damaged, of another model, or of another number of sequences",
+            "the saved state is damaged, of another model or version of recc, or of another number of sequences",
             "the weights are not those of this library, or do not lie at a multiple of 8",
         ]
         let description = header.description.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")

@@ -1,13 +1,13 @@
 /// What is saved of a stream, and going back to it.
 extension LibrarySource {
-    /// Of saved states.
-    static let stateVersion = 1
+    /// Of saved states. Those of version 1 had no checksum.
+    static let stateVersion = 2
 
     var states: String {
         """
         typedef struct {
           char mark[8];
-          uint32_t version, unused;
+          uint32_t version, checksum;
           uint64_t identity, batch;
           int64_t position;
         } saved_header;
@@ -23,6 +23,23 @@ extension LibrarySource {
           header->position = stream->position;
         }
 
+        /* Of the bytes behind a header and of its position: each word of eight bytes is multiplied in, as in FNV-1a, and mixed, so that
+           changes of high bits reach the low ones. */
+        static uint32_t checksum(const saved_header *header, const unsigned char *at, size_t size) {
+          uint64_t sum = (UINT64_C(0xcbf29ce484222325) ^ (uint64_t)header->position) * UINT64_C(0x100000001b3);
+          sum ^= sum >> 29;
+          while (size) {
+            uint64_t word = 0;
+            size_t count = size < sizeof word ? size : sizeof word;
+            memcpy(&word, at, count);
+            sum = (sum ^ word) * UINT64_C(0x100000001b3);
+            sum ^= sum >> 29;
+            at += count;
+            size -= count;
+          }
+          return (uint32_t)(sum ^ sum >> 32);
+        }
+
         size_t \(n)_saved_size(const \(n)_stream *stream) {
           if (!stream) return 0;
           size_t size = sizeof(saved_header);
@@ -35,11 +52,12 @@ extension LibrarySource {
           if (size < \(n)_saved_size(stream)) return \(N)_ERROR_MEMORY;
           saved_header header;
           fill(&header, stream);
-          memcpy(to, &header, sizeof header);
-          unsigned char *at = (unsigned char *)to + sizeof header;
+          unsigned char *start = (unsigned char *)to + sizeof header, *at = start;
           for (size_t k = 0; k < REGIONS; k++)
             for (size_t b = 0; b < (regions[k].is_shared ? 1 : stream->batch); b++, at += regions[k].saved)
               memcpy(at, stream->start[k] + b * regions[k].size, regions[k].saved);
+          header.checksum = checksum(&header, start, (size_t)(at - start));
+          memcpy(to, &header, sizeof header);
           return \(N)_OK;
         }
 
@@ -50,8 +68,10 @@ extension LibrarySource {
           memcpy(&header, from, sizeof header);
           fill(&expected, stream);
           expected.position = header.position;
+          expected.checksum = header.checksum;
           if (memcmp(&header, &expected, sizeof header) || header.position < 0 || header.position > INT64_MAX >> 16) return \(N)_ERROR_STATE;
           const unsigned char *at = (const unsigned char *)from + sizeof header;
+          if (checksum(&header, at, size - sizeof header) != header.checksum) return \(N)_ERROR_STATE;
           for (size_t k = 0; k < REGIONS; k++)
             for (size_t b = 0; b < (regions[k].is_shared ? 1 : stream->batch); b++, at += regions[k].saved)
               memcpy(stream->start[k] + b * regions[k].size, at, regions[k].saved);

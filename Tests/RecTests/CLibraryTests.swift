@@ -432,11 +432,22 @@ import Testing
               size_t size = gru_saved_size(s);
               IS(GRU_ERROR_STATE, gru_restore(s, state, size - 1));
               IS(GRU_ERROR_STATE, gru_restore(two, state, size));
-              for (size_t k = 0; k < 32; k++) {
-                memcpy(other, state, size);
-                other[k] ^= 1;
-                IS(GRU_ERROR_STATE, gru_restore(s, other, size));
-              }
+              for (size_t k = 0; k < size; k++)
+                for (int bit = 0; bit < 8; bit++) {
+                  memcpy(other, state, size);
+                  other[k] ^= (char)(1 << bit);
+                  IS(GRU_ERROR_STATE, gru_restore(s, other, size));
+                  /* The signs of two numbers. */
+                  other[k] = state[k];
+                  other[k] ^= (char)(1 << bit);
+                  other[(k + 8) % size] ^= (char)(1 << bit);
+                  IS(GRU_ERROR_STATE, gru_restore(s, other, size));
+                }
+              /* As states were that had no checksum. */
+              memcpy(other, state, size);
+              memset(other + 8, 0, 8);
+              other[8] = 1;
+              IS(GRU_ERROR_STATE, gru_restore(s, other, size));
               IS(GRU_OK, gru_step(s, x + 3, h));
               IS(GRU_OK, gru_restore(s, state, size));
               IS(GRU_OK, gru_step(s, x + 3, again));
