@@ -52,8 +52,9 @@ final class NestEmitter {
 
     /// Several machine vectors side by side hide the latency of one chain of operations.
     static let mostVectors = 4
+    /// Functions such as `tanh` fill the registers, but one alone waits for itself at each of its operations.
+    private static let vectorsOfFunctions = 2
 
-    /// How many: functions fill the registers by themselves.
     static func vectors(for nest: Nest) -> Int {
         nest.nodes.contains { node in
             switch node.operation {
@@ -61,7 +62,7 @@ final class NestEmitter {
             case .binary(let function, _, _): !function.isSimple
             case .constant, .load, .gather, .select, .reduce, .position, .carried, .scanned: false
             }
-        } ? 1 : mostVectors
+        } ? vectorsOfFunctions : mostVectors
     }
 
     static func lanes(for extent: Int, native: Int, vectors: Int = mostVectors) -> Int {
