@@ -11,7 +11,7 @@
 # make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
 # make bench-tiles  time the tiles that products are made of, in every shape (docs/plans.md)
 # make bench-calls   time calls from Swift and Python, and an LSTM beside torch.nn.LSTM in the same process (docs/benchmarks.md)
-# make bench-libraries  sizes of compiled libraries, and what a step of theirs takes (docs/benchmarks.md)
+# make bench-libraries  sizes of compiled libraries, and what a step takes, beside RTNeural and ONNX Runtime (docs/benchmarks.md)
 # make bench-checkpoints  tokens a second of language models, for PEERS=python3 which has torch and transformers (docs/benchmarks.md)
 # make bench-training  train language models beside jax and torch (docs/training.md)
 # make fuzz   random programs through every part, for MINUTES=10 (docs/fuzzing.md); FUZZ='--seed 5' and other options

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Sizes of compiled libraries, and what a step of theirs takes (docs/c.md, docs/benchmarks.md)."""
+"""Sizes of compiled libraries, and what a step of theirs takes, beside RTNeural and ONNX Runtime (docs/c.md, docs/benchmarks.md)."""
 
 import argparse
+import os
 import pathlib
 import subprocess
 import tempfile
+
+import cells
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -74,8 +77,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recc", default=str(ROOT / ".build" / "release" / "recc"))
     parser.add_argument("--cpu", action="append", default=[], help="as of recc compile")
+    parser.add_argument("--rtneural", default=os.environ.get("RTNEURAL"), help="a folder with RTNeural's source and its modules; by default what RTNEURAL names")
+    installed = ROOT / ".build" / "peers" / "bin" / "python"
+    parser.add_argument("--peers", default=str(installed) if installed.exists() else None, help="a Python that has onnxruntime and onnx")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    options.recc = str(pathlib.Path(options.recc).resolve())
     processors = ["--cpu", ",".join(options.cpu)] if options.cpu else []
     print(f"{'':24} {'.a, kB':>8} {'.so, kB':>8} {'step, µs':>10} {'of a run':>10}")
     for row in ROWS:
         measure(*row, options.recc, processors)
+    print()
+    cells.table(options.recc, processors, options.rtneural and pathlib.Path(options.rtneural).resolve(), options.peers or None, options.rounds)

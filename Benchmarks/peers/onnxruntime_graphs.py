@@ -105,4 +105,5 @@ def main():
     common.report(common.measure(run, per=steps if arguments.stream else 1), common.batch_first(run()))
 
 
-main()
+if __name__ == "__main__":
+    main()
