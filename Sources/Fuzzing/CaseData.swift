@@ -14,11 +14,13 @@ struct CaseData {
     }
 
     /// Data for a graph, which may have more inputs than the program: cotangents, directions.
-    func bound(for graph: StreamGraph) -> BoundData {
+    ///
+    /// - Parameter program: the graph of the whole program, where `graph` may lack tables that it indexes.
+    func bound(for graph: StreamGraph, within program: StreamGraph? = nil) -> BoundData {
         let extents = graph.axes.enumerated().map { $1.length ?? ($0 == 0 ? size.length : size.secondLength) }
         var data = BoundData(
             batch: size.batch, extents: extents, lengths: graph.axes.count == 1 ? size.lengths : nil, inputs: [:], parameters: [:])
-        let tables = graph.tableSizes
+        let tables = graph.tableSizes.merging(program?.tableSizes ?? [:]) { min($0, $1) }
         for value in graph.values {
             switch value.operation {
             case .input(let name, _):

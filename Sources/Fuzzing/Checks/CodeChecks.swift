@@ -41,7 +41,7 @@ extension Checker {
         let plain = try must("gradient") { try gradient(of: model.graph, request) }
         guard let choice = try? PlanChoice(gradients, machine: .typical) else { return outcome.count("interpreter only") }
         let backward = Subject(
-            name: "gradient code", choice: choice, references: item.runs.indices.map { Reference(plain, CaseData(item, run: $0).bound(for: plain)) },
+            name: "gradient code", choice: choice, references: item.runs.indices.map { Reference(plain, CaseData(item, run: $0).bound(for: plain, within: model.graph)) },
             run: { data, code, pool in
                 try code.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
             },

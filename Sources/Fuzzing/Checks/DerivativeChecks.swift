@@ -26,7 +26,7 @@ extension Checker {
         let gradients = try must("gradient") { try GradientModel(model, request) }
         let plain = try must("gradient") { try gradient(of: model.graph, request) }
         try expect("gradient: graph", plain.violations().first)
-        let data = CaseData(item).bound(for: plain)
+        let data = CaseData(item).bound(for: plain, within: model.graph)
         let reference = Reference(plain, data)
         try expect("results beside the gradient", primal.mismatch(reference.numbers.withComplexStates(like: primal.numbers), .double))
         try compare("gradient of joined products", gradients.graph, with: reference)
@@ -50,7 +50,7 @@ extension Checker {
     private mutating func checkTangents(_ graph: StreamGraph, _ request: GradientRequest, _ backward: Reference) throws {
         let forward = try must("tangent") { try tangent(of: graph, along: request.targets) }
         try expect("tangent: graph", forward.violations().first)
-        let data = CaseData(item).bound(for: forward)
+        let data = CaseData(item).bound(for: forward, within: graph)
         func sums(_ gradient: StreamGraph, _ tangents: StreamGraph) -> (left: Double, right: Double, size: Double) {
             let numbers = RunNumbers(Interpreter(gradient).run(backward.data), of: gradient)
             let results = Interpreter(tangents).run(data)
