@@ -43,9 +43,24 @@ struct Classification {
         facts.transition = structure.transition
         if facts.kind == .affine { facts.notAffine = nil }
         if structure.relation.isElementwise { facts.notDiagonal = nil }
-        let writer = StepWriter(printer: ScalarPrinter(graph: graph, scalars: forms.scalars, uniformity: traits.uniformity), semiring: semiring)
-        facts.step = rows.map { writer.write($0) }
+        facts.step = written(rows, forms.scalars, semiring)
         return true
+    }
+
+    /// The step, as an equation for each state. Adjoints have no equation in the source: of their slopes the tests are left out.
+    private func written(_ rows: [TransitionStructure.Row], _ scalars: Scalars, _ semiring: Semiring) -> [String] {
+        let declared = Set(graph.states.filter { $0.span != nil }.map(\.value))
+        let areAdjoints = semiring == .plusTimes && rows.allSatisfy { row in
+            !declared.contains(row.state) && graph.states.contains { $0.value == row.state }
+        }
+        var (rows, slopes) = (rows, SlopesAlone(scalars))
+        if areAdjoints {
+            for row in rows.indices {
+                for term in rows[row].form.terms.indices { rows[row].form.terms[term].weight = slopes(rows[row].form.terms[term].weight) }
+            }
+        }
+        let printer = ScalarPrinter(graph: graph, scalars: slopes.scalars, uniformity: traits.uniformity, writesSlopesAlone: areAdjoints)
+        return rows.map { StepWriter(printer: printer, semiring: semiring).write($0) }
     }
 
     /// Products of powers of states that begin positive, and so stay positive.

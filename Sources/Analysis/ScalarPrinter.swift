@@ -9,7 +9,11 @@ struct ScalarPrinter {
     /// How the axes of bound variables are called.
     private(set) var axisNames: [Int: String] = [:]
 
-    init(graph: StreamGraph, scalars: Scalars, uniformity: Uniformity) {
+    /// Whether values without a name leave out the tests that slopes carry.
+    let writesSlopesAlone: Bool
+
+    init(graph: StreamGraph, scalars: Scalars, uniformity: Uniformity, writesSlopesAlone: Bool = false) {
+        self.writesSlopesAlone = writesSlopesAlone
         self.graph = graph
         self.scalars = scalars
         self.uniformity = uniformity
@@ -40,7 +44,12 @@ struct ScalarPrinter {
         renamed(state(slot), zip(index, graph[slot.value].shape.map(\.name)).map { ($0, $1) })
     }
 
-    func name(_ value: ValueID) -> ExpressionText { ExpressionWriter(graph).expression(value, longest: Self.longest / 2) }
+    /// A state as its declaration calls it, whatever else stands for the same value.
+    func name(_ value: ValueID) -> ExpressionText {
+        graph.stateName(of: value).map { ExpressionText($0) } ?? writer.expression(value, longest: Self.longest / 2)
+    }
+
+    var writer: ExpressionWriter { ExpressionWriter(graph, slopesAlone: writesSlopesAlone) }
 
     func write(_ id: Scalars.ID, _ depth: Int) -> ExpressionText {
         if case .number(let value) = scalars.nodes[id] { return .number(value) }
@@ -50,7 +59,7 @@ struct ScalarPrinter {
         switch scalars.nodes[id] {
         case .number(let value): return .number(value)
         case .known(let value, let index), .opaque(let value, let index):
-            return placed(ExpressionWriter(graph).write(value, depth), value, index)
+            return placed(writer.write(value, depth), value, index)
         case .state(let slot, let index): return state(slot, at: index)
         case .index(let affine):
             let index = ExpressionText("index")
@@ -87,8 +96,12 @@ struct ScalarPrinter {
             if monomials.count == 1 { return product(monomial, [], depth) }
             // This is too long already.
             if result.count > 4 * Self.longest { break }
-            result += k == 0 ? (isNegative ? "-" : "") : (isNegative ? " - " : " + ")
-            result += product(size, [], depth).within(.product)
+            let text = product(size, [], depth).within(isNegative ? .product : .sum)
+            if k > 0, !isNegative, text.hasPrefix("-") {
+                result += " - \(text.dropFirst())"
+            } else {
+                result += (k == 0 ? (isNegative ? "-" : "") : (isNegative ? " - " : " + ")) + text
+            }
         }
         return monomials.isEmpty ? .number(0) : ExpressionText(result, .sum)
     }

@@ -37,7 +37,8 @@ struct StepWriter {
             result.weight = restriction.restricted(term.weight)
             result.index = restriction.moved(term.index)
             result.bound[k] = restriction.fresh
-            let printer = ScalarPrinter(graph: printer.graph, scalars: restriction.scalars, uniformity: printer.uniformity)
+            let printer = ScalarPrinter(
+                graph: printer.graph, scalars: restriction.scalars, uniformity: printer.uniformity, writesSlopesAlone: printer.writesSlopesAlone)
             return (result, StepWriter(printer: printer, semiring: semiring))
         }
         return (term, self)
@@ -190,7 +191,7 @@ struct StepWriter {
         let isTransposed = matrix.index != [row.index[0], term.index[0]]
         let shape = printer.graph[matrix.value].shape
         guard scalars.covers(matrix.index[0], shape[0].size), scalars.covers(matrix.index[1], shape[1].size) else { return nil }
-        let name = ExpressionWriter(printer.graph).write(matrix.value, depth)
+        let name = printer.writer.write(matrix.value, depth)
         let left = isTransposed ? ExpressionText("\(name.within(.whole)).T") : name
         let others = Scalars.Monomial(coefficient: 1, factors: inside.factors.filter { $0.scalar != mixed[0].scalar })
         let right = printer.product(others, (sum.isEmpty ? [] : [printer.sum(sum, depth)]) + [printer.state(term.slot)], depth)

@@ -27,7 +27,7 @@ extension Explanation {
 
     /// A value by its name, or by what it is.
     private static func words(for id: ValueID, _ graph: StreamGraph) -> String {
-        ExpressionWriter(graph).text(id, longest: longestText)
+        ExpressionWriter(graph, slopesAlone: true).text(id, longest: longestText)
     }
 
     private static let longestText = 40

@@ -8,7 +8,13 @@ package struct ExpressionWriter {
     /// Expressions are nested no deeper than this.
     private static let mostDepth = 7
 
-    package init(_ graph: StreamGraph) { self.graph = graph }
+    /// Whether the tests that slopes carry are left out: `s` for `if abs(s) < inf then s else 0`.
+    private let slopesAlone: Bool
+
+    package init(_ graph: StreamGraph, slopesAlone: Bool = false) {
+        self.graph = graph
+        self.slopesAlone = slopesAlone
+    }
 
     /// The value in at most `longest` characters; `…` stands for what would be too long.
     package func text(_ id: ValueID, longest: Int) -> String { expression(id, longest: longest).text }
@@ -37,11 +43,18 @@ package struct ExpressionWriter {
             guard depth > 0 else { return .omitted }
             return .call("reshape", [write(a, depth - 1), ExpressionText("[\(value.shape.map(\.name).joined(separator: ", "))]")])
         case .unary(.toReal, let a), .unary(.toComplex, let a): return write(a, depth)
+        // A step of what has a name is as short as the name.
+        case .delay(let a, let offsets, _) where graph[a].hasWord: return state(a).delayed(by: offsets, along: graph.axes)
+        case .select(let test, let slope, let otherwise) where slopesAlone && graph.isGuarded(slope, by: test, otherwise):
+            return write(slope, depth)
         case .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
             .overBatch, .chunks, .steps, .runningAffine, .solve:
             return depth > 0 ? compute(id, depth - 1) : .omitted
         }
     }
+
+    /// What is delayed: a state as its declaration calls it.
+    private func state(_ id: ValueID) -> ExpressionText { graph.stateName(of: id).map { ExpressionText($0) } ?? write(id, 0) }
 
     /// What is computed from operands, each nested by `depth`.
     private func compute(_ id: ValueID, _ depth: Int) -> ExpressionText {
@@ -160,5 +173,48 @@ package struct ExpressionWriter {
     private func beginning(with label: Int, _ text: ExpressionText, _ labels: [Int]) -> (text: ExpressionText, rest: [Int])? {
         if labels.first == label { return (text, Array(labels.dropFirst())) }
         return labels.count == 2 && labels.last == label ? (transposed(text), [labels[0]]) : nil
+    }
+}
+
+extension Value {
+    /// Whether it is written as a word, however little room there is.
+    fileprivate var hasWord: Bool {
+        if name != nil { return true }
+        switch operation {
+        case .input, .parameter: return true
+        case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            return false
+        }
+    }
+}
+
+extension StreamGraph {
+    /// The state that a value is, by the name of its declaration.
+    package func stateName(of id: ValueID) -> String? { states.first { $0.value == id }?.name }
+
+    /// Whether a test only asks if a slope, or what it is a function of, is a finite number, with 0 where it is not.
+    fileprivate func isGuarded(_ slope: ValueID, by test: ValueID, _ otherwise: ValueID) -> Bool {
+        guard isConstant(otherwise, 0), case .binary(let function, let a, let b) = self[beforeViews(test)].operation else { return false }
+        let slope = beforeViews(slope)
+        if function == .less, isConstant(b, .infinity) {
+            if case .unary(.abs, let size) = self[beforeViews(a)].operation { return beforeViews(size) == slope }
+            return beforeViews(a) == slope
+        }
+        guard function == .equal, a == b else { return false }
+        if case .unary(_, let argument) = self[slope].operation { return beforeViews(argument) == beforeViews(a) }
+        return false
+    }
+
+    private func isConstant(_ id: ValueID, _ number: Double) -> Bool { self[beforeViews(id)].operation == .constant(.real(number)) }
+
+    /// What a value shows in another shape.
+    private func beforeViews(_ id: ValueID) -> ValueID {
+        switch self[id].operation {
+        case .broadcast(let a, _), .rename(let a): return self[id].name == nil ? beforeViews(a) : id
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            return id
+        }
     }
 }

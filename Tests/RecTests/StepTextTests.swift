@@ -54,6 +54,14 @@ import Testing
         Step(equation: "max(h[t-1] + x * x, a)", lines: ["h = max(x^2 + h[t-1], …)"]),
         Step(equation: "logaddexp(logaddexp(h[t-1] + a, h[t-2]), x)", lines: ["h = logsumexp([a + h[t-1], h[t-2], …])"]),
         Step(equation: "x / (1 + abs(a) * h[t-1])", lines: ["h = x / (abs(a) * h[t-1] + 1)"]),
+        // Slopes without the tests that they carry: what is not finite counts as 0.
+        Step(equation: "logaddexp(h[t-1] + x, 0.5)", lines: ["h = logaddexp(x + h[t-1], …)"], adjoint: ["grad.h = sigmoid(h[t-1] + x - 0.5) * grad.h[t+1] + …"]),
+        Step(equation: "logaddexp(h[t-1] + x, b - 1)", lines: ["h = logaddexp(x + h[t-1], …)"], adjoint: ["grad.h = sigmoid(1 + h[t-1] + x - b) * grad.h[t+1] + …"]),
+        Step(equation: "log(x) * h[t-1] + a", lines: ["h = log(x) * h[t-1] + …"], adjoint: ["grad.h = log(x) * grad.h[t+1] + …"]),
+        Step(equation: "exp(x) / a * h[t-1]", lines: ["h = exp(x) * h[t-1] / a"], adjoint: ["grad.h = exp(x) * grad.h[t+1] / a + …"]),
+        Step(equation: "h[t-1] - log(a) * (b @ h[t-1])", lines: ["h = h[t-1] - log(a) * sum[D](b * h[t-1])"], adjoint: ["grad.h = grad.h[t+1] - b * sum[D](log(a) * grad.h[t+1]) + …"]),
+        // Those of the program are its own.
+        Step(equation: "(if abs(x) < inf then x else 0) * h[t-1]", lines: ["h = (if abs(x) < inf then x else 0) * h[t-1]"]),
         // Elements that move.
         Step(equation: "2 * concat(s, h[t-1][0:D-1])", lines: ["h = 2 * (h[t-1] moved by 1) + …"]),
     ]
@@ -92,6 +100,19 @@ import Testing
         let equation = step.lines[0].dropFirst("h = ".count).replacing(" + …", with: " + x")
         let again = try model(String(equation))
         #expect(recurrences(of: Pipeline.prepare(again.graph)).flatMap(\.step) == step.lines)
+    }
+
+    /// A state goes by the name of its declaration, though another value is the same; what is kept is written without tests too.
+    @Test func adjointsGoByTheirStates() throws {
+        for other in ["0.5", "y - 1"] {
+            let program = Program(text: "model M {\n input x, y: [3]\n state s: [3]\n s = logaddexp(s[t-1] + x, \(other))\n output s\n}")
+            let gradients = try GradientModel(Model(program))
+            let facts = recurrences(of: Pipeline.prepare(gradients.graph))
+            let step = try #require(facts.first { $0.states == ["grad.s"] }?.step.first)
+            #expect(step.hasPrefix("grad.s = sigmoid(") && step.hasSuffix(") * grad.s[t+1] + …") && step.contains("s[t-1] + x"), "\(step)")
+            let page = try Explanation(gradients, work: Workload(batch: 1, extents: [1024], threads: 1)).text(program.sources)
+            #expect(!page.contains("==") && !page.contains("< inf"), "\(page)")
+        }
     }
 
     /// The gates of a cell whose weights run as one are named one by one in its gradient.
