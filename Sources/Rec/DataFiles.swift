@@ -46,12 +46,13 @@ package struct DataFiles: Sendable {
             // First, as without its data a model may lack dims.
             try Self.check([caseNames.unknownInputs(of: typed)])
         }
-        // A file may state dims of other programs as well, but not those of this one under nearly its names.
-        let unstated = typed.dims.filter { file.dims[$0] == nil }
-        if !passesOver, let unknown = file.dims.keys.sorted().first(where: { !typed.dims.contains($0) && nearest($0, among: unstated) != nil }) {
+        if !passesOver, let unknown = file.dims.keys.sorted().first(where: { !typed.dims.contains($0) }) {
+            let unstated = typed.dims.filter { file.dims[$0] == nil }
+            let known = nearest(unknown, among: unstated).map { "did you mean '\($0)'?" }
+                ?? (typed.dims.isEmpty ? "it has none" : "its dims are \(typed.dims.joined(separator: ", "))")
             throw DiagnosticList(
                 .unknownDim, "'\(typed.name)' has no dim '\(unknown)', which the metadata of the case give",
-                help: nearest(unknown, among: unstated).map { "did you mean '\($0)'?" })
+                help: "\(known) (--allow-unused passes over what a model has no use for)")
         }
         let stated = weightDims.merging(file.dims) { $1 }.filter { typed.dims.contains($0.key) }
         let model = try Model(
@@ -65,6 +66,9 @@ package struct DataFiles: Sendable {
         }
         return model
     }
+
+    /// Expected results of the case that the model does not have, in words, where results are not used; nil where there are none.
+    package func unknownResults(of model: Model) -> String? { caseNames?.unknownResults(of: model) }
 
     private static func check(_ problems: [Diagnostic?]) throws(DiagnosticList) {
         let found = problems.compactMap { $0 }

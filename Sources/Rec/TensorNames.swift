@@ -43,6 +43,13 @@ struct TensorNames: Sendable {
             among: (isPlain ? known.plain : known.data) + ["lengths"] + (usesResults && !isPlain ? known.results : []))
     }
 
+    /// Expected results that a model does not have, in words; nil where there are none.
+    func unknownResults(of model: Model) -> String? {
+        let known = KnownNames(model.graph).results
+        let wrong = names.filter { Self.resultKinds.contains(Self.parts($0).kind) && !known.contains($0) }
+        return problem(wrong, model.graph.name, among: known).map { "\($0.message)\($0.help.map { "; \($0)" } ?? "")" }
+    }
+
     /// Tensors of a file of weights that a model has no parameter for; nil where there are none. A file that says by `param.`
     /// what is a parameter, as a case or a checkpoint does, may have other things as well.
     func unknownWeights(of model: Model) -> Diagnostic? {

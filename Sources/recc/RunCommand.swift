@@ -128,6 +128,7 @@ struct Run: ParsableCommand {
                     program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: seed != nil, usingResults: grad != nil,
                     fitting: data, times: context.times))
             data = try data.reading(ahead, for: whole)
+            if !unknown.allowUnused, let note = files.unknownResults(of: whole) { Terminal.error("passed over: \(note)\n") }
             let model = try asked(of: whole, data)
             if let seed {
                 try model.checkMemory()
@@ -192,6 +193,11 @@ struct Run: ParsableCommand {
             throw Diagnostic(
                 .missingTensor, "'\(model.graph.name)' has no loss, and there is no cotangent of an output", at: nil,
                 help: "give one of the output's shape: --input cotangent.\(model.graph.outputs.first?.name ?? "y")=c.npy")
+        }
+        guard !request.targets.isEmpty else {
+            throw Diagnostic(
+                .wrongElementType, "'\(model.graph.name)' has nothing to differentiate by: no parameters that are trained, and no inputs that are real or complex", at: nil,
+                help: "int and bool have no derivative; leave --grad out\(model.graph.states.first.map { ", or name an initial state: --wrt initial.\($0.name)" } ?? "")")
         }
         let progress = Progress("running")
         defer { progress.end() }

@@ -87,15 +87,48 @@ struct DataFileTests {
         #expect(try TensorFile.read(trained)["bias"]?.doubles() == [0.5, -0.5])
     }
 
+    /// A run does not use expected results; those that the model does not have are said.
+    @Test func resultsThatThereAreNotAreSaid() throws {
+        let program = try recc.file("r.rec", "model R {\n  input x: real\n  output y = 2 * x\n}\n")
+        let x = ("input.x", Tensor([1.0, 2], shape: [1, 2]))
+        let data = try file("r.safetensors", [x, ("output.z", Tensor([1.0, 2], shape: [1, 2]))])
+        let outcome = try recc("run", program, "--data", data)
+        #expect(outcome.status == 0 && outcome.errors.contains("passed over: ") && outcome.errors.contains("'output.z'"), "\(outcome)")
+        #expect(try recc("run", program, "--data", data, "--allow-unused").errors == "")
+        let right = try file("right.safetensors", [x, ("output.y", Tensor([2.0, 4], shape: [1, 2]))])
+        #expect(try recc("run", program, "--data", right).errors == "")
+    }
+
+    /// Where there is nothing to differentiate by, no file of nothing is written; such a file is one that NumPy reads.
+    @Test func noGradients() throws {
+        let program = try recc.file("g.rec", "model G {\n  input n: int\n  state h: real\n  h = 0.5 * h[t-1] + n\n  output y = h\n  loss l = sum[t](h)\n}\n")
+        let data = try file("g.npz", [("input.n", Tensor([1, 2, 3], shape: [1, 3]))])
+        let gradients = recc.folder.path("e.npz")
+        let outcome = try recc("run", program, "--data", data, "--grad", gradients)
+        #expect(outcome.status == 1 && outcome.errors.contains("nothing to differentiate by") && outcome.errors.contains("--wrt initial.h"), "\(outcome)")
+        #expect(!FileManager.default.fileExists(atPath: gradients))
+        #expect(try recc("run", program, "--data", data, "--grad", gradients, "--wrt", "initial.h").status == 0)
+        let empty = recc.folder.path("empty.npz")
+        try TensorFile.write(TensorArchive(tensors: []), to: empty)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: empty)) == Data([0x50, 0x4B, 5, 6] + [UInt8](repeating: 0, count: 18)))
+        #expect(try TensorArchive(path: empty).tensors.isEmpty)
+    }
+
     @Test func dimsOfTheFileAreTaken() throws {
         let places = try recc.file("n.rec", "model N(N) {\n  input x: real\n  const place: [N] = linspace(0, 3)\n  output y = sum[N](place * x)\n}\n")
         let x = ("input.x", Tensor([1.0, 2], shape: [1, 2]))
-        let data = try file("n.safetensors", [x], ["dims": "N=4, Other=3"])
+        let data = try file("n.safetensors", [x], ["dims": "N=4"])
         #expect(try recc("run", places, "--data", data).output == "y [1, 2] mean 9, last 6 12\n")
         #expect(try recc("run", places, "--data", data, "-D", "N=2").output == "y [1, 2] mean 4.5, last 3 6\n")
         #expect(try recc("gradcheck", places, "--data", data).status == 0)
         let near = try recc("run", places, "--data", file("near.safetensors", [x], ["dims": "n=4"]), "-D", "N=2")
         #expect(near.status == 1 && near.errors.contains("'N' has no dim 'n', which the metadata of the case give") && near.errors.contains("did you mean 'N'?"))
+        let other = try file("other.safetensors", [x, ("output.y", Tensor([6.0, 12], shape: [1, 2]))], ["dims": "N=4, Other=3"])
+        for command in ["run", "verify", "gradcheck"] {
+            let outcome = try recc(command, places, "--data", other)
+            #expect(outcome.status == 1 && outcome.errors.contains("'N' has no dim 'Other'") && outcome.errors.contains("its dims are N"), "\(command): \(outcome)")
+            #expect(try recc(command, places, "--data", other, "--allow-unused").status == 0, "\(command)")
+        }
         let twice = try recc("run", places, "--data", file("twice.safetensors", [x], ["dims": "N=4,N=2"]))
         #expect(twice.status == 1 && twice.errors.contains("give 'N' twice"))
         for dims in ["N=four", "N", "N=-1", "N=0", "N=99999999999999999999"] {
