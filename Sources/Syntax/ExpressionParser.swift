@@ -230,16 +230,22 @@ extension Parser {
     private mutating func foreignCall(_ subject: Expression, _ name: Identifier) -> Expression {
         let opening = next.span
         let before = self
+        let library = Self.path(subject).flatMap { path in path.split(separator: ".").first.flatMap { Habits.libraries.contains(String($0)) ? path : nil } }
         var arguments: [Argument] = []
         do {
             advance()
             arguments = try list(until: ")", "in the arguments of '\(name.text)'") { try $0.foreignArgument() }
+            if library != nil, isNext("(") {
+                // A layer that is made and then applied: `nn.Softmax(dim=-1)(x)`.
+                advance()
+                arguments = try list(until: ")", "in the arguments of '\(name.text)'") { try $0.foreignArgument() } + arguments
+            }
         } catch {
             self = before
             skipBrackets()
+            if library != nil, isNext("(") { skipBrackets() }
         }
         height = max(height, before.height)
-        let library = Self.path(subject).flatMap { path in path.split(separator: ".").first.flatMap { Habits.libraries.contains(String($0)) ? path : nil } }
         if let library {
             let text = sources.text(of: SourceSpan(file: fileID, start: opening.start, end: previousEnd))
             reportUnderstood(
@@ -272,10 +278,35 @@ extension Parser {
         case .keyword(let word): label = word.rawValue
         case .integer, .real, .text, .symbol, .newline, .invalid, .end: label = nil
         }
-        guard let label, second.kind == .symbol("=") else { return try argument() }
+        guard let label, second.kind == .symbol("=") else { return isTuple ? Argument(label: nil, value: try tuple()) : try argument() }
         let token = advance()
         advance()
-        return Argument(label: Identifier(text: label, span: token.span), value: try expression())
+        return Argument(label: Identifier(text: label, span: token.span), value: isTuple ? try tuple() : try expression())
+    }
+
+    /// Whether what stands in the parentheses that come next has a comma of its own.
+    private var isTuple: Bool {
+        guard isNext("(") else { return false }
+        var open = 0
+        for token in tokens[index...] {
+            switch token.kind {
+            case .symbol("("), .symbol("["): open += 1
+            case .symbol(")"), .symbol("]"): open -= 1
+            case .symbol(","): if open == 1 { return true }
+            case .end: return false
+            case .identifier, .keyword, .integer, .real, .text, .symbol, .newline, .invalid: break
+            }
+            if open == 0 { return false }
+        }
+        return false
+    }
+
+    /// `(0, 1)`, as a list.
+    private mutating func tuple() throws -> Expression {
+        let opening = advance()
+        let items = try list(until: ")", "in the list") { try $0.expression() }
+        try grow(above: height, at: opening.span)
+        return Expression(.array(items), span(from: opening.span.start))
     }
 
     /// From an opening bracket past the closing one, or to where the file ends.

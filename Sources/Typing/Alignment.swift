@@ -8,8 +8,7 @@ extension ModelTyper {
         _ a: ValueID, _ b: ValueID, _ spans: (SourceSpan, SourceSpan), _ span: SourceSpan, of function: BinaryOperator? = nil
     ) throws -> (ValueID, ValueID) {
         let (x, y) = (model[a].shape, model[b].shape)
-        let product = function == .multiply && areMatrixAndVector(x, y)
-            ? "the product of a matrix and a vector is written \(sources.text(of: spans.0)) @ \(sources.text(of: spans.1))" : nil
+        let product = function == .multiply ? contraction(x, y, spans) : nil
         if x == y { return (a, b) }
         if y.isEmpty { return (a, try broadcast(b, to: x, spans.1)) }
         if x.isEmpty { return (try broadcast(a, to: y, spans.0), b) }
@@ -51,6 +50,18 @@ extension ModelTyper {
             return "for all pairs write outer(\(sources.text(of: spans.0)), \(sources.text(of: spans.1)))"
         }
         return nil
+    }
+
+    /// How the product of a matrix and a vector, or of two matrices, is written, where '@' would contract these.
+    private func contraction(_ x: TypedShape, _ y: TypedShape, _ spans: (SourceSpan, SourceSpan)) -> String? {
+        let (left, right) = (sources.text(of: spans.0), sources.text(of: spans.1))
+        if areMatrixAndVector(x, y) { return "the product of a matrix and a vector is written \(left) @ \(right)" }
+        guard x.count == 2, y.count == 2 else { return nil }
+        let what = "the product of two matrices is written"
+        if x[1].size == y[0].size { return "\(what) \(left) @ \(right)" }
+        if y[1].size == x[0].size { return "\(what) \(right) @ \(left)" }
+        if x[1].size == y[1].size { return "\(what) \(left) @ \(Self.transposed(right))" }
+        return x[0].size == y[0].size ? "\(what) \(Self.transposed(left)) @ \(right)" : nil
     }
 
     /// Whether '@' would contract these.

@@ -35,6 +35,7 @@ extension ModelTyper {
         throw report(
             .unknownName, "there is no function '\(name.text)'", at: name.span,
             help: (program.monoids[name.text] != nil ? "a monoid is applied with 'fold \(name.text)(…)'" : nil)
+                ?? mend(ofUnknown: name.text, arguments)
                 ?? OtherNames.mend(name.text, among: program.functions.keys + layerNames))
     }
 

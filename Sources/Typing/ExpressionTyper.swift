@@ -279,16 +279,19 @@ extension ModelTyper {
             return "batch and time are understood: leave them out of the type of \(right)"
         }
         if x.count == 2, x[0].size == y[0].size {
-            var help = "did you mean \(left).T @ \(right)"
+            var help = "did you mean \(Self.transposed(left)) @ \(right)"
             if case .parameter(let info) = model[a].operation { help += ", or param \(info.path): [\(x[1].name), \(x[0].name)]" }
             return help + "?"
         }
-        if y.count == 2, let last = x.last, last.size == y[1].size { return "did you mean \(left) @ \(right).T?" }
+        if y.count == 2, let last = x.last, last.size == y[1].size { return "did you mean \(left) @ \(Self.transposed(right))?" }
         if x.count == 1, y.count == 2 || x.count == 2, y.count >= 1, let last = y.last, last.size == x.first?.size {
             return "did you mean \(right) @ \(left)?"
         }
         return nil
     }
+
+    /// The text of a matrix with its axes exchanged.
+    static func transposed(_ text: String) -> String { text.hasSuffix(".T") ? String(text.dropLast(2)) : "\(text).T" }
 
     // MARK: Members and names
 
@@ -297,6 +300,7 @@ extension ModelTyper {
             throw report(
                 .unknownName, "'\(library).\(name.text)' is of another library", at: name.span, help: OtherNames.constant(name.text))
         }
+        if isSelf(subject) { return try ownMember(name, span) }
         let meaning = try meaning(of: subject)
         if case .record(let fields, let what) = meaning {
             if let field = fields.first(where: { $0.name == name.text }) { return field.value }
@@ -309,7 +313,7 @@ extension ModelTyper {
         guard name.text == "T" else {
             throw report(
                 .unknownName, "'\(sources.text(of: subject.span))' has no '\(name.text)'", at: name.span,
-                help: OtherNames.member(name.text, of: sources.text(of: subject.span)))
+                help: OtherNames.member(name.text, of: mendedText(of: subject.span), isComplex: model[value].element == .complex))
         }
         let shape = model[value].shape
         guard shape.count == 2 else {

@@ -83,6 +83,8 @@ final class ModelTyper {
     var effort = 0
     /// More than any program needs, and few enough to be typed in seconds.
     static let mostEffort = 400_000
+    /// What is to be written in place of parts of the source, as far as it has been told.
+    var mends: [(span: SourceSpan, text: String)] = []
     /// How deep expressions are nested at the moment.
     var depth = 0
     static let deepestExpression = 400

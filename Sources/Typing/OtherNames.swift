@@ -26,6 +26,7 @@ enum OtherNames {
     static func renamed(_ name: String) -> String? {
         switch name {
         case "cat", "concatenate", "hstack", "vstack", "append": "concat"
+        case "chunk": "split"
         case "swish": "silu"
         case "logistic", "expit", "sigma": "sigmoid"
         case "amax", "maximum", "fmax": "max"
@@ -52,61 +53,22 @@ enum OtherNames {
         }
     }
 
+    /// What is written for a function that the language does not have, where no formula says so.
     static func function(_ name: String) -> String? {
-        switch name {
-        case "dot", "matmul", "mm", "bmm", "mv", "einsum", "linear", "Linear", "Dense", "inner": "a contraction is written W @ x"
-        case "transpose", "permute", "t", "swapaxes": "the transpose of a matrix is W.T"
-        case "pow", "power", "square", "sqr": "a power is written x^2"
+        if let formula = formula(name) { return "write \(formula.text.replacing("[K]", with: ""))" }
+        return switch name {
+        case "bmm", "einsum", "Linear", "Dense": "a contraction is written W @ x"
         case "stack": "numbers become a vector with concat(a, b); a reduction takes a list: sum([a, b])"
-        case "where", "select", "cond", "iif", "ifelse": "write if … then … else …"
+        case "cond", "switch": "write if … then … else …"
         case "prev", "previous", "lag", "delay", "shift", "pre": "the step before is written x[t-1]"
         case "cumsum", "cumprod", "accumulate", "scan", "fori_loop", "while_loop", "associative_scan", "logcumsumexp":
             "carry it from step to step: state s: […] and s = s[t-1] + x"
         case "len", "length", "size", "shape", "dim", "numel": "sizes are dims: use the name of the dim"
-        case "view", "resize", "flatten", "ravel": "write reshape(x, [N, D/N])"
+        case "view", "resize", "flatten", "ravel", "reshape": "reshape takes a value and a list of sizes: reshape(…, […])"
         case "unsqueeze", "squeeze", "expand", "expand_as", "broadcast_to", "tile": "axes have names: a value is spread over those that it lacks"
         case "nll_loss": "write crossentropy(logits, target)"
-        case "mse_loss", "MSELoss": "write mean((y - target)^2)"
-        case "fmod": "mod(x, y) has the sign of y; that of x has x - y * real(int(x / y))"
         case "repeat": "copies in a chain are declared: layer b = repeat(4, Block(D))"
-        case "round": "write floor(x + 0.5)"
-        case "ceil": "write -floor(-x)"
-        case "trunc", "fix": "write real(int(x))"
-        case "frac": "write x - floor(x)"
-        case "asin", "arcsin": "write atan2(x, sqrt(1 - x * x))"
-        case "acos", "arccos": "write atan2(sqrt(1 - x * x), x)"
-        case "atan", "arctan": "write atan2(x, 1)"
-        case "sinh": "write (expm1(x) - expm1(-x)) / 2"
-        case "cosh": "write (exp(x) + exp(-x)) / 2"
-        case "asinh", "arcsinh": "write sign(x) * log(abs(x) + sqrt(x * x + 1))"
-        case "acosh", "arccosh": "write log(x + sqrt(x * x - 1))"
-        case "atanh", "arctanh": "write (log1p(x) - log1p(-x)) / 2"
-        case "log10": "write log(x) / log(10)"
-        case "exp2": "write 2^x"
-        case "erfc": "write 1 - erf(x)"
-        case "cbrt": "write sign(x) * abs(x)^(1 / 3)"
-        case "hypot": "write abs(complex(x, y))"
-        case "reciprocal": "write 1 / x"
-        case "logit": "write log(x) - log1p(-x)"
-        case "std": "write sqrt(var[K](x))"
         case "median", "sort", "argsort", "topk", "quantile": "there is no sorting"
-        case "any": "write sum[K](if c then 1 else 0) > 0"
-        case "all": "write sum[K](if c then 0 else 1) == 0"
-        case "isinf": "write abs(x) == inf"
-        case "isfinite": "write abs(x) < inf"
-        case "nan_to_num": "write if isnan(x) then 0 else x"
-        case "relu6", "ReLU6": "write clamp(x, 0, 6)"
-        case "selu", "SELU": "write 1.0507 * elu(x, alpha: 1.67326)"
-        case "celu", "CELU": "write max(x, 0) + min(0, a * expm1(x / a))"
-        case "prelu", "PReLU": "write leaky_relu(x, slope: a)"
-        case "hardtanh", "hard_tanh", "Hardtanh": "write clamp(x, -1, 1)"
-        case "hardsigmoid", "hard_sigmoid", "Hardsigmoid": "write clamp(x / 6 + 0.5, 0, 1)"
-        case "hardswish", "hard_swish", "Hardswish": "write x * clamp(x / 6 + 0.5, 0, 1)"
-        case "mish", "Mish": "write x * tanh(softplus(x))"
-        case "softsign", "Softsign": "write x / (1 + abs(x))"
-        case "tanhshrink", "Tanhshrink": "write x - tanh(x)"
-        case "log_softmax", "logsoftmax", "LogSoftmax": "write x - logsumexp[K](x)"
-        case "softmin", "Softmin": "write softmax[K](-x)"
         case "glu", "GLU": "write a, b = split(x, 2), and a * sigmoid(b)"
         case "zeros", "ones", "full", "empty", "zeros_like", "ones_like": "a number fills a whole shape"
         case "tensor", "Tensor", "array", "asarray", "from_numpy": "a number stands as it is; numbers become a vector with concat(a, b)"
@@ -147,10 +109,12 @@ enum OtherNames {
     }
 
     /// For what a value has in other libraries, as in `x.shape`.
-    static func member(_ name: String, of value: String) -> String {
+    static func member(_ name: String, of value: String, isComplex: Bool) -> String {
         switch name {
         case "shape", "size", "ndim": return "sizes are dims: use the name of the dim"
-        case "real": return "write re(\(value))"
+        case "real", "imag":
+            if isComplex { return "write \(name == "real" ? "re" : "im")(\(value))" }
+            return name == "real" ? "leave it out" : "write 0: this is no complex number"
         case "mT", "H": return "the transpose of a matrix is \(value).T"
         case "dtype", "device", "data": return "leave it out"
         case "grad": return "gradients are taken of the whole model: recc run --grad"

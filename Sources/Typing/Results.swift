@@ -27,12 +27,15 @@ extension ModelTyper {
         }
     }
 
+    /// Functions that give a value for the whole sequence.
+    private static let wholeSequence = ["sum", "mean", "var", "max", "min", "first", "last"]
+
     func initialValue(_ expression: Expression, of state: DeclaredState) throws -> ValueID {
         let value = try value(of: expression)
         guard !model[value].variance.isStream else {
             throw report(
                 .onceNeedsConstant, "the initial value of '\(state.name.text)' varies over time", at: expression.span,
-                help: "use parameters, constants and 'once' inputs")
+                help: "it is made of parameters, constants, 'once' inputs and values for the whole sequence: \(Self.wholeSequence.map { "\($0)[\(model.axes[0].name)](x)" }.joined(separator: ", "))")
         }
         return try fit(value, to: state.type, what: "the initial value of '\(state.name.text)'", at: expression.span)
     }

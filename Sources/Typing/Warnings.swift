@@ -6,7 +6,7 @@ package func warnings(about program: ProgramSyntax) -> [Diagnostic] {
     let models = program.mainFileModels.compactMap { program.models[$0] }
     guard let file = models.first?.span.file else { return [] }
     let functions = program.functions.values.filter { $0.span.file == file }
-    var found = models.flatMap { UnusedNames(in: $0).warnings }
+    var found = models.flatMap { UnusedNames(in: $0).warnings + unreadStates(of: $0) }
     for function in functions {
         found += UnusedNames(in: function).warnings
         guard Builtins.names.contains(function.name.text) else { continue }
@@ -16,6 +16,53 @@ package func warnings(about program: ProgramSyntax) -> [Diagnostic] {
                 at: function.name.span, help: "give yours another name", severity: .warning))
     }
     return Array(found.sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }.prefix(Diagnostic.most))
+}
+
+/// States that no output and no loss depends on, in a model that has some. They run all the same: the last value of a state is a result.
+private func unreadStates(of model: ModelDeclaration) -> [Diagnostic] {
+    var states: [Identifier] = []
+    var reads: [String: Set<String>] = [:]
+    var waiting: [String] = []
+    for member in model.members {
+        switch member {
+        case .state(let state):
+            states += state.names
+            // A state is what its equation says, from its initial value.
+            for name in state.names { reads[name.text, default: []].formUnion(names(in: [state.initial])) }
+        case .equation(let equation):
+            for name in equation.names { reads[name.text, default: []].formUnion(names(in: [equation.value])) }
+        case .output(let output):
+            waiting += [output.name.text] + names(in: [output.value])
+        case .loss(let loss): waiting += [loss.name.text] + names(in: [loss.value])
+        case .require(let promise): waiting.append(promise.state.text)
+        case .input, .parameter, .dim, .layer, .example: break
+        case .broken: return []
+        }
+    }
+    guard !waiting.isEmpty else { return [] }
+    var reached: Set<String> = []
+    while let name = waiting.popLast() {
+        if reached.insert(name).inserted { waiting += reads[name] ?? [] }
+    }
+    let unread = states.filter { !reached.contains($0.text) && !$0.text.hasPrefix("_") }
+    return unread.map { state in
+        let others = unread.contains { $0.text != state.text && reads[$0.text]?.contains(state.text) ?? false }
+        return Diagnostic(
+            .unusedName, others ? "no output and no loss depends on the state '\(state.text)'" : "nothing reads the state '\(state.text)' but itself", at: state.span,
+            help: "a run gives its last value; leave it out, or let its name begin with '_'", severity: .warning)
+    }
+}
+
+/// All names that expressions mention, of values and of what is called.
+private func names(in expressions: [Expression?]) -> Set<String> {
+    var result: Set<String> = []
+    var stack = expressions.compactMap { $0 }
+    while let expression = stack.popLast() {
+        if case .name(let name) = expression.kind { result.insert(name) }
+        if case .call(let name, _, _) = expression.kind { result.insert(name.text) }
+        stack += expression.children
+    }
+    return result
 }
 
 /// Names that nothing reads: inputs, parameters, dims, layers and equations. A name that begins with '_' is meant to be so.
@@ -82,12 +129,7 @@ private struct UnusedNames {
     }
 
     private mutating func mention(_ expressions: [Expression?]) {
-        var stack = expressions.compactMap { $0 }
-        while let expression = stack.popLast() {
-            if case .name(let name) = expression.kind { mentioned.insert(name) }
-            if case .call(let name, _, _) = expression.kind { mentioned.insert(name.text) }
-            stack += expression.children
-        }
+        mentioned.formUnion(names(in: expressions))
     }
 
     var warnings: [Diagnostic] {
