@@ -5,7 +5,7 @@ extension ModelTyper {
     /// Reports each recurrence whose steps have no order: it looks at steps both before and after its own, or at a value
     /// that is known behind its last step only. What closes through a layer is seen only in the graph.
     func checkDirections() {
-        let needs = model.values.map { operands(of: $0).map(\.index) }
+        let needs = model.values.map { model.operands(of: $0).map(\.index) }
         for component in stronglyConnected(needs) where component.count > 1 {
             let members = Set(component)
             let delays = delays(in: members).sorted { $0.span.start < $1.span.start }
@@ -38,7 +38,7 @@ extension ModelTyper {
             if case .primitive(.delay(_, let offsets, let initial)) = value.operation, loops.contains(where: { offsets[$0] != 0 }) {
                 return initial.flatMap { place[$0.index] }.map { [$0] } ?? []
             }
-            return operands(of: value).compactMap { place[$0.index] }
+            return model.operands(of: value).compactMap { place[$0.index] }
         }
         return stronglyConnected(needs).allSatisfy { component in
             if component.count == 1, !needs[component[0]].contains(component[0]) { return true }
@@ -74,15 +74,5 @@ extension ModelTyper {
             }
         }
         return nil
-    }
-
-    private func operands(of value: TypedValue) -> [ValueID] {
-        switch value.operation {
-        case .primitive(let operation): operation.operands
-        case .parameter, .dim: []
-        case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
-        case .pick(let rows, let index): [rows, index]
-        case .callOutput(let call, _): model.calls[call].inputs.values.sorted()
-        }
     }
 }

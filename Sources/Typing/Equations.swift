@@ -175,6 +175,17 @@ extension ModelTyper {
         guard let start = path.firstIndex(where: { $0.name == name }) else { return Abandoned() }
         let cycle = path[start...]
         let names = cycle.map(\.name) + [name]
+        let members = cycle.filter { !$0.isDelayed }.compactMap { entry in equations.firstIndex { $0.names[0].text == entry.name } }
+        // Over several axes what is known behind the inner one may feed the next step of the outer one.
+        if model.axes.count == 1 || !cycle.contains(where: \.isDelayed), let whole = wholeSequence(around: members) {
+            let axis = model.axes[whole.axis].name
+            let way = cycle.filter { !$0.isDelayed }.map(\.name) + [name]
+            return report(
+                .bothDirections,
+                "'\(name)' depends on itself over all of '\(axis)': \(way.joined(separator: " → ")), and '\(sources.text(of: whole.span))' is known behind the last step of '\(axis)' only",
+                at: whole.span, labels: [Diagnostic.Label(span: equation.names[0].span, text: "the cycle closes here")],
+                help: "carry it from step to step with a state, made of the steps before: a sum so far is s = s[\(axis)-1] + …")
+        }
         if let delayed = cycle.dropFirst().first(where: \.isDelayed) {
             guard !delayed.name.isEmpty else {
                 return report(
