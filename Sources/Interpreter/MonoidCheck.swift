@@ -56,7 +56,16 @@ package struct MonoidCheck {
     }
 
     private func sample(_ scale: Double, _ generator: inout SeededGenerator) -> [[Double]] {
-        shapes.map { shape in (0..<shape.reduce(1, *)).map { _ in scale * generator.normal() } }
+        zip(shapes, fold.combine.outputs).map { shape, field in
+            (0..<shape.reduce(1, *)).map { _ in
+                let number = scale * generator.normal()
+                switch fold.combine[field.value].element {
+                case .real, .complex: return number
+                case .int: return (3 * number).rounded()
+                case .bool: return number > 0 ? 1 : 0
+                }
+            }
+        }
     }
 
     private func combine(_ a: [[Double]], _ b: [[Double]]) -> [[Double]] {

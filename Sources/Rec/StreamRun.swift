@@ -59,25 +59,23 @@ package enum StreamRun {
         let session = try StreamSession(
             compiled, batch: bound.batch, capacity: piece, once: bound.inputs, state: state.map { model.state($0.tensors) })
         let total = bound.extents[0]
-        var streams: [String: [Double]] = [:]
-        for name in session.inputNames { streams[name] = bound.inputs[name]?.doubles() }
-        var collected: [String: [Double]] = [:]
+        var streams: [String: Numbers] = [:]
+        for name in session.inputNames { streams[name] = bound.inputs[name].map { Numbers($0, model.element(ofInput: name)) } }
+        var collected: [String: Numbers] = [:]
         var widths: [String: Int] = [:]
         /// The numbers of some steps of each sequence, behind those that are there.
         func collect(_ output: (name: String, value: Value), _ steps: Int, of total: Int, at: Int) throws {
             let width = widths[output.name] ?? 0
             for sequence in 0..<bound.batch {
                 try session.withOutput(output.name, sequence: sequence) { bytes in
-                    for k in 0..<steps * width {
-                        collected[output.name]?[(sequence * total + at) * width + k] = read(bytes, k, precision, output.value.element)
-                    }
+                    for k in 0..<steps * width { collected[output.name]?.read(bytes, k, precision, to: (sequence * total + at) * width + k) }
                 }
             }
         }
         for output in outputs {
             widths[output.name] = output.value.shape.elementCount * (output.value.element == .complex ? 2 : 1)
             let steps = output.value.variance.isStream ? total : 1
-            collected[output.name] = [Double](repeating: 0, count: bound.batch * steps * (widths[output.name] ?? 0))
+            collected[output.name] = Numbers(zeros: bound.batch * steps * (widths[output.name] ?? 0), output.value.element)
             // What does not vary over time is known before the first step.
             if !output.value.variance.isStream { try collect(output, 1, of: 1, at: 0) }
         }
@@ -86,11 +84,10 @@ package enum StreamRun {
             let steps = min(piece, total - at)
             for (name, numbers) in streams {
                 let width = numbers.count / max(1, bound.batch * total)
-                let element = model.element(ofInput: name)
                 for sequence in 0..<bound.batch {
                     let start = (sequence * total + at) * width
                     try session.withInput(name, sequence: sequence) { bytes in
-                        write(numbers[start..<start + steps * width], to: bytes, precision, element)
+                        for k in 0..<steps * width { numbers.write(start + k, to: bytes, k, precision) }
                     }
                 }
             }
@@ -101,36 +98,78 @@ package enum StreamRun {
         let tensors = outputs.map { output in
             let steps = output.value.variance.isStream ? [total] : []
             let shape = [bound.batch] + steps + output.value.shape.sizes + (output.value.element == .complex ? [2] : [])
-            return NamedTensor(name: output.name, tensor: Tensor(collected[output.name] ?? [], shape: shape))
+            return NamedTensor(name: output.name, tensor: (collected[output.name] ?? Numbers(zeros: 0, .real)).tensor(shape))
         }
         var results = ModelResults(outputs: tensors, losses: [], finalStates: [])
         if state != nil { results.state = try session.state() }
         return results
     }
 
-    private static func write(
-        _ numbers: ArraySlice<Double>, to bytes: UnsafeMutableRawBufferPointer, _ precision: Precision, _ element: ElementType
-    ) {
-        for (k, number) in numbers.enumerated() {
+    /// Numbers of a stream; ints are exact.
+    private enum Numbers {
+        case reals([Double])
+        case ints([Int])
+        case bools([Double])
+
+        init(_ tensor: Tensor, _ element: ElementType) {
             switch element {
-            case .bool: bytes[k] = number == 0 ? 0 : 1
-            case .int: bytes.storeBytes(of: Int64(number), toByteOffset: 8 * k, as: Int64.self)
-            case .real, .complex:
-                if precision == .f32 {
-                    bytes.storeBytes(of: Float(number), toByteOffset: 4 * k, as: Float.self)
-                } else {
-                    bytes.storeBytes(of: number, toByteOffset: 8 * k, as: Double.self)
+            case .real, .complex: self = .reals(tensor.doubles())
+            case .int: self = .ints(tensor.ints())
+            case .bool: self = .bools(tensor.doubles())
+            }
+        }
+
+        init(zeros count: Int, _ element: ElementType) {
+            switch element {
+            case .real, .complex: self = .reals([Double](repeating: 0, count: count))
+            case .int: self = .ints([Int](repeating: 0, count: count))
+            case .bool: self = .bools([Double](repeating: 0, count: count))
+            }
+        }
+
+        var count: Int {
+            switch self {
+            case .reals(let numbers), .bools(let numbers): numbers.count
+            case .ints(let numbers): numbers.count
+            }
+        }
+
+        func tensor(_ shape: [Int]) -> Tensor {
+            switch self {
+            case .reals(let numbers), .bools(let numbers): Tensor(numbers, shape: shape)
+            case .ints(let numbers): Tensor(numbers, shape: shape)
+            }
+        }
+
+        /// Number `at` as element `k` of a stream's memory.
+        func write(_ at: Int, to bytes: UnsafeMutableRawBufferPointer, _ k: Int, _ precision: Precision) {
+            switch self {
+            case .bools(let numbers): bytes[k] = numbers[at] == 0 ? 0 : 1
+            case .ints(let numbers): bytes.storeBytes(of: Int64(numbers[at]), toByteOffset: 8 * k, as: Int64.self)
+            case .reals(let numbers):
+                switch precision {
+                case .f32: bytes.storeBytes(of: Float(numbers[at]), toByteOffset: 4 * k, as: Float.self)
+                case .f64: bytes.storeBytes(of: numbers[at], toByteOffset: 8 * k, as: Double.self)
                 }
             }
         }
-    }
 
-    private static func read(_ bytes: UnsafeRawBufferPointer, _ k: Int, _ precision: Precision, _ element: ElementType) -> Double {
-        switch element {
-        case .bool: Double(bytes[k])
-        case .int: Double(bytes.load(fromByteOffset: 8 * k, as: Int64.self))
-        case .real, .complex:
-            precision == .f32 ? Double(bytes.load(fromByteOffset: 4 * k, as: Float.self)) : bytes.load(fromByteOffset: 8 * k, as: Double.self)
+        /// Element `k` of a stream's memory becomes number `at`.
+        mutating func read(_ bytes: UnsafeRawBufferPointer, _ k: Int, _ precision: Precision, to at: Int) {
+            switch self {
+            case .bools(var numbers):
+                self = .bools([])
+                numbers[at] = Double(bytes[k])
+                self = .bools(numbers)
+            case .ints(var numbers):
+                self = .ints([])
+                numbers[at] = Int(bytes.load(fromByteOffset: 8 * k, as: Int64.self))
+                self = .ints(numbers)
+            case .reals(var numbers):
+                self = .reals([])
+                numbers[at] = precision == .f32 ? Double(bytes.load(fromByteOffset: 4 * k, as: Float.self)) : bytes.load(fromByteOffset: 8 * k, as: Double.self)
+                self = .reals(numbers)
+            }
         }
     }
 }

@@ -153,8 +153,13 @@ struct Lexer {
             return
         }
         let digitsText = text(start)
-        if !isReal, let value = Int(digitsText), value <= 1 << 53 {
+        if !isReal, let value = Int(digitsText) {
             add(.integer(value), from: start)
+        } else if !isReal, Double(digitsText)?.isFinite ?? false {
+            report(
+                .malformedNumber, "'\(digitsText)' is too large for a whole number: the largest is \(Int.max)", from: start,
+                help: "with a point, '\(digitsText).0', it is a real number, and rounded")
+            add(.integer(1), from: start)
         } else if let value = Double(digitsText.hasSuffix(".") ? digitsText + "0" : digitsText.hasPrefix(".") ? "0" + digitsText : digitsText),
             value.isFinite
         {

@@ -92,9 +92,9 @@ extension ModelTyper {
         switch element {
         case .real, .complex: return
         case .int:
-            // Up to there reals have all whole numbers.
-            if number == number.rounded(), number.magnitude <= 0x1p53 { return }
-            report(.wrongElementType, "an int cannot be \(number)", at: span, help: "the default of an int is a whole number")
+            // Below that every whole number is told from its neighbours.
+            if number == number.rounded(), number.magnitude < 0x1p53 { return }
+            report(.wrongElementType, "an int cannot be \(number) by default", at: span, help: "the default of an int is a whole number below 2^53")
         case .bool:
             if number == 0 || number == 1 { return }
             report(.wrongElementType, "a bool cannot be \(number)", at: span, help: "the default of a bool is 1 for true, or 0 for false")

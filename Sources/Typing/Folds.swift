@@ -51,7 +51,9 @@ extension ModelTyper {
             case .complex: return .complex(number, 0)
             case .bool: return .bool(number != 0)
             case .int:
-                guard let integer = Int(exactly: number) else {
+                // An int that is written out is exact.
+                if let integer = try? quietly({ try self.constantInteger(expression, "an identity") }) { return .int(integer) }
+                guard let integer = Int(exactly: number), abs(number) < 0x1p53 else {
                     throw report(.wrongElementType, "this field is an int", at: expression.span)
                 }
                 return .int(integer)

@@ -100,5 +100,7 @@ import Testing
         #expect(ids(model("1e\(String(repeating: "9", count: 100_000))")) == [.malformedNumber])
         #expect(ids(model("0.\(String(repeating: "0", count: 100_000))1")) == [])
         #expect(ids(model("9007199254740993 + 1e308 + 1e-400 + 4.9e-324")) == [])
+        #expect(ids(model("9223372036854775807 + 9223372036854775808.0")) == [])
+        #expect(ids(model("9223372036854775808")) == [.malformedNumber])
     }
 }

@@ -2,6 +2,16 @@
 extension Scalars {
     package mutating func number(_ value: Double) -> ID { intern(.number(value)) }
 
+    /// Whether all numbers that stand in a scalar itself, if they are whole, are so beyond doubt: below 2^53, or infinite.
+    func isExact(_ id: ID) -> Bool {
+        func isExact(_ number: Double) -> Bool { abs(number) < 0x1p53 || number.isInfinite }
+        switch nodes[id] {
+        case .number(let number): return isExact(number)
+        case .polynomial(let monomials): return monomials.allSatisfy { isExact($0.coefficient) }
+        case .known, .state, .unary, .binary, .select, .reduce, .index, .opaque: return true
+        }
+    }
+
     package func isNumber(_ id: ID, _ value: Double) -> Bool { nodes[id] == .number(value) }
 
     /// A scalar as a sum of products; a single factor where it is none.

@@ -86,7 +86,9 @@ struct SymbolicStep {
         depth += 1
         defer { depth -= 1 }
         guard depth < Self.mostDepth, scalars.nodes.count < Self.mostScalars else { return unfollowed(value, index) }
-        let result = try compute(value, at: index)
+        var result = try compute(value, at: index)
+        // Scalars are reals. Beyond what they hold exactly, an int stays what the graph computes, which wraps.
+        if graph[value].element == .int, !scalars.isExact(result) { result = unfollowed(value, index) }
         if graph[value].name != nil { scalars.note(result, isElementOf: value, at: index, sizes: graph[value].shape.sizes) }
         found[key] = result
         return result

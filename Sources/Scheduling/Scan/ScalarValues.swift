@@ -38,7 +38,10 @@ struct ScalarValues {
     }
 
     private mutating func build(_ id: Scalars.ID, _ axes: [Axis], _ element: ElementType) throws(PlanRefusal) -> ValueID {
-        if case .number(let number) = scalars.nodes[id] { return constant(number, axes, element) }
+        if case .number(let number) = scalars.nodes[id] {
+            try checkExact(number, element)
+            return constant(number, axes, element)
+        }
         // What the program has computed as it is needed here.
         for candidate in standing[id, default: []] where graph[candidate.value].element == element {
             if let whole = spread(candidate.value, candidate.index, axes) { return whole }
@@ -50,7 +53,9 @@ struct ScalarValues {
         case .polynomial(let monomials): return try sum(monomials, axes, element)
         case .unary(let function, let a):
             if function == .not { return unary(.not, try value(a, over: axes, as: .bool), .bool) }
-            return try converted(unary(function, try value(a, over: axes, as: .real), .real), to: element)
+            // The size and the sign of an int are ints; reals do not hold every one.
+            let inner: ElementType = (function == .abs || function == .sign) && (element == .int || isInteger(a)) ? .int : .real
+            return try converted(unary(function, try value(a, over: axes, as: inner), inner), to: element)
         case .binary(let function, let a, let b):
             let inner: ElementType =
                 function == .and || function == .or ? .bool : element == .int || isInteger(a) && isInteger(b) ? .int : .real
@@ -134,11 +139,16 @@ struct ScalarValues {
 
     mutating func addValue(_ value: Value) -> ValueID { graph.add(value) }
 
+    /// Analysis computes in reals, which do not hold every int.
+    private func checkExact(_ number: Double, _ element: ElementType) throws(PlanRefusal) {
+        guard element != .int || abs(number) < 0x1p53 || number.isInfinite else { throw PlanRefusal("its factors are ints beyond 2^53") }
+    }
+
     mutating func constant(_ number: Double, _ axes: [Axis], _ element: ElementType) -> ValueID {
         let scalar: Scalar
         switch element {
         case .real, .complex: scalar = .real(number)
-        case .int: scalar = .int(number == .infinity ? .max : number == -.infinity ? .min : Int(number))
+        case .int: scalar = .int(Int(nearest: number))
         case .bool: scalar = .bool(number != 0)
         }
         let one = add(.constant(scalar), [], element, of: [])
@@ -191,6 +201,7 @@ struct ScalarValues {
     private mutating func product(
         _ monomial: Scalars.Monomial, _ axes: [Axis], _ element: ElementType, coefficient: Double
     ) throws(PlanRefusal) -> ValueID {
+        try checkExact(coefficient, element)
         var above: ValueID?
         var below: ValueID?
         for factor in monomial.factors {
