@@ -212,8 +212,9 @@ struct Lowering {
                 inner, dims: values, path: path + ".", tensors: tensors.inside(layer), statePath: statePath + ".", inputs: inputs,
                 axes: innerAxes)
         }
-        guard let number = count.evaluate(dims), number >= 1, number <= Self.mostValues else {
-            fail(.tooLarge, "'repeat' needs a number of copies from 1 to \(Self.mostValues)", layer.span)
+        guard let number = count.evaluate(dims), (1...TypedLayer.mostCopies).contains(number) else {
+            let given = count.evaluate(dims).map { ", not \($0)" } ?? ""
+            fail(.tooLarge, "'repeat' needs a number of copies from 1 to \(TypedLayer.mostCopies)\(given)", layer.span)
             return []
         }
         var chained = inputs

@@ -57,6 +57,9 @@ extension ModelTyper {
         if let number = size.constant, number < 1 {
             throw report(.unsolvableDim, "a size is 1 or more, not \(number)", at: expression.span)
         }
+        if let number = size.constant, number > 1 << 31 {
+            throw report(.tooLarge, "a size is at most \(1 << 31), not \(number)", at: expression.span)
+        }
         return namedDim(size)
     }
 

@@ -82,6 +82,9 @@ extension ModelTyper {
         return offsets
     }
 
+    /// Each step of a delay is kept.
+    private static let longestDelay = 1 << 20
+
     /// An axis and a constant: `t-1`, `1+t`, `t`.
     private func offset(_ expression: Expression) throws -> (axis: Int, offset: Int) {
         func axis(_ expression: Expression) -> Int? {
@@ -92,8 +95,8 @@ extension ModelTyper {
         if case .binary(let syntax, let left, let right) = expression.kind, syntax == .add || syntax == .subtract {
             let moved = axis(left).map { ($0, right) } ?? (syntax == .add ? axis(right).map { ($0, left) } : nil)
             if let (axis, place) = moved, let distance = try? quietly({ try self.constantInteger(place, "a delay") }) {
-                guard abs(distance) <= 1 << 20 else {
-                    throw report(.tooLarge, "a delay of \(distance) steps is too long", at: place.span)
+                guard abs(distance) <= Self.longestDelay else {
+                    throw report(.tooLarge, "a delay of \(distance) steps is too long: the longest is \(Self.longestDelay)", at: place.span)
                 }
                 return (axis, syntax == .add ? distance : -distance)
             }

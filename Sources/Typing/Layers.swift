@@ -18,6 +18,10 @@ extension ModelTyper {
         var count: DimExpression?
         if let expression = declaration.count {
             guard let value = try? dimExpression(expression), canRepeat(inner, values, declaration) else { return nil }
+            if let number = value.constant, !(1...TypedLayer.mostCopies).contains(number) {
+                report(.tooLarge, "'repeat' needs a number of copies from 1 to \(TypedLayer.mostCopies), not \(number)", at: expression.span)
+                return nil
+            }
             count = value
         }
         model.layers.append(

@@ -114,7 +114,7 @@ extension ModelTyper {
         let pad = try call.labelled("pad").map { try constantInteger($0, "the padding") } ?? 0
         for (label, number, least) in [("stride", stride, 1), ("pad", pad, 0)] where number < least || number > 1 << 24 {
             throw report(
-                .wrongArgument, "'\(label)' is at least \(least)", at: call.labelled(label)?.span ?? call.span)
+                .wrongArgument, "'\(label)' is from \(least) to \(1 << 24), not \(number)", at: call.labelled(label)?.span ?? call.span)
         }
         let inputShape = model[input].shape
         // A single channel may be left out of the input.

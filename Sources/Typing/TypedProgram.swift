@@ -58,6 +58,9 @@ package struct TypedLayer: Equatable, Sendable {
     /// Where its tensors are in files of weights; nil for names behind that of the layer.
     package var tensors: TensorTemplate?
     package var span: SourceSpan
+
+    /// As many copies as a model may have values.
+    package static let mostCopies = 200_000
 }
 
 package struct TypedFold: Equatable, Sendable {

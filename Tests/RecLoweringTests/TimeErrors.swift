@@ -11,6 +11,34 @@ import Testing
         expectError(.instantCycle, at: "h", in: "model M { input x: real\n state h: real\n h = h + x\n output h }", says: "h → h")
     }
 
+    /// What needs all of its own steps is none at any of them.
+    @Test(arguments: [
+        ("state h: real\n h = h[t-1] + mean[t](h)\n output h", "mean[t](h)", "h → h"),
+        ("state h: real\n m = mean[t](h)\n d = 2 * m\n h = h[t-1] + x - d\n output h", "mean[t](h)", "h → d → m → h"),
+        ("state h, g: real\n h = h[t-1] + max[t](g)\n g = g[t-1] + h\n output h", "max[t](g)", "h → g → h"),
+        ("y = x - sum[t](2 * y)\n output y", "sum[t](2 * y)", "y → y"), ("y = x - last[t](y)\n output y", "last[t](y)", "y → y"),
+        ("y = x - first[t](y + y)\n output y", "first[t](y + y)", "y → y"), ("a, b = split(concat(x, var[t](b)), 2)\n output a", "var[t](b)", "a → a"),
+        ("y = x + mean[t](y[t-1])\n output y", "mean[t](y[t-1])", "y → y"), ("y = x + centre(y)\n output y", "centre(y)", "y → y"),
+        ("y = twice(x, y)\n output y", "twice(x, y)", "y → y"), ("y = y |> centre\n output y", "y |> centre", "y → y"),
+        ("layer c = Centre()\n state h: real\n h = h[t-1] + c(h)\n output h", "c(h)", "h → h"),
+    ])
+    func cyclesOverAllOfTime(body: String, place: String, way: String) {
+        let text = "func centre(a) = mean[t](a * a)\nfunc twice(a, b) = a + centre(b)\nmodel Centre { input x: real\n output y = mean[t](x) + 1 }\n"
+        expectError(.bothDirections, at: place, in: text + "model M { input x: real\n \(body) }", says: "over all of 't': \(way), and '\(place)'", helps: "state")
+    }
+
+    /// Where a value is read at its own step as well, the cycle is one within a step.
+    @Test func cyclesBesideReductions() {
+        for (body, at) in [("y = y + mean[t](y)", "y"), ("y = x + mean[t](x) * y", "y"), ("y = less(y)", "y"), ("layer c = Less()\n y = c(y)", "y")] {
+            let text = "func less(a) = a - mean[t](a)\nmodel Less { input x: real\n output y = x - mean[t](x) }\n"
+            expectError(.instantCycle, at: at, in: text + "model M { input x: real\n \(body)\n output y }", says: "at the same step")
+        }
+        let depth = "model M over (t, k: 3) { input x: real\n state h: real\n h = tanh(x + h[t-1] + "
+        expectError(.bothDirections, at: "last[k](h)", in: depth + "last[k](h))\n output h }", says: "over all of 'k'")
+        expectError(
+            .undeclaredState, at: "top[t-1]", in: "model M over (t, k: 3) { input x: real\n state h: real\n top = last[k](h)\n h = x + h[t, k-1] + top[t-1]\n output h }")
+    }
+
     @Test func undeclaredStates() {
         expectError(.undeclaredState, at: "a[t-1]", in: "model M { input x: real\n a = a[t-1] + x\n output a }", helps: "state a")
         expectError(
@@ -24,7 +52,7 @@ import Testing
     @Test func initialValuesAreConstantOverTime() {
         expectError(.onceNeedsConstant, at: "x", in: "model M { input x: real\n state h: real = x\n h = x + h[t-1]\n output h }")
         expectError(.onceNeedsConstant, at: "1", in: "model M { input x: real = 1\n output x }", says: "once")
-        for number in ["1.5", "-0.5", "1e30", "inf", "nan"] {
+        for number in ["1.5", "-0.5", "1e30", "inf", "nan", "9007199254740993", "9223372036854775807"] {
             expectError(.wrongElementType, at: number, in: "model M { input x: real\n input n: int once = \(number)\n output y = x + real(n) }", says: "int")
         }
         expectError(.wrongElementType, at: "2", in: "model M { input x: real\n input b: bool once = 2\n output y = if b then x else 0 }", says: "bool")
@@ -65,7 +93,8 @@ import Testing
         expectError(.delayNotConstant, at: "2*t", in: start + "output y = x[2*t] }")
         expectError(.notAStream, at: "p[t-1]", in: start + "output y = p[t-1] + x }")
         expectError(.notAStream, at: "t", in: start + "output y = x * t }", helps: "state")
-        expectError(.tooLarge, at: "99999999999", in: start + "output y = x[t-99999999999] }")
+        expectError(.tooLarge, at: "99999999999", in: start + "output y = x[t-99999999999] }", says: "the longest is 1048576")
+        expectError(.tooLarge, at: "9223372036854775807", in: start + "output y = x[t+9223372036854775807] }", says: "the longest is 1048576")
         #expect(check(start + "output y = x[t] + x[t-3] + (x + x)[t+2] + x[t-1][0] + x[t-1, 0] + x[1+t] }").ids == [])
     }
 
