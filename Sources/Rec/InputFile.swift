@@ -17,6 +17,8 @@ package struct InputFile: Sendable {
         (name, place) = (String(sides[0]), String(sides[1]))
     }
 
+    private func isTable(_ path: String) -> Bool { path.lowercased().hasSuffix(".csv") }
+
     /// Reads it for a model: a table of one column is a stream of numbers where the input is one.
     ///
     /// - Parameters:
@@ -24,7 +26,7 @@ package struct InputFile: Sendable {
     ///   - seen: is told the names of all columns of a table.
     package func read(for model: TypedModel, skipping skipped: Set<String> = [], seen: ([String]) -> Void = { _ in }) throws(DiagnosticList) -> Tensor {
         let tensor = try read(skipping: skipped, seen: seen)
-        guard place.lowercased().hasSuffix(".csv"), tensor.shape.count == 2, tensor.shape[1] == 1,
+        guard isTable(place), tensor.shape.count == 2, tensor.shape[1] == 1,
             let input = model.inputs.first(where: { $0.name == name }), model[input.value].shape.isEmpty
         else { return tensor }
         return tensor.reshaped([tensor.shape[0]])
@@ -44,11 +46,22 @@ package struct InputFile: Sendable {
             if let colon, !FileManager.default.fileExists(atPath: place) {
                 path = String(place[..<colon])
                 wanted = String(place[place.index(after: colon)...])
+                guard !path.isEmpty else { throw fileProblem(place, "no file is named in front of the colon", help: "write \(name)=FILE:\(wanted)") }
+                guard !wanted.isEmpty else {
+                    throw fileProblem(place, "nothing is named behind the colon", help: "name \(isTable(path) ? "columns, \(name)=\(path):a,b" : "a tensor, \(name)=\(path):NAME"), or write \(name)=\(path)")
+                }
             }
-            if path.lowercased().hasSuffix(".csv") {
+            if isTable(path) {
                 guard path == place else {
                     // Columns that are not asked for may hold what they like.
-                    let columns = CsvTable.names(wanted)
+                    guard let columns = CsvTable.items(wanted) else { throw fileProblem(place, "the names of columns end within quotes") }
+                    guard !columns.contains("") else {
+                        let named = columns.filter { !$0.isEmpty }.map(CsvTable.quoted).joined(separator: ",")
+                        throw fileProblem(place, "one of the columns has no name", help: named.isEmpty ? nil : "write \(name)=\(path):\(named)")
+                    }
+                    if let twice = columns.indices.first(where: { columns[..<$0].contains(columns[$0]) }) {
+                        throw fileProblem(place, "the column '\(columns[twice])' is named twice")
+                    }
                     let table = try CsvTable(path: path, choosing: Set(columns))
                     seen(table.header)
                     return try table.tensor(columns, path: path)

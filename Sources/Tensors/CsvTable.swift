@@ -36,7 +36,9 @@ package struct CsvTable {
         let bytes = storage.bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? storage.bytes.dropFirst(3) : storage.bytes[...]
         for (line, row) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             let mark = separator ?? Self.separator(of: row)
-            let cells = Self.cells(row, separator: mark)
+            guard let cells = Self.cells(row, separator: mark) else {
+                throw fileProblem(path, "line \(line + 1) ends within quotes", help: "close them with a quote on the same line; a quote within quotes is written twice")
+            }
             if cells.allSatisfy(\.isEmpty) { continue }
             separator = mark
             func number(_ cell: String) -> Double? { Double(mark == Self.comma ? cell : cell.replacing(",", with: ".")) }
@@ -112,8 +114,11 @@ package struct CsvTable {
     // MARK: Lists of names
 
     /// The names of a list with commas between; one with a comma in it stands in quotes, as in the file.
-    package static func names(_ list: String) -> [String] {
-        Array(list.utf8).withUnsafeBytes { cells($0[...], separator: comma) }.filter { !$0.isEmpty }
+    package static func names(_ list: String) -> [String] { (items(list) ?? [list]).filter { !$0.isEmpty } }
+
+    /// The same with the empty ones; nil where quotes do not end.
+    package static func items(_ list: String) -> [String]? {
+        Array(list.utf8).withUnsafeBytes { cells($0[...], separator: comma) }
     }
 
     /// A name as a list has it.
@@ -161,11 +166,12 @@ package struct CsvTable {
         guard let other else { return comma }
         guard found.contains(comma) else { return other }
         // Numbers without a row of words in front: with a comma for the point where semicolons part whole numbers.
-        return cells(line, separator: other).allSatisfy { Double($0.replacing(",", with: ".")) != nil } ? other : comma
+        return cells(line, separator: other)?.allSatisfy { Double($0.replacing(",", with: ".")) != nil } ?? false ? other : comma
     }
 
-    /// The cells of a line without the space around them; a cell in quotes may have separators, and quotes that are doubled.
-    private static func cells(_ line: UnsafeRawBufferPointer.SubSequence, separator: UInt8) -> [String] {
+    /// The cells of a line without the space around them; a cell in quotes may have separators, and quotes that are doubled. Nil where
+    /// quotes do not end.
+    private static func cells(_ line: UnsafeRawBufferPointer.SubSequence, separator: UInt8) -> [String]? {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0D || byte == 0x09 && separator != 0x09 }
         func text(_ bytes: some Sequence<UInt8>) -> String {
             var rest = Array(bytes.drop(while: isSpace))
@@ -189,6 +195,6 @@ package struct CsvTable {
             }
             last = byte
         }
-        return cells.map(text)
+        return isQuoted ? nil : cells.map(text)
     }
 }

@@ -7,8 +7,8 @@ import RecSource
 #endif
 
 /// A fault of a data file: which file, and what is wrong with it.
-func fileProblem(_ path: String, _ reason: String, help: String? = nil) -> Diagnostic {
-    Diagnostic(.fileProblem, "\(path): \(reason)", at: nil, help: help)
+package func fileProblem(_ path: String, _ reason: String, help: String? = nil) -> Diagnostic {
+    Diagnostic(.fileProblem, "\(path.isEmpty ? "''" : path): \(reason)", at: nil, help: help)
 }
 
 /// An error of the system in words of ours where it is a common one.

@@ -39,6 +39,7 @@ package enum TensorFile {
     enum Format: String, CaseIterable { case npy, npz, safetensors, csv }
 
     static func format(of path: String) throws(Diagnostic) -> Format {
+        guard !path.isEmpty else { throw fileProblem(path, "a name of a file is not empty") }
         let ending = path.split(separator: ".").last.map { $0.lowercased() } ?? ""
         guard let format = Format(rawValue: ending) else {
             throw fileProblem(path, "files of this kind cannot be read or written", help: "use .npy, .npz, .safetensors or .csv")
