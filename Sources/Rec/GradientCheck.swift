@@ -23,6 +23,8 @@ package struct GradientCheck: Sendable {
     /// By descending error.
     package private(set) var rows: [Row] = []
     package var worst: Row? { rows.first }
+    /// Why nothing was compared; nil where something was.
+    package private(set) var emptiness: String?
 
     private let interpreter: Interpreter
     private let graph: StreamGraph
@@ -57,6 +59,12 @@ package struct GradientCheck: Sendable {
             rows.append(worst)
         }
         rows.sort { $0.error > $1.error }
+        let hasSteps = bound.extents.allSatisfy { $0 > 0 } && bound.batch > 0 && bound.lengths?.allSatisfy { $0 == 0 } != true
+        if rows.isEmpty {
+            emptiness = "there is nothing to differentiate by"
+        } else if !hasSteps {
+            emptiness = "the sequences have no steps"
+        }
     }
 
     private func checkFinite(_ data: BoundData) throws(Diagnostic) {

@@ -16,8 +16,8 @@ struct GradCheck: ParsableCommand {
             Losses, outputs and last values of states are differentiated together. Keep dims small: every number is computed
             by the interpreter.
 
-            Exit status: 0 where every gradient agrees; 1 where one does not, or where results, gradients or differences are
-            not finite; 2 for mistakes on the command line.
+            Exit status: 0 where every gradient agrees; 1 where one does not, where results, gradients or differences are
+            not finite, or where nothing was compared; 2 for mistakes on the command line.
 
             EXAMPLE
               recc gradcheck examples/gru.rec -D D=3 -D H=5
@@ -84,7 +84,10 @@ struct GradCheck: ParsableCommand {
             let mark = row.error <= allowed ? "" : "  \(row.note ?? "too large")"
             Terminal.print("\(row.name.padded(width))  \(String(format: "%.1e   %13.6e   %13.6e", row.error, row.slope, row.difference))\(mark)")
         }
-        guard let worst = check.worst else { return Terminal.print("there is nothing to differentiate by") }
+        guard let worst = check.worst, check.emptiness == nil else {
+            Terminal.print("failed: nothing was compared, as \(check.emptiness ?? "there is nothing to differentiate by")")
+            throw ExitCode(1)
+        }
         Terminal.print(String(format: "the worst is %@: %.1e, %.1e allowed", worst.name, worst.error, allowed))
         if !(worst.error <= allowed) { throw ExitCode(1) }
     }
