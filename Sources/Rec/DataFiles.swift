@@ -36,10 +36,12 @@ package struct DataFiles: Sendable {
     ///   - fills: whether parameters that are missing start from their initialisers, and are no errors.
     ///   - usesResults: whether expected results are used, and not data alone.
     ///   - data: all data, where there are others than those of the files.
+    ///   - needsInputs: whether inputs that are missing are a mistake, and not to be made up.
     /// - Throws: `DiagnosticList`, with the id `unknown-tensor` for tensors that the model has no use for.
     package func model(
         _ program: Program, named name: String? = nil, dims: [String: Int], passingOverUnknown passesOver: Bool,
-        fillingMissing fills: Bool = false, usingResults usesResults: Bool = false, fitting data: ModelData? = nil, times: PassTimes? = nil
+        fillingMissing fills: Bool = false, usingResults usesResults: Bool = false, fitting data: ModelData? = nil, needingInputs needsInputs: Bool = false,
+        times: PassTimes? = nil
     ) throws(DiagnosticList) -> Model {
         let typed = try program.model(named: name)
         if !passesOver, let caseNames {
@@ -56,7 +58,7 @@ package struct DataFiles: Sendable {
         }
         let stated = weightDims.merging(file.dims) { $1 }.filter { typed.dims.contains($0.key) }
         let model = try Model(
-            program, named: name, dims: stated.merging(dims) { $1 }, fitting: data ?? file.data, times: times)
+            program, named: name, dims: stated.merging(dims) { $1 }, fitting: data ?? file.data, needingInputs: needsInputs, times: times)
         if !passesOver {
             let parameters = (data ?? file.data).parameters
             let weights = weightNames.map { $0.unknownWeights(of: model) }

@@ -70,6 +70,17 @@ extension TypedModel {
         }
     }
 
+    /// Inputs that data lack and that would tell dims which nothing else does.
+    func missingInputs(_ data: ModelData, telling unknown: [String]) -> [Diagnostic] {
+        inputs.compactMap { input in
+            let value = self[input.value]
+            guard data.inputs[input.name] == nil, case .primitive(.input(_, nil)) = value.operation else { return nil }
+            let told = unknown.filter { name in value.shape.contains { $0.size.symbols.contains(name) } }
+            guard !told.isEmpty else { return nil }
+            return Diagnostic(.missingTensor, "the input '\(input.name)', which would tell \(told.joined(separator: " and ")), is missing", at: nil)
+        }
+    }
+
     /// What keeps dims from being read off the data: an input with too few axes, too many, or an empty one.
     func misfits(_ data: ModelData) -> [Diagnostic] {
         inputs.compactMap { input in

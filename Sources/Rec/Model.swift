@@ -88,7 +88,8 @@ public struct Model: Sendable {
     }
 
     package init(
-        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData, times: PassTimes?
+        _ program: Program, named name: String? = nil, dims: [String: Int] = [:], fitting data: ModelData, needingInputs: Bool = false,
+        times: PassTimes?
     ) throws(DiagnosticList) {
         let typed = try program.model(named: name)
         do { try Self.check(dims, of: typed) } catch { throw error.placed(in: program.sources) }
@@ -102,8 +103,11 @@ public struct Model: Sendable {
         }
         do { try self.init(program, named: name, dims: solved.merging(dims) { _, given in given }, times: times) } catch {
             // Dims are unknown where the tensors are that would tell them.
-            guard !data.parameters.isEmpty, error.diagnostics.contains(where: { $0.id == .unsolvableDim }) else { throw error }
-            throw DiagnosticList(error.diagnostics + typed.missingParameters(data) { program.typed.models[$0] }, in: error.sources)
+            guard error.diagnostics.contains(where: { $0.id == .unsolvableDim }) else { throw error }
+            let unknown = typed.dims.filter { solved[$0] == nil && dims[$0] == nil && typed.defaults[$0] == nil }
+            let inputs = needingInputs ? typed.missingInputs(data, telling: unknown) : []
+            let parameters = data.parameters.isEmpty ? [] : typed.missingParameters(data) { program.typed.models[$0] }
+            throw DiagnosticList(error.diagnostics + inputs + parameters, in: error.sources)
         }
     }
 

@@ -126,7 +126,7 @@ struct Run: ParsableCommand {
             let whole = try weights.applied(
                 to: files.model(
                     program, named: options.model, dims: dims, passingOverUnknown: unknown.allowUnused, fillingMissing: seed != nil, usingResults: grad != nil,
-                    fitting: data, times: context.times))
+                    fitting: data, needingInputs: stream != "-", times: context.times))
             data = try data.reading(ahead, for: whole)
             if !unknown.allowUnused, let note = files.unknownResults(of: whole) { Terminal.error("passed over: \(note)\n") }
             let model = try asked(of: whole, data)

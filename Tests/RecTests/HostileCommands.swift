@@ -15,6 +15,9 @@ struct HostileCommands {
         try file("pick.rec", "model M(V, H) {\n  input k: int\n  param E: [V, H]\n  output y = E[k]\n}\n")
         try file("flag.rec", "model M {\n  input b: bool\n  param n: int\n  output y = if b then 1 else n\n}\n")
         try file("one.rec", "model M {\n  input x: real\n  output y = x\n}\n")
+        try file("count.rec", "model M {\n  input k: int\n  output y = k + 1\n}\n")
+        try file("open.csv", "a\n1\n\"2\n")
+        try file("ab.csv", "a,b\n1,2\n3,4\n")
         try tensor("x", Tensor([Float](repeating: 0.5, count: 42), shape: [2, 7, 3]))
         try tensor("nan", Tensor([Double](repeating: .nan, count: 42), shape: [2, 7, 3]))
         try tensor("flat", Tensor([1.0, 2], shape: [2]))
@@ -90,7 +93,16 @@ struct HostileCommands {
         ("run flag.rec --input b=half.npy --params n.npz", 1, "nan is none"),
         ("run gru.rec --input x=x.npy -D H=3 --seed 1 --output /nowhere/y.npy", 1, "cannot be written"),
         ("run gru.rec --input x=x.npy -D H=3 --seed 1 --output .", 1, "file-problem"),
-        ("check .", 1, "this is a folder"), ("fmt .", 1, "this is a folder"), ("check ''", 1, "no such file"),
+        ("run one.rec --input x=open.csv", 1, "line 3 ends within quotes"), ("run one.rec --input x=ab.csv:", 1, "nothing is named behind the colon"),
+        ("run one.rec --input x=x.npy:", 1, "nothing is named behind the colon"), ("run one.rec --input x=:a", 1, "no file is named"),
+        ("run one.rec --input x=ab.csv:a,,b", 1, "write x=ab.csv:a,b"), ("run one.rec --input x=ab.csv:a,", 1, "has no name"),
+        ("run one.rec --input x=ab.csv:a,a", 1, "named twice"), ("run one.rec --input x=", 2, "is no input"), ("run one.rec --input =x.npy", 2, "is no input"),
+        ("run one.rec --input x=ab.csv:a", 0, "last 1 3"), ("run gru.rec --data ''", 1, "is not empty"), ("run gru.rec --params ''", 1, "is not empty"),
+        ("run one.rec --input x=wide.npy --output ''", 1, "is not empty"),
+        ("run gru.rec -D H=3 --seed 1", 1, "the input 'x', which would tell D, is missing"), ("run gru.rec -D H=3", 1, "the input 'x', which would tell D"),
+        ("run gru.rec -D H=3 -D D=2 --seed 1", 1, "the input 'x' is missing"), ("run gru.rec -D H=3 --seed 1 --stream steps", 1, "the input 'x', which"),
+        ("gradcheck gru.rec -D D=2 -D H=3 --length 0", 1, "nothing was compared"), ("gradcheck one.rec --length 0", 1, "have no steps"),
+        ("gradcheck count.rec", 1, "nothing to differentiate by"), ("check .", 1, "this is a folder"), ("fmt .", 1, "this is a folder"), ("check ''", 1, "no such file"),
         ("check /dev/zero", 1, "too large"), ("fmt /dev/zero", 1, "too large"), ("check nowhere.rec", 1, "no such file"),
     ])
     func oddArguments(arguments: String, status: Int, words: String) throws {
@@ -98,7 +110,7 @@ struct HostileCommands {
         #expect(outcome.status == status && outcome.text.contains(words), "\(outcome)")
     }
 
-    @Test(arguments: ["0", "-1", "1.5", "1e300", "inf", "0/0", "99999999999999999999", "[1, 2]"])
+    @Test(arguments: ["0", "-1", "1.5", "1e300", "inf", "0/0", "9223372036854775807", "1e20", "[1, 2]"])
     func dimsOfExamples(size: String) throws {
         try file("dim.rec", "model M(D) {\n  input x: [D]\n  output y = sum(x)\n  example x = [[1]], D = \(size) -> y = [1]\n}\n")
         let outcome = try shell("recc test dim.rec")
