@@ -68,6 +68,7 @@ public struct Explanation: Sendable {
         let choice = try PlanChoice(model, forcing: forced.others)
         try self.init(model, choice, work)
         try explainChunks(of: model, nil, forced, work, bound, else: choice)
+        estimateChunks(of: model, forced, on: choice.machine)
         if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
     }
 
@@ -216,6 +217,29 @@ public struct Explanation: Sendable {
         self.products = []
         segmentCount = traversals
         return true
+    }
+
+    /// More recurrences than this are not each looked at in chunks.
+    private static let mostEstimated = 8
+
+    /// What recurrences that can run chunk by chunk should take so, each by itself: their traversals, with all that is computed there.
+    private mutating func estimateChunks(of model: Model, _ forced: [String: PlanForm], on machine: MachineProfile) {
+        let able = recurrences.indices.filter { k in recurrences[k].forms.contains { $0.name == "chunkwise" && $0.refusal == nil } }
+        guard !able.isEmpty, able.count <= Self.mostEstimated, work.extents.count == 1 else { return }
+        let all = ChunkwiseForms(of: model.graph).all(without: [])
+        for k in able {
+            var counts: [String: Int?] = [:]
+            for state in recurrences[k].states where all[state] != nil {
+                var count = ChunkwiseForms.usualCount
+                if case .chunkwise(let asked?) = forced[state] { count = asked }
+                counts[state] = .some(count)
+            }
+            guard !counts.isEmpty, let graph = try? model.rewritten(counts, nil), let divided = try? PartitionedModel.Divided(graph, times: nil)
+            else { continue }
+            var seconds = 0.0
+            for case .traversal(let schedule) in divided.schedules { seconds += schedule.estimatedSeconds(work, on: machine) }
+            for form in recurrences[k].forms.indices where recurrences[k].forms[form].name == "chunkwise" { recurrences[k].forms[form].seconds = seconds }
+        }
     }
 
     /// Parts of a complex state are one state to the user.
