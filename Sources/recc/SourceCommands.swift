@@ -6,7 +6,13 @@ import Rec
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Checks programs without compiling them.",
-        discussion: "EXAMPLE\n  recc check examples/*.rec")
+        discussion: """
+            Shapes are checked whatever the sizes of dims are. Operators, and what a model requires of its states, are checked
+            with some sizes where the program gives none; 'recc explain' checks those that are given to it.
+
+            EXAMPLE
+              recc check examples/*.rec
+            """)
 
     @Argument(help: "Programs.", completion: .file(extensions: ["rec"]))
     var files: [String]
@@ -19,11 +25,12 @@ struct Check: ParsableCommand {
         for file in files {
             do {
                 let program = try Program(path: file)
-                let found = program.diagnostics + program.warnings
+                let unsound = program.findUnsound()
+                let found = program.diagnostics + unsound + program.warnings
                 if !found.isEmpty || diagnostics == .json {
                     Terminal.report(found, program.sources, diagnostics)
                 }
-                if program.hasErrors { failed = true }
+                if program.hasErrors || !unsound.isEmpty { failed = true }
             } catch {
                 _ = Terminal.fail(error, SourceMap(), diagnostics)
                 failed = true
