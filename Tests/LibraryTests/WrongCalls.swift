@@ -262,8 +262,8 @@ import Testing
             expectProblem("file-problem") { _ = try ModelState(path: path("none.safetensors")) }
             try TensorArchive(tensors: state.tensors).write(to: path("plain.safetensors"))
             expectProblem("file-problem", "no state") { _ = try ModelState(path: path("plain.safetensors")) }
-            try TensorArchive(tensors: state.tensors, metadata: ["state": "2"]).write(to: path("new.safetensors"))
-            expectProblem("file-problem", "version 2") { _ = try ModelState(path: path("new.safetensors")) }
+            try TensorArchive(tensors: state.tensors, metadata: ["state": "3"]).write(to: path("new.safetensors"))
+            expectProblem("file-problem", "version 3") { _ = try ModelState(path: path("new.safetensors")) }
             try state.write(to: path("s.safetensors"))
             #expect(try ModelState(path: path("s.safetensors")).tensors[0].tensor.floats() == state.tensors[0].tensor.floats())
         }

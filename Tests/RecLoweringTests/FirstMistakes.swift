@@ -25,7 +25,7 @@ import Testing
         ("state h: float\n h = h[t-1] + 1", .wrongElementType, "float", "'real'"), ("state h: D\n h = h[t-1] + 1", .wrongElementType, "D", "[D]"),
         ("state h: [k]\n h = h[t-1] + 1", .unknownDim, "k", "model"), ("state h: int\n h = h[t-1] / 2", .wrongElementType, "h[t-1] / 2", "int(x)"),
         ("a = sum(x, 0)", .wrongArgument, "sum(x, 0)", "sum[K](x)"), ("a = rmsnorm(x, 1e-5)", .wrongArgument, "rmsnorm(x, 1e-5)", "eps"),
-        ("a = dot(x, x)", .unknownName, "dot", "W @ x"), ("a = where(k > 0, 1, 2)", .unknownName, "where", "then"),
+        ("a = dot(x, x)", .unknownName, "dot", "x @ x"), ("a = where(k > 0, 1, 2)", .unknownName, "where", "then"),
         ("a = prev(x)", .unknownName, "prev", "x[t-1]"), ("a = x.T @ x", .shapeMismatch, "x.T", "as it is"), ("a = z.re", .unknownName, "re", "re(z)"),
         ("a = max(k)", .shapeMismatch, "k", "max[t]"), ("a = sum[T](x)", .unknownDim, "T", "'t'"), ("a = sum[Q](x)", .unknownDim, "Q", "its axes are D"),
         ("a = x + x[1:]", .shapeMismatch, "x + x[1:]", "the size D - 1"), ("a = E @ k", .shapeMismatch, "k", "E[k]"),

@@ -121,7 +121,7 @@ import Testing
     /// What does not fit is no mend.
     @Test func whatDoesNotFitIsNotTold() {
         for (call, help) in [
-            ("x.reshape(7)", "reshape takes a value and a list of sizes"), ("std(s)", "a single number at each step"), ("F.softplus(x, beta=2)", "; it has no 'beta'"),
+            ("x.reshape(7)", "takes other arguments"), ("std(s)", "a single number at each step"), ("F.softplus(x, beta=2)", "; it has no 'beta'"),
             ("nn.GELU()", "write gelu(…)"), ("self.missing(x)", "declare it"), ("self.missing", "declare it"), ("torch.tanh(x, x)", "takes other arguments"), ("F.pad(x, (1, 1))", "takes other arguments"), ("x.transpose(0, 1)", "as it is"), ("any(x)", "conditions"), ("np.dot(x, W)", "W @ x"),
         ] {
             #expect(own("a = \(call)").diagnostics.first?.help?.contains(help) == true, "\(call): \(own("a = \(call)").diagnostics.first?.help ?? "no help")")
