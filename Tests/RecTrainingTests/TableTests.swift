@@ -180,7 +180,7 @@ struct TableTests {
         #expect(none.status == 1 && none.errors.contains("there is no table"), "\(none)")
         // A table for validation need not have what is left out.
         let valid = try recc.file("v.csv", "pressure,\"a \"\"b\"\"\",c:d\n" + (0..<30).map { "\($0),\(3 * $0),\(4 * $0)\n" }.joined())
-        let both = try recc.run(["train", model, "--steps", "1", "--window", "4", "--data", data, "--predict", "x", "--skip", "\"hum, rel\"", "--valid", valid])
+        let both = try recc.run(["train", program("[D]", "[D]"), "--steps", "1", "--window", "4", "--data", data, "--predict", "x", "--skip", "\"hum, rel\"", "--valid", valid])
         #expect(both.status == 0, "\(both)")
     }
 
