@@ -27,7 +27,8 @@ package final class ScheduleRunner: Sendable {
     /// - Parameters:
     ///   - tensors: for each buffer that is read, by its name.
     /// - Returns: the tensors that were written, by name, flat; nil where a result, or what the schedule looks at besides, is infinite or
-    ///   NaN. Then the chunks are no proof of it: 0 times such a number has reached what the recurrence itself keeps apart. Steps behind the end of a sequence are 0.
+    ///   NaN. Then the chunks are no proof of it: 0 times such a number has reached what the recurrence itself keeps apart. Steps behind
+    ///   the end of a sequence are 0.
     package func run(_ size: ScheduleSize, pool: ThreadPool, tensors: (Schedule.Buffer) -> Tensor?) -> [String: Tensor]? {
         let schedule = code.schedule
         var held: [Tensor] = []
@@ -79,7 +80,7 @@ package final class ScheduleRunner: Sendable {
         var results: [String: Tensor] = [:]
         for (buffer, count, bytes) in written {
             switch buffer.role {
-            // The code has looked at them, and what is kept is no result.
+            // The code has looked at the first, and what is kept is no result.
             case .stream, .kept: break
             case .once, .shared, .carried, .scratch: guard hasFinite(bytes.start, count) else { return nil }
             }

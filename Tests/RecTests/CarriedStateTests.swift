@@ -12,6 +12,23 @@ import Testing
         var testDescription: String { name }
     }
 
+    /// The sum of exponentials on the way, by a monoid of the program.
+    static let fold = """
+        monoid SoftmaxSum(m, s) {
+          identity (-inf, 0)
+          combine (a, b) {
+            m = max(a.m, b.m)
+            s = a.s * exp(a.m - m) + b.s * exp(b.m - m)
+          }
+        }
+
+        model M {
+          input x: real
+          f = fold SoftmaxSum(x, 1)
+          output y = f.m + log(f.s)
+        }
+        """
+
     /// What reaches over a border in ways of its own.
     static let own: [Case] = [
         Case(
@@ -43,22 +60,7 @@ import Testing
             name: "a name that stands for a state",
             source: "model M {\n input x: real\n state h: real = 3\n h = 0.5 * h[t-1] + x\n z = h\n output y = z[t-1] + h[t-1]\n}\n"),
         Case(
-            name: "folds",
-            source: """
-                monoid SoftmaxSum(m, s) {
-                  identity (-inf, 0)
-                  combine (a, b) {
-                    m = max(a.m, b.m)
-                    s = a.s * exp(a.m - m) + b.s * exp(b.m - m)
-                  }
-                }
-
-                model M {
-                  input x: real
-                  f = fold SoftmaxSum(x, 1)
-                  output y = f.m + log(f.s)
-                }
-                """),
+            name: "folds", source: fold),
         Case(
             name: "layers that are repeated and called twice",
             source: """

@@ -99,21 +99,7 @@ import Testing
                 }
                 """, dims: ["K": 4, "V": 3], forms: [.scan, .chunkwise]),
         Case(
-            name: "folds", source: """
-                monoid SoftmaxSum(m, s) {
-                  identity (-inf, 0)
-                  combine (a, b) {
-                    m = max(a.m, b.m)
-                    s = a.s * exp(a.m - m) + b.s * exp(b.m - m)
-                  }
-                }
-
-                model M {
-                  input x: real
-                  f = fold SoftmaxSum(x, 1)
-                  output y = f.m + log(f.s)
-                }
-                """, forms: [.scan]),
+            name: "folds", source: CarriedStateTests.fold, forms: [.scan]),
         Case(
             name: "complex numbers", source: """
                 model M(N) {

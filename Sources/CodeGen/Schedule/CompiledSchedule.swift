@@ -6,7 +6,8 @@ import RecSource
 ///
 /// Sendable because nothing of it changes.
 package final class CompiledSchedule: @unchecked Sendable {
-    /// Arguments (see `arguments`), first turn, last turn (exclusive), workspace; 0 where all numbers written to streams are finite.
+    /// Arguments (see `arguments`), first turn, last turn (exclusive), workspace; 0 where all numbers are finite that are written to streams
+    /// or by nests that are checked.
     package typealias Function = @convention(c) (UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Int
 
     package let schedule: Schedule

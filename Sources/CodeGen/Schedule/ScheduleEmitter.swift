@@ -2,8 +2,8 @@ import CLLVM
 import RecSchedule
 import RecStream
 
-/// Emits the function of a schedule: `word (arguments, first turn, last turn, workspace)`, which gives 0 where all numbers that it has
-/// written to streams are finite.
+/// Emits the function of a schedule: `word (arguments, first turn, last turn, workspace)`, which gives 0 where all numbers are finite
+/// that it has written to streams, or in nests that are checked.
 ///
 /// It needs nothing beyond what it is given: `arguments` are 64-bit words, `workspace` is memory of one worker. Turns are those of the
 /// loops over sequences and parallel dims together; workers may take any of them.
