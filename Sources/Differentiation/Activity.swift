@@ -31,33 +31,9 @@ struct Activity {
 }
 
 extension StreamGraph {
-    /// The operands of a value through which a derivative passes.
+    /// The operands of a value through which a derivative passes; complex values have been taken apart.
     func differentiableOperands(of id: ValueID) -> [ValueID] {
         guard self[id].element == .real else { return [] }
-        let operands: [ValueID]
-        switch self[id].operation {
-        case .input, .parameter, .constant: return []
-        case .unary(let function, let a): operands = function.hasDerivative ? [a] : []
-        case .binary, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .delay, .overTime,
-            .overBatch, .chunks, .steps, .runningAffine, .solve:
-            operands = self[id].operation.operands
-        case .select(_, let a, let b): operands = [a, b]
-        case .gather(let a, _), .scatter(let a, _, _): operands = [a]
-        }
-        return operands.filter { self[$0].element == .real }
-    }
-}
-
-extension UnaryOperator {
-    /// Whether a derivative passes; it is 0 everywhere, or stopped, where none does.
-    fileprivate var hasDerivative: Bool {
-        switch self {
-        case .negate, .abs, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .relu,
-            .gelu, .silu, .softplus:
-            true
-        case .sign, .floor, .not, .step, .stop, .toReal, .toInt: false
-        // Complex values have been taken apart.
-        case .re, .im, .conj, .cis, .toComplex: false
-        }
+        return self[id].operation.differentiableOperands.filter { self[$0].element == .real }
     }
 }

@@ -26,12 +26,15 @@ struct Differentiation {
     let targets: [(target: GradientRequest.Target, values: [ValueID], isPair: Bool)]
     let seeds: [(seed: GradientRequest.Seed, values: [ValueID], isPair: Bool)]
     let truncation: Int?
+    /// Whether a factor of a product that may have a pole counts as 0 there.
+    let boundsFactors: Bool
 
     init(_ graph: StreamGraph, _ request: GradientRequest) throws(DiagnosticList) {
         // Shared first: a state that is read in several places is delayed once, and so is its adjoint.
         let primal = graph.splittingComplex().sharingCommonValues()
         self.primal = primal
         truncation = request.truncation
+        boundsFactors = true
         var problems: [Diagnostic] = []
         func found(_ values: [ValueID], _ what: String, _ name: String, among known: [String]) -> [ValueID] {
             if values.isEmpty {

@@ -40,6 +40,11 @@ struct Poles {
         self.isPole = isPole
     }
 
+    private init(_ isPole: [Bool]) { self.isPole = isPole }
+
+    /// As if no value of a graph had one.
+    static func none(in graph: StreamGraph) -> Poles { Poles([Bool](repeating: false, count: graph.values.count)) }
+
     subscript(_ id: ValueID) -> Bool { isPole[id.index] }
 }
 

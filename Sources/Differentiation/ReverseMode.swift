@@ -55,7 +55,7 @@ struct ReverseMode {
             if case .finalState = seed.seed { seeds += graph.states.filter { seed.values.contains($0.value) }.compactMap(\.initial) }
         }
         activity = Activity(graph, targets: starts, seeds: seeds)
-        poles = Poles(graph)
+        poles = request.boundsFactors ? Poles(graph) : Poles.none(in: graph)
         liveness = Liveness(graph, activity, seeds: seeds)
         recurrence = graph.recurrenceNumbers
         builder = GraphBuilder(continuing: graph)

@@ -1,3 +1,4 @@
+import RecDifferentiation
 import RecSource
 import RecStream
 import RecTyping
@@ -172,6 +173,9 @@ struct Lowering {
                 lowered[index] = adapted(outputs[output], to: shape, value.span)
             case .pick(let rows, let target):
                 lowered[index] = picked(operand(rows), operand(target), value.span)
+            case .derivative(let result, let place):
+                let places = model.sameValues(as: place).compactMap { lowered[$0.index] }
+                lowered[index] = derivative(of: operand(result), by: places, named: name, value.span)
             }
         }
         for (delay, target) in delays {
@@ -232,8 +236,8 @@ struct Lowering {
 
     // MARK: Parts
 
-    private mutating func fail(_ id: DiagnosticID, _ message: String, _ span: SourceSpan) {
-        diagnostics.append(Diagnostic(id, message, at: span))
+    private mutating func fail(_ id: DiagnosticID, _ message: String, _ span: SourceSpan, help: String? = nil) {
+        diagnostics.append(Diagnostic(id, message, at: span, help: help))
         isTooLarge = true
     }
 
@@ -314,6 +318,31 @@ struct Lowering {
     }
 
     private static let mostPickedRows = 4096
+
+    /// The derivative of a number by a value of the same step, which stands at `places`. It varies over all that both vary over.
+    private mutating func derivative(of result: ValueID, by places: [ValueID], named name: String?, _ span: SourceSpan) -> ValueID? {
+        for id in graph.withinStep(result, places) {
+            guard case .overTime(_, let operand, let axis) = graph[id].operation,
+                !Set(graph.withinStep(operand, places)).isDisjoint(with: places)
+            else { continue }
+            fail(
+                .derivativeOverTime, "'grad' is taken within one step, and a layer here sees all steps of '\(graph.axes[axis].name)'", span,
+                help: "differentiate what one step adds to it; of whole sequences there are gradients of a loss")
+            return nil
+        }
+        let first = graph.values.count
+        let variance = places.reduce(graph[result].variance) { $0.union(graph[$1].variance) }
+        var gradient = graph.addDerivative(of: result, by: places, at: span)
+        if graph[gradient].variance != variance {
+            var wide = graph[gradient]
+            wide.operation = .rename(gradient)
+            wide.variance = variance
+            wide.span = span
+            gradient = graph.add(wide)
+        }
+        if gradient.index >= first { graph[gradient].name = name }
+        return gradient
+    }
 
     private mutating func record(
         _ model: TypedModel, _ lowered: [ValueID?], path: String, dims: [String: Int], isMain: Bool
@@ -444,6 +473,7 @@ extension TypedModel {
         case .parameter, .dim: []
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
+        case .derivative(let result, let place): [result, place]
         case .callOutput(let call, _): calls[call].inputs.values.sorted()
         }
     }

@@ -56,7 +56,7 @@ public struct Program: Sendable {
         }
         let (typed, more) = times.measure("type") { typeProgram(loader.program, sources: loader.sources) }
         let diagnostics = loader.joined(with: more)
-        return (loader.sources, typed, diagnostics, diagnostics.isEmpty ? RecTyping.warnings(about: loader.program) : [])
+        return (loader.sources, typed, diagnostics, diagnostics.isEmpty ? RecTyping.warnings(about: loader.program, loader.sources, typed: typed) : [])
     }
 
     private static func place(of path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }

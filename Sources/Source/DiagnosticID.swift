@@ -21,6 +21,8 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case unknownDim = "unknown-dim"
     case unsolvableDim = "unsolvable-dim"
     case badSlice = "bad-slice"
+    case notAValue = "not-a-value"
+    case zeroDerivative = "zero-derivative"
     // Time
     case instantCycle = "instant-cycle"
     case stateWithoutEquation = "state-without-equation"
@@ -28,6 +30,7 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case bothDirections = "both-directions"
     case delayNotConstant = "delay-not-constant"
     case onceNeedsConstant = "once-expected"
+    case derivativeOverTime = "derivative-over-time"
     // Files and structure
     case importNotFound = "import-not-found"
     case circularImport = "circular-import"

@@ -25,7 +25,7 @@ enum Builtins {
     static let others = [
         "exp", "abs", "sign", "floor", "stop", "re", "im", "conj", "cis", "complex", "clamp", "logaddexp", "atan2", "mod", "elu",
         "leaky_relu", "isnan", "outer", "mean", "var", "softmax", "argmax", "argmin", "norm", "first", "last", "concat", "split", "reshape",
-        "conv", "pad", "rmsnorm", "layernorm", "crossentropy", "real", "int",
+        "conv", "pad", "rmsnorm", "layernorm", "crossentropy", "grad", "real", "int",
     ]
     static let names = Array(real.keys) + Array(reductions.keys) + others
 }
@@ -77,6 +77,7 @@ extension ModelTyper {
         case "pad": return try padding(call)
         case "rmsnorm", "layernorm": return try normalized(call)
         case "crossentropy": return try crossEntropy(call)
+        case "grad": return try stepDerivative(call)
         case "real": return try toReal(call)
         default: return try toInt(call)
         }

@@ -152,7 +152,10 @@ final class ModelTyper {
         typeEquations()
         finishStates()
         for member in syntax.members { finish(member) }
-        if diagnostics.isEmpty, !syntax.members.contains(where: \.isBroken) { checkDirections() }
+        if diagnostics.isEmpty, !syntax.members.contains(where: \.isBroken) {
+            checkDirections()
+            checkStepDerivatives()
+        }
         return model
     }
 

@@ -27,6 +27,8 @@ package enum TypedOperation: Equatable, Sendable {
     case pick(rows: ValueID, index: ValueID)
     /// An output of a call of a layer.
     case callOutput(call: Int, output: Int)
+    /// The derivative of a number by a value of the same step.
+    case derivative(of: ValueID, by: ValueID)
 }
 
 package struct TypedValue: Equatable, Sendable {

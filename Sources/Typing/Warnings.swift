@@ -2,7 +2,9 @@ import RecSource
 import RecSyntax
 
 /// What is no mistake, and most likely not meant, in the main file of a program without mistakes.
-package func warnings(about program: ProgramSyntax) -> [Diagnostic] {
+///
+/// - Parameter typed: the models of the program, as far as they are known.
+package func warnings(about program: ProgramSyntax, _ sources: SourceMap, typed: TypedProgram? = nil) -> [Diagnostic] {
     let models = program.mainFileModels.compactMap { program.models[$0] }
     guard let file = models.first?.span.file else { return [] }
     let functions = program.functions.values.filter { $0.span.file == file }
@@ -14,6 +16,10 @@ package func warnings(about program: ProgramSyntax) -> [Diagnostic] {
             Diagnostic(
                 .hiddenFunction, "'\(function.name.text)' is a function of the language, too; in this program it is yours",
                 at: function.name.span, help: "give yours another name", severity: .warning))
+    }
+    for model in program.mainFileModels.compactMap({ typed?.models[$0] }) {
+        // A function that is called in several places has its values in each.
+        for warning in zeroDerivatives(in: model, sources.text) where warning.span?.file == file && !found.contains(warning) { found.append(warning) }
     }
     return Array(found.sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }.prefix(Diagnostic.most))
 }

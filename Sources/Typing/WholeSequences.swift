@@ -130,6 +130,7 @@ extension TypedModel {
         case .parameter, .dim: []
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
+        case .derivative(let result, let place): [result, place]
         case .callOutput(let call, _): calls[call].inputs.values.sorted()
         }
     }

@@ -159,7 +159,7 @@ import Testing
     @Test func warningsAboutNames() {
         func names(_ text: String) -> [String] {
             let loader = ProgramLoader(path: "main.rec", text: text) { _, _ in nil }
-            return warnings(about: loader.program).map { loader.sources.text(of: $0.span ?? SourceSpan(file: FileID(0), start: 0, end: 0)) }
+            return warnings(about: loader.program, loader.sources).map { loader.sources.text(of: $0.span ?? SourceSpan(file: FileID(0), start: 0, end: 0)) }
         }
         #expect(names("func f(a, b) = a\nmodel M(D, H, K) {\n input x: [D]\n input u, _v: real\n param W: [H, D]\n dim G = 4 * H\n layer l = N(D)\n z = W @ x\n a, b = split(z, 2)\n output y = f(a, 1)\n}\nmodel N(D) {\n input x: [D]\n output x\n}") == ["b", "K", "u", "G", "l", "b"])
         #expect(names("func erf(x) = x\nmodel M {\n input x: real\n output y = erf(x)\n}") == ["erf"])

@@ -39,7 +39,7 @@ import Testing
     @Test func errorsAreProvoked() throws {
         for (id, body) in blocks(try text("docs/errors.md"), "rec") {
             let program = Program(text: body)
-            let isWarning = id == DiagnosticID.unusedName.rawValue || id == DiagnosticID.hiddenFunction.rawValue
+            let isWarning = [DiagnosticID.unusedName, .hiddenFunction, .zeroDerivative].map(\.rawValue).contains(id)
             var found = (isWarning ? program.warnings : program.diagnostics).map(\.id.rawValue)
             if found.isEmpty {
                 do {

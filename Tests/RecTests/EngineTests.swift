@@ -73,6 +73,7 @@ func expectAgreement(
         "mamba2": ["V": 9, "D": 6, "H": 2, "P": 3, "N": 5, "L": 1], "mingru": ["D": 6, "H": 40],
         "momentum_memory": ["K": 4, "V": 5], "parity": [:],
         "reset_counter": [:], "retention": ["N": 2, "K": 5, "V": 9], "silero_vad": [:], "stack_lm": ["V": 9, "D": 6, "H": 8, "L": 2],
+        "titans": ["D": 6, "K": 4, "V": 5], "ttt_linear": ["D": 6, "K": 4, "V": 9],
     ]
     static let paths = Project.files("examples", "rec")
 

@@ -67,6 +67,7 @@ extension ProgramGenerator {
             return Term(text: "\(dice.pick(functions))(\(a.text), \(b.text))", axes: a.axes.union(b.axes))
         case 64..<70: return overTime(type, depth)
         case 70..<72: return instantCall(type, depth)
+        case 72..<75: return stepDerivative(type, depth) ?? leaf(type)
         default: return shaped(type, depth) ?? leaf(type)
         }
     }
@@ -96,7 +97,7 @@ extension ProgramGenerator {
 
     /// A reduction over a whole axis of time, of what no present recurrence computes.
     private mutating func overTime(_ type: GeneratedType, _ depth: Int) -> Term {
-        guard !style.isInstant else { return leaf(type) }
+        guard !style.isInstant, !isWithinStep else { return leaf(type) }
         let (limit, once) = (levelLimit, needsOnce)
         levelLimit = min(limit, level - 1)
         needsOnce = false
@@ -113,6 +114,26 @@ extension ProgramGenerator {
             term = Term(text: "\(kind)[\(timeAxes[axis].name)](\(term.text))", axes: term.axes.subtracting([axis]))
         }
         return term
+    }
+
+    /// The derivative of a number of the step by a value of the type.
+    private mutating func stepDerivative(_ type: GeneratedType, _ depth: Int) -> Term? {
+        let known = atoms.filter { $0.type == type && $0.level <= levelLimit && (!needsOnce || $0.axes.isEmpty) }
+        guard !known.isEmpty, !isWithinStep else { return nil }
+        let place = use(dice.pick(known))
+        let naming = isNaming
+        isWithinStep = true
+        // A name could be made of the place over all of time.
+        isNaming = false
+        let (a, b) = (expression(type, depth: depth - 1), expression(part(of: type), depth: depth - 1))
+        isWithinStep = false
+        isNaming = naming
+        let inner = dice.pick([
+            "\(place.text) * \(a.text)", "tanh(\(place.text) * \(a.text)) + \(b.text)", "(\(place.text) - \(a.text))^2", "\(place.text) * \(place.text) * sigmoid(\(a.text) - \(place.text))",
+            "(\(a.text)) * \(b.text)",
+        ])
+        let number = type.shape.isEmpty ? "(\(inner) + 0.0)" : "sum(\(inner))"
+        return Term(text: "grad(\(number), by: \(place.text))", axes: place.axes.union(a.axes).union(b.axes))
     }
 
     private mutating func instantCall(_ type: GeneratedType, _ depth: Int) -> Term {

@@ -33,6 +33,8 @@ extension ProgramGenerator {
             close(w, "\(beta) * \(before) + 0.5 * \(w + step(axis))")
             read.append(w)
         case 0, 1: close(s, "\(kept) + outer(\(k), \(v))")
+        case 2 where element == .real && dice.chance(50):
+            close(s, "\(kept) - \(beta) * grad(0.5 * sum((\(sum)(\(k) * \(before)) - \(v))^2), by: \(before))")
         case 2: close(s, "\(before) + \(beta) * outer(\(k), \(v) - \(sum)(\(k) * \(before)))")
         case 3:
             let r = equation("r", kept)

@@ -33,6 +33,8 @@ struct ProgramGenerator {
     var needsOnce = false
     /// No name is given to a part of an expression: names that need whole sequences would become part of a recurrence.
     var isNaming = true
+    /// Nothing is reduced over time: what is made is differentiated within the step.
+    var isWithinStep = false
     /// For the present level, for each axis of time, which way states look: −1 or 1.
     var direction = [-1]
     var declarations: [String] = []
