@@ -34,8 +34,11 @@ let package = Package(
     targets: [
         stage("Source", []),
         stage("Syntax", ["RecSource"]),
+        // The programs of the standard library are part of the code: nothing is looked for on disk.
+        .target(
+            name: "RecLibrary", dependencies: ["RecSyntax"], path: "Sources/Library", resources: [.embedInCode("std")], swiftSettings: settings),
         stage("Stream", ["RecSource"]),
-        stage("Typing", ["RecSyntax", "RecStream"]),
+        stage("Typing", ["RecSyntax", "RecStream", "RecLibrary"]),
         stage("Differentiation", ["RecStream"]),
         stage("Lowering", ["RecTyping", "RecDifferentiation"]),
         stage("Analysis", ["RecStream"]),
@@ -89,6 +92,6 @@ let package = Package(
             name: "LibraryTests", dependencies: ["Rec", "RecTraining", "TestSupport"], path: "Tests/LibraryTests", packageAccess: false,
             swiftSettings: settings),
         .testTarget(
-            name: "RecTests", dependencies: ["Rec", "RecExport", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden", "Models"], swiftSettings: settings),
+            name: "RecTests", dependencies: ["Rec", "RecExport", "TestSupport"], path: "Tests/RecTests", exclude: ["Checkpoints", "Golden", "Library", "Models"], swiftSettings: settings),
     ]
 )

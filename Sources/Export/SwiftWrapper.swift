@@ -32,7 +32,7 @@ package struct SwiftWrapper {
             throw refused("a type of Swift cannot be called '\(name)' here", help: "give another name: --name \(name.filter { $0.isASCII && $0.isLetter })Cell")
         }
         guard graph.axes.count == 1 else { throw refused("'\(graph.name)' runs over \(graph.axes.count) axes, and a file in Swift has sequences along one") }
-        let files = model.program.sources.files
+        let files = model.program.sources.files.filter { !$0.isLibrary }
         guard files.count == 1, let file = files.first else {
             throw refused("the program imports other files, and a file in Swift holds one", help: "put its models into one file")
         }

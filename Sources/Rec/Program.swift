@@ -1,4 +1,5 @@
 import Foundation
+@_exported import RecLibrary
 @_exported import RecSource
 import RecLowering
 @_exported import RecStream
@@ -18,7 +19,7 @@ public struct Program: Sendable {
     /// What is no mistake, and most likely not meant; none where there are mistakes.
     package let warnings: [Diagnostic]
 
-    /// Reads a `.rec` file and those that it imports.
+    /// Reads a `.rec` file and those that it imports; or a module of the library, as `std.gru`, where no file is called so.
     ///
     /// - Throws: where the file cannot be read. What is wrong with what it says is in `problems`.
     public init(path: String) throws(DiagnosticList) { try self.init(path: path, times: nil) }
@@ -27,10 +28,18 @@ public struct Program: Sendable {
     public init(text: String, path: String = "program.rec") { self.init(text: text, path: path, times: nil) }
 
     package init(path: String, times: PassTimes?) throws(DiagnosticList) {
+        if let text = Library.text(of: path), !FileManager.default.fileExists(atPath: path) {
+            self.init(text: text, path: Library.path(of: path), times: times)
+            return
+        }
         let text: String
         do throws(Diagnostic) {
             text = try times.measure("read") { () throws(Diagnostic) in try ProgramText.read(path) }
-        } catch { throw DiagnosticList([error]) }
+        } catch {
+            var problem = error
+            if path.hasPrefix("std."), !path.contains("/") { problem.help = Library.help(forUnknown: path) }
+            throw DiagnosticList([problem])
+        }
         self.init(text: text, path: path, times: times)
     }
 

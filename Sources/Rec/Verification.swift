@@ -79,8 +79,10 @@ package struct Verification: Sendable {
         file.gradients = file.gradients.map { NamedTensor(name: model.graph.gradientName($0.name), tensor: $0.tensor) }
         let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
         let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
-        // Short chunks: files of expected results are seldom long.
-        let chunks = model.weights == .full && engines.contains(where: \.isCompiled) ? ChunkwiseForms(of: model.graph).all(by: 16) : [:]
+        // Short chunks: files of expected results are seldom long. What the source does not let run so is left as it is.
+        let unwanted = model.graph.requirements.filter { if case .plan(let allowed) = $0.property { !allowed.contains("chunkwise") } else { false } }
+        let chunks = model.weights == .full && engines.contains(where: \.isCompiled)
+            ? ChunkwiseForms(of: model.graph).all(by: 16, without: Set(unwanted.map(\.state))) : [:]
         func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {
             if case .chunkwise = form { return (chunks, chunks) }
             // What is no scan runs step by step: nothing else is chosen for it.

@@ -13,6 +13,7 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case notAStream = "not-a-stream"
     case unusedName = "unused-name"
     case hiddenFunction = "hidden-function"
+    case hiddenImport = "hidden-import"
     case badTensorName = "bad-tensor-name"
     // Types
     case shapeMismatch = "shape-mismatch"

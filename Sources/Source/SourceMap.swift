@@ -4,6 +4,8 @@ package struct SourceMap: Sendable {
         /// The path as the user wrote it, for messages.
         package let path: String
         package let text: String
+        /// Whether it is a module of the standard library, and no file on disk.
+        package let isLibrary: Bool
         let utf8: [UInt8]
         /// UTF-8 offset of the first byte of each line.
         let lineStarts: [Int]
@@ -19,11 +21,11 @@ package struct SourceMap: Sendable {
 
     package init() {}
 
-    package mutating func add(path: String, text: String) -> FileID {
+    package mutating func add(path: String, text: String, isLibrary: Bool = false) -> FileID {
         let utf8 = Array(text.utf8)
         var starts = [0]
         for (offset, byte) in utf8.enumerated() where byte == 0x0A { starts.append(offset + 1) }
-        files.append(File(path: path, text: text, utf8: utf8, lineStarts: starts))
+        files.append(File(path: path, text: text, isLibrary: isLibrary, utf8: utf8, lineStarts: starts))
         return FileID(files.count - 1)
     }
 

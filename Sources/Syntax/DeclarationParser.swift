@@ -30,11 +30,31 @@ extension Parser {
 
     private mutating func importDeclaration() throws -> ImportDeclaration {
         let start = advance().span.start
-        guard case .text(let path) = next.kind else { throw unexpected("a path in quotes after 'import'") }
-        let token = advance()
-        let result = ImportDeclaration(path: path, pathSpan: token.span, span: span(from: start))
+        let place = next.span.start
+        let source: ImportDeclaration.Source
+        switch next.kind {
+        case .text(let path):
+            advance()
+            source = .file(path)
+        case .identifier: source = .module(try moduleName())
+        case .keyword, .integer, .real, .symbol, .newline, .invalid, .end:
+            throw unexpected("a path in quotes, or a module of the library, after 'import'", help: "write import \"gru.rec\", or import std.gru")
+        }
+        let result = ImportDeclaration(source: source, sourceSpan: span(from: place), span: span(from: start))
         try endOfStatement("the import")
         return result
+    }
+
+    /// `module := NAME "." NAME { "." NAME }`
+    private mutating func moduleName() throws -> String {
+        var names = [try identifier("the name of a module").text]
+        if !isNext(".") {
+            throw unexpected(
+                "'.' and a name, as in 'std.gru', or a path in quotes",
+                help: names[0] == "std" ? "name a module of it, as in import std.gru" : "write import \"\(names[0]).rec\", or import std.\(names[0])")
+        }
+        while accept(".") { names.append(try identifier("the name of a module after '.'").text) }
+        return names.joined(separator: ".")
     }
 
     private mutating func functionDeclaration(_ documentation: String?) throws -> FunctionDeclaration {

@@ -70,7 +70,11 @@ private struct Formatter {
         switch item {
         case .importFile(let declaration):
             writeComments(before: declaration.span.start)
-            emit("import \"\(declaration.path)\"", from: declaration.span.start, to: declaration.span.end)
+            let source = switch declaration.source {
+            case .file(let path): "\"\(path)\""
+            case .module(let name): name
+            }
+            emit("import \(source)", from: declaration.span.start, to: declaration.span.end)
         case .function(let function):
             writeComments(before: function.span.start)
             let parameters = function.parameters.map(\.text).joined(separator: ", ")

@@ -32,10 +32,17 @@ package enum TopLevelItem: Equatable, Sendable {
     case monoid(MonoidDeclaration)
 }
 
-/// `import "gru.rec"`
+/// `import "gru.rec"` or `import std.gru`
 package struct ImportDeclaration: Equatable, Sendable {
-    package var path: String
-    package var pathSpan: SourceSpan
+    package enum Source: Equatable, Sendable {
+        /// A path, as seen from the file that imports.
+        case file(String)
+        /// A module of the library, with the dots in its name.
+        case module(String)
+    }
+
+    package var source: Source
+    package var sourceSpan: SourceSpan
     package var span: SourceSpan
 }
 

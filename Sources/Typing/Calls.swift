@@ -1,3 +1,4 @@
+import RecLibrary
 import RecSource
 import RecStream
 import RecSyntax
@@ -11,15 +12,15 @@ extension ModelTyper {
             return try callLayer(layer, name, arguments, span)
         }
         if environment == nil, hasFailed(name.text) { throw Abandoned() }
-        if failedFunctions.contains(name.text) { throw Abandoned() }
-        if let function = program.functions[name.text] {
+        if program.fullName(name.text, at: name.span).map(failedFunctions.contains) ?? false { throw Abandoned() }
+        if let function = program.function(name) {
             try noBrackets(brackets, name)
             return try inline(function, name, arguments, span)
         }
         if Builtins.names.contains(name.text) {
             return try builtin(Builtins.Call(name: name, brackets: brackets, arguments: arguments, span: span))
         }
-        if program.models[name.text] != nil {
+        if program.model(name) != nil {
             throw report(
                 .wrongArgument, "'\(name.text)' is a model; a layer of it can be called", at: name.span,
                 help: "declare one: layer \(name.text.lowercased()) = \(name.text)(…)")
@@ -34,9 +35,10 @@ extension ModelTyper {
         }
         throw report(
             .unknownName, "there is no function '\(name.text)'", at: name.span,
-            help: (program.monoids[name.text] != nil ? "a monoid is applied with 'fold \(name.text)(…)'" : nil)
+            help: (program.monoid(name) != nil ? "a monoid is applied with 'fold \(name.text)(…)'" : nil)
                 ?? mend(ofUnknown: name.text, arguments)
-                ?? OtherNames.mend(name.text, among: program.functions.keys + layerNames))
+                ?? Library.help(forCalled: name.text)
+                ?? OtherNames.mend(name.text, among: program.names(of: \.functions, at: name.span) + layerNames))
     }
 
     /// Whether a name was to be defined, and could not be.

@@ -72,7 +72,7 @@ extension ModelTyper {
                 .notAStream, "'\(name)' is an axis, not a value", at: span,
                 help: "count the steps with a state: n = n[\(name)-1] + 1")
         }
-        if Builtins.names.contains(name) || program.functions[name] != nil {
+        if Builtins.names.contains(name) || program.function(name, at: span) != nil {
             throw report(.wrongArgument, "'\(name)' is a function", at: span, help: "call it: \(name)(x)")
         }
         // Each unknown name is told once.

@@ -1,3 +1,4 @@
+import RecLibrary
 import RecSource
 import RecStream
 import RecSyntax
@@ -112,11 +113,12 @@ extension ModelTyper {
 
     func fold(_ name: Identifier, _ elements: [Expression], _ span: SourceSpan) throws -> Meaning {
         let given = elements.map { element in Result { try value(of: element) } }
-        if failedMonoids.contains(name.text) { throw Abandoned() }
-        guard let monoid = program.monoids[name.text] else {
+        if program.fullName(name.text, at: name.span).map(failedMonoids.contains) ?? false { throw Abandoned() }
+        guard let monoid = program.monoid(name) else {
             throw report(
                 .unknownName, "there is no monoid '\(name.text)'", at: name.span,
-                help: nearest(name.text, among: program.monoids.keys.sorted()).map { "did you mean '\($0)'?" }
+                help: nearest(name.text, among: program.names(of: \.monoids, at: name.span)).map { "did you mean '\($0)'?" }
+                    ?? Library.help(forUndefined: name.text, .monoid)
                     ?? "define it: monoid \(name.text)(…) { identity (…) combine (a, b) { … } }")
         }
         let fields = fields(of: monoid)

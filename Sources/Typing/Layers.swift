@@ -1,3 +1,4 @@
+import RecLibrary
 import RecSource
 import RecStream
 import RecSyntax
@@ -5,15 +6,16 @@ import RecSyntax
 /// Models used as layers.
 extension ModelTyper {
     func declare(layer declaration: LayerDeclaration) -> Int? {
-        guard program.models[declaration.model.text] != nil else {
+        guard let full = program.fullName(declaration.model.text, at: declaration.model.span), program.models[full] != nil else {
             report(
                 .unknownName, "there is no model '\(declaration.model.text)'", at: declaration.model.span,
                 help: (declaration.count != nil && dims[declaration.model.text] != nil ? "the number of copies comes first: repeat(\(declaration.model.text), …)" : nil)
-                    ?? nearest(declaration.model.text, among: program.models.keys.sorted()).map { "did you mean '\($0)'?" }
+                    ?? nearest(declaration.model.text, among: program.names(of: \.models, at: declaration.model.span)).map { "did you mean '\($0)'?" }
+                    ?? Library.help(forUndefined: declaration.model.text, .model)
                     ?? "define it in this file, or import its file")
             return nil
         }
-        guard let inner = lookUpModel(declaration.model.text) else { return nil }
+        guard let inner = lookUpModel(full) else { return nil }
         guard let (values, names) = dims(of: inner, declaration), let axes = axes(of: inner, declaration) else { return nil }
         var count: DimExpression?
         if let expression = declaration.count {

@@ -12,7 +12,7 @@ package func typeProgram(_ program: ProgramSyntax, sources: SourceMap) -> (progr
     var used: Set<String> = []
     for name in program.mainFileModels {
         for member in program.models[name]?.members ?? [] {
-            if case .layer(let layer) = member { used.insert(layer.model.text) }
+            if case .layer(let layer) = member, let full = program.fullName(layer.model.text, at: layer.model.span) { used.insert(full) }
         }
     }
     let candidates = program.mainFileModels.filter { !used.contains($0) }
@@ -37,7 +37,6 @@ private final class ProgramTyper {
     private var levels: [String: Int] = [:]
     private var failedMonoids: Set<String> = []
     private var failedFunctions: Set<String> = []
-    private lazy var knownFunctions = Set(Builtins.names).union(program.functions.keys)
 
     /// Deeper nesting of layers in layers than any network has.
     private static let deepestNesting = 100
@@ -56,7 +55,7 @@ private final class ProgramTyper {
     }
 
     private func layers(of model: ModelDeclaration) -> [String] {
-        model.members.compactMap { if case .layer(let layer) = $0 { layer.model.text } else { nil } }
+        model.members.compactMap { if case .layer(let layer) = $0 { program.fullName(layer.model.text, at: layer.model.span) } else { nil } }
     }
 
     func model(named name: String) -> TypedModel? {
@@ -116,11 +115,12 @@ private final class ProgramTyper {
         let names = program.functions.keys.sorted()
         let place = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
         let calls = names.map { name in program.functions[name].map { calledFunctions(in: $0.body) } ?? [] }
-        let callees = calls.map { $0.compactMap { place[$0.name] } }
+        func callee(_ call: (name: String, span: SourceSpan)) -> Int? { program.fullName(call.name, at: call.span).flatMap { place[$0] } }
+        let callees = calls.map { $0.compactMap(callee) }
         for component in stronglyConnected(callees) {
             let members = Set(component)
             let first = component[0]
-            guard let call = calls[first].first(where: { place[$0.name].map(members.contains) ?? false }) else { continue }
+            guard let call = calls[first].first(where: { callee($0).map(members.contains) ?? false }) else { continue }
             diagnostics.append(
                 Diagnostic(
                     .circularFunction, "the function '\(names[first])' calls itself\(component.count > 1 ? " through '\(call.name)'" : "")",
@@ -162,11 +162,11 @@ private final class ProgramTyper {
                             ?? "a function sees its parameters only: add '\(name)' to them"))
             case .call(let called, _, let arguments):
                 // One of another library has been reported.
-                if !knownFunctions.contains(called.text), !called.text.contains(".") {
+                if program.function(called) == nil, !Builtins.names.contains(called.text), !called.text.contains(".") {
                     problems.append(
                         Diagnostic(
                             .unknownName, "there is no function '\(called.text)'", at: called.span,
-                            help: OtherNames.mend(called.text, among: Array(program.functions.keys))))
+                            help: OtherNames.mend(called.text, among: program.names(of: \.functions, at: called.span))))
                 }
                 // What stands for sizes and modes has names of its own.
                 let hasSizes = called.text == "reshape" || called.text == "pad"

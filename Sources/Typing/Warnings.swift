@@ -21,6 +21,14 @@ package func warnings(about program: ProgramSyntax, _ sources: SourceMap, typed:
         // A function that is called in several places has its values in each.
         for warning in zeroDerivatives(in: model, sources.text) where warning.span?.file == file && !found.contains(warning) { found.append(warning) }
     }
+    let names = models.map(\.name) + functions.map(\.name) + program.monoids.values.map(\.name).filter { $0.span.file == file }
+    for name in names {
+        guard let module = program.scopes.hidden[name.text] else { continue }
+        found.append(
+            Diagnostic(
+                .hiddenImport, "'\(name.text)' is a name of \(module), too; in this program it is yours", at: name.span,
+                help: "give yours another name", severity: .warning))
+    }
     return Array(found.sorted { ($0.span?.start ?? 0) < ($1.span?.start ?? 0) }.prefix(Diagnostic.most))
 }
 

@@ -69,7 +69,7 @@ extension ModelTyper {
         _ name: String, _ brackets: [Expression]?, _ arguments: [Argument], _ span: SourceSpan, _ whole: WholeSequence?, _ calls: [String]
     ) -> [(expression: Expression, whole: WholeSequence?)] {
         if calls.isEmpty, case .layer(let index) = definitions[name] { return read(by: model.layers[index], arguments, span, whole) }
-        if let function = program.functions[name] {
+        if let function = program.function(name, at: span) {
             // A function that calls itself is told as that.
             guard !calls.contains(name), function.parameters.count == arguments.count else { return arguments.map { ($0.value, whole) } }
             return zip(function.parameters, arguments).map { parameter, argument in

@@ -15,7 +15,7 @@ struct Recc: ParsableCommand {
         version: "recc \(Rec.version)",
         subcommands: [
             Check.self, Format.self, Compile.self, Explain.self, Run.self, Sample.self, Verify.self, GradCheck.self, Train.self, Plot.self, Bench.self,
-            Test.self,
+            Test.self, LibraryCommand.self,
         ])
 
     static func main() {

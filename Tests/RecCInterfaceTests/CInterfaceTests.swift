@@ -16,6 +16,13 @@ import Testing
         #expect(recc_results_count(results.pointer, Int32(RECC_GRADIENTS)) == -1)
     }
 
+    /// What programs import of the library is within this one.
+    @Test func programsImportModules() throws {
+        let model = try CModel("import std.mingru\nmodel M(D) {\n input x: [D]\n layer g = MinGRU(D, D)\n output y = g(x)\n}\n", ["dim.D=2", "seed=1"])
+        #expect(try model.run([CTensor("x", [1, 2, 3, 4, 5, 6], [3, 2])]).floats("y").count == 6)
+        expectReported(RECC_PROBLEM, "import-not-found", "did you mean 'std.mingru'?") { _ = try CModel("import std.minigru\nmodel M { input x: real\n output x }\n") }
+    }
+
     /// Inputs are read where they lie, and nothing of them is kept.
     @Test func resultsDoNotLieOverInputs() throws {
         for options in [[], ["engine=interpreter"], ["precision=f64"]] {

@@ -39,7 +39,7 @@ import Testing
     @Test func errorsAreProvoked() throws {
         for (id, body) in blocks(try text("docs/errors.md"), "rec") {
             let program = Program(text: body)
-            let isWarning = [DiagnosticID.unusedName, .hiddenFunction, .zeroDerivative].map(\.rawValue).contains(id)
+            let isWarning = [DiagnosticID.unusedName, .hiddenFunction, .hiddenImport, .zeroDerivative].map(\.rawValue).contains(id)
             var found = (isWarning ? program.warnings : program.diagnostics).map(\.id.rawValue)
             if found.isEmpty {
                 do {
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["README.md", "docs/language.md", "docs/gradients.md", "docs/pytorch.md", "docs/training.md"])
+    @Test(arguments: ["README.md", "docs/language.md", "docs/library.md", "docs/gradients.md", "docs/pytorch.md", "docs/training.md"])
     func programsInDocumentsCompile(path: String) throws {
         let programs = blocks(try text(path), "rec")
         #expect(!programs.isEmpty)

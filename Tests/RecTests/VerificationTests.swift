@@ -53,6 +53,18 @@ import Testing
         #expect(!verification.isWithin && verification.verdict.contains("(output m, "))
     }
 
+    /// A form that the source does not allow is left out, not asked for.
+    @Test func chunksThatAreNotAllowedAreLeftOut() throws {
+        let text = "model M(K) {\n input k, q: [K]\n state S: [K]\n S = 0.5 * S[t-1] + k\n output o = sum[K](q * S)\n require plan(S) in (sequential, scan)\n}\n"
+        let allowed = text.replacing("sequential, scan", with: "sequential, scan, chunkwise")
+        let ones = Tensor([Double](repeating: 1, count: 6), shape: [1, 3, 2])
+        for (text, plans) in [(text, 2), (allowed, 3)] {
+            let file = CaseFile(ModelData(inputs: ["k": ones, "q": ones]), outputs: [NamedTensor(name: "o", tensor: Tensor([2.0, 3, 3.5], shape: [1, 3]))])
+            let verification = try Verification(Model(Program(text: text), dims: ["K": 2]), file, engines: [.compiled(.f64)])
+            #expect(verification.isWithin && verification.rows.count == plans, "\(verification.rows.map(\.how))")
+        }
+    }
+
     /// No row asks for a form that the source does not allow.
     @Test func requiredChunksAreVerified() throws {
         let text = """
