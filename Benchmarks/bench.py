@@ -101,7 +101,7 @@ class Harness:
 
     def installed_peers(self):
         """The columns whose library is there."""
-        script = "import importlib.metadata as m; print(*(d.metadata['Name'].lower() + '=' + d.version for d in m.distributions()))"
+        script = "import importlib.metadata as m; print(*(d.metadata['Name'].lower().replace('_', '-') + '=' + d.version for d in m.distributions()))"
         versions = dict(entry.split("=", 1) for entry in self.output([self.options.peers, "-c", script]).split())
         found = {name: file for name, file in PEERS.items() if name.split()[0] in versions}
         shown = dict.fromkeys(name.split()[0] for name in found)

@@ -56,6 +56,8 @@ PEERS = {
     "jax chunks": "jax_chunks.py",
     "torch": "torch_modules.py",
     "torch chunks": "torch_chunks.py",
+    "torch attention": "torch_attention.py",
+    "mlstm-kernels": "mlstm_kernels_native.py",
     "onnxruntime": "onnxruntime_graphs.py",
     "numba": "numba_loops.py",
 }
@@ -118,9 +120,9 @@ def memories(batch, heads, length):
     dims = {"N": heads, "K": 64, "V": 64}
     chunks = ("jax scan", "jax chunks")
     for name, kind, peers in (
-        ("linear attention, decay by head", "decayed_attention", chunks + ("torch chunks",)),
+        ("linear attention, decay by head", "decayed_attention", chunks + ("torch chunks", "torch attention")),
         ("gated linear attention", "gated_attention", chunks),
-        ("mLSTM", "matrix_lstm", chunks),
+        ("mLSTM", "matrix_lstm", chunks + ("mlstm-kernels",)),
         ("delta rule", "delta_rule", chunks + ("torch chunks",)),
         ("gated delta rule", "gated_delta_rule", chunks + ("torch chunks",)),
         ("RWKV-7", "rwkv7", ("jax scan",)),

@@ -23,25 +23,32 @@ def main():
         environment.pop("RECC_CACHE", None)
         steps = tensor(f"{folder}/steps.npy", [1, 7, 8])
         long = tensor(f"{folder}/long.npy", [1, 65536, 256])
+        vectors = tensor(f"{folder}/vectors.npy", [1, 128, 4, 64])
+        numbers = tensor(f"{folder}/numbers.npy", [1, 128, 4])
+        memory = f"--input q={vectors} --input k={vectors} --input v={vectors} --input rate={numbers} -D N=4 -D K=64 -D V=64"
         commands = [
             ("recc --version", "--version", None),
             ("GRU, 8→64, 7 steps", f"run examples/gru.rec --input x={steps} --seed 1 -D H=64", None),
             ("Silero's voice detector, 265 frames",
              "run examples/silero_vad.rec --data examples/data/speech.safetensors --params examples/data/silero_vad_16k.safetensors", None),
+            ("linear attention in chunks, 128 steps",
+             f"run Benchmarks/programs/decayed_attention.rec {memory} --plan S=chunkwise", None),
+            ("gated delta rule in chunks, 128 steps",
+             f"run Benchmarks/programs/gated_delta_rule.rec {memory} --input decay={numbers} --plan S=chunkwise", None),
             ("LSTM, 256→256, 65536 steps", f"run Benchmarks/programs/lstm.rec --input x={long} --seed 1 -D H=256", 2 * 65536 * 256 * 4),
         ]
-        print(f"{'':36}{'compiling':>30}{'from kept code':>30}")
-        print(f"{'':36}" + 2 * f"{'least':>10}{'median ms':>11}{'MB':>9}")
+        print(f"{'':40}{'compiling':>30}{'from kept code':>30}")
+        print(f"{'':40}" + 2 * f"{'least':>10}{'median ms':>11}{'MB':>9}")
         for name, line, data in commands:
             # A run of seconds is no start.
             turns = options.turns if data is None else 1
             run(options.recc, line, environment)
             ways = [line + " --no-cache", line] if line.startswith("run") else [None, line]
             runs = [[run(options.recc, way, environment) for _ in range(turns)] if way else [] for way in ways]
-            print(f"{name:36}" + "".join(map(columns, runs)))
+            print(f"{name:40}" + "".join(map(columns, runs)))
             if data is not None:
                 beyond = [(min(memory for _, memory in way) - data) / 1e6 for way in runs]
-                print(f"{'  MB beyond its inputs and outputs':36}{beyond[0]:30.1f}{beyond[1]:30.1f}")
+                print(f"{'  MB beyond its inputs and outputs':40}{beyond[0]:30.1f}{beyond[1]:30.1f}")
 
 
 def tensor(path, shape):
