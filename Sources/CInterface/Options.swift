@@ -59,7 +59,7 @@ struct Options {
             if key.hasPrefix("dim.") {
                 dims[String(key.dropFirst("dim.".count))] = try Self.number(key, value)
             } else if key.hasPrefix("plan.") {
-                guard let form = PlanForm(value) else { throw Self.refused(key, value, "sequential, scan, chunkwise or chunkwise(64)") }
+                guard let form = PlanForm(value) else { throw Self.refused(key, value, "sequential, scan, chunkwise, chunkwise(64), shooting or shooting(32)") }
                 forms[String(key.dropFirst("plan.".count))] = form
             } else {
                 let close = nearest(key, among: Self.keys)

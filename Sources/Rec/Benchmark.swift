@@ -32,6 +32,8 @@ package struct Benchmark: Sendable {
     package var chunkCounts: [(state: String, count: Int)] {
         chunks.map { ($0.key, $0.value ?? ChunkwiseForms.usualCount) }.sorted { $0.state < $1.state }
     }
+    /// What recurrences took that ran in windows of time, by state.
+    package var shooting: [(state: String, report: ShootingReport)] = []
     /// `S by 64`; nil where nothing ran so.
     package var chunkText: String? {
         chunks.isEmpty ? nil : chunkCounts.map { "\($0.state) by \($0.count)" }.joined(separator: ", ")
@@ -64,12 +66,12 @@ package struct Benchmark: Sendable {
             try gradients.map { try Runner($0, precision: precision, parameters: bound.parameters, forcing: forms, context: context) }
             ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
-        if !runner.chunks.asked.isEmpty { try model.checkChunks(within: limit) }
+        try model.check(runner.chunks.asked, within: limit)
         if limit == nil, let partitioned = runner.chunks.partitioned(for: work) {
             let limits = try MachineLimits(threads: threads)
             if let own = try Benchmark(partitioned, graph, bound, work, bytes, leastSeconds, compiling: clock.now - begun, limits) {
                 self = own
-                chunks = runner.chunks.counts(for: work)
+                chunks = runner.chunks.forms(for: work).chunks
                 estimatedSeconds = partitioned.estimatedSeconds(work, on: runner.choice.machine)
                 return
             }
@@ -143,7 +145,8 @@ extension Benchmark {
         let pool = ThreadPool(count: work.threads)
         // Code of parts of whole sequences is compiled when it is first needed.
         let start = clock.now
-        guard try partitioned.run(bound, pool: pool) != nil else { return nil }
+        guard let results = try partitioned.run(bound, pool: pool) else { return nil }
+        shooting = results.shooting.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
         let first = clock.now - start
         var times: [Double] = []
         var total = 0.0

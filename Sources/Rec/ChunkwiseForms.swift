@@ -131,15 +131,13 @@ package struct ChunkwiseForms {
 }
 
 extension Model {
-    /// The states that are to run chunk by chunk, with the steps of a chunk: as asked for, or because the source allows nothing else.
+    /// The states whose recurrences are to have forms of whole runs: as asked for, or because the source allows nothing else.
     ///
     /// - Throws: where the source does not allow what is asked for.
-    package func chunkwise(_ forced: [String: PlanForm]) throws(DiagnosticList) -> [String: Int?] {
-        var result: [String: Int?] = [:]
-        for (state, form) in forced { if case .chunkwise(let count) = form { result[state] = .some(count) } }
+    package func formsOfWholeRuns(_ forced: [String: PlanForm]) throws(DiagnosticList) -> [String: PlanForm] {
+        var result = forced.filter { $0.value.isOfWholeRuns }
         for requirement in graph.requirements {
             guard case .plan(let allowed) = requirement.property else { continue }
-            let isChunkwise = allowed.contains(PlanForm.chunkwise(nil).name)
             if let form = forced[requirement.state], !allowed.contains(form.name) {
                 throw DiagnosticList([
                     Diagnostic(
@@ -147,8 +145,8 @@ extension Model {
                         help: "leave out --plan, or the 'require plan' of the source")
                 ])
             }
-            if forced[requirement.state] == nil, isChunkwise, !allowed.contains(PlanForm.sequential.name), !allowed.contains(PlanForm.scan.name) {
-                result[requirement.state] = .some(nil)
+            if forced[requirement.state] == nil, !allowed.contains(PlanForm.sequential.name), !allowed.contains(PlanForm.scan.name) {
+                result[requirement.state] = allowed.lazy.compactMap(PlanForm.init).first(where: \.isOfWholeRuns)
             }
         }
         return result
@@ -159,7 +157,7 @@ extension Model {
     /// - Parameter counts: the steps of a chunk, by state.
     /// - Throws: where a state is unknown or has no such form, or gradients are cut off.
     package func rewritten(_ counts: [String: Int?], _ request: GradientRequest?) throws(DiagnosticList) -> StreamGraph {
-        guard request?.truncation == nil else {
+        guard request?.truncation == nil || counts.isEmpty else {
             throw DiagnosticList(
                 .planRefused, "gradients that are cut off do not go with the plan 'chunkwise'", help: "leave out --truncate, or the plan")
         }
@@ -168,23 +166,30 @@ extension Model {
         return try onDeepStack { () throws(DiagnosticList) in try gradient(of: primal, request) }
     }
 
-    /// The error where such a run cannot be: a bound of memory, or weights in bf16, do not go with chunks.
-    package func checkChunks(within bound: Int? = nil) throws(DiagnosticList) {
+    /// The error where runs in these forms cannot be: a bound of memory, or weights in bf16, do not go with them.
+    package func check(_ forms: [String: PlanForm], within bound: Int? = nil) throws(DiagnosticList) {
+        guard let form = forms.min(by: { $0.key < $1.key })?.value else { return }
+        let manner = if case .chunkwise = form { "runs chunk by chunk" } else { "runs in windows of time" }
         guard bound == nil else {
             throw DiagnosticList(
-                .planRefused, "what runs chunk by chunk has no bound of memory", help: "leave out --memory, or the plan 'chunkwise'")
+                .planRefused, "what \(manner) has no bound of memory", help: "leave out --memory, or the plan '\(form.name)'")
         }
-        guard weights == .full else { throw weightsRefused("runs chunk by chunk", help: "leave the weights in full") }
+        guard weights == .full else { throw weightsRefused(manner, help: "leave the weights in full") }
     }
 }
 
 extension [String: PlanForm] {
 
-    /// The forms of all other states.
-    package var others: [String: PlanForm] {
-        filter { _, form in
-            if case .chunkwise = form { return false }
-            return true
-        }
+    /// Those that are a choice within a plan.
+    package var others: [String: PlanForm] { filter { !$0.value.isOfWholeRuns } }
+
+    /// The states that run chunk by chunk, with the steps of a chunk; nil where nobody says how many.
+    package var chunks: [String: Int?] {
+        compactMapValues { form -> Int?? in if case .chunkwise(let count) = form { .some(count) } else { nil } }
+    }
+
+    /// The states that run in windows of time, with how many; nil where nobody says it.
+    package var windows: [String: Int?] {
+        compactMapValues { form -> Int?? in if case .shooting(let count) = form { .some(count) } else { nil } }
     }
 }

@@ -45,10 +45,10 @@ extension Model {
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
-            let chunkwise = try chunkwise(forms)
-            guard chunkwise.isEmpty else {
-                try checkChunks()
-                return try ChunkwiseForms(of: graph).rewritten(chunkwise).emittedPartition(stage, precision, forms.others)
+            let divided = try formsOfWholeRuns(forms)
+            guard divided.isEmpty else {
+                try check(divided)
+                return try rewritten(divided.chunks, nil).emittedPartition(stage, precision, forms.others, shooting: divided.windows)
             }
             return try plan(forcing: forms).emitted(stage, precision, weights)
         }
@@ -63,26 +63,31 @@ extension GradientModel {
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
-            let chunkwise = try model.chunkwise(forms)
-            guard chunkwise.isEmpty else { return try rewritten(chunkwise).emittedPartition(stage, precision, forms.others) }
+            let divided = try model.formsOfWholeRuns(forms)
+            guard divided.isEmpty else {
+                return try rewritten(divided.chunks).emittedPartition(stage, precision, forms.others, shooting: divided.windows)
+            }
             return try plan(forcing: forms).emitted(stage, precision)
         }
     }
 }
 
 extension StreamGraph {
-    /// The parts of a graph with chunks, one behind the other.
-    fileprivate func emittedPartition(_ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm]) throws -> [UInt8] {
-        let parts = try PartitionedModel.schedules(of: self)
+    /// The parts of a graph in which recurrences have forms of whole runs, one behind the other.
+    fileprivate func emittedPartition(
+        _ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm], shooting windows: [String: Int?]
+    ) throws -> [UInt8] {
+        let parts = try PartitionedModel.Divided(self, shooting: windows, times: nil).schedules
         guard stage != .object || parts.count == 1 else {
             throw DiagnosticList(
-                .planRefused, "what runs chunk by chunk is \(parts.count) parts here, and they do not go into one object file",
+                .planRefused, "what runs in this form is \(parts.count) parts here, and they do not go into one object file",
                 help: "'--emit plan' shows them")
         }
         var result: [UInt8] = []
         for part in parts {
             switch (part, stage) {
             case (.steps(let graph), _): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
+            case (.shot(let recurrence), _): result += try Pipeline.simplestPlan(recurrence.windowedCell).emitted(stage, precision)
             case (.traversal(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)
             case (.traversal(let schedule), .asm): result += try CompiledSchedule.listing(.assembly, of: schedule, precision: precision)
             case (.traversal(let schedule), .object): result += try CompiledSchedule.listing(.object, of: schedule, precision: precision)

@@ -117,7 +117,8 @@ public struct Explanation: Sendable {
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try candidates.forms(of: names, parts)
             forms.append(Self.chunkwise(facts, chunkwise, graph))
-            forms += ["shooting", "newton"].map { Form(name: $0, refusal: Self.unbuilt, seconds: nil) }
+            forms.append(Self.shooting(facts, graph, isOwn: chunkwise.has(Self.merged(facts.states))))
+            forms.append(Form(name: "newton", refusal: Self.unbuilt, seconds: nil))
             recurrences.append(
                 Recurrence(
                     facts: facts, states: Self.merged(facts.states), axis: facts.axisNames(in: graph), direction: facts.direction,
@@ -176,18 +177,26 @@ public struct Explanation: Sendable {
         return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { PlanRefusal($0.reason, at: $0.span) }, seconds: nil)
     }
 
+    /// The form in windows of time, of a model's own recurrence that is not composed.
+    private static func shooting(_ facts: RecurrenceFacts, _ graph: StreamGraph, isOwn: Bool) -> Form {
+        guard isOwn, !facts.kind.isComposable, graph.axes.count == 1 else { return Form(name: "shooting", refusal: unbuilt, seconds: nil) }
+        return Form(name: "shooting", refusal: ShootingForms.refusal(of: facts.members, in: graph).map { PlanRefusal($0.reason, at: $0.span) }, seconds: nil)
+    }
+
     /// What runs chunk by chunk, because somebody asks for it or because it should be faster; false where nothing does.
     @discardableResult
     private mutating func explainChunks(
         of model: Model, _ request: GradientRequest?, _ forced: [String: PlanForm], _ work: Workload, _ bound: Int?, else choice: PlanChoice
     ) throws(DiagnosticList) -> Bool {
-        let chunks = try ChunkChoice(
+        let chunks = try FormChoice(
             model, request, forcing: forced, precision: work.bytesPerReal == 4 ? .f32 : .f64, within: bound, else: choice, context: CompileContext(),
             isBuilt: false)
-        let counts = chunks.counts(for: work)
-        guard !counts.isEmpty else { return false }
+        let windows = chunks.forms(for: work).windows
+        let counts = chunks.forms(for: work).chunks
+        guard !counts.isEmpty || !windows.isEmpty else { return false }
         var (products, systems, traversals) = (0, 0, 0)
-        let divided = try PartitionedModel.Divided(model.rewritten(counts, request), times: nil)
+        let divided = try PartitionedModel.Divided(model.rewritten(counts, request), shooting: windows, times: nil)
+        explainWindows(of: divided)
         for case .traversal(let schedule) in divided.schedules {
             traversals += 1
             for leaf in schedule.body {
@@ -212,11 +221,30 @@ public struct Explanation: Sendable {
                 "chunks of \(count ?? ChunkwiseForms.usualCount) steps; in all \(traversals) traversal\(traversals == 1 ? "" : "s") of chunks, "
                 + "\(products) products of matrices and \(systems) triangular system\(systems == 1 ? "" : "s") a chunk"
         }
+        guard !counts.isEmpty else {
+            seconds = try divided.estimatedSeconds(work, forcing: forced.others, on: choice.machine)
+            return true
+        }
         // The plan that products were read off is another one.
         seconds = try divided.estimatedSeconds(work, forcing: forced.others, on: choice.machine)
         self.products = []
         segmentCount = traversals
         return true
+    }
+
+    /// What runs in windows of time.
+    private mutating func explainWindows(of divided: PartitionedModel.Divided) {
+        for case .shot(let recurrence) in divided.schedules {
+            for k in recurrences.indices where recurrences[k].states.contains(recurrence.state) {
+                recurrences[k].chosen = "shooting"
+                guard let layout = recurrence.layout(batch: work.batch, steps: work.extents.first ?? 0) else {
+                    recurrences[k].note = "too short for windows: one step after another"
+                    continue
+                }
+                recurrences[k].note = "\(layout.windows) windows of \(layout.length) steps at once, the first state of each guessed from "
+                    + "\(min(ShotRecurrence.warmUp, layout.length)) steps in front of it, checked and mended"
+            }
+        }
     }
 
     /// More recurrences than this are not each looked at in chunks.

@@ -6,34 +6,13 @@ import RecScheduling
 import RecSource
 import RecStream
 import RecTensors
-import Synchronization
 
-/// A model in which recurrences run chunk by chunk, as machine code: parts that run one after another.
+/// A model in which recurrences run chunk by chunk, or in windows of time, as machine code: parts that run one after another.
 package final class PartitionedModel: Sendable {
-    /// A part of whole sequences, in the plan that should be fastest for the size of the data.
-    private final class Steps: Sendable {
-        let choice: PlanChoice
-        private let codes = Mutex<[PlanChoice.Form: CompiledPlan]>([:])
-
-        init(_ choice: PlanChoice) { self.choice = choice }
-
-        func code(for work: Workload, _ precision: Precision, _ context: CompileContext) throws -> CompiledPlan {
-            try choice.build(for: work) { form, plan in
-                if let known = codes.withLock({ $0[form] }) { return known }
-                let fresh = try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) }
-                return codes.withLock { known in
-                    // Another thread may have been first.
-                    let present = known[form] ?? fresh
-                    known[form] = present
-                    return present
-                }
-            }.code
-        }
-    }
-
     private enum Code: Sendable {
-        case steps(Steps)
+        case steps(StepsPart)
         case traversal(ScheduleRunner)
+        case shot(ShotRecurrence)
     }
 
     package let parts: GraphPartition
@@ -45,12 +24,14 @@ package final class PartitionedModel: Sendable {
 
     /// - Parameters:
     ///   - graph: with recurrences written chunk by chunk.
+    ///   - windows: of recurrences that run in windows of time, by state; nil where nobody says how many.
     ///   - forced: forms of the other recurrences, by state.
     /// - Throws: where a part has no schedule, and what goes wrong in code generation.
     package convenience init(
-        _ graph: StreamGraph, precision: Precision, forcing forced: [String: PlanForm] = [:], context: CompileContext = CompileContext()
+        _ graph: StreamGraph, shooting windows: [String: Int?] = [:], precision: Precision, forcing forced: [String: PlanForm] = [:],
+        context: CompileContext = CompileContext()
     ) throws {
-        try self.init(Divided(graph, times: context.times), precision: precision, forcing: forced, context: context)
+        try self.init(Divided(graph, shooting: windows, times: context.times), precision: precision, forcing: forced, context: context)
     }
 
     /// - Throws: what goes wrong in code generation.
@@ -63,9 +44,10 @@ package final class PartitionedModel: Sendable {
         codes = try schedules.map { part -> Code in
             switch part {
             case .steps(let graph):
-                return .steps(Steps(try PlanChoice(part: graph, forcing: forced, times: context.times)))
+                return .steps(StepsPart(try PlanChoice(part: graph, forcing: forced, times: context.times)))
             case .traversal(let schedule):
                 return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
+            case .shot(let recurrence): return .shot(recurrence)
             }
         }
     }
@@ -74,6 +56,7 @@ package final class PartitionedModel: Sendable {
     enum Scheduled: Sendable {
         case steps(StreamGraph)
         case traversal(Schedule)
+        case shot(ShotRecurrence)
     }
 
     static func schedules(of graph: StreamGraph) throws(DiagnosticList) -> [Scheduled] { try Divided(graph, times: nil).schedules }
@@ -83,10 +66,17 @@ package final class PartitionedModel: Sendable {
         let parts: GraphPartition
         let schedules: [Scheduled]
 
-        /// - Throws: where a part has no schedule.
-        init(_ graph: StreamGraph, times: PassTimes?) throws(DiagnosticList) {
+        /// - Parameter windows: of recurrences that run in windows of time, by state; nil where nobody says how many.
+        /// - Throws: where a part has no schedule, or a recurrence cannot run so.
+        init(_ graph: StreamGraph, shooting windows: [String: Int?] = [:], times: PassTimes?) throws(DiagnosticList) {
+            let (parts, schedules) = try Self.divided(graph, times)
+            self.parts = parts
+            self.schedules = windows.isEmpty ? schedules : try ShootingForms.dividing(schedules, windows)
+        }
+
+        private static func divided(_ graph: StreamGraph, _ times: PassTimes?) throws(DiagnosticList) -> (GraphPartition, [Scheduled]) {
             do throws(ScheduleRefusal) {
-                (parts, schedules) = try onDeepStack { () throws(ScheduleRefusal) in
+                return try onDeepStack { () throws(ScheduleRefusal) in
                     let parts = try GraphPartition(Pipeline.prepare(graph, times: times))
                     var schedules: [Scheduled] = []
                     for part in parts.parts {
@@ -109,6 +99,7 @@ package final class PartitionedModel: Sendable {
                     let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
                     seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
                 case .traversal(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
+                case .shot(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
                 }
             }
             return seconds
@@ -132,6 +123,9 @@ package final class PartitionedModel: Sendable {
                 guard let plan = try? part.choice.plan(for: work) else { return nil }
                 seconds += plan.estimatedSeconds(work, on: machine)
             case .traversal(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
+            case .shot(let recurrence):
+                guard let own = try? recurrence.estimatedSeconds(work, on: machine) else { return nil }
+                seconds += own
             }
         }
         return seconds
@@ -149,6 +143,7 @@ package final class PartitionedModel: Sendable {
                 let schedule = runner.code.schedule
                 let chunks = ((work.extents.first ?? 0) + schedule.count - 1) / schedule.count
                 total += Double(schedule.turns(for: ScheduleSize(batch: work.batch, steps: 0, lengths: nil)) * chunks) * schedule.operationsOfChunk
+            case .shot(let recurrence): total += recurrence.operationCount(for: work)
             }
         }
         return total
@@ -162,6 +157,7 @@ package final class PartitionedModel: Sendable {
         let steps = data.extents.first ?? 0
         let size = ScheduleSize(batch: data.batch, steps: steps, lengths: data.lengths)
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
+        var shooting: [String: ShootingReport] = [:]
         for code in codes {
             switch code {
             case .steps(let part):
@@ -175,8 +171,16 @@ package final class PartitionedModel: Sendable {
             case .traversal(let runner):
                 guard let written = runner.run(size, pool: pool, tensors: { PartitionEvaluation.tensor($0, tensors, data) }) else { return nil }
                 tensors.merge(written) { $1 }
+            case .shot(let recurrence):
+                let around = ShotRecurrence.Surroundings(
+                    tensors: tensors, data: data, precision: precision, context: context, pool: pool, memory: memory)
+                let results = try recurrence.run(around, &shooting[recurrence.state, default: ShootingReport()])
+                tensors.merge(results.tensors) { $1 }
+                finalStates += results.finalStates
             }
         }
-        return parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        var results = parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        results.shooting = shooting
+        return results
     }
 }

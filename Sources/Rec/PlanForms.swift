@@ -66,10 +66,10 @@ package struct PlanForms: Sendable {
             case .sequential:
                 if !scans.isDisjoint(with: found) { throw contradiction(state, form) }
                 sequential.formUnion(found)
-            case .chunkwise:
+            case .chunkwise, .shooting:
                 throw DiagnosticList([
                     Diagnostic(
-                        .planRefused, "'\(state)' does not run chunk by chunk here: only whole runs do", at: nil,
+                        .planRefused, "'\(state)' does not run as '\(form.text)' here: only whole runs do", at: nil,
                         help: "leave out --plan \(state)=\(form.text)")
                 ])
             case .scan:
@@ -102,22 +102,21 @@ package struct PlanForms: Sendable {
         let able: [Int]
         switch form {
         case .sequential:
-            let others = required.scans.union(requiredChunks)
+            let others = required.scans.union(requiredOfWholeRuns)
             able = recurrences.indices.filter { !others.contains($0) }
         case .scan:
-            required.sequential.formUnion(requiredChunks)
+            required.sequential.formUnion(requiredOfWholeRuns)
             able = buildableScans(beside: required)
-        case .chunkwise: able = []
+        case .chunkwise, .shooting: able = []
         }
         return Dictionary(able.flatMap { recurrences[$0].facts.states }.map { ($0, form) }) { first, _ in first }
     }
 
-    /// Recurrences for which the source allows chunks alone.
-    private var requiredChunks: Set<Int> {
+    /// Recurrences for which the source allows forms of whole runs alone.
+    private var requiredOfWholeRuns: Set<Int> {
         var result: Set<Int> = []
         for requirement in prepared.requirements {
-            guard case .plan(let allowed) = requirement.property, allowed.contains(PlanForm.chunkwise(nil).name),
-                !allowed.contains(PlanForm.sequential.name), !allowed.contains(PlanForm.scan.name)
+            guard case .plan(let allowed) = requirement.property, !allowed.contains(PlanForm.sequential.name), !allowed.contains(PlanForm.scan.name)
             else { continue }
             result.formUnion(indices(of: requirement.state))
         }

@@ -42,8 +42,8 @@ extension Program {
             let model = try Model(self, named: name, dims: dims)
             guard !model.graph.requirements.isEmpty else { return [] }
             _ = try PlanForms(model).requirements()
-            let chunkwise = try model.chunkwise([:])
-            if !chunkwise.isEmpty { _ = try model.rewritten(chunkwise, nil) }
+            let required = try model.formsOfWholeRuns([:])
+            if !required.isEmpty { _ = try PartitionedModel.Divided(model.rewritten(required.chunks, nil), shooting: required.windows, times: nil) }
             return []
         } catch { return error.diagnostics }
     }

@@ -30,8 +30,8 @@ extension PlanForms {
                     } else {
                         scans.formUnion(found)
                     }
-                } else if !allowed.contains("chunkwise") {
-                    problems.append(mismatch(requirement, allowed, "the forms that are built are map, sequential, scan and chunkwise"))
+                } else if !allowed.contains(where: { PlanForm($0)?.isOfWholeRuns == true }) {
+                    problems.append(mismatch(requirement, allowed, "the forms that are built are map, sequential, scan, chunkwise and shooting"))
                 }
             }
         }

@@ -21,7 +21,7 @@ public final class Runner: Sendable {
     package let precision: Precision
     package let choice: PlanChoice
     /// Which runs go chunk by chunk.
-    let chunks: ChunkChoice
+    let chunks: FormChoice
     private let bound: Int?
     private let forced: [String: PlanForm]
     private let parameters: [String: Tensor]
@@ -59,7 +59,7 @@ public final class Runner: Sendable {
             try CallCheck.memory(bound)
             self.parameters = try BoundData.parameters(model.parameters(with: parameters), for: model.graph)
             choice = try PlanChoice(model, forcing: forced.others, times: context.times)
-            chunks = try ChunkChoice(self.model, nil, forcing: forced, precision: precision, within: bound, else: choice, context: context)
+            chunks = try FormChoice(self.model, nil, forcing: forced, precision: precision, within: bound, else: choice, context: context)
         } catch { throw error.placed(in: model.program.sources) }
     }
 
@@ -76,7 +76,7 @@ public final class Runner: Sendable {
         self.parameters = try BoundData.parameters(gradients.model.parameters(with: parameters), for: gradients.graph)
         self.context = context
         choice = try PlanChoice(gradients, forcing: forced.others, times: context.times)
-        chunks = try ChunkChoice(
+        chunks = try FormChoice(
             model, gradients.request, forcing: forced, precision: precision, within: bound, else: choice, context: context)
     }
 

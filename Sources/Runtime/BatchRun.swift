@@ -77,22 +77,25 @@ extension CompiledModel {
                 break
             }
         }
-        withExtendedLifetime(held) {
-            for (index, segment) in plan.segments.enumerated() {
-                switch segment.kind {
-                case .static: break
-                case .once:
-                    memory.start(segment)
-                    guard batch > 0 else { continue }
-                    for stage in code.stages[index] { stage(memory.frame.pointer, 0, batch, 0, 1, 0, Int.max) }
-                case .joined:
-                    for stage in code.stages[index] { stage(memory.frame.pointer, 0, 1, 0, 1, 0, Int.max) }
-                case .sweep:
-                    if let passes { passes.run(index) } else { Sweep(memory, segment: index)?.run(on: pool) }
-                }
+        withExtendedLifetime(held) { runSegments(memory, passes: passes, pool) }
+        return results(of: memory, outputs: outputs, hasLengths: lengths != nil)
+    }
+
+    /// Runs everything but what follows from parameters alone, whose results are there.
+    func runSegments(_ memory: RunMemory, passes: ChunkedPasses?, _ pool: ThreadPool) {
+        for (index, segment) in plan.segments.enumerated() {
+            switch segment.kind {
+            case .static: break
+            case .once:
+                memory.start(segment)
+                guard memory.batch > 0 else { continue }
+                for stage in code.stages[index] { stage(memory.frame.pointer, 0, memory.batch, 0, 1, 0, Int.max) }
+            case .joined:
+                for stage in code.stages[index] { stage(memory.frame.pointer, 0, 1, 0, 1, 0, Int.max) }
+            case .sweep:
+                if let passes { passes.run(index) } else { Sweep(memory, segment: index)?.run(on: pool) }
             }
         }
-        return results(of: memory, outputs: outputs, hasLengths: lengths != nil)
     }
 
     private func results(
@@ -138,7 +141,7 @@ extension CompiledModel {
         return sum / Double(memory.batch)
     }
 
-    private func finalStates(of memory: RunMemory) -> [NamedTensor] {
+    func finalStates(of memory: RunMemory) -> [NamedTensor] {
         guard plan.graph.axes.count == 1 else { return [] }
         return plan.states.map { state in
             let buffer = plan[state.ring]

@@ -13,7 +13,7 @@ extension ElementType {
     }
 
     /// The type of a tensor that holds such elements.
-    func tensorType(_ precision: Precision) -> TensorType {
+    package func tensorType(_ precision: Precision) -> TensorType {
         switch self {
         case .real, .complex: precision == .f32 ? .f32 : .f64
         case .int: .i64
@@ -23,7 +23,7 @@ extension ElementType {
 }
 
 /// A tensor in the form that compiled code reads: as it is where its type fits, else converted.
-func resident(_ tensor: Tensor, as element: ElementType, _ precision: Precision) -> Tensor {
+package func resident(_ tensor: Tensor, as element: ElementType, _ precision: Precision) -> Tensor {
     let wanted = element.tensorType(precision)
     guard tensor.type != wanted else { return tensor }
     return Tensor(type: wanted, shape: tensor.shape) { bytes in

@@ -1,3 +1,4 @@
+import RecTensors
 import Synchronization
 
 #if canImport(Glibc)
@@ -82,4 +83,12 @@ final class ResultBytes: @unchecked Sendable {
     }
 
     deinit { origin?.giveBack(start, byteCount: byteCount) }
+}
+
+extension ResultMemory {
+    /// A tensor in memory of this kind, and where it lies, to be written before anybody reads it.
+    package func tensor(type: TensorType, shape: [Int]) -> (tensor: Tensor, start: UnsafeMutableRawPointer) {
+        let bytes = ResultBytes(from: self, byteCount: max(64, shape.reduce(type.byteCount, *)))
+        return (Tensor(type: type, shape: shape, adopting: bytes.start) { withExtendedLifetime(bytes) {} }, bytes.start)
+    }
 }

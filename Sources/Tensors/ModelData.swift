@@ -47,6 +47,8 @@ public struct ModelResults: Sendable {
     public package(set) var state: ModelState?
     /// Whether recurrences went step by step that were to run chunk by chunk, as what chunks gave was infinite or NaN.
     package var leftChunks = false
+    /// What recurrences took that ran in windows of time, by state.
+    package var shooting: [String: ShootingReport] = [:]
 
     package init(outputs: [NamedTensor], losses: [NamedTensor], finalStates: [NamedTensor]) {
         self.outputs = outputs

@@ -133,17 +133,17 @@ public final class Trainer {
             }
             // What recurrences take that do not run chunk by chunk is chosen first: a run that goes on forces it there, too.
             let form = try choice.build(for: work) { _, plan in plan }.form
-            let chunks = try ChunkChoice(
+            let chunks = try FormChoice(
                 model, request, forcing: forms, others: choice.forms.named(scanning: form.scans), precision: precision, within: options.memory,
                 else: choice, context: CompileContext())
             if let partitioned = chunks.partitioned(for: work) {
                 // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
-                let counts = chunks.counts(for: work)
-                let others = choice.forms.named(scanning: form.scans).filter { counts[$0.key] == nil }
-                plan = others.merging(counts.mapValues { PlanForm.chunkwise($0 ?? ChunkwiseForms.usualCount) }) { $1 }
+                let own = chunks.forms(for: work).mapValues { form in form == .chunkwise(nil) ? .chunkwise(ChunkwiseForms.usualCount) : form }
+                let others = choice.forms.named(scanning: form.scans).filter { own[$0.key] == nil }
+                plan = others.merging(own) { $1 }
                 code = TrainingCode(chunks: partitioned) { try compiled().code }
                 // Losses alone in the same form; where that is none, in steps.
-                let alone = try? PartitionedModel(model.rewritten(counts, nil), precision: precision, forcing: others)
+                let alone = try? PartitionedModel(model.rewritten(own.chunks, nil), shooting: own.windows, precision: precision, forcing: others)
                 forward = TrainingCode(chunks: alone) { try model.compile(precision) }
             } else {
                 let (form, steps) = try compiled()

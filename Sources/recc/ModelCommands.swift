@@ -168,7 +168,7 @@ struct Bench: ParsableCommand {
         let traffic = result.bytes / result.seconds.median
         if json {
             Terminal.print(
-                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"sweeps_left_to_one_thread\": \(result.sweepsLeftToOneThread), \"estimate_ms\": \(result.estimatedSeconds.map { "\($0 * 1e3)" } ?? "null"), \"scans\": [\(result.scans.map { "\"\($0)\"" }.joined(separator: ", "))], \"chunks\": {\(result.chunkCounts.map { "\"\($0.state)\": \($0.count)" }.joined(separator: ", "))}, \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"memory\": \(result.memory.map { "\($0.peakBytes)" } ?? "null"), \"resident\": \(result.residentBytes.map(String.init) ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
+                "{\"median_ms\": \(result.seconds.median * 1e3), \"min_ms\": \(result.seconds.least * 1e3), \"max_ms\": \(result.seconds.most * 1e3), \"runs\": \(result.runs), \"sweeps_left_to_one_thread\": \(result.sweepsLeftToOneThread), \"estimate_ms\": \(result.estimatedSeconds.map { "\($0 * 1e3)" } ?? "null"), \"scans\": [\(result.scans.map { "\"\($0)\"" }.joined(separator: ", "))], \"chunks\": {\(result.chunkCounts.map { "\"\($0.state)\": \($0.count)" }.joined(separator: ", "))}, \"shooting\": {\(result.shooting.map { "\"\($0.state)\": {\"windows\": \($0.report.windows), \"sweeps\": \($0.report.sweeps), \"in_order\": \($0.report.inOrder)}" }.joined(separator: ", "))}, \"stream_us\": \(result.streamSeconds.map { "\($0 * 1e6)" } ?? "null"), \"memory\": \(result.memory.map { "\($0.peakBytes)" } ?? "null"), \"resident\": \(result.residentBytes.map(String.init) ?? "null"), \"compile_ms\": \(result.compileSeconds * 1e3), \"gflops\": \(rate * 1e-9), \"gbytes\": \(traffic * 1e-9), \"peak_gflops\": \(result.limits.operationsPerSecond * 1e-9), \"peak_gbytes\": \(result.limits.bytesPerSecond * 1e-9)}")
             return
         }
         Terminal.print(String(format: "median   %.3f ms  (%.3f … %.3f, %d runs)", result.seconds.median * 1e3, result.seconds.least * 1e3, result.seconds.most * 1e3, result.runs))
@@ -179,6 +179,7 @@ struct Bench: ParsableCommand {
         if let estimate = result.estimatedSeconds {
             Terminal.print(String(format: "estimate %.3f ms", estimate * 1e3) + (result.scans.isEmpty ? "" : ", scans: \(result.scans.joined(separator: ", "))") + (result.chunkText.map { ", chunks: \($0)" } ?? ""))
         }
+        for (state, report) in result.shooting { Terminal.print("shooting \(state): \(report.text)") }
         if let stream = result.streamSeconds { Terminal.print(String(format: "stream   %.2f µs a step, one sequence, one thread", stream * 1e6)) }
         if let memory = result.memory { Terminal.print("memory   \(ByteCount.text(memory.peakBytes)): \(memory.summary)" + (result.residentBytes.map { "; resident at most \(ByteCount.text($0))" } ?? "")) }
         Terminal.print(String(format: "compile  %.1f ms", result.compileSeconds * 1e3))

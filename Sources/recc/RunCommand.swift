@@ -105,8 +105,8 @@ struct Run: ParsableCommand {
         if truncate != nil, grad == nil { throw ValidationError("--truncate belongs to --grad") }
         if let saveState, !saveState.hasSuffix(".safetensors") { throw ValidationError("--save-state is a .safetensors file, which says of what program the state is") }
         if grad != nil, state != nil || saveState != nil { throw ValidationError("--grad takes whole sequences: leave --state and --save-state out") }
-        if stream != nil, try options.planForms().values.contains(where: { $0.name == PlanForm.chunkwise(nil).name }) {
-            throw ValidationError("--stream takes one step after another: leave --plan chunkwise out")
+        if stream != nil, let form = try options.planForms().values.first(where: \.isOfWholeRuns) {
+            throw ValidationError("--stream takes one step after another: leave --plan \(form.name) out")
         }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
         if memory.bound != nil, interpret || stream != nil { throw ValidationError("--memory bounds whole runs of compiled code") }
@@ -145,6 +145,9 @@ struct Run: ParsableCommand {
                 let progress = Progress("running")
                 defer { progress.end() }
                 results = try model.run(data, state: start, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: model.forms(options.planForms(), of: whole), within: memory.bound, context: context)
+            }
+            for (state, report) in results.shooting.sorted(by: { $0.key < $1.key }) where report.inOrder > 0 {
+                Terminal.error("\(state): \(report.text)\n")
             }
             if results.leftChunks { Terminal.error("chunks gave numbers that are not finite: the recurrences went step by step\n") }
             try context.times.measure("give results") { () throws in try give(results) }

@@ -112,7 +112,7 @@ struct ModelOptions: ParsableArguments {
         for text in plans {
             let sides = text.split(separator: "=", maxSplits: 1)
             guard sides.count == 2, let form = PlanForm(String(sides[1])) else {
-                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.names.joined(separator: ", or h=")), or h=chunkwise(64) for chunks of 64 steps, \(PlanForm.chunkLengths.lowerBound) to \(PlanForm.chunkLengths.upperBound)")
+                throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.names.joined(separator: ", or h=")), or h=chunkwise(64) for chunks of 64 steps, \(PlanForm.chunkLengths.lowerBound) to \(PlanForm.chunkLengths.upperBound), or h=shooting(32) for 32 windows, \(PlanForm.windowCounts.lowerBound) to \(PlanForm.windowCounts.upperBound)")
             }
             result[String(sides[0])] = form
         }

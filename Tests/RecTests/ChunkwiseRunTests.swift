@@ -236,9 +236,9 @@ import Testing
     /// Large enough to be looked at, on a machine whose numbers are known.
     private func choice(
         _ text: String = gated, _ dims: [String: Int] = ["K": 64, "V": 64], forcing forms: [String: PlanForm] = [:], within bound: Int? = nil
-    ) throws -> ChunkChoice {
+    ) throws -> FormChoice {
         let model = try model(text, dims)
-        return try ChunkChoice(
+        return try FormChoice(
             model, nil, forcing: forms, precision: .f32, within: bound, else: PlanChoice(model, forcing: forms.others, machine: .typical),
             context: CompileContext())
     }
@@ -269,7 +269,7 @@ import Testing
         let model = try model(text, ["K": 64, "V": 64])
         let data = self.data(model, batch: 1, length: 640)
         let gradients = try GradientModel(model)
-        let chosen = try ChunkChoice(
+        let chosen = try FormChoice(
             model, gradients.request, forcing: [:], precision: .f32, within: nil, else: PlanChoice(gradients, machine: .typical), context: CompileContext())
         #expect(chosen.counts(for: Workload(batch: 1, extents: [640], threads: 2)) == ["S": 64])
         let steps = try gradients.run(data, on: .compiled(.f32), threads: 2, forcing: ["S": .sequential])
@@ -357,7 +357,7 @@ import Testing
     @Test("where one state is to run otherwise the others of its recurrence are not chosen for chunks") func coupledChoice() throws {
         let gradients = try GradientModel(model(Self.momentum, ["K": 64, "V": 64]))
         func chosen(_ forms: [String: PlanForm]) throws -> [String: Int?] {
-            try ChunkChoice(
+            try FormChoice(
                 gradients.model, gradients.request, forcing: forms, precision: .f32, within: nil,
                 else: PlanChoice(gradients, forcing: forms.others, machine: .typical), context: CompileContext()
             ).counts(for: Workload(batch: 4, extents: [4096], threads: 2))

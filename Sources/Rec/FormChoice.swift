@@ -6,9 +6,9 @@ import RecSource
 import RecStream
 import Synchronization
 
-/// Which recurrences run chunk by chunk: those for which somebody asks, and where nobody says anything all that can, for runs that
-/// should be faster so.
-package final class ChunkChoice: Sendable {
+/// Which recurrences have a form of whole runs: those for which somebody asks, and where nobody says anything all that can run chunk by
+/// chunk, for runs that should be faster so.
+package final class FormChoice: Sendable {
     /// A form in chunks that nobody has asked for.
     struct Candidate: Sendable {
         let counts: [String: Int?]
@@ -33,8 +33,8 @@ package final class ChunkChoice: Sendable {
         var threads: Int
     }
 
-    /// The states that were asked for, with the steps of a chunk.
-    package let asked: [String: Int?]
+    /// The states that were asked for, with their forms.
+    package let asked: [String: PlanForm]
     private let model: Model
     private let request: GradientRequest?
     private let forced, others: [String: PlanForm]
@@ -64,20 +64,20 @@ package final class ChunkChoice: Sendable {
         self.precision = precision
         self.choice = choice
         self.context = context
-        asked = try model.chunkwise(forced)
+        asked = try model.formsOfWholeRuns(forced)
         isFree = asked.isEmpty && bound == nil && model.weights == .full && request?.truncation == nil
         var known = Known()
-        if !asked.isEmpty { try model.checkChunks(within: bound) }
+        try model.check(asked, within: bound)
         if !asked.isEmpty, isBuilt {
-            let graph = try model.rewritten(asked, request)
-            known.model = try reportingProblems(in: model.program.sources) {
-                try PartitionedModel(graph, precision: precision, forcing: others, context: context)
+            let graph = try model.rewritten(asked.chunks, request)
+            known.model = try reportingProblems(in: model.program.sources) { [asked] in
+                try PartitionedModel(graph, shooting: asked.windows, precision: precision, forcing: others, context: context)
             }
         }
         self.known = Mutex(known)
     }
 
-    /// What runs a model chunk by chunk, where such a run should do so.
+    /// What runs a model in such forms, where such a run should do so.
     ///
     /// A form that nobody has asked for and that cannot be built is none.
     package func partitioned(for work: Workload) -> PartitionedModel? {
@@ -96,8 +96,10 @@ package final class ChunkChoice: Sendable {
         }
     }
 
-    /// The steps of a chunk of each recurrence that such a run takes chunk by chunk, by state.
-    package func counts(for work: Workload) -> [String: Int?] { asked.isEmpty ? chosen(for: work)?.counts ?? [:] : asked }
+    /// The recurrences that have such a form in a run, by state.
+    package func forms(for work: Workload) -> [String: PlanForm] {
+        asked.isEmpty ? (chosen(for: work)?.counts ?? [:]).mapValues { .chunkwise($0) } : asked
+    }
 
     /// Fewer elements of states in a run than this are not worth a look.
     private static let leastElements = 1 << 21

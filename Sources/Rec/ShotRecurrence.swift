@@ -1,0 +1,236 @@
+import RecCodeGen
+import RecForms
+import RecRuntime
+import RecScheduling
+import RecSource
+import RecStream
+import RecTensors
+import Synchronization
+
+/// One recurrence of a model that runs in windows of time: its steps as code for windows side by side, and for one after another.
+final class ShotRecurrence: Sendable {
+    /// The state that it was asked for by.
+    let state: String
+    /// Its steps, whose states may be given.
+    let cell: StreamGraph
+    private let isReversed: Bool
+    private let asked: Int?
+    /// Windows that lie side by side along an axis, at most; 1 where rows of a step fill vectors, or are products.
+    private let mostLanes: Int
+    private let depth: Int
+    private let ordered: StepsPart
+    private let windowed = Mutex<[Int: StepsPart]>([:])
+
+    /// Windows where nobody says how many.
+    static let usualWindows = 32
+    /// Steps in front of a window from which its first state is guessed.
+    static let warmUp = 64
+    /// Windows that nobody has asked for are at least so long.
+    private static let leastLength = 4 * warmUp
+    /// As many numbers side by side give a processor enough to do at once.
+    private static let widest = 16
+
+    /// - Parameter windows: nil where nobody says how many.
+    /// - Throws: where the recurrence cannot run so.
+    init(_ split: RecurrenceSplit, state: String, windows: Int?) throws(FormRefusal) {
+        self.state = state
+        asked = windows
+        isReversed = split.isReversed
+        do throws(DiagnosticList) { cell = try CarriedState.carrying(split.cell.namingDelayedValues(), .either) } catch {
+            throw FormRefusal(reason: "nobody can take it up in the midst of a sequence", span: nil)
+        }
+        var depth = 1
+        var width = 1
+        for value in split.cell.values {
+            guard case .delay(_, let offsets, _) = value.operation else { continue }
+            depth = max(depth, -offsets[0])
+            width = max(width, value.shape.elementCount)
+        }
+        self.depth = depth
+        var lanes = 1
+        if split.cell.isLaneWise { while 2 * lanes * width <= Self.widest { lanes *= 2 } }
+        mostLanes = lanes
+        ordered = try Self.part(cell)
+        // What cannot be said for windows is refused here and now.
+        if lanes > 1 { _ = try part(lanes: lanes) }
+    }
+
+    /// The steps of windows that run side by side, as many as there are at most.
+    var windowedCell: StreamGraph { (try? widened(by: mostLanes)) ?? cell }
+
+    private func widened(by lanes: Int) throws(FormRefusal) -> StreamGraph {
+        guard lanes > 1 else { return cell }
+        return try cell.widened(by: lanes) { name in !name.hasPrefix(CarriedState.prefix) && name != CarriedState.switchName }
+    }
+
+    private static func part(_ graph: StreamGraph) throws(FormRefusal) -> StepsPart {
+        do throws(DiagnosticList) {
+            // No recurrence of a cell is composed: its steps are what was asked for.
+            let forms = PlanForms(part: graph)
+            return StepsPart(try PlanChoice(part: graph, forcing: forms.all(as: .sequential), times: nil))
+        } catch { throw FormRefusal(reason: error.diagnostics.first?.message ?? "there is no plan for its steps", span: nil) }
+    }
+
+    /// The code for windows of which so many lie side by side.
+    private func part(lanes: Int) throws(FormRefusal) -> StepsPart {
+        guard lanes > 1 else { return ordered }
+        if let known = windowed.withLock({ $0[lanes] }) { return known }
+        let fresh = try Self.part(widened(by: lanes))
+        windowed.withLock { $0[lanes] = fresh }
+        return fresh
+    }
+
+    /// The windows of sequences of so many steps; nil where they are too short for windows.
+    func layout(batch: Int, steps: Int) -> WindowLayout? {
+        var windows = asked ?? Self.usualWindows
+        if asked == nil { while windows > 1, steps / windows < Self.leastLength { windows /= 2 } }
+        guard windows > 1, steps / windows > depth, batch > 0 else { return nil }
+        var lanes = min(mostLanes, windows)
+        while windows % lanes != 0 { lanes /= 2 }
+        return WindowLayout(batch: batch, steps: steps, windows: windows, lanes: lanes)
+    }
+
+    // MARK: Cost
+
+    /// Seconds that a run should take whose windows meet in one sweep.
+    func estimatedSeconds(_ work: Workload, on machine: MachineProfile) throws(DiagnosticList) -> Double {
+        let steps = work.extents.first ?? 0
+        guard let layout = layout(batch: work.batch, steps: steps) else { return try ordered.choice.plan(for: work).estimatedSeconds(work, on: machine) }
+        let own = Workload(batch: layout.rows, extents: [layout.length], threads: work.threads, bytesPerReal: work.bytesPerReal)
+        guard let part = try? part(lanes: layout.lanes) else { return .infinity }
+        let seconds = try part.choice.plan(for: own).estimatedSeconds(own, on: machine)
+        return seconds * (1 + Double(min(Self.warmUp, layout.length)) / Double(layout.length))
+    }
+
+    /// Floating-point operations of the products of such a run.
+    func operationCount(for work: Workload) -> Double { (try? ordered.choice.plan(for: work).operationCount(for: work)) ?? 0 }
+
+    // MARK: Runs
+
+    /// What a run has of others, and where it does its work.
+    struct Surroundings {
+        var tensors: [String: Tensor]
+        var data: BoundData
+        var precision: Precision
+        var context: CompileContext
+        var pool: ThreadPool
+        var memory: ResultMemory
+
+        func tensor(_ name: String) -> Tensor? { tensors[name] ?? data.inputs[name] }
+    }
+
+    struct Results {
+        var tensors: [String: Tensor] = [:]
+        var finalStates: [NamedTensor] = []
+    }
+
+    func run(_ around: Surroundings, _ report: inout ShootingReport) throws -> Results {
+        let steps = around.data.extents.first ?? 0
+        var results = Results()
+        var streams: [ShootingRun.Stream] = []
+        var once: [String: Tensor] = [:]
+        var held: [Tensor] = []
+        let batch = around.data.batch
+        for value in cell.values {
+            guard case .input(let name, let fallback) = value.operation, !Self.isState(name) else { continue }
+            guard let given = around.tensor(name) else {
+                guard let fallback, !value.variance.isStream else { throw DiagnosticList(.missingTensor, "the input '\(name)' is missing") }
+                let shape = [batch] + value.shape.sizes
+                once[name] = Tensor([Double](repeating: fallback, count: shape.reduce(1, *)), shape: shape)
+                continue
+            }
+            guard value.variance.isStream else {
+                once[name] = given.reshaped([batch] + value.shape.sizes)
+                continue
+            }
+            let width = value.shape.elementCount
+            var tensor = resident(given, as: value.element, around.precision)
+            // What is the same for all sequences is given to each.
+            if tensor.count == steps * width, batch > 1 { tensor = tensor.reshaped([1, steps, width]).repeatingRows(batch) }
+            tensor = tensor.reshaped([batch, steps, width])
+            if isReversed { tensor = tensor.reversingSteps(lengths: around.data.lengths) }
+            held.append(tensor)
+            let start = tensor.withUnsafeBytes { UnsafeMutableRawPointer(mutating: $0.baseAddress) }
+            guard let start else { continue }
+            streams.append(Self.stream(name, start, value, steps, around.precision, isResult: false))
+        }
+        var written: [(name: String, tensor: Tensor)] = []
+        for output in cell.outputs {
+            let value = cell[output.value]
+            let (tensor, start) = around.memory.tensor(type: value.element.tensorType(around.precision), shape: [batch, steps] + value.shape.sizes)
+            if around.data.lengths != nil { start.initializeMemory(as: UInt8.self, repeating: 0, count: tensor.byteCount) }
+            written.append((output.name, tensor))
+            streams.append(Self.stream(output.name, start, value, steps, around.precision, isResult: true))
+        }
+        let sequences = Self.pieces(batch: batch, steps: steps, lengths: around.data.lengths)
+        var finals: [[NamedTensor]] = []
+        for (range, length) in sequences {
+            let own = streams.map { stream in
+                var own = stream
+                own.rows.start += range.lowerBound * own.rows.batchStride * own.byteCount
+                return own
+            }
+            finals.append(try run(own, once.mapValues { range.count == batch ? $0 : $0.rows(range) }, batch: range.count, steps: length, around, &report))
+        }
+        for (name, tensor) in written {
+            results.tensors[name] = isReversed ? tensor.reversingSteps(lengths: around.data.lengths) : tensor
+        }
+        if let first = finals.first {
+            for k in first.indices where !first[k].name.hasPrefix(CarriedState.prefix) {
+                results.finalStates.append(NamedTensor(name: first[k].name, tensor: Tensor.joiningRows(finals.map { $0[k].tensor })))
+            }
+        }
+        return withExtendedLifetime(held) { results }
+    }
+
+    /// Sequences that run together: all, or each by itself where they differ in length.
+    private static func pieces(batch: Int, steps: Int, lengths: [Int]?) -> [(sequences: Range<Int>, length: Int)] {
+        guard let lengths, lengths.contains(where: { $0 != steps }) else { return [(0..<batch, steps)] }
+        return lengths.enumerated().map { ($0.offset..<$0.offset + 1, $0.element) }
+    }
+
+    private static func stream(
+        _ name: String, _ start: UnsafeMutableRawPointer, _ value: Value, _ steps: Int, _ precision: Precision, isResult: Bool
+    ) -> ShootingRun.Stream {
+        let width = value.shape.elementCount
+        return ShootingRun.Stream(
+            name: name, rows: StreamRows(start: start, batchStride: steps * width, stepStride: width), width: width,
+            byteCount: value.element.byteCount(precision), isResult: isResult)
+    }
+
+    private static func isState(_ name: String) -> Bool { name.hasPrefix(CarriedState.prefix) || name == CarriedState.switchName }
+
+    private func run(
+        _ streams: [ShootingRun.Stream], _ once: [String: Tensor], batch: Int, steps: Int, _ around: Surroundings, _ report: inout ShootingReport
+    ) throws -> [NamedTensor] {
+        func model(_ part: StepsPart, _ batch: Int, _ steps: Int) throws -> CompiledModel {
+            let work = Workload(batch: batch, extents: [steps], threads: around.pool.count, bytesPerReal: around.precision.byteCount)
+            let code = try part.code(for: work, around.precision, around.context)
+            return try CompiledModel(code, parameters: around.data.parameters.merging(around.tensors) { $1 }, memory: around.memory)
+        }
+        guard let layout = layout(batch: batch, steps: steps) else {
+            // Too short for windows: steps in order, from the beginning of the sequences.
+            return try ShootingRun.inOrder(
+                model(ordered, batch, steps), streams, once, batch: batch, steps: steps, pool: around.pool)
+        }
+        let run = ShootingRun(
+            windowed: try model(part(lanes: layout.lanes), layout.rows, layout.length), ordered: try model(ordered, layout.batch, layout.length),
+            layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp, pool: around.pool, memory: around.memory)
+        return try run.run(&report)
+    }
+}
+
+extension StreamGraph {
+    /// Whether the elements of a step do not meet: the same for many sequences side by side fills vectors.
+    fileprivate var isLaneWise: Bool {
+        values.allSatisfy { value in
+            guard value.variance.isStream else { return true }
+            switch value.operation {
+            case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename, .delay: return true
+            case .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .overTime, .overBatch, .chunks, .steps,
+                .runningAffine, .solve:
+                return false
+            }
+        }
+    }
+}

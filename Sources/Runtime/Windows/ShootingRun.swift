@@ -1,0 +1,257 @@
+import RecSource
+import RecStream
+import RecTensors
+
+/// Runs a recurrence in windows of time that all run at once.
+///
+/// The state at the start of a window is guessed by a run over the steps in front of it, from the state in which sequences begin. All
+/// windows are swept; where the end of one is not the start of the next, the next is swept again from there, until its steps meet those
+/// of the sweep before: from there on these hold. What is handed on is checked, never assumed: each step is computed from the state that
+/// stands before it, to 4 units in the last place of the largest state in its window. Windows that do not meet run one after another.
+///
+/// This is multiple shooting whose corrections leave the derivative out (parareal with one integrator); for discrete states the same is
+/// known as rank convergence (Maleki, Musuvathi & Mytkowicz 2014, "Parallelizing dynamic programming through rank convergence", §4).
+package struct ShootingRun {
+    /// A stream between the recurrence and others.
+    package struct Stream {
+        package var name: String
+        package var rows: StreamRows
+        package var width: Int
+        package var byteCount: Int
+        package var isResult: Bool
+
+        package init(name: String, rows: StreamRows, width: Int, byteCount: Int, isResult: Bool) {
+            self.name = name
+            self.rows = rows
+            self.width = width
+            self.byteCount = byteCount
+            self.isResult = isResult
+        }
+    }
+
+    /// For windows that run at once, and for steps in order.
+    private let windowed, ordered: CompiledModel
+    private let layout: WindowLayout
+    private let streams: [Stream]
+    private let once: [String: Tensor]
+    /// Steps that a step looks back.
+    private let depth: Int
+    private let warmUp: Int
+    private let pool: ThreadPool
+    private let memory: ResultMemory
+
+    /// Sweeps of all windows, before those that have not met run one after another.
+    private static let mostSweeps = 4
+    /// Units in the last place that a state may differ by from what its step gives.
+    private static let units = 4.0
+    /// A window is swept in pieces of at least so many steps, and in at most so many.
+    private static let leastPiece = 512, mostPieces = 8
+
+    package init(
+        windowed: CompiledModel, ordered: CompiledModel, layout: WindowLayout, streams: [Stream], once: [String: Tensor], depth: Int, warmUp: Int,
+        pool: ThreadPool, memory: ResultMemory
+    ) {
+        (self.windowed, self.ordered, self.layout, self.streams, self.once) = (windowed, ordered, layout, streams, once)
+        (self.depth, self.warmUp, self.pool, self.memory) = (depth, min(warmUp, layout.length), pool, memory)
+    }
+
+    /// - Returns: the last values of the states, `[batch, dims…]`.
+    package func run(_ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
+        report.windows = max(report.windows, layout.windows)
+        report.length = max(report.length, layout.length)
+        report.warmUp = max(report.warmUp, warmUp)
+        var views: [String: StreamRows] = [:]
+        var held: [(stream: Stream, bytes: ResultBytes)] = []
+        for stream in streams {
+            if layout.isInPlace {
+                views[stream.name] = layout.inPlace(stream.rows)
+                continue
+            }
+            let row = stream.width * layout.lanes
+            let bytes = ResultBytes(from: memory, byteCount: max(64, layout.rows * layout.length * row * stream.byteCount))
+            views[stream.name] = StreamRows(start: bytes.start, batchStride: layout.length * row, stepStride: row)
+            held.append((stream, bytes))
+            if !stream.isResult { layout.spread(stream.rows, width: stream.width, byteCount: stream.byteCount, into: bytes.start, pool: pool) }
+        }
+        let swept = try sweepAll(Sweeps(self, views), &report)
+        withExtendedLifetime(held) {
+            for (stream, bytes) in held where stream.isResult {
+                layout.gather(bytes.start, width: stream.width, byteCount: stream.byteCount, into: stream.rows, pool: pool)
+            }
+        }
+        return try finish(swept, &report)
+    }
+
+    // MARK: Sweeps
+
+    /// Runs all windows at once.
+    private struct Sweeps {
+        let run: ShootingRun
+        let views: [String: StreamRows]
+        let pieces: [Range<Int>]
+
+        init(_ run: ShootingRun, _ views: [String: StreamRows]) {
+            self.run = run
+            self.views = views
+            let length = run.layout.length
+            let count = max(1, min(ShootingRun.mostPieces, length / ShootingRun.leastPiece))
+            pieces = (0..<count).map { $0 * length / count..<($0 + 1) * length / count }
+        }
+
+        /// Some steps of all windows.
+        ///
+        /// - Parameters:
+        ///   - states: before them; nil where all begin as sequences do.
+        ///   - atStart: whether the first window of a sequence begins as the sequence does.
+        func callAsFunction(_ steps: Range<Int>, from states: WindowStates?, atStart: Bool) throws(DiagnosticList) -> WindowStates {
+            let layout = run.layout
+            var rows = views
+            for stream in run.streams { rows[stream.name] = views[stream.name]?.advanced(by: steps.lowerBound, byteCount: stream.byteCount) }
+            var isGiven = [Float](repeating: states == nil ? 0 : 1, count: layout.batch * layout.windows)
+            if atStart { for sequence in 0..<layout.batch { isGiven[sequence * layout.windows] = 0 } }
+            let given = ShootingRun.given(states.map { $0.tensors(ShootingRun.isCarried) }, isGiven, of: run.windowed, rows: layout.rows, lanes: layout.lanes)
+            let once = layout.groups == 1 ? run.once : run.once.mapValues { $0.repeatingRows(layout.groups) }
+            let finals = try run.windowed.run(
+                rows: rows, once: once.merging(given) { $1 }, batch: layout.rows, steps: steps.count, pool: run.pool)
+            return WindowStates(finals, layout)
+        }
+    }
+
+    /// What the sweeps have come to: where windows began and ended, and which do not begin where the one before ended.
+    private struct Swept {
+        var starts, ends: WindowStates
+        var unmet: [Int]
+    }
+
+    private func sweepAll(_ sweep: Sweeps, _ report: inout ShootingReport) throws(DiagnosticList) -> Swept {
+        let guess = try sweep(layout.length - warmUp..<layout.length, from: nil, atStart: false)
+        var starts = guess.shifted()
+        var atPieceEnds: [WindowStates] = []
+        for (k, piece) in sweep.pieces.enumerated() { atPieceEnds.append(try sweep(piece, from: atPieceEnds.last ?? starts, atStart: k == 0)) }
+        var ends = atPieceEnds[sweep.pieces.count - 1]
+        report.sweeps += 1
+        var swept = Swept(starts: starts, ends: ends, unmet: [])
+        var sweeps = 1
+        while true {
+            let before = ends.shifted()
+            let unmet = try unmet(before, starts, sweep, at: 0)
+            swept = Swept(starts: starts, ends: ends, unmet: unmet)
+            // Where most windows remember more than a window, sweeps are many, and steps in order are soonest done.
+            guard !unmet.isEmpty, sweeps < Self.mostSweeps, sweeps == 1 || 2 * unmet.count <= layout.batch * layout.windows else { return swept }
+            starts = before
+            var states = starts
+            sweeps += 1
+            report.sweeps += 1
+            for (k, piece) in sweep.pieces.enumerated() {
+                states = try sweep(piece, from: states, atStart: k == 0)
+                let known = atPieceEnds[k]
+                atPieceEnds[k] = states
+                if k == sweep.pieces.count - 1 {
+                    ends = states
+                } else if try self.unmet(states, known, sweep, at: piece.upperBound).isEmpty {
+                    break
+                }
+            }
+        }
+    }
+
+    /// The windows in which steps from `new` on would not be those that were computed from `known`.
+    private func unmet(_ new: WindowStates, _ known: WindowStates, _ sweep: Sweeps, at step: Int) throws(DiagnosticList) -> [Int] {
+        let isFirst = step == 0
+        let different = (0..<layout.batch * layout.windows).filter { window in
+            !(isFirst && window % layout.windows == 0) && !new.isSame(known, at: window)
+        }
+        // States that nearly are the same may give the same steps; those that do not say so by far are not tried.
+        guard !different.isEmpty, step + depth <= layout.length, different.allSatisfy({ new.isWithin(64, of: known, at: $0) }) else { return different }
+        let after = try sweep(step..<step + depth, from: new, atStart: isFirst)
+        // What stands there is written again.
+        let stands = try sweep(step..<step + depth, from: known, atStart: isFirst)
+        return different.filter { !after.isWithin(Self.units, of: stands, at: $0) }
+    }
+
+    // MARK: In order
+
+    private static func isCarried(_ name: String) -> Bool { name.hasPrefix(CarriedState.prefix) }
+
+    /// Runs sequences from their beginning, one step after another.
+    ///
+    /// - Returns: the last values of the states, `[batch, dims…]`.
+    package static func inOrder(
+        _ model: CompiledModel, _ streams: [Stream], _ once: [String: Tensor], batch: Int, steps: Int, pool: ThreadPool
+    ) throws(DiagnosticList) -> [NamedTensor] {
+        let given = given(nil, [Float](repeating: 0, count: batch), of: model, rows: batch, lanes: 1)
+        let rows = Dictionary(streams.map { ($0.name, $0.rows) }) { a, _ in a }
+        return try model.run(rows: rows, once: once.merging(given) { $1 }, batch: batch, steps: steps, pool: pool)
+    }
+
+    /// What the recurrence begins from: the states, and whether they are given. Where they are not, anything will do.
+    private static func given(_ states: [String: Tensor]?, _ isGiven: [Float], of model: CompiledModel, rows: Int, lanes: Int) -> [String: Tensor] {
+        var result: [String: Tensor] = states ?? [:]
+        for value in model.plan.graph.values {
+            guard case .input(let name, _) = value.operation, !value.variance.isStream else { continue }
+            if name == CarriedState.switchName {
+                result[name] = Tensor(isGiven, shape: lanes > 1 ? [rows, lanes] : [rows])
+            } else if Self.isCarried(name), result[name] == nil {
+                let shape = [rows] + value.shape.sizes
+                result[name] = Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
+            }
+        }
+        return result
+    }
+
+    private func inOrder(_ steps: Range<Int>, of sequences: Range<Int>, from states: [NamedTensor]) throws(DiagnosticList) -> [NamedTensor] {
+        var rows: [String: StreamRows] = [:]
+        for stream in streams {
+            var own = stream.rows.advanced(by: steps.lowerBound, byteCount: stream.byteCount)
+            own.start += sequences.lowerBound * own.batchStride * stream.byteCount
+            rows[stream.name] = own
+        }
+        let carried = Dictionary(states.filter { Self.isCarried($0.name) }.map { ($0.name, $0.tensor) }) { a, _ in a }
+        let isGiven = [Float](repeating: 1, count: sequences.count)
+        let given = Self.given(carried, isGiven, of: ordered, rows: sequences.count, lanes: 1)
+        let own = sequences.count == layout.batch ? once : once.mapValues { $0.rows(sequences) }
+        return try ordered.run(rows: rows, once: own.merging(given) { $1 }, batch: sequences.count, steps: steps.count, pool: pool)
+    }
+
+    /// Runs windows that have not met one after another, and the rest of the sequences.
+    private func finish(_ swept: Swept, _ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
+        let one = WindowLayout(batch: 1, steps: layout.length, windows: 1, lanes: 1)
+        let unmet = Set(swept.unmet)
+        var last: [[NamedTensor]] = []
+        for sequence in 0..<layout.batch {
+            var state = swept.ends.tensors(at: [(sequence + 1) * layout.windows - 1])
+            var window = 1
+            while window < layout.windows {
+                let place = sequence * layout.windows + window
+                guard unmet.contains(place) else {
+                    window += 1
+                    continue
+                }
+                var before = swept.ends.tensors(at: [place - 1])
+                var hasMet = false
+                while window < layout.windows, !hasMet {
+                    let steps = window * layout.length..<(window + 1) * layout.length
+                    before = try inOrder(steps, of: sequence..<sequence + 1, from: before)
+                    report.inOrder += 1
+                    window += 1
+                    guard window < layout.windows else { continue }
+                    // Then the window holds as it was swept, whatever the one before it gave then.
+                    hasMet = WindowStates(before, one).isWithin(0, of: swept.starts, at: 0, from: sequence * layout.windows + window)
+                }
+                if hasMet { window += 1 } else { state = before }
+            }
+            last.append(state)
+        }
+        let joined = joined(last)
+        guard layout.rest > 0 else { return joined }
+        return try inOrder(layout.windows * layout.length..<layout.steps, of: 0..<layout.batch, from: joined)
+    }
+
+    /// The states of sequences as those of a batch.
+    private func joined(_ states: [[NamedTensor]]) -> [NamedTensor] {
+        guard let first = states.first else { return [] }
+        return first.indices.map { k in
+            NamedTensor(name: first[k].name, tensor: Tensor.joiningRows(states.map { $0[k].tensor }))
+        }
+    }
+}
