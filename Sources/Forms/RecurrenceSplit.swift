@@ -1,8 +1,8 @@
 import RecSource
 import RecStream
 
-/// A graph taken apart around one recurrence: what the recurrence needs, its steps alone, and all the rest. The three run one after
-/// another over whole sequences and hand tensors on, named after their values.
+/// A graph taken apart around one recurrence: what the recurrence needs, its steps with what is computed of them at the same step, and
+/// all the rest. The three run one after another over whole sequences and hand tensors on, named after their values.
 package struct RecurrenceSplit: Sendable {
     /// What is computed for the recurrence, and for whoever reads the same; nil where all of that is given.
     package let before: StreamGraph?
@@ -12,6 +12,11 @@ package struct RecurrenceSplit: Sendable {
     package let after: StreamGraph?
     /// Whether the recurrence runs from the last step to the first.
     package let isReversed: Bool
+    /// Whether the elements of a step do not meet, in the recurrence and in what is computed with it.
+    package let isLaneWise: Bool
+
+    /// In front of the names that inputs and states of the cell have in the whole graph, so that what is carried can have names of its own.
+    package static let mark = "="
 
     private typealias Names = [ValueID: String]
 
@@ -21,27 +26,30 @@ package struct RecurrenceSplit: Sendable {
     /// - Throws: where the recurrence has no steps of its own.
     package init(_ graph: StreamGraph, around members: [ValueID], prefix: String) throws(FormRefusal) {
         guard graph.axes.count == 1 else { throw FormRefusal(reason: "it runs over \(graph.axes.count) axes", span: nil) }
-        let own = Set(members)
+        let recurrence = Set(members)
         var directions: Set<Bool> = []
         for id in members {
-            if case .delay(let operand, let offsets, _) = graph[id].operation, own.contains(operand) { directions.insert(offsets[0] > 0) }
+            if case .delay(let operand, let offsets, _) = graph[id].operation, recurrence.contains(operand) { directions.insert(offsets[0] > 0) }
             if case .overTime = graph[id].operation { throw FormRefusal(reason: "its steps need a whole sequence", span: graph[id].span) }
             if case .overBatch = graph[id].operation { throw FormRefusal(reason: "its steps need all sequences", span: graph[id].span) }
             if graph[id].element == .complex { throw FormRefusal(reason: "it is complex", span: graph[id].span) }
             if !graph[id].variance.batch { throw FormRefusal(reason: "no input reaches it, so that it is the same for all sequences", span: graph[id].span) }
         }
         isReversed = directions.contains(true)
+        isLaneWise = members.allSatisfy { graph[$0].operation.isLaneWise || graph[$0].operation.isDelay }
+        let own = Self.withNeighbours(recurrence, in: graph, isLaneWise: isLaneWise)
         var names: Names = [:]
         func handOn(_ id: ValueID) { names[id] = "\(prefix)\(id)" }
-        // What the recurrence reads of others.
+        // What the steps read of others.
         var read: Set<ValueID> = []
-        for id in members { for operand in graph[id].operation.operands where !own.contains(operand) { read.insert(operand) } }
-        for state in graph.states where own.contains(state.value) { if let initial = state.initial { read.insert(initial) } }
+        for id in own { for operand in graph[id].operation.operands where !own.contains(operand) { read.insert(operand) } }
+        for state in graph.states where own.contains(state.value) { if let initial = state.initial, !own.contains(initial) { read.insert(initial) } }
         for id in read where !graph[id].operation.isGiven { handOn(id) }
-        // What others read of the recurrence.
+        // What others read of the steps.
         var results: Set<ValueID> = []
         for id in graph.ids where !own.contains(id) { results.formUnion(graph[id].operation.operands.filter(own.contains)) }
         results.formUnion((graph.outputs + graph.losses).map(\.value).filter(own.contains))
+        results = results.filter { graph[$0].variance.isStream && graph[$0].variance.batch && !graph[$0].operation.isGiven }
         for id in results { handOn(id) }
 
         cell = Self.cell(graph, own, read, results, names)
@@ -71,6 +79,36 @@ package struct RecurrenceSplit: Sendable {
                 result.folds.append(fold)
             }
         }
+    }
+
+    /// The recurrence, with what is computed for it and of it at the same step, so that no stream of it goes through memory.
+    ///
+    /// - Parameter isLaneWise: whether only what keeps elements apart is taken along.
+    private static func withNeighbours(_ recurrence: Set<ValueID>, in graph: StreamGraph, isLaneWise: Bool) -> Set<ValueID> {
+        var own = recurrence
+        var isRecurrent: Set<ValueID> = []
+        for component in components(of: graph) where component.isRecurrence { isRecurrent.formUnion(component.members) }
+        let states = Set(graph.states.map(\.value))
+        func isTaken(_ id: ValueID) -> Bool {
+            let operation = graph[id].operation
+            return !isRecurrent.contains(id) && !states.contains(id) && (isLaneWise ? operation.isLaneWise : operation.isOfOneStep)
+                && (graph[id].variance.isStatic || graph[id].variance.batch)
+        }
+        // What is computed of the recurrence, and then all that any of these needs.
+        let following = graph.following(recurrence)
+        for id in graph.ids where isTaken(id) {
+            let operands = graph[id].operation.operands
+            guard operands.contains(where: own.contains), operands.allSatisfy({ own.contains($0) || !following.contains($0) }) else { continue }
+            own.insert(id)
+        }
+        var rest = Array(own)
+        while let id = rest.popLast() {
+            for operand in graph[id].operation.operands where !own.contains(operand) && isTaken(operand) {
+                own.insert(operand)
+                rest.append(operand)
+            }
+        }
+        return own
     }
 
     private static func outputs(of fold: StreamGraph.Fold) -> [StreamGraph.Output] { fold.states.map { StreamGraph.Output(name: "", value: $0) } }
@@ -118,11 +156,12 @@ package struct RecurrenceSplit: Sendable {
         for id in all {
             var value = graph[id]
             if let name = names[id], read.contains(id) {
-                value.operation = given(name, value.variance)
+                value.operation = given(value.variance.isStatic ? name : mark + name, value.variance)
                 value.name = nil
                 if value.variance.isStream { value.variance.batch = true }
             } else {
                 value.operation = value.operation.mapOperands { new[$0] ?? $0 }
+                if case .input(let name, let fallback) = value.operation { value.operation = .input(name: mark + name, fallback: fallback) }
                 // Windows go from the first step to the last; their inputs are turned round.
                 if case .delay(let operand, let offsets, let initial) = value.operation {
                     value.operation = .delay(operand, offsets: offsets.map { -abs($0) }, initial: initial)
@@ -132,12 +171,24 @@ package struct RecurrenceSplit: Sendable {
         }
         for state in graph.states {
             guard own.contains(state.value), let value = new[state.value] else { continue }
-            result.states.append(StreamGraph.State(name: state.name, value: value, initial: state.initial.flatMap { new[$0] }, span: state.span))
+            result.states.append(StreamGraph.State(name: mark + state.name, value: value, initial: state.initial.flatMap { new[$0] }, span: state.span))
         }
         for id in results.sorted() {
             if let value = new[id], let name = names[id] { result.outputs.append(StreamGraph.Output(name: name, value: value)) }
         }
         return result.ordered()
+    }
+}
+
+extension StreamGraph {
+    /// All that depends on these values, at whatever step, and they themselves.
+    fileprivate func following(_ values: Set<ValueID>) -> Set<ValueID> {
+        var readers = [[ValueID]](repeating: [], count: self.values.count)
+        for id in ids { for operand in self[id].operation.operands { readers[operand.index].append(id) } }
+        var result = values
+        var rest = Array(values)
+        while let id = rest.popLast() { for reader in readers[id.index] where result.insert(reader).inserted { rest.append(reader) } }
+        return result
     }
 }
 
@@ -149,6 +200,28 @@ extension Operation {
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
             .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             false
+        }
+    }
+
+    fileprivate var isDelay: Bool { if case .delay = self { true } else { false } }
+
+    /// Whether it follows from the same step alone, and no element meets another.
+    fileprivate var isLaneWise: Bool {
+        switch self {
+        case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename: true
+        case .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps,
+            .runningAffine, .solve:
+            false
+        }
+    }
+
+    /// Whether it follows from the same step alone.
+    fileprivate var isOfOneStep: Bool {
+        switch self {
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+            .window, .gather, .scatter:
+            true
+        case .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: false
         }
     }
 }

@@ -21,7 +21,7 @@ package enum ShootingForms {
                 case .traversal: divided.append(part)
                 case .shot(let recurrence):
                     // Several states of one recurrence may be named.
-                    if recurrence.cell.states.contains(where: { StreamGraph.wholeName($0.name) == state }) { isFound = true }
+                    if recurrence.cell.states.contains(where: { StreamGraph.wholeName($0.name) == RecurrenceSplit.mark + state }) { isFound = true }
                     divided.append(part)
                 case .steps(let graph):
                     guard !isFound, let members = recurrence(of: state, in: graph) else {

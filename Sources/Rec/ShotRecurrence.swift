@@ -23,7 +23,7 @@ final class ShotRecurrence: Sendable {
 
     /// Windows where nobody says how many.
     static let usualWindows = 32
-    /// Steps in front of a window from which its first state is guessed.
+    /// Steps in front of a window from which its first state is guessed, at least.
     static let warmUp = 64
     /// Windows that nobody has asked for are at least so long.
     private static let leastLength = 4 * warmUp
@@ -48,7 +48,7 @@ final class ShotRecurrence: Sendable {
         }
         self.depth = depth
         var lanes = 1
-        if split.cell.isLaneWise { while 2 * lanes * width <= Self.widest { lanes *= 2 } }
+        if split.isLaneWise, width < Self.widest / 2 { while 2 * lanes * width <= Self.widest { lanes *= 2 } }
         mostLanes = lanes
         ordered = try Self.part(cell)
         // What cannot be said for windows is refused here and now.
@@ -116,7 +116,11 @@ final class ShotRecurrence: Sendable {
         var pool: ThreadPool
         var memory: ResultMemory
 
-        func tensor(_ name: String) -> Tensor? { tensors[name] ?? data.inputs[name] }
+        /// By the name of an input of the cell.
+        func tensor(_ name: String) -> Tensor? {
+            let name = String(name.dropFirst(RecurrenceSplit.mark.count))
+            return tensors[name] ?? data.inputs[name]
+        }
     }
 
     struct Results {
@@ -134,7 +138,7 @@ final class ShotRecurrence: Sendable {
         for value in cell.values {
             guard case .input(let name, let fallback) = value.operation, !Self.isState(name) else { continue }
             guard let given = around.tensor(name) else {
-                guard let fallback, !value.variance.isStream else { throw DiagnosticList(.missingTensor, "the input '\(name)' is missing") }
+                guard let fallback, !value.variance.isStream else { throw DiagnosticList(.missingTensor, "the input '\(name.dropFirst(RecurrenceSplit.mark.count))' is missing") }
                 let shape = [batch] + value.shape.sizes
                 once[name] = Tensor([Double](repeating: fallback, count: shape.reduce(1, *)), shape: shape)
                 continue
@@ -177,7 +181,7 @@ final class ShotRecurrence: Sendable {
         }
         if let first = finals.first {
             for k in first.indices where !first[k].name.hasPrefix(CarriedState.prefix) {
-                results.finalStates.append(NamedTensor(name: first[k].name, tensor: Tensor.joiningRows(finals.map { $0[k].tensor })))
+                results.finalStates.append(NamedTensor(name: String(first[k].name.dropFirst(RecurrenceSplit.mark.count)), tensor: Tensor.joiningRows(finals.map { $0[k].tensor })))
             }
         }
         return withExtendedLifetime(held) { results }
@@ -217,20 +221,5 @@ final class ShotRecurrence: Sendable {
             windowed: try model(part(lanes: layout.lanes), layout.rows, layout.length), ordered: try model(ordered, layout.batch, layout.length),
             layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp, pool: around.pool, memory: around.memory)
         return try run.run(&report)
-    }
-}
-
-extension StreamGraph {
-    /// Whether the elements of a step do not meet: the same for many sequences side by side fills vectors.
-    fileprivate var isLaneWise: Bool {
-        values.allSatisfy { value in
-            guard value.variance.isStream else { return true }
-            switch value.operation {
-            case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename, .delay: return true
-            case .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .overTime, .overBatch, .chunks, .steps,
-                .runningAffine, .solve:
-                return false
-            }
-        }
     }
 }

@@ -245,22 +245,22 @@ import Testing
 
     @Test("chunks are chosen for long runs of large states") func chosenForLongRuns() throws {
         let choice = try choice()
-        #expect(choice.counts(for: Workload(batch: 4, extents: [4096], threads: 2)) == ["S": 64])
+        #expect(choice.forms(for: Workload(batch: 4, extents: [4096], threads: 2)).chunks == ["S": 64])
         for work in [Workload(batch: 4, extents: [100], threads: 2), Workload(batch: 1, extents: [128], threads: 2)] {
-            #expect(choice.counts(for: work).isEmpty && choice.partitioned(for: work) == nil)
+            #expect(choice.forms(for: work).chunks.isEmpty && choice.partitioned(for: work) == nil)
         }
         let small = try self.choice(Self.gated, ["K": 2, "V": 2])
-        #expect(small.counts(for: Workload(batch: 4, extents: [4096], threads: 2)).isEmpty)
+        #expect(small.forms(for: Workload(batch: 4, extents: [4096], threads: 2)).chunks.isEmpty)
     }
 
     @Test("chunks are not chosen where somebody says otherwise") func notChosen() throws {
         let work = Workload(batch: 4, extents: [4096], threads: 2)
-        #expect(try choice(forcing: ["S": .sequential]).counts(for: work).isEmpty)
-        #expect(try choice(within: 1 << 30).counts(for: work).isEmpty)
+        #expect(try choice(forcing: ["S": .sequential]).forms(for: work).chunks.isEmpty)
+        #expect(try choice(within: 1 << 30).forms(for: work).chunks.isEmpty)
         let required = Self.gated.replacing("output o", with: "require plan(S) in (sequential, scan)\n  output o")
-        #expect(try choice(required).counts(for: work).isEmpty)
-        #expect(try choice(Self.gated.replacing("output o = q @ S", with: "output o = tanh(S)")).counts(for: work).isEmpty)
-        #expect(try choice(forcing: ["S": .chunkwise(32)]).counts(for: Workload(batch: 1, extents: [10], threads: 1)) == ["S": 32])
+        #expect(try choice(required).forms(for: work).chunks.isEmpty)
+        #expect(try choice(Self.gated.replacing("output o = q @ S", with: "output o = tanh(S)")).forms(for: work).chunks.isEmpty)
+        #expect(try choice(forcing: ["S": .chunkwise(32)]).forms(for: Workload(batch: 1, extents: [10], threads: 1)).chunks == ["S": 32])
     }
 
     @Test("what is chosen gives what steps give") func chosenRuns() throws {
@@ -271,7 +271,7 @@ import Testing
         let gradients = try GradientModel(model)
         let chosen = try FormChoice(
             model, gradients.request, forcing: [:], precision: .f32, within: nil, else: PlanChoice(gradients, machine: .typical), context: CompileContext())
-        #expect(chosen.counts(for: Workload(batch: 1, extents: [640], threads: 2)) == ["S": 64])
+        #expect(chosen.forms(for: Workload(batch: 1, extents: [640], threads: 2)).chunks == ["S": 64])
         let steps = try gradients.run(data, on: .compiled(.f32), threads: 2, forcing: ["S": .sequential])
         let free = try gradients.run(data, on: .compiled(.f32), threads: 2)
         for (a, b) in zip(steps.gradients, free.gradients) {
@@ -360,7 +360,7 @@ import Testing
             try FormChoice(
                 gradients.model, gradients.request, forcing: forms, precision: .f32, within: nil,
                 else: PlanChoice(gradients, forcing: forms.others, machine: .typical), context: CompileContext()
-            ).counts(for: Workload(batch: 4, extents: [4096], threads: 2))
+            ).forms(for: Workload(batch: 4, extents: [4096], threads: 2)).chunks
         }
         #expect(try chosen([:]).count == 1)
         for state in ["S", "W"] { #expect(try chosen([state: .sequential]).isEmpty) }

@@ -2,6 +2,12 @@ import RecSource
 import RecStream
 import RecTensors
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// Runs a recurrence in windows of time that all run at once.
 ///
 /// The state at the start of a window is guessed by a run over the steps in front of it, from the state in which sequences begin. All
@@ -44,6 +50,8 @@ package struct ShootingRun {
     private static let mostSweeps = 4
     /// Units in the last place that a state may differ by from what its step gives.
     private static let units = 4.0
+    /// What is further apart does not give the same step.
+    private static let nearUnits = 64.0
     /// A window is swept in pieces of at least so many steps, and in at most so many.
     private static let leastPiece = 512, mostPieces = 8
 
@@ -74,6 +82,12 @@ package struct ShootingRun {
             if !stream.isResult { layout.spread(stream.rows, width: stream.width, byteCount: stream.byteCount, into: bytes.start, pool: pool) }
         }
         let swept = try sweepAll(Sweeps(self, views), &report)
+        if swept.left.count == layout.batch {
+            report.inOrder += layout.batch * layout.windows
+            return try withExtendedLifetime(held) { () throws(DiagnosticList) in
+                try Self.inOrder(ordered, streams, once, batch: layout.batch, steps: layout.steps, pool: pool)
+            }
+        }
         withExtendedLifetime(held) {
             for (stream, bytes) in held where stream.isResult {
                 layout.gather(bytes.start, width: stream.width, byteCount: stream.byteCount, into: stream.rows, pool: pool)
@@ -118,55 +132,87 @@ package struct ShootingRun {
     }
 
     /// What the sweeps have come to: where windows began and ended, and which do not begin where the one before ended.
+    ///
+    /// What becomes of a sequence depends on nothing of the others in its batch.
     private struct Swept {
         var starts, ends: WindowStates
-        var unmet: [Int]
+        var unmet: Set<Int>
+        /// Sequences whose states do not forget soon enough for windows to meet: nothing of them was swept, or what was is no use.
+        var left: Set<Int>
     }
 
+    private func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
+
     private func sweepAll(_ sweep: Sweeps, _ report: inout ShootingReport) throws(DiagnosticList) -> Swept {
-        let guess = try sweep(layout.length - warmUp..<layout.length, from: nil, atStart: false)
-        var starts = guess.shifted()
-        var atPieceEnds: [WindowStates] = []
-        for (k, piece) in sweep.pieces.enumerated() { atPieceEnds.append(try sweep(piece, from: atPieceEnds.last ?? starts, atStart: k == 0)) }
-        var ends = atPieceEnds[sweep.pieces.count - 1]
+        let (guess, left) = try guess(sweep)
+        var swept = Swept(starts: guess.shifted(), ends: guess, unmet: [], left: left)
+        guard left.count < layout.batch else { return swept }
+        // By piece, where windows are at its end.
+        var ends: [WindowStates] = []
+        for (k, piece) in sweep.pieces.enumerated() { ends.append(try sweep(piece, from: ends.last ?? swept.starts, atStart: k == 0)) }
         report.sweeps += 1
-        var swept = Swept(starts: starts, ends: ends, unmet: [])
         var sweeps = 1
         while true {
-            let before = ends.shifted()
-            let unmet = try unmet(before, starts, sweep, at: 0)
-            swept = Swept(starts: starts, ends: ends, unmet: unmet)
+            swept.ends = ends[sweep.pieces.count - 1]
+            let before = swept.ends.shifted()
+            let open = (0..<layout.batch).filter { !left.contains($0) }.flatMap { windows(of: $0).dropFirst() }
+            swept.unmet = try unmet(open, before, swept.starts, sweep, at: 0)
             // Where most windows remember more than a window, sweeps are many, and steps in order are soonest done.
-            guard !unmet.isEmpty, sweeps < Self.mostSweeps, sweeps == 1 || 2 * unmet.count <= layout.batch * layout.windows else { return swept }
-            starts = before
-            var states = starts
+            let again = swept.unmet.filter { window in
+                let all = windows(of: window / layout.windows)
+                return sweeps == 1 || 2 * swept.unmet.count(where: all.contains) <= all.count
+            }
+            guard !again.isEmpty, sweeps < Self.mostSweeps else { return swept }
+            swept.starts = swept.starts.replacing(again, from: before)
             sweeps += 1
             report.sweeps += 1
+            var states = swept.starts
+            var pending = again
             for (k, piece) in sweep.pieces.enumerated() {
                 states = try sweep(piece, from: states, atStart: k == 0)
-                let known = atPieceEnds[k]
-                atPieceEnds[k] = states
-                if k == sweep.pieces.count - 1 {
-                    ends = states
-                } else if try self.unmet(states, known, sweep, at: piece.upperBound).isEmpty {
-                    break
-                }
+                let known = ends[k]
+                if piece.upperBound < layout.length { pending = try unmet(pending.sorted(), states, known, sweep, at: piece.upperBound) }
+                // Windows that have met go on as they did.
+                states = states.replacing((0..<layout.batch * layout.windows).filter { !pending.contains($0) }, from: known)
+                ends[k] = states
+                if pending.isEmpty { break }
             }
         }
     }
 
-    /// The windows in which steps from `new` on would not be those that were computed from `known`.
-    private func unmet(_ new: WindowStates, _ known: WindowStates, _ sweep: Sweeps, at step: Int) throws(DiagnosticList) -> [Int] {
-        let isFirst = step == 0
-        let different = (0..<layout.batch * layout.windows).filter { window in
-            !(isFirst && window % layout.windows == 0) && !new.isSame(known, at: window)
+    /// Where windows are guessed to end, and the sequences for which that is no use.
+    ///
+    /// The steps in front of each window are run from the state in which sequences begin, and again from where that has led: how much
+    /// nearer to each other the two come says how many steps a state remembers.
+    private func guess(_ sweep: Sweeps) throws(DiagnosticList) -> (WindowStates, left: Set<Int>) {
+        let steps = layout.length - warmUp..<layout.length
+        let first = try sweep(steps, from: nil, atStart: false)
+        let second = try sweep(steps, from: first, atStart: false)
+        var apart = (0..<layout.batch * layout.windows).map { second.distance(to: first, at: $0) }
+        guard !apart.allSatisfy({ $0 == 0 }) else { return (second, []) }
+        let third = try sweep(steps, from: second, atStart: false)
+        let isWide = third.lines.contains { $0.type == .f64 }
+        let needed = isWide ? 0x1p-52 : 0x1p-23
+        for window in apart.indices where apart[window] != 0 {
+            let nearer = third.distance(to: second, at: window) / apart[window]
+            // After so many steps nothing is left of what was before.
+            apart[window] = nearer == 0 ? 0 : nearer < 1 ? Double(warmUp) * log(needed) / log(nearer) : .infinity
         }
-        // States that nearly are the same may give the same steps; those that do not say so by far are not tried.
-        guard !different.isEmpty, step + depth <= layout.length, different.allSatisfy({ new.isWithin(64, of: known, at: $0) }) else { return different }
-        let after = try sweep(step..<step + depth, from: new, atStart: isFirst)
+        let left = (0..<layout.batch).filter { sequence in 2 * windows(of: sequence).count { !(apart[$0] <= Double(layout.length)) } > layout.windows }
+        return (third, Set(left))
+    }
+
+    /// Of some windows those in which steps from `new` on would not be those that were computed from `known`.
+    private func unmet(_ windows: [Int], _ new: WindowStates, _ known: WindowStates, _ sweep: Sweeps, at step: Int) throws(DiagnosticList) -> Set<Int> {
+        let different = windows.filter { !new.isSame(known, at: $0) }
+        // States that are nearly the same may give the same steps.
+        let near = different.filter { new.isWithin(Self.nearUnits, of: known, at: $0) }
+        guard !near.isEmpty, step + depth <= layout.length else { return Set(different) }
+        let isFirst = step == 0
+        let after = try sweep(step..<step + depth, from: known.replacing(near, from: new), atStart: isFirst)
         // What stands there is written again.
         let stands = try sweep(step..<step + depth, from: known, atStart: isFirst)
-        return different.filter { !after.isWithin(Self.units, of: stands, at: $0) }
+        return Set(different).subtracting(near.filter { after.isWithin(Self.units, of: stands, at: $0) })
     }
 
     // MARK: In order
@@ -199,15 +245,16 @@ package struct ShootingRun {
         return result
     }
 
-    private func inOrder(_ steps: Range<Int>, of sequences: Range<Int>, from states: [NamedTensor]) throws(DiagnosticList) -> [NamedTensor] {
+    /// - Parameter states: before the steps; nil at the beginning of the sequences.
+    private func inOrder(_ steps: Range<Int>, of sequences: Range<Int>, from states: [NamedTensor]?) throws(DiagnosticList) -> [NamedTensor] {
         var rows: [String: StreamRows] = [:]
         for stream in streams {
             var own = stream.rows.advanced(by: steps.lowerBound, byteCount: stream.byteCount)
             own.start += sequences.lowerBound * own.batchStride * stream.byteCount
             rows[stream.name] = own
         }
-        let carried = Dictionary(states.filter { Self.isCarried($0.name) }.map { ($0.name, $0.tensor) }) { a, _ in a }
-        let isGiven = [Float](repeating: 1, count: sequences.count)
+        let carried = states.map { states in Dictionary(states.filter { Self.isCarried($0.name) }.map { ($0.name, $0.tensor) }) { a, _ in a } }
+        let isGiven = [Float](repeating: states == nil ? 0 : 1, count: sequences.count)
         let given = Self.given(carried, isGiven, of: ordered, rows: sequences.count, lanes: 1)
         let own = sequences.count == layout.batch ? once : once.mapValues { $0.rows(sequences) }
         return try ordered.run(rows: rows, once: own.merging(given) { $1 }, batch: sequences.count, steps: steps.count, pool: pool)
@@ -215,36 +262,41 @@ package struct ShootingRun {
 
     /// Runs windows that have not met one after another, and the rest of the sequences.
     private func finish(_ swept: Swept, _ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
-        let one = WindowLayout(batch: 1, steps: layout.length, windows: 1, lanes: 1)
-        let unmet = Set(swept.unmet)
         var last: [[NamedTensor]] = []
-        for sequence in 0..<layout.batch {
-            var state = swept.ends.tensors(at: [(sequence + 1) * layout.windows - 1])
-            var window = 1
-            while window < layout.windows {
-                let place = sequence * layout.windows + window
-                guard unmet.contains(place) else {
-                    window += 1
-                    continue
-                }
-                var before = swept.ends.tensors(at: [place - 1])
-                var hasMet = false
-                while window < layout.windows, !hasMet {
-                    let steps = window * layout.length..<(window + 1) * layout.length
-                    before = try inOrder(steps, of: sequence..<sequence + 1, from: before)
-                    report.inOrder += 1
-                    window += 1
-                    guard window < layout.windows else { continue }
-                    // Then the window holds as it was swept, whatever the one before it gave then.
-                    hasMet = WindowStates(before, one).isWithin(0, of: swept.starts, at: 0, from: sequence * layout.windows + window)
-                }
-                if hasMet { window += 1 } else { state = before }
-            }
-            last.append(state)
-        }
+        for sequence in 0..<layout.batch { last.append(try finish(sequence, swept, &report)) }
         let joined = joined(last)
         guard layout.rest > 0 else { return joined }
         return try inOrder(layout.windows * layout.length..<layout.steps, of: 0..<layout.batch, from: joined)
+    }
+
+    /// - Returns: the state at the end of the last window.
+    private func finish(_ sequence: Int, _ swept: Swept, _ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
+        let own = windows(of: sequence)
+        let one = WindowLayout(batch: 1, steps: layout.length, windows: 1, lanes: 1)
+        if swept.left.contains(sequence) {
+            report.inOrder += layout.windows
+            return try inOrder(0..<layout.windows * layout.length, of: sequence..<sequence + 1, from: nil)
+        }
+        var state = swept.ends.tensors(at: [own.upperBound - 1])
+        var window = own.lowerBound + 1
+        while window < own.upperBound {
+            guard swept.unmet.contains(window) else {
+                window += 1
+                continue
+            }
+            var before = swept.ends.tensors(at: [window - 1])
+            var hasMet = false
+            while window < own.upperBound, !hasMet {
+                let start = (window - own.lowerBound) * layout.length
+                before = try inOrder(start..<start + layout.length, of: sequence..<sequence + 1, from: before)
+                report.inOrder += 1
+                window += 1
+                // Then the next window holds as it was swept, whatever this one gave then.
+                hasMet = window < own.upperBound && WindowStates(before, one).isWithin(0, of: swept.starts, at: 0, from: window)
+            }
+            if hasMet { window += 1 } else { state = before }
+        }
+        return state
     }
 
     /// The states of sequences as those of a batch.

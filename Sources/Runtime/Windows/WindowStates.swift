@@ -99,6 +99,46 @@ package struct WindowStates: Sendable {
         return result
     }
 
+    /// The same with some windows as another has them.
+    func replacing(_ windows: some Sequence<Int>, from other: WindowStates) -> WindowStates {
+        var result = self
+        for k in lines.indices {
+            let width = lines[k].width
+            switch (lines[k].elements, other.lines[k].elements) {
+            case (.reals(var own), .reals(let theirs)):
+                for window in windows { for at in window * width..<(window + 1) * width { own[at] = theirs[at] } }
+                result.lines[k].elements = .reals(own)
+            case (.whole(var own), .whole(let theirs)):
+                for window in windows { for at in window * width..<(window + 1) * width { own[at] = theirs[at] } }
+                result.lines[k].elements = .whole(own)
+            case (.reals, .whole), (.whole, .reals): break
+            }
+        }
+        return result
+    }
+
+    /// How far the states of a window are apart, each measured by the largest of its elements; 0 where they are the same, 1 or more where
+    /// whole numbers differ, NaN where something is NaN.
+    func distance(to other: WindowStates, at window: Int) -> Double {
+        var result = 0.0
+        for (own, theirs) in zip(lines, other.lines) {
+            let places = window * own.width..<(window + 1) * own.width
+            switch (own.elements, theirs.elements) {
+            case (.reals(let a), .reals(let b)):
+                var (largest, apart) = (0.0, 0.0)
+                for k in places where a[k] != b[k] {
+                    largest = max(largest, abs(a[k]), abs(b[k]))
+                    apart = apart.isNaN ? apart : max(apart, abs(a[k] - b[k]))
+                    if a[k].isNaN || b[k].isNaN { apart = .nan }
+                }
+                if apart != 0 { result += apart / largest }
+            case (.whole(let a), .whole(let b)): for k in places where a[k] != b[k] { result += 1 }
+            case (.reals, .whole), (.whole, .reals): return .nan
+            }
+        }
+        return result
+    }
+
     /// Some windows, one for each of so many sequences: `[windows.count, dims…]`.
     func tensors(at windows: [Int]) -> [NamedTensor] {
         lines.map { line in

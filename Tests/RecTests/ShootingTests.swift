@@ -1,0 +1,330 @@
+import Foundation
+import Rec
+import RecTraining
+import TestSupport
+import Testing
+
+/// Recurrences in windows of time: what comes out is what steps in order give, whatever the windows, the data and the batch.
+@Suite struct ShootingTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var name: String
+        var state: String
+        var text: String
+        var testDescription: String { name }
+    }
+
+    static let cases = [
+        Case(
+            name: "diagonal", state: "h",
+            text: """
+                model M(D) {
+                  input a, b: [D]
+                  param w: [D] = uniform(-1, 1)
+                  state h: [D]
+                  z = sigmoid(a + w * h[t-1])
+                  h = (1 - z) * h[t-1] + z * tanh(b - w * h[t-1])
+                  output h
+                  output y = 2 * h + a
+                }
+                """),
+        Case(
+            name: "a single number", state: "s",
+            text: """
+                model M(D) {
+                  input a, b: [D]
+                  state s: real = 0.3
+                  s = tanh(0.6 * s[t-1] - 0.2 * s[t-2] + sum(a))
+                  output s
+                  output late = s[t-3] + mean(b)
+                }
+                """),
+        Case(
+            name: "dense, with a start that is given", state: "h",
+            text: """
+                model M(D) {
+                  input a, b: [D]
+                  input h0: [D] once
+                  param U: [D, D] = normal(0.3)
+                  param W: [D, D] = normal(0.5)
+                  state h: [D] = tanh(h0)
+                  h = tanh(W @ a + b + U @ h[t-1])
+                  output y = sum(h * b)
+                  output surprise = norm(h - h[t-1])
+                }
+                """),
+        Case(
+            name: "from the last step to the first", state: "h",
+            text: """
+                model M(D) {
+                  input a, b: [D]
+                  state h: [D] = 0.1
+                  state twice: [D]
+                  h = sigmoid(a) * tanh(b + 0.5 * h[t+1])
+                  twice = 2 * h
+                  output h
+                  output twice
+                  output last = last[t](h)
+                }
+                """),
+        Case(
+            name: "two states, with gates of other steps", state: "c",
+            text: """
+                model M(D) {
+                  input a, b: [D]
+                  state c, h: [D]
+                  state slow: [D]
+                  slow = 0.9 * slow[t-1] + 0.1 * a[t-1]
+                  c = sigmoid(slow) * c[t-1] + sigmoid(b - h[t-1]) * tanh(a)
+                  h = tanh(c) * sigmoid(b)
+                  output h
+                  output drift = slow - h[t-2]
+                }
+                """),
+        Case(
+            name: "a layer on another", state: "g.h",
+            text: """
+                model Cell(D) {
+                  input x: [D]
+                  state h: [D]
+                  h = tanh(x + 0.5 * h[t-1])
+                  output h
+                }
+                model M(D) {
+                  input a, b: [D]
+                  layer f = Cell(D)
+                  layer g = Cell(D)
+                  output y = g(f(a) * b)
+                }
+                """),
+        Case(
+            name: "discrete states", state: "n",
+            text: """
+                model M(D) {
+                  input a, b: [D]
+                  state n: int
+                  state armed: bool
+                  armed = if sum(a) > 1.5 then not armed[t-1] else false
+                  n = if sum(b) > 1 then 0 else min(n[t-1] + 1, 9)
+                  output n
+                  output y = if armed then real(n) else mean(a)
+                }
+                """),
+        Case(
+            name: "complex", state: "h",
+            text: """
+                model M(D) {
+                  input a, b: [D]
+                  state h: complex[D]
+                  h = complex(tanh(a + 0.4 * re(h[t-1])), 0.5 * im(h[t-1]) * cos(b))
+                  output y = re(h) + im(h)
+                }
+                """),
+    ]
+
+    private func model(_ text: String, _ dims: [String: Int] = ["D": 3]) throws -> Model { try Model(Program(text: text), dims: dims) }
+
+    private func data(_ model: Model, batch: Int = 2, length: Int, lengths: [Int]? = nil) -> ModelData {
+        var data = ModelData(inputs: [:], parameters: model.initialParameters(seed: 3), lengths: lengths)
+        for input in model.typed.inputs {
+            let shape = (input.isOnce ? [batch] : [batch, length]) + [model.dims["D"] ?? 1]
+            data.inputs[input.name] = Tensor(
+                (0..<shape.reduce(1, *)).map { sin(Double($0 * $0 % 1013) + Double(input.name.utf8.first ?? 0)) }, shape: shape)
+        }
+        return data
+    }
+
+    private func distance(_ a: ModelResults, _ b: ModelResults) -> Double {
+        var worst = 0.0
+        #expect(a.outputs.map(\.name) == b.outputs.map(\.name) && Set(a.finalStates.map(\.name)) == Set(b.finalStates.map(\.name)))
+        for (x, others) in a.outputs.map({ ($0, b.outputs) }) + a.finalStates.map({ ($0, b.finalStates) }) {
+            guard let y = others.first(where: { $0.name == x.name }), x.tensor.shape == y.tensor.shape else { return .infinity }
+            for (p, q) in zip(x.tensor.doubles(), y.tensor.doubles()) where !(p == q || p.isNaN && q.isNaN) {
+                worst = (p - q).isNaN ? .infinity : max(worst, abs(p - q))
+            }
+        }
+        return worst
+    }
+
+    private func bits(_ results: ModelResults) -> [[Double]] {
+        (results.outputs + results.finalStates.sorted { $0.name < $1.name }).map { $0.tensor.doubles() }
+    }
+
+    @Test("windows give what steps in order give", arguments: cases) func everyLength(case own: Case) throws {
+        let model = try model(own.text)
+        for length in [0, 1, 2, 5, 63, 200] {
+            let data = self.data(model, length: length)
+            let expected = try model.run(data, on: .interpreter)
+            for windows in [2, 3, 8, 32, nil] {
+                for threads in [1, 3] {
+                    let got = try model.run(data, on: .compiled(.f64), threads: threads, forcing: [own.state: .shooting(windows)])
+                    #expect(distance(got, expected) < 1e-13, "\(windows ?? 0) windows, \(length) steps")
+                }
+            }
+        }
+    }
+
+    @Test("sequences of other lengths", arguments: cases) func ragged(case own: Case) throws {
+        let model = try model(own.text)
+        let data = self.data(model, batch: 4, length: 90, lengths: [90, 0, 41, 1])
+        let expected = try model.run(data, on: .interpreter)
+        for windows in [2, 7] {
+            let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: [own.state: .shooting(windows)])
+            #expect(distance(got, expected) < 1e-13)
+        }
+    }
+
+    @Test("gradients are those of steps in order", arguments: cases.filter { $0.name != "discrete states" }) func gradients(case own: Case) throws {
+        let model = try model(own.text)
+        let gradients = try GradientModel(model)
+        let data = self.data(model, length: 70)
+        var cotangents: [String: Tensor] = [:]
+        let results = try model.run(data, on: .interpreter)
+        for output in results.outputs {
+            cotangents[output.name] = Tensor((0..<output.tensor.count).map { cos(Double($0)) }, shape: output.tensor.shape)
+        }
+        let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
+        for windows in [2, 5] {
+            let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), threads: 2, forcing: [own.state: .shooting(windows)])
+            for gradient in expected.gradients {
+                let other = got.gradients.first { $0.name == gradient.name }?.tensor.doubles() ?? []
+                #expect(other.count == gradient.tensor.count, "\(gradient.name)")
+                #expect(zip(gradient.tensor.doubles(), other).allSatisfy { abs($0 - $1) < 1e-11 }, "\(gradient.name)")
+            }
+        }
+    }
+
+    /// Forgets nothing: what a window begins with stays to its end.
+    private static let remembering = """
+        model M(D) {
+          input a: [D]
+          state h: [D]
+          h = h[t-1] + 1e-3 * sin(a + h[t-1])
+          output h
+        }
+        """
+
+    @Test("windows that do not meet run one after another, with the bits of steps in order", arguments: [Precision.f32, .f64])
+    func longMemory(precision: Precision) throws {
+        let model = try model(Self.remembering)
+        let data = self.data(model, length: 700)
+        let expected = try model.run(data, on: .compiled(precision), forcing: ["h": .sequential])
+        let got = try model.run(data, on: .compiled(precision), threads: 2, forcing: ["h": .shooting(8)])
+        #expect(bits(got) == bits(expected))
+        #expect(got.shooting["h"]?.inOrder == 16 && got.shooting["h"]?.sweeps == 0)
+    }
+
+    /// A switch keeps the state, so that windows within which it is on do not forget.
+    private static let switched = """
+        model M(D) {
+          input a, b: [D]
+          state h: [D]
+          h = if b > 5 then h[t-1] else tanh(a + 0.5 * h[t-1])
+          output h
+        }
+        """
+
+    @Test("some windows remember more than themselves") func held() throws {
+        let model = try model(Self.switched)
+        var data = self.data(model, batch: 1, length: 800)
+        var switches = data.inputs["b"]?.doubles() ?? []
+        // Windows 2 and 3 of 8 hold what came before, and one element does so for longer.
+        for step in 190..<420 { for k in 0..<3 { switches[3 * step + k] = 9 } }
+        for step in 420..<650 { switches[3 * step + 1] = 9 }
+        data.inputs["b"] = Tensor(switches, shape: [1, 800, 3])
+        let expected = try model.run(data, on: .compiled(.f64), forcing: ["h": .sequential])
+        let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["h": .shooting(8)])
+        #expect(distance(got, expected) < 1e-15)
+        #expect(got.shooting["h"]?.sweeps ?? 0 > 1)
+    }
+
+    @Test("NaN and infinities reach the steps that they reach in order", arguments: [Double.nan, .infinity, -.infinity], [0, 40, 99])
+    func special(number: Double, step: Int) throws {
+        for own in Self.cases where own.name != "discrete states" {
+            let model = try model(own.text)
+            var data = self.data(model, batch: 1, length: 100)
+            var numbers = data.inputs["a"]?.doubles() ?? []
+            numbers[3 * step + 1] = number
+            data.inputs["a"] = Tensor(numbers, shape: [1, 100, 3])
+            let expected = try model.run(data, on: .compiled(.f64), forcing: [own.state: .sequential])
+            let got = try model.run(data, on: .compiled(.f64), forcing: [own.state: .shooting(5)])
+            #expect(distance(got, expected) < 1e-13, "\(own.name)")
+        }
+    }
+
+    @Test("a sequence has the same bits whatever else is in its batch, and whatever the threads", arguments: [Precision.f32, .f64])
+    func batchMates(precision: Precision) throws {
+        let model = try model(Self.switched, ["D": 1])
+        let steps = 600
+        func run(_ sequences: [Int], threads: Int = 1) throws -> [[Double]] {
+            var (a, b): ([Double], [Double]) = ([], [])
+            for sequence in sequences {
+                for step in 0..<steps {
+                    a.append(sin(Double(step * (sequence + 3) % 97)))
+                    // Some forget at once, some late, and one never.
+                    b.append(sequence == 4 || step % 100 < 30 * sequence ? 9 : 0)
+                }
+            }
+            let data = ModelData(
+                inputs: ["a": Tensor(a, shape: [sequences.count, steps, 1]), "b": Tensor(b, shape: [sequences.count, steps, 1])], parameters: [:])
+            let got = try model.run(data, on: .compiled(precision), threads: threads, forcing: ["h": .shooting(8)])
+            let all = got.outputs[0].tensor.doubles()
+            return sequences.indices.map { Array(all[$0 * steps..<($0 + 1) * steps]) }
+        }
+        let alone = try (0..<5).map { try run([$0])[0] }
+        #expect(try run([0, 1, 2, 3, 4]) == alone)
+        #expect(try run([4, 2, 0], threads: 3) == [alone[4], alone[2], alone[0]])
+    }
+
+    @Test("the last state goes on to other forms and streams") func handedOn() throws {
+        for own in Self.cases where own.name != "from the last step to the first" {
+            let model = try model(own.text)
+            let data = self.data(model, batch: 1, length: 90)
+            func part(_ steps: Range<Int>) -> ModelData {
+                var result = data
+                for input in model.typed.inputs where !input.isOnce {
+                    result.inputs[input.name] = data.inputs[input.name].map {
+                        Tensor(Array($0.doubles()[3 * steps.lowerBound..<3 * steps.upperBound]), shape: [1, steps.count, 3])
+                    }
+                }
+                return result
+            }
+            let whole = try model.run(data, on: .compiled(.f64), forcing: [own.state: .sequential])
+            for forms in [(PlanForm.shooting(4), PlanForm.sequential), (.sequential, .shooting(4)), (.shooting(3), .shooting(2))] {
+                let first = try model.run(part(0..<61), state: ModelState(), on: .compiled(.f64), forcing: [own.state: forms.0])
+                let second = try model.run(part(61..<90), state: first.state, on: .compiled(.f64), forcing: [own.state: forms.1])
+                for (a, b) in zip(whole.outputs, second.outputs) {
+                    let count = b.tensor.count
+                    #expect(zip(a.tensor.doubles().suffix(count), b.tensor.doubles()).allSatisfy { abs($0 - $1) < 1e-13 }, "\(own.name) \(forms)")
+                }
+            }
+        }
+    }
+
+    @Test("what cannot run so says why", arguments: [
+        ("model M { input x: real\n state h: real\n h = tanh(h[t-1] + x)\n output h }", "g", "there is no recurrence of 'g'"),
+        ("model M over (i, j) { input x: real\n state h: real\n h = tanh(h[i-1, j] + h[i, j-1] + x)\n output h }", "h", "runs over 2 axes"),
+        (
+            "monoid Max(m) {\n identity (-inf)\n combine (a, b) {\n m = max(a.m, b.m)\n }\n}\nmodel M { input x: real\n s = fold Max(x)\n output y = s.m }",
+            "s.m", "it is a fold over an operator"
+        ),
+        ("model M { input x: real\n state h: real\n h = tanh(h[t-1])\n output y = h + x }", "h", "no input reaches it"),
+    ])
+    func refusals(text: String, state: String, reason: String) throws {
+        let model = try Model(Program(text: text))
+        #expect {
+            _ = try Runner(model, forcing: [state: .shooting(nil)])
+        } throws: {
+            "\($0)".contains(reason)
+        }
+    }
+
+    @Test("a source may ask for windows") func required() throws {
+        let text = Self.cases[0].text.replacing("  output h\n", with: "  output h\n  require plan(h) in (shooting)\n")
+        let model = try model(text)
+        let data = self.data(model, length: 600)
+        let got = try model.run(data, on: .compiled(.f64))
+        #expect(got.shooting["h"]?.windows == 2)
+        #expect(distance(got, try model.run(data, on: .interpreter)) < 1e-13)
+        #expect(throws: DiagnosticList.self) { _ = try model.run(data, forcing: ["h": .scan]) }
+    }
+}
