@@ -242,7 +242,7 @@ public struct Explanation: Sendable {
                     continue
                 }
                 recurrences[k].note = "\(layout.windows) windows of \(layout.length) steps at once, the first state of each guessed from "
-                    + "\(min(ShotRecurrence.warmUp, layout.length)) steps in front of it, checked and mended"
+                    + "\(ShotRecurrence.warmUp(of: layout.length)) steps in front of it, checked and mended"
             }
         }
     }

@@ -7,13 +7,17 @@ import RecStream
 import Synchronization
 
 /// Which recurrences have a form of whole runs: those for which somebody asks, and where nobody says anything all that can run chunk by
-/// chunk, for runs that should be faster so.
+/// chunk, or in windows of time, for runs that should be faster so.
 package final class FormChoice: Sendable {
-    /// A form in chunks that nobody has asked for.
+    /// Forms that nobody has asked for.
     struct Candidate: Sendable {
-        let counts: [String: Int?]
+        let kind: Kind
+        let forms: [String: PlanForm]
         let divided: PartitionedModel.Divided
     }
+
+    /// All recurrences that can have it get the same kind of form.
+    enum Kind: CaseIterable, Sendable { case chunks, windows }
 
     private enum Found: Sendable {
         case none
@@ -21,13 +25,15 @@ package final class FormChoice: Sendable {
     }
 
     private struct Known {
-        var candidate: Found?
-        var model: PartitionedModel?
+        var asked: PartitionedModel?
+        var candidates: [Kind: Found] = [:]
+        var models: [Kind: PartitionedModel] = [:]
         var isChosen: [Key: Bool] = [:]
     }
 
     /// What a choice depends on.
     private struct Key: Hashable {
+        var kind: Kind
         var batch: Int
         var steps: Int
         var threads: Int
@@ -70,7 +76,7 @@ package final class FormChoice: Sendable {
         try model.check(asked, within: bound)
         if !asked.isEmpty, isBuilt {
             let graph = try model.rewritten(asked.chunks, request)
-            known.model = try reportingProblems(in: model.program.sources) { [asked] in
+            known.asked = try reportingProblems(in: model.program.sources) { [asked] in
                 try PartitionedModel(graph, shooting: asked.windows, precision: precision, forcing: others, context: context)
             }
         }
@@ -81,72 +87,115 @@ package final class FormChoice: Sendable {
     ///
     /// A form that nobody has asked for and that cannot be built is none.
     package func partitioned(for work: Workload) -> PartitionedModel? {
-        if !asked.isEmpty { return known.withLock { $0.model } }
+        if !asked.isEmpty { return known.withLock { $0.asked } }
         guard let candidate = chosen(for: work) else { return nil }
-        if let present = known.withLock({ $0.model }) { return present }
+        if let present = known.withLock({ $0.models[candidate.kind] }) { return present }
         guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, forcing: others, context: context) else {
-            known.withLock { $0.candidate = Found.none }
+            known.withLock { $0.candidates[candidate.kind] = Found.none }
             return nil
         }
         return known.withLock { known in
             // Another thread may have been first.
-            let present = known.model ?? fresh
-            known.model = present
+            let present = known.models[candidate.kind] ?? fresh
+            known.models[candidate.kind] = present
             return present
         }
     }
 
     /// The recurrences that have such a form in a run, by state.
-    package func forms(for work: Workload) -> [String: PlanForm] {
-        asked.isEmpty ? (chosen(for: work)?.counts ?? [:]).mapValues { .chunkwise($0) } : asked
-    }
+    package func forms(for work: Workload) -> [String: PlanForm] { asked.isEmpty ? chosen(for: work)?.forms ?? [:] : asked }
 
-    /// Fewer elements of states in a run than this are not worth a look.
-    private static let leastElements = 1 << 21
-    /// What a form in chunks must promise, as a share of the time without it.
-    private static let mostShare = 0.8
+    // MARK: Choice
 
     private func chosen(for work: Workload) -> Candidate? {
-        guard isFree, work.extents.count == 1, let steps = work.extents.first, steps >= 2 * ChunkwiseForms.usualCount else { return nil }
-        // Analysis takes longer than a small run, and products of matrices have states with two dims to gain on.
-        let matrices = model.graph.states.map { model.graph[$0.value].shape }.filter { shape in shape.count { $0.size > 1 } > 1 }
-        let width = matrices.map(\.elementCount).max() ?? 0
-        guard width * work.batch * steps >= Self.leastElements else { return nil }
-        guard case .some(let candidate) = found() else { return nil }
-        let key = Key(batch: work.batch, steps: steps, threads: work.threads)
+        guard isFree, work.extents.count == 1 else { return nil }
+        return Kind.allCases.lazy.compactMap { self.chosen($0, for: work) }.first
+    }
+
+    private func chosen(_ kind: Kind, for work: Workload) -> Candidate? {
+        guard mayGain(by: kind, work), case .some(let candidate) = found(kind) else { return nil }
+        let key = Key(kind: kind, batch: work.batch, steps: work.extents.first ?? 0, threads: work.threads)
         if let isChosen = known.withLock({ $0.isChosen[key] }) { return isChosen ? candidate : nil }
         let isChosen = context.times.measure("estimate") { () -> Bool in
             let machine = choice.machine
             guard let plan = try? choice.plan(for: work),
                 let seconds = try? candidate.divided.estimatedSeconds(work, forcing: others, on: machine)
             else { return false }
-            return seconds < Self.mostShare * plan.estimatedSeconds(work, on: machine)
+            return seconds < kind.mostShare * plan.estimatedSeconds(work, on: machine)
         }
         known.withLock { $0.isChosen[key] = isChosen }
         return isChosen ? candidate : nil
     }
 
-    private func found() -> Found {
-        if let present = known.withLock({ $0.candidate }) { return present }
-        let found = candidate().map(Found.some) ?? .none
-        known.withLock { $0.candidate = found }
+    /// Fewer elements of states in a run than this are not worth a look at chunks.
+    private static let leastElements = 1 << 21
+    /// Nor are windows for fewer steps, or for more elements of states in a step.
+    private static let leastSteps = 1 << 13, mostElements = 16
+
+    /// Whether a look is worth its while: analysis takes longer than a small run.
+    private func mayGain(by kind: Kind, _ work: Workload) -> Bool {
+        let steps = work.extents.first ?? 0
+        switch kind {
+        case .chunks:
+            // Products of matrices have states with two dims to gain on.
+            let matrices = model.graph.states.map { model.graph[$0.value].shape }.filter { shape in shape.count { $0.size > 1 } > 1 }
+            let width = matrices.map(\.elementCount).max() ?? 0
+            return steps >= 2 * ChunkwiseForms.usualCount && width * work.batch * steps >= Self.leastElements
+        case .windows: return steps >= Self.leastSteps && choice.forms.hasDelay(below: Self.mostElements / max(1, work.batch) + 1)
+        }
+    }
+
+    private func found(_ kind: Kind) -> Found {
+        if let present = known.withLock({ $0.candidates[kind] }) { return present }
+        let candidate = kind == .chunks ? chunks() : windows()
+        let found = candidate.map(Found.some) ?? .none
+        known.withLock { $0.candidates[kind] = found }
         return found
     }
 
-    private func candidate() -> Candidate? {
-        guard model.graph.dataAxes.count == 1 else { return nil }
+    /// States whose recurrences somebody wants otherwise.
+    private func othersThan(_ form: PlanForm) -> Set<String> {
         var others = Set(forced.keys)
         for requirement in model.graph.requirements {
-            if case .plan(let allowed) = requirement.property, !allowed.contains(PlanForm.chunkwise(nil).name) { others.insert(requirement.state) }
+            if case .plan(let allowed) = requirement.property, !allowed.contains(form.name) { others.insert(requirement.state) }
         }
-        let forms = ChunkwiseForms(of: model.graph).all(without: others)
-        let counts = forms.mapValues { _ in Optional(ChunkwiseForms.usualCount) }
-        guard !counts.isEmpty, let graph = try? model.rewritten(counts, request),
+        return others
+    }
+
+    private func chunks() -> Candidate? {
+        guard model.graph.dataAxes.count == 1 else { return nil }
+        let forms = ChunkwiseForms(of: model.graph).all(without: othersThan(.chunkwise(nil)))
+        guard !forms.isEmpty, let graph = try? model.rewritten(forms.chunks, request),
             let divided = try? PartitionedModel.Divided(graph, times: context.times)
         else { return nil }
         for case .traversal(let schedule) in divided.schedules {
             guard (try? CompiledSchedule.workspaceBytes(of: schedule, precision)) != nil else { return nil }
         }
-        return Candidate(counts: counts, divided: divided)
+        return Candidate(kind: .chunks, forms: forms, divided: divided)
+    }
+
+    /// The model's own recurrences that cannot be composed and whose elements do not meet; adjoints are affine.
+    private func windows() -> Candidate? {
+        let others = othersThan(.shooting(nil))
+        var forms: [String: PlanForm] = [:]
+        for recurrence in choice.forms.recurrences where !recurrence.facts.kind.isComposable && recurrence.facts.notDiagonal == nil {
+            let states = recurrence.facts.states.map(StreamGraph.wholeName)
+            guard let state = states.first, !state.hasPrefix("grad."), others.isDisjoint(with: states) else { continue }
+            forms[state] = .shooting(nil)
+        }
+        guard !forms.isEmpty, let graph = try? model.rewritten([:], request),
+            let divided = try? PartitionedModel.Divided(graph, shooting: forms.windows, times: context.times)
+        else { return nil }
+        return Candidate(kind: .windows, forms: forms, divided: divided)
+    }
+}
+
+extension FormChoice.Kind {
+    /// What a form must promise, as a share of the time without it. Whether windows meet is known only when they have run.
+    fileprivate var mostShare: Double {
+        switch self {
+        case .chunks: 0.8
+        case .windows: 0.5
+        }
     }
 }

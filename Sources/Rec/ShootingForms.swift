@@ -55,8 +55,6 @@ package enum ShootingForms {
     private static func divided(
         _ graph: StreamGraph, _ members: [ValueID], _ state: String, _ count: Int?
     ) throws(FormRefusal) -> [PartitionedModel.Scheduled] {
-        let own = Set(members)
-        if graph.folds.contains(where: { !own.isDisjoint(with: $0.states) }) { throw FormRefusal(reason: "it is a fold over an operator", span: nil) }
         let split = try RecurrenceSplit(graph, around: members, prefix: "\(state):")
         let shot = PartitionedModel.Scheduled.shot(try ShotRecurrence(split, state: state, windows: count))
         return (split.before.map { [.steps($0)] } ?? []) + [shot] + (split.after.map { [.steps($0)] } ?? [])

@@ -24,9 +24,9 @@ final class ShotRecurrence: Sendable {
     /// Windows where nobody says how many.
     static let usualWindows = 32
     /// Steps in front of a window from which its first state is guessed, at least.
-    static let warmUp = 64
+    private static let leastWarmUp = 64
     /// Windows that nobody has asked for are at least so long.
-    private static let leastLength = 4 * warmUp
+    private static let leastLength = 4 * leastWarmUp
     /// As many numbers side by side give a processor enough to do at once.
     private static let widest = 16
 
@@ -99,8 +99,21 @@ final class ShotRecurrence: Sendable {
         let own = Workload(batch: layout.rows, extents: [layout.length], threads: work.threads, bytesPerReal: work.bytesPerReal)
         guard let part = try? part(lanes: layout.lanes) else { return .infinity }
         let seconds = try part.choice.plan(for: own).estimatedSeconds(own, on: machine)
-        return seconds * (1 + Double(min(Self.warmUp, layout.length)) / Double(layout.length))
+        // Streams that are laid out anew go through memory twice.
+        var bytes = 0.0
+        if !layout.isInPlace {
+            let streams = cell.values.filter { if case .input = $0.operation { $0.variance.isStream } else { false } } + cell.outputs.map { cell[$0.value] }
+            for value in streams { bytes += 2 * Double(work.batch * steps * value.shape.elementCount * value.element.byteCount(work.bytesPerReal == 4 ? .f32 : .f64)) }
+        }
+        let swept = seconds * (1 + 2 * Double(Self.warmUp(of: layout.length)) / Double(layout.length))
+        return swept + bytes / machine.bandwidth + Double(ShootingRun.runs(of: layout.length)) * Self.secondsOfRun
     }
+
+    /// What a run of code takes however few its steps.
+    private static let secondsOfRun = 3e-5
+
+    /// Steps in front of a window of so many from which its first state is guessed.
+    static func warmUp(of length: Int) -> Int { min(length, max(leastWarmUp, length / 32)) }
 
     /// Floating-point operations of the products of such a run.
     func operationCount(for work: Workload) -> Double { (try? ordered.choice.plan(for: work).operationCount(for: work)) ?? 0 }
@@ -219,7 +232,7 @@ final class ShotRecurrence: Sendable {
         }
         let run = ShootingRun(
             windowed: try model(part(lanes: layout.lanes), layout.rows, layout.length), ordered: try model(ordered, layout.batch, layout.length),
-            layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp, pool: around.pool, memory: around.memory)
+            layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp(of: layout.length), pool: around.pool, memory: around.memory)
         return try run.run(&report)
     }
 }

@@ -406,7 +406,7 @@ import Testing
         #expect(message { _ = try model.run(data, forcing: ["S": .chunkwise(16)], within: 1 << 30) }.hasPrefix("plan-refused: what runs chunk by chunk"))
         #expect(message { _ = try GradientModel(model, withRespectTo: nil, truncation: 8).run(data, cotangents: ["o": data.inputs["v"] ?? Tensor([0.0], shape: [1])], forcing: ["S": .chunkwise(16)]) }
             .hasPrefix("plan-refused: gradients that are cut off"))
-        #expect(message { _ = try model.plan(forcing: ["S": .chunkwise(16)]) }.hasPrefix("plan-refused: 'S' does not run chunk by chunk here"))
+        #expect(message { _ = try model.plan(forcing: ["S": .chunkwise(16)]) }.hasPrefix("plan-refused: 'S' does not run as 'chunkwise(16)' here"))
     }
 
     @Test("the source can require it") func required() throws {

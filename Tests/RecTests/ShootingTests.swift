@@ -303,11 +303,6 @@ import Testing
     @Test("what cannot run so says why", arguments: [
         ("model M { input x: real\n state h: real\n h = tanh(h[t-1] + x)\n output h }", "g", "there is no recurrence of 'g'"),
         ("model M over (i, j) { input x: real\n state h: real\n h = tanh(h[i-1, j] + h[i, j-1] + x)\n output h }", "h", "runs over 2 axes"),
-        (
-            "monoid Max(m) {\n identity (-inf)\n combine (a, b) {\n m = max(a.m, b.m)\n }\n}\nmodel M { input x: real\n s = fold Max(x)\n output y = s.m }",
-            "s.m", "it is a fold over an operator"
-        ),
-        ("model M { input x: real\n state h: real\n h = tanh(h[t-1])\n output y = h + x }", "h", "no input reaches it"),
     ])
     func refusals(text: String, state: String, reason: String) throws {
         let model = try Model(Program(text: text))

@@ -53,7 +53,7 @@ package struct ShootingRun {
     /// What is further apart does not give the same step.
     private static let nearUnits = 64.0
     /// A window is swept in pieces of at least so many steps, and in at most so many.
-    private static let leastPiece = 512, mostPieces = 8
+    private static let leastPiece = 1024, mostPieces = 8
 
     package init(
         windowed: CompiledModel, ordered: CompiledModel, layout: WindowLayout, streams: [Stream], once: [String: Tensor], depth: Int, warmUp: Int,
@@ -62,6 +62,11 @@ package struct ShootingRun {
         (self.windowed, self.ordered, self.layout, self.streams, self.once) = (windowed, ordered, layout, streams, once)
         (self.depth, self.warmUp, self.pool, self.memory) = (depth, min(warmUp, layout.length), pool, memory)
     }
+
+    private static func pieceCount(_ length: Int) -> Int { max(1, min(mostPieces, length / leastPiece)) }
+
+    /// How many runs of code windows of so many steps take that meet at once: two guesses, and their pieces.
+    package static func runs(of length: Int) -> Int { 2 + pieceCount(length) }
 
     /// - Returns: the last values of the states, `[batch, dims…]`.
     package func run(_ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
@@ -108,7 +113,7 @@ package struct ShootingRun {
             self.run = run
             self.views = views
             let length = run.layout.length
-            let count = max(1, min(ShootingRun.mostPieces, length / ShootingRun.leastPiece))
+            let count = ShootingRun.pieceCount(length)
             pieces = (0..<count).map { $0 * length / count..<($0 + 1) * length / count }
         }
 

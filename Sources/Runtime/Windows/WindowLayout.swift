@@ -96,6 +96,9 @@ private struct LaneMatrix {
             if isGathering { rows.update(from: turned, count: columns) } else { turned.update(from: rows, count: columns) }
             return
         }
+        if let narrow = turned as? UnsafeMutablePointer<UInt32>, let wide = rows as? UnsafeMutablePointer<UInt32>, lanes % 8 == 0 {
+            return exchangeSquares(wide, narrow, isGathering: isGathering)
+        }
         // Squares that stay in the first cache on both sides.
         let side = 16
         var column = 0
@@ -120,4 +123,73 @@ private struct LaneMatrix {
             column = columnEnd
         }
     }
+
+    /// The same in squares of eight numbers of four bytes, which are turned in registers.
+    private func exchangeSquares(_ rows: UnsafeMutablePointer<UInt32>, _ turned: UnsafeMutablePointer<UInt32>, isGathering: Bool) {
+        let whole = columns - columns % 8
+        for lane in stride(from: 0, to: lanes, by: 8) {
+            let row = rows + lane * laneStride
+            for column in stride(from: 0, to: whole, by: 8) {
+                let (there, here) = (row + column, turned + column * lanes + lane)
+                if isGathering {
+                    Square(here, stride: lanes).turned().store(there, stride: laneStride)
+                } else {
+                    Square(there, stride: laneStride).turned().store(here, stride: lanes)
+                }
+            }
+            for column in whole..<columns {
+                for own in 0..<8 {
+                    if isGathering {
+                        row[own * laneStride + column] = turned[column * lanes + lane + own]
+                    } else {
+                        turned[column * lanes + lane + own] = row[own * laneStride + column]
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Eight rows of eight numbers.
+private struct Square {
+    private typealias Row = SIMD8<UInt32>
+    private var a, b, c, d, e, f, g, h: Row
+
+    @inline(__always)
+    init(_ start: UnsafePointer<UInt32>, stride: Int) {
+        func row(_ k: Int) -> Row { UnsafeRawPointer(start + k * stride).loadUnaligned(as: Row.self) }
+        (a, b, c, d, e, f, g, h) = (row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7))
+    }
+
+    @inline(__always)
+    func store(_ start: UnsafeMutablePointer<UInt32>, stride: Int) {
+        func put(_ row: Row, _ k: Int) { UnsafeMutableRawPointer(start + k * stride).storeBytes(of: row, as: Row.self) }
+        put(a, 0)
+        put(b, 1)
+        put(c, 2)
+        put(d, 3)
+        put(e, 4)
+        put(f, 5)
+        put(g, 6)
+        put(h, 7)
+    }
+
+    /// All 64 numbers with those at even places in front of those at odd ones.
+    @inline(__always)
+    private func dealt() -> Square {
+        func pair(_ low: Row, _ high: Row) -> (Row, Row) {
+            let both = SIMD16(lowHalf: low, highHalf: high)
+            return (both.evenHalf, both.oddHalf)
+        }
+        var result = self
+        (result.a, result.e) = pair(a, b)
+        (result.b, result.f) = pair(c, d)
+        (result.c, result.g) = pair(e, f)
+        (result.d, result.h) = pair(g, h)
+        return result
+    }
+
+    /// The transpose: dealing turns the places' six binary digits by one, and a transpose by three.
+    @inline(__always)
+    func turned() -> Square { dealt().dealt().dealt() }
 }
