@@ -54,10 +54,19 @@ package struct RecurrenceSplit: Sendable {
 
         cell = Self.cell(graph, own, read, results, names)
         var roots = read.filter { names[$0] != nil }
-        before = roots.isEmpty ? nil : Self.part(graph, "what '\(prefix)' needs", computing: roots, given: [:]) { result, new in
-            for id in roots.sorted() { if let value = new[id], let name = names[id] { result.outputs.append(StreamGraph.Output(name: name, value: value)) } }
+        // States end where they are computed: what is handed on does not say which way it was computed.
+        let needed = Self.closure(of: roots, in: graph, given: [:])
+        let early = graph.states.filter { needed.contains($0.value) }
+        func moving(_ states: [StreamGraph.State], _ new: [ValueID: ValueID]) -> [StreamGraph.State] {
+            states.compactMap { state in
+                new[state.value].map { StreamGraph.State(name: state.name, value: $0, initial: state.initial.flatMap { new[$0] }, span: state.span) }
+            }
         }
-        let kept = graph.states.filter { !own.contains($0.value) }
+        before = roots.isEmpty ? nil : Self.part(graph, "what '\(prefix)' needs", computing: roots.union(early.compactMap(\.initial)), given: [:]) { result, new in
+            for id in roots.sorted() { if let value = new[id], let name = names[id] { result.outputs.append(StreamGraph.Output(name: name, value: value)) } }
+            result.states = moving(early, new)
+        }
+        let kept = graph.states.filter { !own.contains($0.value) && !needed.contains($0.value) }
         roots = Set((graph.outputs + graph.losses + graph.folds.flatMap(Self.outputs)).map(\.value) + kept.flatMap { [$0.value] + ($0.initial.map { [$0] } ?? []) })
         // A stream that is the same for all sequences is no input; it is computed again.
         let given = names.filter { graph[$0.key].variance.batch || graph[$0.key].variance.isStatic }
@@ -67,10 +76,7 @@ package struct RecurrenceSplit: Sendable {
             }
             result.outputs = moved(graph.outputs)
             result.losses = moved(graph.losses)
-            for state in kept {
-                guard let value = new[state.value] else { continue }
-                result.states.append(StreamGraph.State(name: state.name, value: value, initial: state.initial.flatMap { new[$0] }, span: state.span))
-            }
+            result.states = moving(kept, new)
             for fold in graph.folds {
                 var fold = fold
                 let (elements, states) = (fold.elements.compactMap { new[$0] }, fold.states.compactMap { new[$0] })
@@ -118,12 +124,7 @@ package struct RecurrenceSplit: Sendable {
         _ graph: StreamGraph, _ name: String, computing roots: Set<ValueID>, given: Names,
         finish: (inout StreamGraph, [ValueID: ValueID]) -> Void
     ) -> StreamGraph {
-        var needed: Set<ValueID> = []
-        var rest = Array(roots)
-        while let id = rest.popLast() {
-            guard needed.insert(id).inserted, given[id] == nil else { continue }
-            rest += graph[id].operation.operands
-        }
+        let needed = closure(of: roots, in: graph, given: given)
         var result = StreamGraph(name: name, axes: graph.axes)
         var new: [ValueID: ValueID] = [:]
         for (k, id) in needed.sorted().enumerated() { new[id] = ValueID(k) }
@@ -139,6 +140,17 @@ package struct RecurrenceSplit: Sendable {
         }
         finish(&result, new)
         return result.ordered()
+    }
+
+    /// Some values with all they are computed from, down to what is given.
+    private static func closure(of roots: Set<ValueID>, in graph: StreamGraph, given: Names) -> Set<ValueID> {
+        var result: Set<ValueID> = []
+        var rest = Array(roots)
+        while let id = rest.popLast() {
+            guard result.insert(id).inserted, given[id] == nil else { continue }
+            rest += graph[id].operation.operands
+        }
+        return result
     }
 
     private static func given(_ name: String, _ variance: Variance) -> Operation {

@@ -13,7 +13,7 @@ package struct PlanForms: Sendable {
 
     /// Each part of a fold by itself.
     package var recurrences: [Recurrence] { analysis.value }
-    let prepared: StreamGraph
+    package let prepared: StreamGraph
     private let analysis: Deferred<[Recurrence]>
 
     init(_ model: Model, times: PassTimes? = nil) { self.init(model.graph, times) }

@@ -54,7 +54,7 @@ extension Checker {
     }
 
     /// Whether a check is made: left to chance, unless it is the only one that matters.
-    private func isWanted(_ check: String, _ percent: Int, _ dice: inout Dice) -> Bool {
+    func isWanted(_ check: String, _ percent: Int, _ dice: inout Dice) -> Bool {
         item.focus.map { Self.family($0).hasPrefix(check) } ?? dice.chance(percent)
     }
 
@@ -88,6 +88,7 @@ extension Checker {
             }
         }
         try checkChoice(subject, &dice)
+        try checkWindows(subject, &dice)
     }
 
     private mutating func check(_ subject: Subject, _ form: String, _ plan: Plan, _ precision: Precision, _ dice: inout Dice) throws {
@@ -107,7 +108,7 @@ extension Checker {
         }
     }
 
-    private func mismatch(_ got: RunNumbers, _ reference: Reference, _ precision: Precision, _ form: String) -> String? {
+    func mismatch(_ got: RunNumbers, _ reference: Reference, _ precision: Precision, _ form: String) -> String? {
         guard let fault = reference.mismatch(got.withComplexStates(like: reference.numbers), precision == .f64 ? .double : .single) else { return nil }
         // What overflows on the way is another number in each precision, and composed steps meet infinities in another order.
         if form != "sequential", !reference.isFinite { return nil }

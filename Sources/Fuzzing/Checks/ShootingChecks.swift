@@ -1,0 +1,43 @@
+import Rec
+import RecCodeGen
+import RecRuntime
+import RecStream
+
+/// Recurrences in windows of time.
+extension Checker {
+    /// Runs one recurrence of a graph, or all of them, in a few windows; what is infinite or NaN must come out as step by step.
+    mutating func checkWindows(_ subject: Subject, _ dice: inout Dice) throws {
+        let graph = subject.choice.forms.prepared
+        let states = subject.choice.forms.recurrences.compactMap { recurrence in
+            recurrence.facts.states.first { !$0.hasPrefix("%") }.map(StreamGraph.wholeName)
+        }
+        guard graph.axes.count == 1, !states.isEmpty else { return }
+        let one = dice.pick(states)
+        var windows: [String: Int?] = [one: dice.number(in: 2...5)]
+        if dice.chance(30) { for state in states { windows[state] = .some(dice.number(in: 2...5)) } }
+        let precision = dice.chance(70) ? Precision.f64 : .f32
+        let check = "\(subject.name), windows, \(precision.rawValue)"
+        guard isWanted(check, 30, &dice) else { return }
+        guard let model = try? PartitionedModel(graph, shooting: windows, precision: precision, context: subject.context) else {
+            return outcome.count("refused windows")
+        }
+        outcome.plans += 1
+        for reference in subject.references {
+            var first: RunNumbers?
+            for threads in [1, 2] {
+                let results = try must(check) { try model.run(reference.data, pool: ThreadPool(count: threads, leastWork: 0)) }
+                guard let results else { return outcome.count("left windows") }
+                let got = RunNumbers(results, of: reference.graph)
+                if let first {
+                    try expect("\(check), threads", got.firstDifference(from: first).map { "\(threads) threads and one: \($0)" })
+                } else {
+                    try expect(check, mismatch(got, reference, precision, "sequential"))
+                    first = got
+                    for report in results.shooting.values where report.windows > 0 {
+                        outcome.count(report.inOrder == 0 ? "windows that met" : "windows in order")
+                    }
+                }
+            }
+        }
+    }
+}
