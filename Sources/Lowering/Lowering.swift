@@ -99,6 +99,8 @@ struct Lowering {
         var lowered: [ValueID?] = [ValueID?](repeating: nil, count: model.values.count)
         var callOutputs: [Int: [ValueID]] = [:]
         var delays: [(delay: ValueID, operand: ValueID)] = []
+        // The delays of each window.
+        var rows: [Int: [ValueID]] = [:]
         // A value's instant operands come first; typing wrote them in that order but for delays' initial values.
         for index in model.order {
             guard !isTooLarge else { return [] }
@@ -174,8 +176,21 @@ struct Lowering {
             case .pick(let rows, let target):
                 lowered[index] = picked(operand(rows), operand(target), value.span)
             case .derivative(let result, let place):
-                let places = model.sameValues(as: place).compactMap { lowered[$0.index] }
+                var places = model.sameValues(as: place).compactMap { lowered[$0.index] }
+                if case .primitive(.delay(let target, _, _)) = model[place].operation, let first = places.first {
+                    // A window may have the same step in it.
+                    let rows = delays.filter { $0.operand == target && graph.isMovedAlike($0.delay, first) }.map(\.delay)
+                    places += rows.filter { !places.contains($0) }
+                }
                 lowered[index] = derivative(of: operand(result), by: places, named: name, value.span)
+            case .window(let target, let window):
+                guard let offsets = offsets(of: window, shape[0].size, dims, axes, value.span) else { return [] }
+                let added = graph.addWindow(
+                    Value(.concat([], axis: 0), element: value.element, shape: shape, variance: variance, name: name, span: value.span),
+                    of: lowered[target.index], offsets: offsets, from: window.initial.map(operand))
+                delays += added.delays.map { ($0, target) }
+                rows[index] = added.delays
+                lowered[index] = added.window
             }
         }
         for (delay, target) in delays {
@@ -183,7 +198,7 @@ struct Lowering {
             else { continue }
             graph[delay].operation = .delay(operand, offsets: offsets, initial: initial)
         }
-        record(model, lowered, path: statePath, dims: dims, isMain: inputs == nil)
+        record(model, lowered, rows, path: statePath, dims: dims, isMain: inputs == nil)
         return model.outputs.compactMap { lowered[$0.value.index] }
     }
 
@@ -280,6 +295,28 @@ struct Lowering {
         return first
     }
 
+    /// How far each step of a window is away, along the axes of the graph.
+    private mutating func offsets(
+        of window: StepWindow, _ count: Int, _ dims: [String: Int], _ axes: [Int], _ span: SourceSpan
+    ) -> [[Int]]? {
+        guard count <= StepWindow.mostSteps else {
+            fail(.tooLarge, "a window has at most \(StepWindow.mostSteps) steps, not \(count)", span)
+            return nil
+        }
+        guard let first = window.first.evaluate(dims), let spacing = window.spacing.evaluate(dims), spacing >= 1,
+            case let (reach, overflow) = (count - 1).multipliedReportingOverflow(by: spacing), !overflow,
+            max(abs(first), abs(first + reach)) <= StepWindow.longestReach
+        else {
+            fail(.tooLarge, "a window reaches at most \(StepWindow.longestReach) steps from its own", span)
+            return nil
+        }
+        return (0..<count).map { k in
+            var moved = [Int](repeating: 0, count: graph.axes.count)
+            for (axis, place) in axes.enumerated() { moved[place] = axis == window.axis ? first + k * spacing : window.offsets[axis] }
+            return moved
+        }
+    }
+
     /// A value from outside a layer under the layer's names, or the other way about.
     private mutating func adapted(_ value: ValueID, to shape: Shape, _ span: SourceSpan) -> ValueID {
         let old = graph[value]
@@ -345,12 +382,12 @@ struct Lowering {
     }
 
     private mutating func record(
-        _ model: TypedModel, _ lowered: [ValueID?], path: String, dims: [String: Int], isMain: Bool
+        _ model: TypedModel, _ lowered: [ValueID?], _ rows: [Int: [ValueID]], path: String, dims: [String: Int], isMain: Bool
     ) {
         let taken = Set(graph.folds.flatMap(\.states) + model.folds.flatMap { $0.states.compactMap { lowered[$0.index] } })
         for state in model.states {
             guard var value = lowered[state.value.index] else { continue }
-            let delays = state.delays.compactMap { lowered[$0.index] }
+            let delays = state.delays.flatMap { id in rows[id.index] ?? lowered[id.index].map { [$0] } ?? [] }
             if taken.contains(value) || graph.states.contains(where: { $0.value == value }) {
                 value = copy(value)
                 for delay in delays { read(value, by: delay) }
@@ -474,6 +511,7 @@ extension TypedModel {
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
         case .derivative(let result, let place): [result, place]
+        case .window(let operand, let window): (window.mayBeHere ? [operand] : []) + (window.initial.map { [$0] } ?? [])
         case .callOutput(let call, _): calls[call].inputs.values.sorted()
         }
     }

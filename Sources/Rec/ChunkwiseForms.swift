@@ -20,7 +20,7 @@ package struct ChunkwiseForms {
     /// - Parameter graph: as lowering gives it.
     init(of graph: StreamGraph) {
         (self.graph, recurrences, readers) = onDeepStack {
-            let graph = graph.sharingCommonValues().recognizingContractions().splittingComplex()
+            let graph = graph.sharingCommonValues().recognizingContractions().splittingComplex().unrollingWindows()
             return (graph, Self.recurrences(of: graph), StateReaders(graph))
         }
     }

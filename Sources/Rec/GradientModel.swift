@@ -74,7 +74,7 @@ public struct GradientModel: Sendable {
         }
         graph = try onDeepStack { () throws(DiagnosticList) in
             let joined = times.measure("join-products") {
-                model.graph.splittingComplex().sharingCommonValues().joiningProducts(apart: Set(parameters))
+                model.graph.splittingComplex().sharingCommonValues().unrollingWindows().joiningProducts(apart: Set(parameters))
             }
             return try times.measure("differentiate") { () throws(DiagnosticList) in try gradient(of: joined, request) }
         }

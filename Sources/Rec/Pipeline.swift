@@ -16,6 +16,7 @@ package enum Pipeline {
         Pass(name: "share-common-values") { $0.sharingCommonValues() },
         Pass(name: "recognize-contractions") { $0.recognizingContractions() },
         Pass(name: "split-complex") { $0.splittingComplex() },
+        Pass(name: "unroll-windows") { $0.unrollingWindows() },
     ]
 
     /// The graph as scheduling gets it.

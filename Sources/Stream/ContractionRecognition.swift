@@ -104,20 +104,24 @@ private struct ContractionRecognition {
         return found
     }
 
-    /// A product with only some of its axes left, the others summed.
-    private func contraction(of product: ValueID, leaving kept: [Int]) -> Contraction? {
-        guard case .binary(.multiply, let a, let b) = graph[product].operation else { return nil }
+    private func contraction(of product: ValueID, leaving kept: [Int]) -> Contraction? { graph.contraction(of: product, leaving: kept) }
+}
+
+extension StreamGraph {
+    /// A product with only some of its axes left, the others summed; nil where a value is none, or an axis would be lost.
+    func contraction(of product: ValueID, leaving kept: [Int]) -> Contraction? {
+        guard case .binary(.multiply, let a, let b) = self[product].operation else { return nil }
         let (left, leftLabels) = factor(a)
         let (right, rightLabels) = factor(b)
         // A kept axis that neither factor has would be lost, a summed one would have to be counted.
-        guard graph[product].shape.indices.allSatisfy({ leftLabels.contains($0) || rightLabels.contains($0) }) else { return nil }
+        guard self[product].shape.indices.allSatisfy({ leftLabels.contains($0) || rightLabels.contains($0) }) else { return nil }
         return Contraction(left: left, right: right, leftLabels: leftLabels, rightLabels: rightLabels, resultLabels: kept)
     }
 
     /// A factor without the broadcast around it, and for each of its axes the axis of the product.
     private func factor(_ id: ValueID) -> (ValueID, [Int]) {
-        guard case .broadcast(let operand, let from) = graph[id].operation else { return (id, Array(graph[id].shape.indices)) }
-        var labels = [Int](repeating: 0, count: graph[operand].shape.count)
+        guard case .broadcast(let operand, let from) = self[id].operation else { return (id, Array(self[id].shape.indices)) }
+        var labels = [Int](repeating: 0, count: self[operand].shape.count)
         for (axis, source) in from.enumerated() { if let source { labels[source] = axis } }
         return (operand, labels)
     }

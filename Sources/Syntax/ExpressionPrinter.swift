@@ -144,9 +144,9 @@ package enum ExpressionPrinter {
         switch item {
         case .at(let expression): writeOffset(expression, to: &out)
         case .range(let lower, let upper, _):
-            if let lower { write(lower, to: &out) }
+            if let lower { writeBound(lower, to: &out) }
             out += ":"
-            if let upper { write(upper, to: &out) }
+            if let upper { writeBound(upper, to: &out) }
         }
     }
 
@@ -158,6 +158,29 @@ package enum ExpressionPrinter {
             out += "\(axis)\(syntax.rawValue)\(distance)"
         } else {
             write(expression, to: &out)
+        }
+    }
+
+    /// So are the bounds of a slice, `t-W+1:t+1`, where they are sums of names and some number.
+    private static func writeBound(_ expression: Expression, to out: inout String) {
+        var rest: [(syntax: BinarySyntax, operand: String)] = []
+        var first = expression
+        var hasNumber = false
+        while case .binary(let syntax, let left, let right) = first.kind, syntax == .add || syntax == .subtract, let operand = word(right) {
+            if case .integer = right.kind { hasNumber = true }
+            rest.append((syntax, operand))
+            first = left
+        }
+        guard hasNumber, let start = word(first) else { return write(expression, to: &out) }
+        out += rest.reversed().reduce(start) { $0 + $1.syntax.rawValue + $1.operand }
+    }
+
+    /// The text of a name or of a whole number.
+    private static func word(_ expression: Expression) -> String? {
+        switch expression.kind {
+        case .name(let name): name
+        case .integer(let number): "\(number)"
+        case .real, .boolean, .unary, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: nil
         }
     }
 

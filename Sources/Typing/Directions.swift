@@ -35,9 +35,14 @@ extension ModelTyper {
         for (position, index) in members.enumerated() { place[index] = position }
         let needs = members.map { index -> [Int] in
             let value = model.values[index]
-            if case .primitive(.delay(_, let offsets, let initial)) = value.operation, loops.contains(where: { offsets[$0] != 0 }) {
-                return initial.flatMap { place[$0.index] }.map { [$0] } ?? []
+            var isCarried = false
+            var initial: ValueID?
+            if case .primitive(.delay(_, let offsets, let first)) = value.operation {
+                (isCarried, initial) = (loops.contains { offsets[$0] != 0 }, first)
+            } else if case .window(_, let window) = value.operation {
+                (isCarried, initial) = (loops.contains(where: window.isElsewhere), window.initial)
             }
+            if isCarried { return initial.flatMap { place[$0.index] }.map { [$0] } ?? [] }
             return model.operands(of: value).compactMap { place[$0.index] }
         }
         return stronglyConnected(needs).allSatisfy { component in
@@ -59,10 +64,15 @@ extension ModelTyper {
     }
 
     private func delays(in members: Set<Int>) -> [(offsets: [Int], span: SourceSpan)] {
-        members.compactMap { index in
-            guard case .primitive(.delay(let operand, let offsets, _)) = model.values[index].operation, members.contains(operand.index)
-            else { return nil }
-            return (offsets, model.values[index].span)
+        members.flatMap { index -> [(offsets: [Int], span: SourceSpan)] in
+            let value = model.values[index]
+            if case .primitive(.delay(let operand, let offsets, _)) = value.operation, members.contains(operand.index) {
+                return [(offsets, value.span)]
+            }
+            if case .window(let operand, let window) = value.operation, members.contains(operand.index) {
+                return window.outermost(of: value.shape[0].size).map { ($0, value.span) }
+            }
+            return []
         }
     }
 

@@ -132,9 +132,7 @@ extension ModelTyper {
                 }
                 var isDelay = false
                 if case .index(let subject, let items) = expression.kind, case .name = subject.kind {
-                    isDelay = items.contains { item in
-                        if case .at(let position) = item, case .binary = position.kind { mentionsAxis(position) } else { false }
-                    }
+                    isDelay = items.contains(where: passesOverThisStep)
                 }
                 for (position, child) in expression.children.enumerated() {
                     stack.append((child, isDelay && position == 0))

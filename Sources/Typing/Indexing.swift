@@ -5,25 +5,26 @@ import RecSyntax
 extension ModelTyper {
     /// `h[t-1]`, `x[0:H]`, `E[token]`, `x[3]`
     func indexed(_ subject: Expression, _ items: [IndexItem], _ span: SourceSpan) throws -> ValueID {
-        let isTime = items.map { item -> Bool in
-            if case .at(let expression) = item { return mentionsAxis(expression) }
-            return false
-        }
+        let isTime = items.map { $0.expressions.contains(where: mentionsAxis) }
         for item in items { try requireKnownNames(in: item, of: subject) }
         let times = zip(items, isTime).filter(\.1).map(\.0)
         let others = zip(items, isTime).filter { !$0.1 }.map(\.0)
         var value: ValueID
+        // The axis of a window stands in front of those that the other items are for.
+        var axis = 0
         if times.isEmpty {
             value = try self.value(of: subject)
+        } else if let range = times.firstIndex(where: \.isRange) {
+            value = try window(of: subject, times, range: range, span)
+            axis = 1
         } else {
             value = try delayed(subject, offsets: try offsets(times, span), span: span)
         }
         guard !others.isEmpty else { return value }
-        guard others.count <= model[value].shape.count else {
+        guard others.count <= model[value].shape.count - axis else {
             throw report(
-                .badSlice, "\(others.count) indices for \(model[value].shape.count) axes", at: span, caption: describe(value))
+                .badSlice, "\(others.count) indices for \(model[value].shape.count - axis) axes", at: span, caption: describe(value))
         }
-        var axis = 0
         for item in others {
             switch item {
             case .range(let lower, let upper, let place):
@@ -68,9 +69,11 @@ extension ModelTyper {
     }
 
     /// The distance along each axis; an axis that is not named is not moved along.
-    private func offsets(_ items: [IndexItem], _ span: SourceSpan) throws -> [Int] {
+    ///
+    /// - Parameter seen: the axes that are named elsewhere in the index.
+    func offsets(_ items: [IndexItem], seen: Set<Int> = [], _ span: SourceSpan) throws -> [Int] {
         var offsets = [Int](repeating: 0, count: model.axes.count)
-        var seen: Set<Int> = []
+        var seen = seen
         for item in items {
             guard case .at(let expression) = item else { continue }
             let (axis, offset) = try offset(expression)
@@ -83,7 +86,7 @@ extension ModelTyper {
     }
 
     /// Each step of a delay is kept.
-    private static let longestDelay = 1 << 20
+    static let longestDelay = StepWindow.longestReach
 
     /// An axis and a constant: `t-1`, `1+t`, `t`.
     private func offset(_ expression: Expression) throws -> (axis: Int, offset: Int) {

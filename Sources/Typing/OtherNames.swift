@@ -77,7 +77,7 @@ enum OtherNames {
         case "dropout", "Dropout": "there is no dropout"
         case "rand", "randn", "random", "normal", "uniform": "there are no random numbers; params start from normal(std) or uniform(a, b)"
         case "batch_norm", "BatchNorm1d", "group_norm", "GroupNorm", "instance_norm": "there are rmsnorm(x) and layernorm(x)"
-        case "conv1d", "Conv1d": "write conv[L](x, W, stride: 1, pad: 1)"
+        case "conv1d", "Conv1d": "write conv[L](x, W, stride: 1, pad: 1), or over the steps of a sequence conv[t](x, W)"
         case "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell": "write its equations, or import a file that has them"
         case "item", "clone", "contiguous", "to", "cpu", "cuda", "numpy", "copy": "leave it out"
         case "backward", "grad", "autograd": "gradients are taken of the whole model: recc run --grad"

@@ -20,8 +20,14 @@ extension ModelTyper {
             }
             guard let value = try? value(ofState: k) else { continue }
             for delay in states[k].delays {
-                guard case .primitive(.delay(_, let offsets, _)) = model[delay].operation else { continue }
-                model.values[delay.index].operation = .primitive(.delay(value, offsets: offsets, initial: initial))
+                switch model[delay].operation {
+                case .primitive(.delay(_, let offsets, _)):
+                    model.values[delay.index].operation = .primitive(.delay(value, offsets: offsets, initial: initial))
+                case .window(_, var window):
+                    window.initial = initial
+                    model.values[delay.index].operation = .window(value, window)
+                case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative: continue
+                }
             }
             model.states.append(TypedState(name: state.name.text, value: value, initial: initial, delays: states[k].delays, span: state.name.span))
         }

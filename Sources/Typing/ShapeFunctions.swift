@@ -103,6 +103,7 @@ extension ModelTyper {
 
     /// Cross-correlation along a named axis within a step: `x: [C, L]`, `W: [O, C, K]` to `[O, L']`.
     func convolution(_ call: Builtins.Call) throws -> ValueID {
+        if let axis = timeAxis(of: call) { return try convolutionOverTime(call, axis) }
         let expressions = try arguments(call, 2...2, labels: ["stride", "pad"], brackets: true)
         guard call.brackets?.count == 1 else {
             throw report(.wrongArgument, "'conv' runs along one named axis", at: call.name.span, help: "write conv[L](x, W)")

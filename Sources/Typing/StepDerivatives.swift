@@ -65,7 +65,10 @@ extension ModelTyper {
 extension TypedModel {
     /// The values that are the same as `id`: a value of another step is read anew in every place.
     package func sameValues(as id: ValueID) -> [ValueID] {
-        guard case .primitive(.delay) = self[id].operation else { return [id] }
+        switch self[id].operation {
+        case .primitive(.delay), .window: break
+        case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative: return [id]
+        }
         return values.indices.filter { values[$0].operation == self[id].operation }.map(ValueID.init)
     }
 
@@ -93,6 +96,7 @@ extension TypedModel {
         }
         func withinStep(_ id: ValueID) -> [ValueID] {
             if case .primitive(let operation) = self[id].operation, operation.isFromOtherSteps { return [] }
+            if case .window(let operand, let window) = self[id].operation { return window.mayBeHere ? [operand] : [] }
             return operands(of: self[id])
         }
         let step = reaches([result], withinStep)

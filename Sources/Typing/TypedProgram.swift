@@ -25,6 +25,8 @@ package enum TypedOperation: Equatable, Sendable {
     case pad(ValueID, axis: Int, before: DimExpression, after: DimExpression, mode: PadMode)
     /// Of each row, along the last axis, the element at an index of the shape of the other axes.
     case pick(rows: ValueID, index: ValueID)
+    /// Several steps of a value, one behind the other along a new first axis.
+    case window(ValueID, StepWindow)
     /// An output of a call of a layer.
     case callOutput(call: Int, output: Int)
     /// The derivative of a number by a value of the same step.

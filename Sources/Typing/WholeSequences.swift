@@ -51,17 +51,13 @@ extension ModelTyper {
                 }
             case .index(let subject, let items):
                 // A state at another step is known by its declaration.
-                if calls.isEmpty, case .name(let name) = subject.kind, case .state = definitions[name], items.contains(where: isDelay) { continue }
+                if calls.isEmpty, case .name(let name) = subject.kind, case .state = definitions[name], items.contains(where: passesOverThisStep) { continue }
                 stack += expression.children.map { ($0, whole) }
             case .integer, .real, .boolean, .unary, .binary, .conditional, .member, .rename, .fold, .array, .error:
                 stack += expression.children.map { ($0, whole) }
             }
         }
         return found
-    }
-
-    private func isDelay(_ item: IndexItem) -> Bool {
-        if case .at(let position) = item, case .binary = position.kind { mentionsAxis(position) } else { false }
     }
 
     /// The arguments of a call, each with the reduction that it is read within.
@@ -131,6 +127,7 @@ extension TypedModel {
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
         case .derivative(let result, let place): [result, place]
+        case .window(let operand, let window): [operand] + (window.initial.map { [$0] } ?? [])
         case .callOutput(let call, _): calls[call].inputs.values.sorted()
         }
     }

@@ -215,6 +215,7 @@ extension ProgramGenerator {
             guard let axis = newAxis(for: type) else { return leaf(type) }
             let a = expression(type.with(axis, at: dice.number(in: 0...type.shape.count)), depth: depth - 1)
             return Term(text: "sum[\(axis.name)](\(a.text))", axes: a.axes)
+        case 9: return windowed(type, depth) ?? leaf(type)
         default: return leaf(type)
         }
     }

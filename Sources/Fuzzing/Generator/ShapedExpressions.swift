@@ -22,7 +22,7 @@ extension ProgramGenerator {
 
     /// Nil where the form that was drawn does not go with the type.
     mutating func shaped(_ type: GeneratedType, _ depth: Int) -> Term? {
-        switch dice.below(13) {
+        switch dice.below(14) {
         case 0, 1: return product(type, depth)
         case 2: return reduction(type, depth)
         case 3: return normalised(type, depth)
@@ -33,7 +33,8 @@ extension ProgramGenerator {
         case 8: return split(type, depth)
         case 9: return reshaped(type, depth)
         case 10: return padded(type, depth)
-        case 11: return dice.chance(50) ? renamed(type, depth) : transposed(type, depth)
+        case 11: return windowed(type, depth)
+        case 12: return dice.chance(50) ? renamed(type, depth) : transposed(type, depth)
         default: return dice.chance(60) ? crossEntropy(type, depth) : convolution(type, depth)
         }
     }
