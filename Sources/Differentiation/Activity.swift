@@ -8,9 +8,11 @@ struct Activity {
     /// `targets` and `seeds` are where dependence begins and ends.
     init(_ graph: StreamGraph, targets: [ValueID], seeds: [ValueID]) {
         var users = [[ValueID]](repeating: [], count: graph.values.count)
-        for id in graph.ids { for operand in graph.differentiableOperands(of: id) { users[operand.index].append(id) } }
+        let own = graph.furtherOperands
+        func operands(_ id: ValueID) -> [ValueID] { graph.differentiableOperands(of: id, own) }
+        for id in graph.ids { for operand in operands(id) { users[operand.index].append(id) } }
         dependsOnTarget = Self.reachable(targets, graph.values.count) { users[$0.index] }
-        leadsToSeed = Self.reachable(seeds, graph.values.count, graph.differentiableOperands)
+        leadsToSeed = Self.reachable(seeds, graph.values.count, operands)
     }
 
     func isActive(_ id: ValueID) -> Bool { dependsOnTarget[id.index] && leadsToSeed[id.index] }
@@ -32,8 +34,10 @@ struct Activity {
 
 extension StreamGraph {
     /// The operands of a value through which a derivative passes; complex values have been taken apart.
-    func differentiableOperands(of id: ValueID) -> [ValueID] {
+    ///
+    /// - Parameter own: the arguments of calls with gradients of their own, by value.
+    func differentiableOperands(of id: ValueID, _ own: [ValueID: [ValueID]]) -> [ValueID] {
         guard self[id].element == .real else { return [] }
-        return self[id].operation.differentiableOperands.filter { self[$0].element == .real }
+        return (own[id] ?? self[id].operation.differentiableOperands).filter { self[$0].element == .real }
     }
 }

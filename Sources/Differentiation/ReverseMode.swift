@@ -26,6 +26,8 @@ struct ReverseMode {
     /// Those that look at an adjoint in the mirror image of another.
     var furtherMirrors: [MirrorImage] = []
     let delays: [ValueID: [ValueID]]
+    /// Calls of functions with gradients of their own.
+    let own: [ValueID: StreamGraph.OwnGradient]
     let reversed: Set<ValueID>
 
     init(_ request: Differentiation) {
@@ -37,6 +39,7 @@ struct ReverseMode {
             if case .delay(let operand, _, _) = graph[id].operation { delays[operand, default: []].append(id) }
         }
         self.delays = delays
+        own = graph.ownGradientsByValue
         initialShares = [:]
         var starts: [ValueID] = []
         for target in request.targets {

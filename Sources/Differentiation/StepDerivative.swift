@@ -42,6 +42,9 @@ extension StreamGraph {
                 added.append(isNew ? simplifier.add(operation, value.type, &self) : add(operation, value.type, at: span))
             }
         }
+        for own in differentiated.ownGradients where own.value.index >= step.count && isNeeded[own.value.index] {
+            ownGradients.append(own.renumbered { added[$0.index] })
+        }
         let found = added[gradient.index]
         return step.isComplex ? joined(found, self[step.place].shape, at: span) : found
     }
@@ -107,6 +110,7 @@ private struct StepGraph {
             known[id] = added(inner, id, &step)
             origins.append(id)
         }
+        step.ownGradients = whole.renumberedOwnGradients { known[$0] }.filter { $0.value != own }
         step.outputs = [StreamGraph.Output(name: "number", value: known[result] ?? own)]
         let hasComplex = step.values.contains { $0.element == .complex }
         graph = step.splittingComplex()
@@ -131,23 +135,12 @@ extension StreamGraph {
     package func withinStep(_ result: ValueID, _ places: [ValueID]) -> [ValueID] {
         var found: Set<ValueID> = [result]
         var waiting = [result]
+        let further = furtherOperands
         while let id = waiting.popLast() {
             guard !places.contains(id), !self[id].operation.isFromElsewhere else { continue }
-            for operand in self[id].operation.operands where found.insert(operand).inserted { waiting.append(operand) }
+            for operand in self[id].operation.operands + (further[id] ?? []) where found.insert(operand).inserted { waiting.append(operand) }
         }
         return found.sorted()
-    }
-}
-
-extension Operation {
-    /// Whether it takes nothing from its own step: what is given, and what comes from other steps.
-    package var isFromElsewhere: Bool {
-        switch self {
-        case .input, .parameter, .delay, .overTime, .overBatch, .chunks, .steps: true
-        case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .runningAffine, .solve:
-            false
-        }
     }
 }
 

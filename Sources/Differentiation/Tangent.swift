@@ -13,6 +13,13 @@ import RecStream
 /// - Throws: where a name is not known, or what it stands for is no real or complex value.
 package func tangent(of graph: StreamGraph, along targets: [GradientRequest.Target]) throws(DiagnosticList) -> StreamGraph {
     var forward = ForwardMode(try Differentiation(graph, GradientRequest(seeds: [], targets: targets)))
+    if let own = forward.ownGradient {
+        throw DiagnosticList([
+            Diagnostic(
+                .unsupported, "'\(own.function)' has a gradient of its own, which says nothing of directions: forward mode cannot pass it",
+                at: own.span, help: "use gradients, which reverse mode computes")
+        ])
+    }
     return forward.run().sharingCommonValues()
 }
 
@@ -48,6 +55,9 @@ private struct ForwardMode {
         }
         activity = Activity(graph, targets: starts, seeds: [])
     }
+
+    /// A call on the way whose function has a gradient of its own.
+    var ownGradient: StreamGraph.OwnGradient? { primal.ownGradients.first { activity.varies($0.value) } }
 
     mutating func run() -> StreamGraph {
         for target in request.targets { addDirection(target) }

@@ -3,6 +3,7 @@ import RecStream
 /// What an adjoint gives to the operands of its value, for each operation.
 extension ReverseMode {
     mutating func propagate(_ adjoint: ValueID, from id: ValueID) {
+        if let gradient = own[id] { return giveOwn(gradient, adjoint) }
         switch primal[id].operation {
         case .input, .parameter, .constant: break
         case .unary(let function, let a):

@@ -175,6 +175,13 @@ struct Lowering {
                 lowered[index] = adapted(outputs[output], to: shape, value.span)
             case .pick(let rows, let target):
                 lowered[index] = picked(operand(rows), operand(target), value.span)
+            case .own(let inner, let gradient):
+                lowered[index] = own(operand(inner), model.ownGradients[gradient], lowered, named: name, value.span)
+            case .adjoint:
+                // It is taken out of the gradient when that is made a rule, and stands nowhere in the end.
+                let scalar = graph.add(Value(.constant(.real(.nan)), element: .real, shape: [], variance: .none, span: value.span))
+                lowered[index] = graph.add(
+                    Value(.broadcast(scalar, from: shape.map { _ in nil }), element: .real, shape: shape, variance: .none, span: value.span))
             case .derivative(let result, let place):
                 var places = model.sameValues(as: place).compactMap { lowered[$0.index] }
                 if case .primitive(.delay(let target, _, _)) = model[place].operation, let first = places.first {
@@ -356,6 +363,38 @@ struct Lowering {
 
     private static let mostPickedRows = 4096
 
+    /// What a function with a gradient of its own gives: its value, through which no other derivative passes.
+    private mutating func own(
+        _ inner: ValueID, _ gradient: TypedOwnGradient, _ lowered: [ValueID?], named name: String?, _ span: SourceSpan
+    ) -> ValueID? {
+        let arguments = gradient.arguments.compactMap { lowered[$0.index] }
+        guard let adjoint = lowered[gradient.adjoint.index], arguments.count == gradient.arguments.count else { return nil }
+        let shares = gradient.shares.map { $0.flatMap { lowered[$0.index] } }
+        guard let rule = graph.rule(shares, adjoint: adjoint, arguments: arguments) else {
+            fail(
+                .unsupported, "the gradient of '\(gradient.function)' takes values of other steps", span,
+                help: "a gradient of one's own is made of the arguments, at their own step")
+            return nil
+        }
+        // The value is given wherever an argument is, so that each has its share there.
+        let variance = arguments.reduce(graph[inner].variance) { $0.union(graph[$1].variance) }
+        var value = graph[inner]
+        value.span = span
+        value.name = nil
+        value.variance = variance
+        var source = inner
+        if graph[inner].variance != variance {
+            value.operation = .rename(inner)
+            source = graph.add(value)
+        }
+        value.operation = .unary(.stop, source)
+        value.name = name
+        let result = graph.add(value)
+        graph.ownGradients.append(
+            StreamGraph.OwnGradient(function: gradient.function, value: result, arguments: arguments, rule: rule, span: span))
+        return result
+    }
+
     /// The derivative of a number by a value of the same step, which stands at `places`. It varies over all that both vary over.
     private mutating func derivative(of result: ValueID, by places: [ValueID], named name: String?, _ span: SourceSpan) -> ValueID? {
         for id in graph.withinStep(result, places) {
@@ -507,7 +546,9 @@ extension TypedModel {
     private func instantOperands(of value: TypedValue) -> [ValueID] {
         switch value.operation {
         case .primitive(let operation): operation.instantOperands
-        case .parameter, .dim: []
+        case .parameter, .dim, .adjoint: []
+        case .own(let inner, let gradient):
+            [inner] + ownGradients[gradient].arguments + ownGradients[gradient].shares.compactMap { $0 }
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
         case .derivative(let result, let place): [result, place]

@@ -23,6 +23,9 @@ package struct GradientCheck: Sendable {
     /// By descending error.
     package private(set) var rows: [Row] = []
     package var worst: Row? { rows.first }
+    /// Functions with gradients of their own, which no differences can be held against: what is compared is the model in which they have
+    /// the derivatives of what they compute.
+    package let leftOut: [String]
     /// Why nothing was compared; nil where something was.
     package private(set) var emptiness: String?
 
@@ -40,6 +43,9 @@ package struct GradientCheck: Sendable {
     /// - Throws: `Diagnostic` with the id `not-finite` where a result of the model is NaN or infinite on these data, with the
     ///   first value that is: there is no derivative to hold anything against.
     package init(_ model: Model, _ generated: RandomCase, engine: Engine = .interpreter, seed: UInt64 = 1) throws {
+        leftOut = model.graph.functionsWithOwnGradients
+        var model = model
+        model.graph = model.graph.withoutOwnGradients()
         graph = model.graph
         cotangents = generated.cotangents
         interpreter = Interpreter(model.graph)

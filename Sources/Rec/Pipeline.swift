@@ -21,7 +21,10 @@ package enum Pipeline {
 
     /// The graph as scheduling gets it.
     package static func prepare(_ graph: StreamGraph, times: PassTimes? = nil) -> StreamGraph {
-        passes.reduce(graph) { graph, pass in times.measure(pass.name) { pass.run(graph) } }
+        // What is scheduled is not differentiated any more.
+        var graph = graph
+        graph.ownGradients = []
+        return passes.reduce(graph) { graph, pass in times.measure(pass.name) { pass.run(graph) } }
     }
 
     /// - Throws: the reason where the graph has no plan.

@@ -99,6 +99,7 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
         result.folds[k].elements = graph.folds[k].elements.map { renamed[$0] ?? $0 }
         result.folds[k].states = graph.folds[k].states.map { renamed[$0] ?? $0 }
     }
+    result.ownGradients = []
     return result
 }
 

@@ -17,6 +17,8 @@ extension StreamGraph {
         var result = self
         // Equal states may still start from different values.
         let states = Set(self.states.map(\.value))
+        let own = ownGradientsByValue
+        var calls: [(gradient: OwnGradient, value: ValueID)] = []
         for id in ids {
             var value = self[id]
             value.operation = value.operation.mapOperands { target[$0.index] }
@@ -25,8 +27,14 @@ extension StreamGraph {
             let name = value.name
             value.name = nil
             value.span = nil
-            let earlier = first[value]
-            if earlier == nil { first[value] = id }
+            var earlier = first[value]
+            if let gradient = own[id]?.renumbered({ $0 == id ? id : target[$0.index] }) {
+                // Two calls are one where they have the same arguments and the same gradient.
+                earlier = calls.first { $0.gradient.isSame(as: gradient) && result[$0.value].operation == value.operation }?.value
+                if earlier == nil { calls.append((gradient, id)) }
+            } else if earlier == nil {
+                first[value] = id
+            }
             guard let earlier, !states.contains(id) else { continue }
             target[id.index] = earlier
             if result[earlier].name == nil { result[earlier].name = name }
@@ -45,6 +53,7 @@ extension StreamGraph {
             result.folds[k].elements = folds[k].elements.map { target[$0.index] }
             result.folds[k].states = folds[k].states.map { target[$0.index] }
         }
+        result.ownGradients = renumberedOwnGradients { target[$0.index] }
         return result.ordered()
     }
 }

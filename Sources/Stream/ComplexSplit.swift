@@ -52,6 +52,7 @@ private struct ComplexSplit {
             result.folds[k].elements = graph.folds[k].elements.map { real($0) }
             result.folds[k].states = graph.folds[k].states.map { real($0) }
         }
+        result.ownGradients = graph.renumberedOwnGradients { real($0) }
         return result.ordered()
     }
 

@@ -251,6 +251,9 @@ package struct GraphBuilder {
         graph.losses.append(StreamGraph.Output(name: name, value: value))
     }
 
+    /// Gives a value a gradient of its own.
+    package mutating func own(_ gradient: StreamGraph.OwnGradient) { graph.ownGradients.append(gradient) }
+
     package mutating func require(_ property: StreamGraph.Requirement.Property, of state: String) {
         graph.requirements.append(StreamGraph.Requirement(property: property, state: state))
     }

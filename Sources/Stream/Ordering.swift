@@ -7,6 +7,7 @@ extension StreamGraph {
         // Delayed operands are needed too, but need not come first: they are visited as further roots.
         var waiting = kept
         var next = 0
+        let further = furtherOperands
         while next < waiting.count {
             var stack = [(waiting[next], false)]
             next += 1
@@ -20,7 +21,7 @@ extension StreamGraph {
                 stack.append((id, true))
                 let operation = self[id].operation
                 if case .delay(let operand, _, _) = operation { waiting.append(operand) }
-                for operand in operation.instantOperands.reversed() where mark[operand.index] == 0 { stack.append((operand, false)) }
+                for operand in (operation.instantOperands + (further[id] ?? [])).reversed() where mark[operand.index] == 0 { stack.append((operand, false)) }
             }
         }
         return renumbered(order)
@@ -48,6 +49,7 @@ extension StreamGraph {
     package func renumbered(_ order: [ValueID]) -> StreamGraph {
         var number = [ValueID](repeating: ValueID(0), count: values.count)
         for (new, old) in order.enumerated() { number[old.index] = ValueID(new) }
+        let kept = ownGradients.isEmpty ? [] : Set(order)
         func rename(_ id: ValueID) -> ValueID { number[id.index] }
         func rename(_ outputs: [Output]) -> [Output] {
             outputs.map { Output(name: $0.name, value: rename($0.value), span: $0.span) }
@@ -68,6 +70,7 @@ extension StreamGraph {
             result.folds[k].elements = folds[k].elements.map(rename)
             result.folds[k].states = folds[k].states.map(rename)
         }
+        result.ownGradients = renumberedOwnGradients { kept.contains($0) ? rename($0) : nil }
         return result
     }
 }

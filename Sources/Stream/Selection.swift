@@ -22,10 +22,11 @@ extension StreamGraph {
     package func needed(by roots: [ValueID]) -> [Bool] {
         var isNeeded = [Bool](repeating: false, count: values.count)
         var waiting = roots
+        let further = furtherOperands
         while let id = waiting.popLast() {
             guard !isNeeded[id.index] else { continue }
             isNeeded[id.index] = true
-            waiting += self[id].operation.operands
+            waiting += self[id].operation.operands + (further[id] ?? [])
         }
         return isNeeded
     }

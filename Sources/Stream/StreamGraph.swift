@@ -41,6 +41,8 @@ package struct StreamGraph: Equatable, Sendable {
     package var losses: [Output] = []
     package var folds: [Fold] = []
     package var requirements: [Requirement] = []
+    /// Functions of the program with gradients of their own.
+    package var ownGradients: [OwnGradient] = []
 
     /// A declared state: the value that its equation defines, and what it is before the first step.
     package struct State: Equatable, Sendable {

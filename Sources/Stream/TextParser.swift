@@ -152,8 +152,18 @@ private struct GraphTextParser {
         case "fold":
             position += 1
             graph.folds.append(try fold(depth: depth))
+        case "gradient":
+            position += 1
+            let function = try quoted()
+            try expect("of")
+            let value = try id()
+            try expect("by")
+            let arguments = try list { parser throws(GraphTextError) in try parser.id() }
+            try expect("rule")
+            graph.ownGradients.append(
+                StreamGraph.OwnGradient(function: function, value: value, arguments: arguments, rule: try self.graph(depth: depth + 1)))
         default:
-            throw problem("expected a state, output, loss, require, fold or '}', found '\(next)'")
+            throw problem("expected a state, output, loss, require, fold, gradient or '}', found '\(next)'")
         }
     }
 

@@ -31,6 +31,10 @@ extension StreamGraph {
             lines.append("  fold \(quoted(fold.monoid)) [\(fields)] elements \(list(fold.elements)) states \(list(fold.states)) identity [\(identity)] combine")
             lines += fold.combine.text(place: place).split(separator: "\n").map { "    \($0)" }
         }
+        for own in ownGradients {
+            lines.append("  gradient \(quoted(own.function)) of \(own.value) by \(list(own.arguments)) rule")
+            lines += own.rule.text(place: place).split(separator: "\n").map { "    \($0)" }
+        }
         lines.append("}")
         return lines.joined(separator: "\n") + "\n"
     }

@@ -22,6 +22,7 @@ private final class Verifier {
         checkResults()
         checkRequirements()
         for fold in graph.folds { check(fold) }
+        for own in graph.ownGradients { check(own) }
         for nest in graph.loopNests { checkOrder(nest) }
         return faults
     }
@@ -105,6 +106,7 @@ private final class Verifier {
             if let initial = state.initial { roots.append(("the start of '\(state.name)'", initial)) }
         }
         for fold in graph.folds { for id in fold.elements + fold.states { roots.append(("the fold of '\(fold.monoid)'", id)) } }
+        for own in graph.ownGradients { for id in own.arguments + [own.value] { roots.append(("the gradient of '\(own.function)'", id)) } }
         for (what, id) in roots { expect(holds(id), "\(what) is \(id), which is not in the graph") }
     }
 
@@ -136,6 +138,24 @@ private final class Verifier {
             let names = [requirement.state, requirement.state + ".re"]
             expect(
                 graph.states.contains { names.contains($0.name) }, "there is no state '\(requirement.state)' as a promise has it")
+        }
+    }
+
+    private func check(_ own: StreamGraph.OwnGradient) {
+        let what = "the gradient of '\(own.function)'"
+        faults += own.rule.violations().map { "\(what): \($0)" }
+        guard faults.isEmpty else { return }
+        if case .unary(.stop, _) = graph[own.value].operation {} else { faults.append("\(what): \(own.value) is no stop") }
+        expect(own.rule.axes.isEmpty && own.rule.values.allSatisfy { $0.variance.isStatic }, "\(what): the rule varies over nothing")
+        for output in own.rule.outputs {
+            guard let place = Int(output.name), own.arguments.indices.contains(place) else {
+                faults.append("\(what): there is no argument \(output.name)")
+                continue
+            }
+            let (share, argument) = (own.rule[output.value], graph[own.arguments[place]])
+            expect(
+                share.element == .real && argument.element == .real && share.shape.sizes == argument.shape.sizes,
+                "\(what): argument \(place) is \(argument.type), its share \(share.type)")
         }
     }
 

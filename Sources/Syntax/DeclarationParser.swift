@@ -64,10 +64,32 @@ extension Parser {
         let parameters = try list(until: ")", "in the parameters") { try $0.identifier("a parameter's name") }
         try expect("=", "before the function's body")
         let body = try expression()
+        var gradient: FunctionDeclaration.Gradient?
+        // Outside of models no other line begins with a name.
+        if nextOnAnyLine.kind == .identifier("gradient") {
+            skipNewlines()
+            gradient = try functionGradient()
+        }
         let result = FunctionDeclaration(
-            documentation: documentation, name: name, parameters: parameters, body: body, span: span(from: start))
+            documentation: documentation, name: name, parameters: parameters, body: body, gradient: gradient, span: span(from: start))
         try endOfStatement("the function")
         return result
+    }
+
+    private mutating func functionGradient() throws -> FunctionDeclaration.Gradient {
+        let start = advance().span.start
+        try expect("(", "after 'gradient'", help: "the derivative of the result has a name: gradient (dy) = …")
+        let names = try list(until: ")", "behind the name of the derivative of the result") { try $0.identifier("a name for the derivative of the result") }
+        guard names.count == 1 else {
+            report(
+                .wrongArgument, "'gradient' names one derivative, that of the result, not \(names.count)", at: names.last?.span ?? next.span,
+                help: "write gradient (dy) = …, with an expression for each parameter")
+            throw Abandoned()
+        }
+        try expect("=", "before the gradient of each parameter")
+        var values = [try expression()]
+        while accept(",") { values.append(try expression()) }
+        return FunctionDeclaration.Gradient(adjoint: names[0], values: values, span: span(from: start))
     }
 
     private mutating func monoidDeclaration(_ documentation: String?) throws -> MonoidDeclaration {

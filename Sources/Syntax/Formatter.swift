@@ -80,10 +80,21 @@ private struct Formatter {
             let parameters = function.parameters.map(\.text).joined(separator: ", ")
             emit(
                 "func \(function.name.text)(\(parameters)) = \(ExpressionPrinter.text(function.body))",
-                from: function.span.start, to: function.span.end)
+                from: function.span.start, to: function.body.span.end)
+            if let gradient = function.gradient { write(gradient) }
         case .monoid(let monoid): write(monoid)
         case .model(let model): write(model)
         }
+    }
+
+    /// The gradient of a function stands on a line of its own.
+    private mutating func write(_ gradient: FunctionDeclaration.Gradient) {
+        indent += 1
+        writeComments(before: gradient.span.start)
+        lastLine = line(gradient.span.start)
+        let values = gradient.values.map { ExpressionPrinter.text($0) }.joined(separator: ", ")
+        emit("gradient (\(gradient.adjoint.text)) = \(values)", from: gradient.span.start, to: gradient.span.end)
+        indent -= 1
     }
 
     private mutating func close(at end: Int) {

@@ -46,13 +46,27 @@ package struct ImportDeclaration: Equatable, Sendable {
     package var span: SourceSpan
 }
 
-/// `func swish(x) = x * sigmoid(x)`
+/// `func swish(x) = x * sigmoid(x)`, `func spike(v) = step(v) gradient (dy) = dy / (1 + v * v)`
 package struct FunctionDeclaration: Equatable, Sendable {
     package var documentation: String?
     package var name: Identifier
     package var parameters: [Identifier]
     package var body: Expression
+    package var gradient: Gradient?
     package var span: SourceSpan
+
+    /// What reverse mode gives the arguments, in place of what follows from the body.
+    package struct Gradient: Equatable, Sendable {
+        /// The name of the adjoint of the function's value.
+        package var adjoint: Identifier
+        /// One for each parameter.
+        package var values: [Expression]
+        /// From the word 'gradient' on.
+        package var span: SourceSpan
+    }
+
+    /// The body, and the expressions of the gradient.
+    package var expressions: [Expression] { [body] + (gradient?.values ?? []) }
 }
 
 /// `monoid Name(m, u: [], w: [V]) { identity (…) combine (a, b) { … } }`

@@ -74,8 +74,10 @@ extension ModelTyper {
             throw report(.nestingTooDeep, "functions call each other more than \(Self.deepestCall) levels deep", at: name.span)
         }
         var meanings: [String: Meaning] = [:]
+        var values: [ValueID] = []
         for (parameter, argument) in zip(function.parameters, arguments) {
-            meanings[parameter.text] = .value(try value(of: argument.value))
+            values.append(try value(of: argument.value))
+            meanings[parameter.text] = .value(values[values.count - 1])
         }
         let saved = environment
         environment = Environment(meanings)
@@ -84,6 +86,8 @@ extension ModelTyper {
             environment = saved
             callSites.removeLast()
         }
-        return try meaning(of: function.body)
+        let result = try meaning(of: function.body)
+        guard let gradient = function.gradient else { return result }
+        return .value(try own(gradient, of: function, single(result, at: function.body.span), values, span))
     }
 }

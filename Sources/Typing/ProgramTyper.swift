@@ -114,7 +114,7 @@ private final class ProgramTyper {
     func checkFunctionCircles() {
         let names = program.functions.keys.sorted()
         let place = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
-        let calls = names.map { name in program.functions[name].map { calledFunctions(in: $0.body) } ?? [] }
+        let calls = names.map { name in program.functions[name].map { $0.expressions.flatMap(calledFunctions) } ?? [] }
         func callee(_ call: (name: String, span: SourceSpan)) -> Int? { program.fullName(call.name, at: call.span).flatMap { place[$0] } }
         let callees = calls.map { $0.compactMap(callee) }
         for component in stronglyConnected(callees) {
@@ -150,7 +150,20 @@ private final class ProgramTyper {
                 Diagnostic(.duplicateDefinition, "'\(parameter.text)' stands twice among the parameters", at: parameter.span))
         }
         var problems: [Diagnostic] = []
-        var stack = [function.body]
+        var stack = function.expressions
+        if let gradient = function.gradient {
+            if !known.insert(gradient.adjoint.text).inserted {
+                problems.append(
+                    Diagnostic(
+                        .duplicateDefinition, "'\(gradient.adjoint.text)' is a parameter, and the derivative of the result as well", at: gradient.adjoint.span))
+            }
+            if gradient.values.count != function.parameters.count {
+                problems.append(
+                    Diagnostic(
+                        .wrongArgument, "'\(name)' has \(function.parameters.count) parameter\(function.parameters.count == 1 ? "" : "s"), and its gradient \(gradient.values.count) expression\(gradient.values.count == 1 ? "" : "s")",
+                        at: gradient.span, help: "write one for each parameter, in order; 0 for one that nothing passes to"))
+            }
+        }
         while let expression = stack.popLast() {
             switch expression.kind {
             case .name(let name):

@@ -31,6 +31,10 @@ package enum TypedOperation: Equatable, Sendable {
     case callOutput(call: Int, output: Int)
     /// The derivative of a number by a value of the same step.
     case derivative(of: ValueID, by: ValueID)
+    /// What a function with a gradient of its own gives: its value, and which gradient of the model.
+    case own(ValueID, gradient: Int)
+    /// What stands for the adjoint of a function's value in its gradient.
+    case adjoint
 }
 
 package struct TypedValue: Equatable, Sendable {
@@ -78,6 +82,16 @@ package struct TypedFold: Equatable, Sendable {
     package var span: SourceSpan
 }
 
+/// The gradient of its own that a function has, at a call.
+package struct TypedOwnGradient: Equatable, Sendable {
+    package var function: String
+    package var arguments: [ValueID]
+    /// By argument, in its shape; nil for ints and bools.
+    package var shares: [ValueID?]
+    package var adjoint: ValueID
+    package var span: SourceSpan
+}
+
 package struct TypedInput: Equatable, Sendable {
     package var name: String
     package var isOnce: Bool
@@ -116,6 +130,7 @@ package struct TypedModel: Equatable, Sendable {
     package var layers: [TypedLayer]
     package var calls: [TypedCall]
     package var folds: [TypedFold]
+    package var ownGradients: [TypedOwnGradient] = []
     package var requirements: [StreamGraph.Requirement]
     package var examples: [TypedExample]
     package var span: SourceSpan

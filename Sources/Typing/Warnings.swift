@@ -107,7 +107,7 @@ private struct UnusedNames {
 
     init(in function: FunctionDeclaration) {
         declared = function.parameters.map { ("parameter", $0) }
-        mention([function.body])
+        mention(function.expressions)
     }
 
     private mutating func add(_ member: Member) {

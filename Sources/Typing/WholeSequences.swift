@@ -123,7 +123,8 @@ extension TypedModel {
     func operands(of value: TypedValue) -> [ValueID] {
         switch value.operation {
         case .primitive(let operation): operation.operands
-        case .parameter, .dim: []
+        case .parameter, .dim, .adjoint: []
+        case .own(let inner, let gradient): [inner] + ownGradients[gradient].arguments
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
         case .derivative(let result, let place): [result, place]

@@ -84,6 +84,10 @@ struct GradCheck: ParsableCommand {
             let mark = row.error <= allowed ? "" : "  \(row.note ?? "too large")"
             Terminal.print("\(row.name.padded(width))  \(String(format: "%.1e   %13.6e   %13.6e", row.error, row.slope, row.difference))\(mark)")
         }
+        if !check.leftOut.isEmpty {
+            let names = check.leftOut.map { "'\($0)'" }.joined(separator: ", ")
+            Terminal.print("not compared: the gradient\(check.leftOut.count == 1 ? "" : "s") of their own that \(names) \(check.leftOut.count == 1 ? "has" : "have"); checked with what follows from the body")
+        }
         guard let worst = check.worst, check.emptiness == nil else {
             Terminal.print("failed: nothing was compared, as \(check.emptiness ?? "there is nothing to differentiate by")")
             throw ExitCode(1)

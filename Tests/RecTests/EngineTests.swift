@@ -72,7 +72,7 @@ func expectAgreement(
         "gru": ["D": 5, "H": 20], "hmm": ["S": 6], "kalman": ["C": 3], "lstm": ["D": 7, "H": 17], "mamba": ["D": 10, "N": 4, "R": 3],
         "mamba2": ["V": 9, "D": 6, "H": 2, "P": 3, "N": 5, "L": 1], "mingru": ["D": 6, "H": 40],
         "momentum_memory": ["K": 4, "V": 5], "parity": [:],
-        "reset_counter": [:], "retention": ["N": 2, "K": 5, "V": 9], "silero_vad": [:], "stack_lm": ["V": 9, "D": 6, "H": 8, "L": 2],
+        "reset_counter": [:], "retention": ["N": 2, "K": 5, "V": 9], "silero_vad": [:], "spiking": ["D": 5, "H": 9, "C": 6], "stack_lm": ["V": 9, "D": 6, "H": 8, "L": 2],
         "titans": ["D": 6, "K": 4, "V": 5], "ttt_linear": ["D": 6, "K": 4, "V": 9],
     ]
     static let paths = Project.files("examples", "rec")
@@ -116,7 +116,7 @@ func expectAgreement(
         let data = generated(model, batch: 2, extents: [23])
         let whole = try model.run(data, on: .compiled(.f64))
         guard let single = try? StreamRun.run(model, data, precision: .f64, piece: 1) else {
-            #expect(["bidirectional", "gated_delta_net", "mamba2", "stack_lm"].contains(Self.name(path)), "\(path) cannot stream")
+            #expect(["bidirectional", "gated_delta_net", "mamba2", "spiking", "stack_lm"].contains(Self.name(path)), "\(path) cannot stream")
             return
         }
         for pieces in [single, try StreamRun.run(model, data, precision: .f64, piece: 5)] {

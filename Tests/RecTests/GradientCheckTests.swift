@@ -51,6 +51,14 @@ struct GradientCheckTests {
         #expect(try recc("gradcheck", path, "--data", file("good.npz", [1, 2, 3, 4]), "--length", "3").status == 2)
     }
 
+    /// A gradient of one's own is no derivative: the rest of the model is compared, and the function is named.
+    @Test func gradientsOfOnesOwnAreLeftOut() throws {
+        let path = try recc.file(
+            "own.rec", "func spike(v) = step(v)\n  gradient (dy) = dy / (1 + v * v)\nmodel M(D) {\n  input x: [D]\n  param W: [D, D]\n  output y = spike(W @ x) * tanh(x)\n}\n")
+        let outcome = try recc("gradcheck", path, "-D", "D=3")
+        #expect(outcome.status == 0 && outcome.output.contains("not compared") && outcome.output.contains("'spike'"), "\(outcome)")
+    }
+
     /// Large and small gradients are no reason to call wrong ones right.
     @Test(arguments: [1e-200, 1e-30, 1, 1e30, 1e150])
     func noSizeHidesAMistake(scale: Double) throws {

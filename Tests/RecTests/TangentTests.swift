@@ -54,6 +54,8 @@ import Testing
         let name = ExampleTests.name(path)
         guard name != "silero_vad" else { return }
         let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[name]))
+        // What has a gradient of its own has no tangent.
+        guard model.graph.ownGradients.isEmpty else { return }
         let lengths = model.graph.axes.count == 1 ? [9, 4] : nil
         try expectTransposed(model, RandomCase(for: model, batch: 2, length: 9, lengths: lengths, seed: 3), name, seed: 3)
     }

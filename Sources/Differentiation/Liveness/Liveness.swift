@@ -24,6 +24,8 @@ struct Liveness {
     /// Delays whose operand is looked at before them, and along which of their axes liveness differs; nil where they are live always.
     private var open: [ValueID: [Int]?] = [:]
     private let overflows: Set<ValueID>
+    /// The arguments of calls with gradients of their own, by value.
+    private let own: [ValueID: [ValueID]]
 
     /// Formulas of more terms, or of a longer one, become a condition of their own.
     private static let mostTerms = 12
@@ -32,12 +34,13 @@ struct Liveness {
     init(_ graph: StreamGraph, _ activity: Activity, seeds: [ValueID]) {
         self.graph = graph
         overflows = graph.overflowingValues
+        own = graph.furtherOperands
         lives = [Live](repeating: .always, count: graph.values.count)
         let active = graph.ids.filter(activity.isActive)
         guard active.contains(where: decides) else { return }
         let seeds = Set(seeds)
         var users = [[ValueID]](repeating: [], count: graph.values.count)
-        for id in active { for operand in Set(graph[id].operation.operands) where activity.isActive(operand) { users[operand.index].append(id) } }
+        for id in active { for operand in Set(own[id] ?? graph[id].operation.operands) where activity.isActive(operand) { users[operand.index].append(id) } }
         for id in active {
             if case .delay(let operand, _, _) = graph[id].operation, operand >= id { open[id] = .some([]) }
         }
@@ -116,6 +119,8 @@ struct Liveness {
     private mutating func shares(of user: ValueID, in operand: ValueID) -> [Live] {
         let live = lives[user.index]
         let shape = graph[user].shape
+        // An argument is used whole where any part of the value is.
+        if own[user] != nil { return [any(live, over: Set(live.axes))] }
         switch graph[user].operation {
         case .input, .parameter, .constant: return []
         case .unary(.relu, let a) where overflows.contains(a):

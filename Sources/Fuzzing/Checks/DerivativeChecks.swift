@@ -37,6 +37,8 @@ extension Checker {
         }
         try checkChunkwiseGradients(chunkwise, request, reference)
         if dice.chance(5), let choice = try? PlanChoice(gradients) { try plan(choice, "plan of the gradient") }
+        // Differences and directions know nothing of gradients that functions have of their own.
+        guard model.graph.ownGradients.isEmpty else { return }
         // A direction needs numbers, and a mean over no sequences is none.
         guard item.values != .notFinite, item.values != .huge, item.runs[0].batch > 0, item.runs[0].length > 0, item.runs[0].lengths?.contains(0) != true else { return }
         if withFinals {

@@ -130,7 +130,8 @@ struct ProgramGenerator {
 
     private mutating func addFunction() {
         let name = fresh("f")
-        helpers.append("func \(name)(p, q) = \(dice.pick(["p + q * p", "tanh(p) - 0.5 * q", "max(p, q) * sigmoid(p)", "p * (1 - q)", "p / (1 + abs(q))", "if p > q then p else q"]))\n")
+        let gradient = dice.chance(20) ? " gradient (d) = \(dice.pick(["d, d", "d * q, d * p", "clamp(d, -1, 1), 0", "d / (1 + p * p), sum(d)", "tanh(d) * p, -d"]))" : ""
+        helpers.append("func \(name)(p, q) = \(dice.pick(["p + q * p", "tanh(p) - 0.5 * q", "max(p, q) * sigmoid(p)", "p * (1 - q)", "p / (1 + abs(q))", "if p > q then p else q", "step(p) * q"]))\(gradient)\n")
         functions.append(name)
     }
 

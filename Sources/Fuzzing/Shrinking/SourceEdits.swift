@@ -37,7 +37,7 @@ struct SourceEdits {
         case .importFile(let declaration): remove(declaration.span)
         case .function(let declaration):
             remove(declaration.span)
-            collect(declaration.body)
+            for expression in declaration.expressions { collect(expression) }
         case .monoid(let declaration):
             remove(declaration.span)
             for equation in declaration.equations { collect(equation.value) }
