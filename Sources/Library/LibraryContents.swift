@@ -52,14 +52,13 @@ extension Library {
     }
 
     /// The module that defines a name, written in any case, and the name as it is there.
-    package static func definition(of name: String) -> (module: String, definition: LibraryModule.Definition)? {
-        let wanted = name.lowercased()
-        for module in modules {
-            let found = contents(of: module)?.definitions.first { $0.name.lowercased() == wanted }
-            if let found { return (module, found) }
-        }
-        return nil
-    }
+    package static func definition(of name: String) -> (module: String, definition: LibraryModule.Definition)? { index[name.lowercased()] }
+
+    /// Every definition by its name in small letters; made when a name is first looked for, which is where something is wrong.
+    private static let index: [String: (module: String, definition: LibraryModule.Definition)] = {
+        let all = modules.flatMap { module in (contents(of: module)?.definitions ?? []).map { ($0.name.lowercased(), (module: module, definition: $0)) } }
+        return Dictionary(all) { first, _ in first }
+    }()
 
     /// Help for a name that stands for nothing, where the library has it.
     package static func help(forUndefined name: String, _ kind: LibraryModule.Kind) -> String? {

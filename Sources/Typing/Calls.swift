@@ -1,4 +1,3 @@
-import RecLibrary
 import RecSource
 import RecStream
 import RecSyntax
@@ -37,7 +36,6 @@ extension ModelTyper {
             .unknownName, "there is no function '\(name.text)'", at: name.span,
             help: (program.monoid(name) != nil ? "a monoid is applied with 'fold \(name.text)(…)'" : nil)
                 ?? mend(ofUnknown: name.text, arguments)
-                ?? Library.help(forCalled: name.text)
                 ?? OtherNames.mend(name.text, among: program.names(of: \.functions, at: name.span) + layerNames))
     }
 

@@ -1,3 +1,4 @@
+import RecLibrary
 import RecSource
 import RecStream
 
@@ -78,10 +79,11 @@ enum OtherNames {
         case "rand", "randn", "random", "normal", "uniform": "there are no random numbers; params start from normal(std) or uniform(a, b)"
         case "batch_norm", "BatchNorm1d", "group_norm", "GroupNorm", "instance_norm": "there are rmsnorm(x) and layernorm(x)"
         case "conv1d", "Conv1d": "write conv[L](x, W, stride: 1, pad: 1), or over the steps of a sequence conv[t](x, W)"
-        case "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell": "write its equations, or import a file that has them"
+        case "RNN", "RNNCell": "write its equations, or import a file that has them"
         case "item", "clone", "contiguous", "to", "cpu", "cuda", "numpy", "copy": "leave it out"
         case "backward", "grad", "autograd": "gradients are taken of the whole model: recc run --grad"
-        default: nil
+        // A cell is what a model of one step is.
+        default: Library.help(forCalled: name.hasSuffix("Cell") ? String(name.dropLast(4)) : name)
         }
     }
 

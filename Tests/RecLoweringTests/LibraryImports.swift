@@ -44,6 +44,8 @@ import Testing
         expectError(.unknownName, at: "GRU", in: Self.user, helps: "import std.gru")
         expectError(.unknownName, at: "gru", in: "model M(D) { input x: [D]\n layer g = gru(D, D)\n output y = g(x) }", helps: "where it is 'GRU'")
         expectError(.unknownName, at: "LSTM", in: "model M(D) { input x: [D]\n output y = LSTM(x) }", helps: "import std.lstm, and declare a layer: layer lstm = LSTM(D, H)")
+        expectError(.unknownName, at: "GRUCell", in: "model M(D) { input x: [D]\n output y = GRUCell(x) }", helps: "import std.gru")
+        expectError(.unknownName, at: "gla", in: "func f(x) = gla(x)\nmodel M(D) { input x: [D]\n output y = f(x) }", helps: "import std.gla")
         expectError(
             .unknownName, at: "SoftmaxMean", in: "model M(D) { input x: [D]\n f = fold SoftmaxMean(x)\n output y = f.m }", helps: "import std.aaren")
         // A name of one's own that is close goes first.

@@ -367,7 +367,7 @@ def load(
     path, params=None, *, model=None, dims=None, seed=None, outputs=None, precision=None, engine=None, threads=None, plan=None,
     weights=None, memory=None, cache=None, **sizes,
 ):
-    """Reads a program from a file, fixes its dims, and gives it weights.
+    """Reads a program from a file, or a module of the standard library ("std.gru"), fixes its dims, and gives it weights.
 
     `params` is a file of weights, a dict of arrays, or a list of both; with a `seed` what they lack starts from its initialiser. Dims are
     given by name, `H=64`, or in the dict `dims`; those that the weights tell may be left out. `model` says which of the program;

@@ -77,6 +77,13 @@ class Runs(unittest.TestCase):
             self.assertEqual(list(results), ["h", "size"])
             self.assertEqual(results.h.dtype, model.outputs["h"].dtype)
 
+    def test_modules_of_the_standard_library(self):
+        x = np.ones((1, 3, 2), np.float32)
+        self.assertEqual(recc.load("std.mingru", D=2, H=4, seed=1)(x=x).h.shape, (1, 3, 4))
+        text = "import std.gru\nmodel M(D) {\n  input x: [D]\n  layer g = GRU(D, 3)\n  output y = g(x)\n}\n"
+        self.assertEqual(recc.compile(text, D=2, seed=1)(x=x).y.shape, (1, 3, 3))
+        self.expect("did you mean 'std.gru'?", lambda: recc.load("std.grv", D=2, H=4, seed=1))
+
     def test_arrays_of_every_kind(self):
         given = data()
         wanted = self.model(given).h
