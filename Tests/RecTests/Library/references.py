@@ -195,13 +195,13 @@ def convolution(p, name, x):
 
 
 def torch_convolution(p, x):
-    width = p["weight"].shape[0]
-    module = named(torch.nn.Conv1d(width, width, 4, groups=width, padding=3, bias="bias" in p), p)
+    width, _, steps = p["weight"].shape
+    module = named(torch.nn.Conv1d(width, width, steps, groups=width, padding=steps - 1, bias="bias" in p), p)
     return module(x["x"].mT)[..., : x["x"].shape[1]].mT
 
 
-for name, bias in [("ShortConvolution", False), ("BiasedShortConvolution", True)]:
-    case(f"std.convolution.{name}", dict(E=3), {"x": (3,)}, {"weight": (3, 1, 4)} | ({"bias": (3,)} if bias else {}),
+for name, bias, steps in [("ShortConvolution", False, 3), ("BiasedShortConvolution", True, 4)]:
+    case(f"std.convolution.{name}", dict(E=3, C=steps), {"x": (3,)}, {"weight": (3, 1, steps)} | ({"bias": (3,)} if bias else {}),
          whole=lambda p, x: {"y": convolution({f"c.{key}": value for key, value in p.items()}, "c", x["x"])}, peer=torch_convolution)
 
 
