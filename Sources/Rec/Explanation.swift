@@ -1,5 +1,6 @@
 import RecAnalysis
 import RecCodeGen
+import RecForms
 import RecDifferentiation
 import RecScheduling
 import RecSource
@@ -117,7 +118,7 @@ public struct Explanation: Sendable {
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try candidates.forms(of: names, parts)
             forms.append(Self.chunkwise(facts, chunkwise, graph))
-            forms.append(Self.shooting(facts, graph, isOwn: chunkwise.has(Self.merged(facts.states))))
+            forms.append(Self.shooting(facts, graph, isOwn: chunkwise.has(Self.merged(facts.states)), work, choice.machine))
             forms.append(Form(name: "newton", refusal: Self.unbuilt, seconds: nil))
             recurrences.append(
                 Recurrence(
@@ -178,9 +179,17 @@ public struct Explanation: Sendable {
     }
 
     /// The form in windows of time, of a model's own recurrence that is not composed.
-    private static func shooting(_ facts: RecurrenceFacts, _ graph: StreamGraph, isOwn: Bool) -> Form {
+    private static func shooting(
+        _ facts: RecurrenceFacts, _ graph: StreamGraph, isOwn: Bool, _ work: Workload, _ machine: MachineProfile
+    ) -> Form {
         guard isOwn, !facts.kind.isComposable, graph.axes.count == 1 else { return Form(name: "shooting", refusal: unbuilt, seconds: nil) }
-        return Form(name: "shooting", refusal: ShootingForms.refusal(of: facts.members, in: graph).map { PlanRefusal($0.reason, at: $0.span) }, seconds: nil)
+        do throws(FormRefusal) {
+            let recurrence = try ShootingForms.recurrence(of: facts.members, in: graph)
+            // Where the steps are too few there are no windows to be estimated.
+            let steps = work.extents.first ?? 0
+            let seconds = recurrence.layout(batch: work.batch, steps: steps) == nil ? nil : try? recurrence.estimatedSeconds(work, on: machine)
+            return Form(name: "shooting", refusal: nil, seconds: seconds)
+        } catch { return Form(name: "shooting", refusal: PlanRefusal(error.reason, at: error.span), seconds: nil) }
     }
 
     /// What runs chunk by chunk, because somebody asks for it or because it should be faster; false where nothing does.

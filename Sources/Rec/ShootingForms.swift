@@ -44,12 +44,13 @@ package enum ShootingForms {
         return result
     }
 
-    /// Why a recurrence of a prepared graph cannot run in windows; nil where it can.
-    static func refusal(of members: [ValueID], in graph: StreamGraph) -> FormRefusal? {
-        do throws(FormRefusal) {
-            _ = try onDeepStack { () throws(FormRefusal) in try divided(graph, members, "", nil) }
-            return nil
-        } catch { return error }
+    /// A recurrence of a prepared graph as it would run in windows.
+    ///
+    /// - Throws: where it cannot.
+    static func recurrence(of members: [ValueID], in graph: StreamGraph) throws(FormRefusal) -> ShotRecurrence {
+        try onDeepStack { () throws(FormRefusal) in
+            try ShotRecurrence(RecurrenceSplit(graph, around: members, prefix: ":"), state: "", windows: nil)
+        }
     }
 
     private static func divided(

@@ -66,19 +66,41 @@ import Testing
                       loss nll = mean[t](crossentropy(head @ ((x @ Wk) + m), target))
                     }
                     """), dims: ["V": 256, "K": 5])
-        let states = memory == "one" ? ["S"] : ["S", "Z"]
+        try goesOn(model, memory == "one" ? ["S"] : ["S", "Z"], .chunkwise(16), threads)
+    }
+
+    @Test("windows of time go on bit for bit", arguments: [1, 2]) func windowsGoOn(threads: Int) throws {
+        let model = try Model(
+            Program(
+                text: """
+                    model Reader(V, H) {
+                      input token, target: int
+                      param E: [V, H] = normal(0.5)
+                      param u, w: [H] = uniform(-1, 1)
+                      param head: [V, H] = normal(0.5)
+                      state g, h: [H]
+                      g = tanh(E[token] + u * g[t-1])
+                      h = tanh(g - w * h[t-1])
+                      loss nll = mean[t](crossentropy(head @ h, target))
+                    }
+                    """), dims: ["V": 256, "H": 5])
+        try goesOn(model, ["g", "h"], .shooting(4), threads)
+    }
+
+    /// Training that is cut gives the bits of training that is not, where recurrences have a form of whole runs.
+    private func goesOn(_ model: Model, _ states: [String], _ form: PlanForm, _ threads: Int) throws {
         let tokens = try TextTokens.read([Project.path("docs/gradients.md")])
         let (data, validation) = try TrainingData(ModelData(inputs: ["token": tokens]), for: model, window: 40).holdingOut(0.1)
         func trainer(_ form: PlanForm, resuming checkpoint: Checkpoint? = nil) throws -> Trainer {
             try Trainer(model, data, TrainingOptions(batch: 3, seed: 4, threads: threads, forms: Dictionary(uniqueKeysWithValues: states.map { ($0, form) })), resuming: checkpoint)
         }
-        let whole = try trainer(.chunkwise(16))
+        let whole = try trainer(form)
         let losses = try (0..<6).map { _ in try whole.advance().loss }
-        let first = try trainer(.chunkwise(16))
+        let first = try trainer(form)
         for _ in 0..<3 { _ = try first.advance() }
         let folder = try TemporaryFolder()
         try first.checkpoint.write(to: folder.url.path)
-        let second = try trainer(.chunkwise(16), resuming: Checkpoint.read(from: folder.url.path))
+        let second = try trainer(form, resuming: Checkpoint.read(from: folder.url.path))
         #expect(try (0..<3).map { _ in try second.advance().loss } == Array(losses[3...]))
         #expect(bits(second.weights) == bits(whole.weights))
         let loss = try whole.loss(on: validation)
