@@ -27,6 +27,7 @@ KINDS = {
     "gated": Kind(
         "Benchmarks/programs/gated_unit.rec", {"xz": "D", "xr": "D", "xn": "D"}, {"az": "D", "ar": "D", "an": "D"},
         ranges={"az": (-1, 1), "ar": (-1, 1), "an": (-1, 1)}),
+    "filter": Kind("Benchmarks/programs/saturating_filter.rec", {"x": ""}, output="y"),
     "lstm": Kind("Benchmarks/programs/lstm.rec", CELL, {"W": "GD", "U": "GH", "b": "G"}),
     "apart": Kind(
         "Benchmarks/programs/lstm_apart.rec", CELL,
@@ -144,6 +145,11 @@ GROUPS = (
         mingru(1, 16384, 64),
         Row("selective SSM, N = 16", "selective", 1, 2048, {"D": 512, "N": 16}, JAX, JAX),
         Row("gated unit, diagonal", "gated", 8, 2048, {"D": 256}, ("jax scan",), ("jax scan",)),
+    )),
+    Group("windows", "Long sequences of few numbers a step, whose steps are not affine", (
+        *(Row("gated unit, diagonal", "gated", 1, length, {"D": size}, ("jax scan",), ("jax scan",))
+          for length, size in ((65536, 1), (65536, 2), (65536, 8), (16384, 64))),
+        Row("saturating filter of two states", "filter", 1, 480000, {}, ("jax scan",), ("jax scan",)),
     )),
     Group("cells", "Cells with a dense product in every step", (
         *cells(1, 1024, 256),

@@ -48,5 +48,5 @@ case = {f"input.{name}": draw("input", name, lead + sizes(letters)) for name, le
 case |= {f"param.{name}": draw("param", name, sizes(letters)) for name, letters in kind.params.items()}
 if row.backward is not None:
     result = {"h": "H" if "H" in dims else "D", "y": "D", "o": "NV"}[kind.output]
-    case[f"cotangent.{kind.output}"] = draw("cotangent", kind.output, lead + sizes(result))
+    case[f"cotangent.{kind.output}"] = draw("cotangent", kind.output, lead + [dims[letter] for letter in result if letter in dims])
 np.savez(target, **case)

@@ -46,6 +46,15 @@ def gated(inputs, params):
     return scan(step, jnp.zeros_like(inputs["xz"][0]), inputs)
 
 
+def saturating_filter(inputs, params):
+    def step(before, now):
+        y = jnp.tanh(0.2 * now["x"] + 1.2 * before[0] - 0.5 * before[1])
+        return (y, before[0]), y
+
+    start = jnp.zeros_like(inputs["x"][0])
+    return scan(step, (start, start), inputs)
+
+
 def lstm(inputs, params):
     given = inputs["x"] @ params["W"].T + params["b"]
 
@@ -163,6 +172,6 @@ def rwkv7(inputs, params):
 
 
 jax_common.main({
-    "affine": affine, "mingru": mingru, "selective": selective, "gated": gated, "lstm": lstm, "gru": gru, "normalised": normalised,
+    "affine": affine, "mingru": mingru, "selective": selective, "gated": gated, "filter": saturating_filter, "lstm": lstm, "gru": gru, "normalised": normalised,
     "decayed_attention": decayed_attention, "gated_attention": gated_attention, "delta_rule": delta_rule,
     "gated_delta_rule": gated_delta_rule, "matrix_lstm": matrix_lstm, "rwkv7": rwkv7})
