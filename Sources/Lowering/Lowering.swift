@@ -180,8 +180,10 @@ struct Lowering {
             case .adjoint:
                 // It is taken out of the gradient when that is made a rule, and stands nowhere in the end.
                 let scalar = graph.add(Value(.constant(.real(.nan)), element: .real, shape: [], variance: .none, span: value.span))
-                lowered[index] = graph.add(
+                let spread = graph.add(
                     Value(.broadcast(scalar, from: shape.map { _ in nil }), element: .real, shape: shape, variance: .none, span: value.span))
+                // Nothing may look through it to what it is made of.
+                lowered[index] = graph.add(Value(.unary(.stop, spread), element: .real, shape: shape, variance: .none, span: value.span))
             case .derivative(let result, let place):
                 var places = model.sameValues(as: place).compactMap { lowered[$0.index] }
                 if case .primitive(.delay(let target, _, _)) = model[place].operation, let first = places.first {

@@ -86,7 +86,7 @@ struct GradCheck: ParsableCommand {
         }
         if !check.leftOut.isEmpty {
             let names = check.leftOut.map { "'\($0)'" }.joined(separator: ", ")
-            Terminal.print("not compared: the gradient\(check.leftOut.count == 1 ? "" : "s") of their own that \(names) \(check.leftOut.count == 1 ? "has" : "have"); checked with what follows from the body")
+            Terminal.print("not compared: \(names), with a gradient of one's own; checked with the derivative of what is computed")
         }
         guard let worst = check.worst, check.emptiness == nil else {
             Terminal.print("failed: nothing was compared, as \(check.emptiness ?? "there is nothing to differentiate by")")

@@ -95,7 +95,9 @@ import Testing
         ("scale(h[t-1], a)", "x * a", "dy * a, dy * x"), ("scale(tanh(x), sigmoid(m))", "x * a", "dy * a, dy * x"),
         ("scale(scale(x, a), m)", "x * a", "dy * a, dy * x"), ("scale(x, x)", "x * a", "dy * a, dy * x"), ("scale(W @ x, m)", "x * a", "dy * a, dy * x"),
         ("scale(m, 2.0)", "x * a", "dy * a, dy * x"), ("scale(x, n)", "x * a", "dy * a, 0"), ("(if x > 0 then scale(x, m) else m)", "x * a", "dy * a, dy * x"),
-        ("scale(x, m)", "x / a", "dy / a, -dy * x / a^2"), ("grad(sum(scale(x, m)^2), by: x)", "x * a", "dy * a, dy * x"),
+        ("scale(x, m)", "x / a", "dy / a, -dy * x / a^2"),
+        ("scale(x, m)", "x * tanh(a)", "grad(sum(dy * x * tanh(a)), by: x), grad(sum(dy * x * tanh(a)), by: a)"),
+        ("scale(x, a) * x", "sum(tanh(x)) + sin(a)", "grad(dy * sum(tanh(x)), by: x), grad(dy * sin(a), by: a)"), ("grad(sum(scale(x, m)^2), by: x)", "x * a", "dy * a, dy * x"),
         ("grad(sum(scale(x, m) * x), by: m)", "tanh(x * a)", "dy * a * (1 - tanh(x * a)^2), dy * x * (1 - tanh(x * a)^2)"),
         ("W @ scale(x, sum(W))", "sum(x) * x * a", "dy * sum(x) * a + sum(dy * x) * a, dy * x * sum(x)"),
     ])
