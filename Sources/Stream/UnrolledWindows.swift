@@ -5,6 +5,8 @@ extension StreamGraph {
     /// A window is a concatenation of single elements along an axis of which some are values at other steps. It needs no memory then,
     /// and the steps of a recurrence that looks back through one are those of its delays. A sum that also runs over other axes of the
     /// window stays a contraction: that is a product of matrices.
+    ///
+    /// A state that shifts, `keys = concat(keys[t-1][1:W], new)`, is a window of what goes in: sums over it do not wait for its recurrence.
     package func unrollingWindows() -> StreamGraph {
         var unrolling = WindowUnrolling(self)
         return unrolling.run()
@@ -14,6 +16,8 @@ extension StreamGraph {
 private struct WindowUnrolling {
     private let graph: StreamGraph
     private var result: StreamGraph
+    /// The steps of states that shift.
+    private var registers: [ValueID: (axis: Int, steps: [ValueID])] = [:]
     /// Weights with the axis of the steps in front.
     private var fronted: [Factor: ValueID] = [:]
 
@@ -31,6 +35,8 @@ private struct WindowUnrolling {
     }
 
     mutating func run() -> StreamGraph {
+        for state in graph.states { addRegister(state.value) }
+        let count = result.values.count
         for id in graph.ids {
             switch graph[id].operation {
             case .contract(let contraction):
@@ -48,13 +54,14 @@ private struct WindowUnrolling {
                 continue
             }
         }
-        return result.values.count == graph.values.count ? graph : result.ordered()
+        return result.values.count == count ? graph : result.ordered()
     }
 
     /// The steps of a window along an axis, each of extent 1; nil where a value is none, or too wide.
     private func window(_ id: ValueID) -> (axis: Int, steps: [ValueID])? {
         var id = id
         while case .rename(let operand) = graph[id].operation { id = operand }
+        if let register = registers[id] { return register }
         guard case .concat(let parts, let axis) = graph[id].operation, parts.count <= Self.mostSteps,
             parts.allSatisfy({ graph[$0].shape[axis].size == 1 }), parts.contains(where: isDelayed)
         else { return nil }
@@ -69,6 +76,56 @@ private struct WindowUnrolling {
             .pad, .window, .gather, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
             false
         }
+    }
+
+    // MARK: Shift registers
+
+    /// Finds the steps of a state that holds its last values one behind the other and begins with 0, newest first or oldest first:
+    /// each is an earlier value of what goes in. What a state was given to begin with would show in all of them.
+    private mutating func addRegister(_ id: ValueID) {
+        guard graph.axes.count == 1, registers[id] == nil, case .concat(let parts, let axis) = graph[id].operation, parts.count == 2,
+            let kept = parts.firstIndex(where: { start(ofShifted: $0, id, axis) != nil })
+        else { return }
+        let (new, count) = (parts[1 - kept], graph[id].shape[axis].size)
+        // What stands at the end goes to the front, and what goes in is one element.
+        guard start(ofShifted: parts[kept], id, axis) == 1 - kept, graph[new].shape[axis].size == 1, graph[new].variance.isStream,
+            count <= Self.mostSteps
+        else { return }
+        let steps = (0..<count).map { k in earlier(new, by: kept == 0 ? count - 1 - k : k) }
+        registers[id] = (axis, steps)
+    }
+
+    /// Where a part begins that is cut out of a state one step back; nil for anything else.
+    private func start(ofShifted part: ValueID, _ state: ValueID, _ axis: Int) -> Int? {
+        guard case .slice(let past, axis, let start, 1) = graph[part].operation,
+            case .delay(state, [-1], let initial) = graph[past].operation, initial.map(isZero) ?? true
+        else { return nil }
+        return start
+    }
+
+    private func isZero(_ id: ValueID) -> Bool {
+        switch graph[id].operation {
+        case .constant(.real(let number)): number == 0 && number.sign == .plus
+        case .constant(.int(let number)): number == 0
+        case .broadcast(let operand, _), .rename(let operand), .reshape(let operand): isZero(operand)
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            false
+        }
+    }
+
+    /// A value so many steps back.
+    private mutating func earlier(_ id: ValueID, by steps: Int) -> ValueID {
+        guard steps > 0 else { return id }
+        var value = graph[id]
+        value.name = nil
+        // What is delayed is what has a name, rather than another shape of it.
+        if case .reshape(let operand) = value.operation {
+            value.operation = .reshape(earlier(operand, by: steps))
+            return result.add(value)
+        }
+        value.operation = .delay(id, offsets: [-steps], initial: nil)
+        return result.add(value)
     }
 
     // MARK: Sums of products
@@ -132,7 +189,7 @@ private struct WindowUnrolling {
 
     /// A value whose extent along an axis is 1 without that axis.
     private mutating func element(_ id: ValueID, in shape: Shape) -> ValueID {
-        if case .reshape(let operand) = graph[id].operation, graph[operand].shape == shape { return operand }
+        if case .reshape(let operand) = result[id].operation, result[operand].shape == shape { return operand }
         var value = result[id]
         value.name = nil
         value.operation = .reshape(id)

@@ -1,5 +1,6 @@
 import Foundation
 import Rec
+import RecStream
 import TestSupport
 import Testing
 
@@ -28,6 +29,12 @@ import Testing
         EveryFormTests.Case("from the right", ["D": 3], "input x: [D]\nparam a: [3] = uniform(-0.3, 0.3)\nstate h: [D] = 1\nh = sum[3](a * h[t+1:t+4]) + x\noutput h"),
         EveryFormTests.Case("largest of the last of itself", "input x: real\nstate h: real\nh = x + 0.5 * max(h[t-4:t])\noutput h"),
         EveryFormTests.Case("counts", "input n: int\nstate s: int\ns = n + sum(s[t-2:t]) - s[t-1]\noutput s\noutput y = n[t-2:t+1]"),
+        EveryFormTests.Case("a register, oldest first", ["D": 5], "input x: [D]\nparam w: [D, 4]\nstate past: [4, D]\npast = concat(past[t-1][1:4], reshape(x, [1, D]))\noutput y = sum[4](w * past)\noutput past"),
+        EveryFormTests.Case("a register, newest first", ["D": 3], "input x: [D]\nparam w: [4]\nstate past: [4, D] = 0\npast = concat(reshape(tanh(x), [1, D]), past[t-1][0:3])\noutput y = sum[4](w * past) + sum[4](past)\nloss l = mean[t](sum(y * y))"),
+        EveryFormTests.Case("a register that begins with something", ["D": 3], "input x: [D]\nparam w: [4]\nparam p: [4, D] = normal(1)\nstate past: [4, D] = p\npast = concat(past[t-1][1:4], reshape(x, [1, D]))\noutput y = sum[4](w * past)"),
+        EveryFormTests.Case("a register of itself", "input x: real\nparam w: [3] = uniform(-0.3, 0.3)\nstate past: [3]\nu = x + sum(w * past[t-1])\npast = concat(u, past[t-1][0:2])\noutput y = sum(w * past)"),
+        EveryFormTests.Case("a register of ints", "input n: int\nstate last: int[3]\nlast = concat(last[t-1][1:3], n)\noutput y = sum(last)\noutput z = last[0]"),
+        EveryFormTests.Case("a register from the right", "input x: real\nparam w: [3]\nstate next: [3]\nnext = concat(next[t+1][1:3], x)\noutput y = sum(w * next)"),
         EveryFormTests.Case("wide", ["D": 3], "input x: [D]\nparam w: [D, 70]\nparam v: [5, D, 70]\noutput y = conv[t](x, w)\noutput z = conv[t](x, v)"),
         EveryFormTests.Case("with a mean over time", ["D": 3], "input x: [D]\nparam w: [D, 3]\ny = conv[t](x, w)\noutput z = conv[t](y - mean[t](y), w, ahead: 2)"),
     ]
@@ -41,5 +48,17 @@ import Testing
         ] {
             try EveryForm("model M over (i, j) {\n\(body)\n}").expectAgreement([(1, 9, nil), (2, 33, nil)])
         }
+    }
+
+    /// Sums over a state that shifts are sums over what went in, of which no recurrence is left.
+    @Test(arguments: ["concat(past[t-1][1:4], reshape(x, [1, D]))", "concat(reshape(x, [1, D]), past[t-1][0:3])"]) func registersAreWindows(equation: String) throws {
+        let program = Program(text: "model M(D) {\n input x: [D]\n param w: [4, D]\n state past: [4, D]\n past = \(equation)\n output y = sum[4](w * past)\n}\n")
+        let graph = Pipeline.prepare(try Model(program, dims: ["D": 3]).graph)
+        #expect(!graph.values.contains { if case .contract = $0.operation { true } else { false } })
+        let delays = graph.values.compactMap { value -> Int? in
+            guard case .delay(let operand, let offsets, _) = value.operation, graph[operand].name == "x" else { return nil }
+            return offsets[0]
+        }
+        #expect(Set(delays) == [-3, -2, -1])
     }
 }
