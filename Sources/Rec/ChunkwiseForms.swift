@@ -17,10 +17,12 @@ package struct ChunkwiseForms {
     /// Steps of a chunk where nobody says how many.
     package static let usualCount = 64
 
-    /// - Parameter graph: as lowering gives it.
-    init(of graph: StreamGraph) {
+    /// - Parameters:
+    ///   - graph: as lowering gives it.
+    ///   - request: by what it is to be differentiated; nil where it is not.
+    init(of graph: StreamGraph, for request: GradientRequest? = nil) {
         (self.graph, recurrences, readers) = onDeepStack {
-            let graph = graph.sharingCommonValues().recognizingContractions().splittingComplex().unrollingWindows()
+            let graph = graph.sharingCommonValues().recognizingContractions().splittingComplex().unrolled(for: request)
             return (graph, Self.recurrences(of: graph), StateReaders(graph))
         }
     }
@@ -161,7 +163,7 @@ extension Model {
             throw DiagnosticList(
                 .planRefused, "gradients that are cut off do not go with the plan 'chunkwise'", help: "leave out --truncate, or the plan")
         }
-        let primal = try ChunkwiseForms(of: graph).rewritten(counts)
+        let primal = try ChunkwiseForms(of: graph, for: request).rewritten(counts)
         guard let request else { return primal }
         return try onDeepStack { () throws(DiagnosticList) in try gradient(of: primal, request) }
     }

@@ -36,7 +36,7 @@ private struct JoinedWeights {
         let isLeft = graph[contraction.left].variance.isStatic
         let labels = isLeft ? contraction.leftLabels : contraction.rightLabels
         guard case .concat(let parts, let axis) = graph[isLeft ? contraction.left : contraction.right].operation else { return }
-        names = parts.compactMap { graph[$0].name }
+        names = parts.compactMap { Self.name(of: $0, in: graph) }
         guard names.count == parts.count else {
             names = []
             return
@@ -44,6 +44,17 @@ private struct JoinedWeights {
         let extents = Set(parts.map { graph[$0].shape[axis].size })
         isOfColumns = contraction.resultLabels.contains(labels[axis])
         extent = extents.count == 1 ? extents.first : nil
+    }
+
+    /// The name of a weight, or of what it is another view of.
+    private static func name(of id: ValueID, in graph: StreamGraph) -> String? {
+        if let name = graph[id].name { return name }
+        switch graph[id].operation {
+        case .broadcast(let operand, _), .rename(let operand), .reshape(let operand): return name(of: operand, in: graph)
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter,
+            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            return nil
+        }
     }
 
     /// `64 → 4 × 256`

@@ -74,7 +74,7 @@ public struct GradientModel: Sendable {
         }
         graph = try onDeepStack { () throws(DiagnosticList) in
             let joined = times.measure("join-products") {
-                model.graph.splittingComplex().sharingCommonValues().unrollingWindows().joiningProducts(apart: Set(parameters))
+                model.graph.splittingComplex().sharingCommonValues().unrolled(for: request).joiningProducts(apart: Set(parameters))
             }
             return try times.measure("differentiate") { () throws(DiagnosticList) in try gradient(of: joined, request) }
         }
@@ -257,5 +257,14 @@ public struct GradientResults: Sendable {
     /// - Throws: where there is none.
     public subscript(_ name: String) -> Tensor {
         get throws(DiagnosticList) { try gradients.tensor(named: name, what: "gradient") }
+    }
+}
+
+extension StreamGraph {
+    /// The graph with its windows unrolled, as far as it is differentiated afterwards by what the request says: what a state that shifts
+    /// began with is seen by the state itself alone.
+    func unrolled(for request: GradientRequest?) -> StreamGraph {
+        let asksForBeginnings = request?.targets.contains { if case .initialState = $0 { true } else { false } } ?? false
+        return asksForBeginnings ? self : unrollingWindows()
     }
 }

@@ -57,6 +57,7 @@ import Testing
         "input int: real\n input stream: real\n input steps: [1]\n output for = int + stream\n output x_ = sum(steps)",
         "input q, k: [3]\n input v: [4]\n state S: [3, 4]\n S = 0.9 * S[t-1] + outer(k, v)\n output o = q @ S",
         "input x, a: [9]\n state h: [9]\n require plan(h) in (scan)\n h = sigmoid(a) * h[t-1] + x\n output h",
+        "input x: [3]\n param w: [3, 1, 4] = normal(1)\n param v: [2, 3, 3] = normal(1)\n y = silu(conv[t](2 * x, w))\n output z = conv[t](y, v, dilation: 2)\n output u = x[t-5:t-1]",
         "input x: [2]\n param E: [5, 3] = normal(1)\n state n: int\n n = mod(n[t-1] + argmax(x) + 1, 5)\n output y = E[n]",
     ]
 
@@ -188,6 +189,7 @@ import Testing
         "input x, z: [3]\n param W: [3, 3] = normal(0.4)\n state h: [3]\n h = tanh(W @ h[t-1] + x)\n output h\n loss l = mean[t](sum((h - z)^2))",
         "input x: [4]\n input h0: [4] once = 0.5\n param W: [2, 4] = normal(1)\n state h: [4] = h0\n h = 0.5 * h[t-1] + x\n output y = W @ h\n output k = 2 * h0",
         "input x: complex\n param a: complex\n state s: complex\n s = complex(0.3, 0.4) * s[t-1] + a * x\n output s",
+        "input x: [3]\n param w: [3, 4] = normal(1)\n param v: [2, 3, 3] = normal(1)\n output z = conv[t](tanh(conv[t](x, w)), v, dilation: 2)\n output u = sum[2](x[t-2:t])",
         "input x: [2]\n input i: int\n param E: [5, 2] = normal(1)\n output y = E[mod(i, 5)] * x\n loss a = sum[t](sum(x * x))\n loss b = max[t](sum(E[2] * x))",
         "input q, k: [3]\n input v: [4]\n param W: [4, 4] = normal(1)\n state S: [3, 4]\n S = 0.9 * S[t-1] + outer(k, W @ v)\n output o = q @ S",
         "input x: [3]\n param W: [3, 3] = normal(0.4)\n state h: [3]\n require plan(h) in (sequential)\n h = sin(W @ h[t-1] + x)\n state a: real\n a = a[t-1] + sum(h)\n output a\n output h",

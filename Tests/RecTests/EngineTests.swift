@@ -71,7 +71,7 @@ func expectAgreement(
         "delta_rule": ["K": 4, "V": 18], "gated_delta_net": ["Y": 9, "D": 6, "H": 2, "K": 3, "V": 5, "F": 7, "L": 1], "grid": ["C": 5],
         "gru": ["D": 5, "H": 20], "hmm": ["S": 6], "kalman": ["C": 3], "lstm": ["D": 7, "H": 17], "mamba": ["D": 10, "N": 4, "R": 3],
         "mamba2": ["V": 9, "D": 6, "H": 2, "P": 3, "N": 5, "L": 1], "mingru": ["D": 6, "H": 40],
-        "momentum_memory": ["K": 4, "V": 5], "parity": [:],
+        "momentum_memory": ["K": 4, "V": 5], "parity": [:], "wavenet": ["V": 7, "C": 3, "K": 5],
         "reset_counter": [:], "retention": ["N": 2, "K": 5, "V": 9], "silero_vad": [:], "spiking": ["D": 5, "H": 9, "C": 6], "stack_lm": ["V": 9, "D": 6, "H": 8, "L": 2],
         "titans": ["D": 6, "K": 4, "V": 5], "ttt_linear": ["D": 6, "K": 4, "V": 9],
     ]

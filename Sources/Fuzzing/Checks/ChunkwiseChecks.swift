@@ -9,7 +9,7 @@ extension Checker {
     /// The graphs in which a recurrence, or every one, runs chunk by chunk, where there is such a form, with the steps of a chunk.
     mutating func chunkwise(_ model: Model) -> [(graph: StreamGraph, steps: Int)] {
         var dice = Dice(seed: item.checkSeed, for: "chunkwise")
-        let graph = model.graph.sharingCommonValues().recognizingContractions().splittingComplex().unrollingWindows()
+        let graph = model.graph.sharingCommonValues().recognizingContractions().splittingComplex()
         guard graph.values.contains(where: { if case .delay = $0.operation { $0.shape.count > 1 } else { false } }) else { return [] }
         let states = components(of: graph).filter(\.isRecurrence).compactMap { carried(by: $0, graph) }
         var found: [(graph: StreamGraph, steps: Int)] = []
