@@ -57,7 +57,7 @@ import Testing
         ("graph \"G\" over t {\n\n  %0 = constant 1x : real\n}", 3, "expected a number, found '1x'"),
         ("graph \"G\" over t {\n  %0 = constant 1 : reel\n}", 2, "expected an element type, found 'reel'"),
         ("graph \"G\" over t {\n  %0 = constant 1 : real batch, q\n}", 2, "there is no axis 'q'"),
-        ("graph \"G\" over t {\n  %0 = constant 1 : real\n  result %0\n}", 3, "expected a state, output, loss, require, fold or '}', found 'result'"),
+        ("graph \"G\" over t {\n  %0 = constant 1 : real\n  result %0\n}", 3, "expected a state, output, loss, require, fold, gradient or '}', found 'result'"),
         ("graph \"G\" over t {\n  %0 = reduce.most %0 [0] : real\n}", 2, "there is no reduction 'most'"),
         ("graph \"G\" over t {\n  %0 = param \"p\" normal : real\n}", 2, "there is no initialiser 'normal' of 0 numbers"),
         ("graph \"G over t {\n}", 1, "expected a text in quotes, found '\"G over t {'"),
