@@ -69,7 +69,7 @@ struct BreakingPoints {
             switch function {
             case .negate, .toReal, .toComplex, .re, .im, .conj, .stop: break
             case .abs, .sign, .floor, .not, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
-                .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .cis, .toInt:
+                .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .cis, .toInt, .numbered:
                 breaks(a, "enters \(function.rawValue)")
             }
         case .binary(let function, let a, let b):
@@ -80,7 +80,7 @@ struct BreakingPoints {
             case .divide:
                 if depends(b) { breaks(b, "is divided by") }
             case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
-                .or:
+                .or, .random, .uniform, .uniformNext:
                 breaks(depends(a) ? a : b, "enters \(function.rawValue)")
             }
         case .select(let condition, _, _):

@@ -141,7 +141,7 @@ private struct Constants {
             case .less: return x < y ? 1 : 0
             case .equal: return x == y ? 1 : 0
             case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .lessOrEqual, .notEqual, .greaterOrEqual,
-                .greater, .complex:
+                .greater, .complex, .random, .uniform, .uniformNext:
                 return nil
             }
         case .polynomial(let monomials):

@@ -37,7 +37,15 @@ struct ScalarPrinter {
     func print(_ id: Scalars.ID) -> ExpressionText { Self.fitting { $0 < 0 ? .omitted : write(id, $0) } }
 
     /// The state at the other step.
-    func state(_ slot: Scalars.Slot) -> ExpressionText { name(slot.value).delayed(by: slot.offsets, along: graph.axes) }
+    func state(_ slot: Scalars.Slot) -> ExpressionText {
+        var (value, offsets) = (slot.value, slot.offsets)
+        // Several initial values make a chain of single steps.
+        while graph.stateName(of: value) == nil, case .delay(let operand, let further, .some) = graph[value].operation, operand != value {
+            value = operand
+            offsets = zip(offsets, further).map(+)
+        }
+        return name(value).delayed(by: offsets, along: graph.axes)
+    }
 
     /// Elements of a state at the other step.
     func state(_ slot: Scalars.Slot, at index: [Affine]) -> ExpressionText {

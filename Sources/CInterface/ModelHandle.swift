@@ -28,7 +28,8 @@ final class ModelHandle: Handle {
             }
         }
         let order = Dictionary(model.typed.inputs.enumerated().map { ($1.name, $0) }) { a, _ in a }
-        inputs.sort { order[$0.name, default: 0] < order[$1.name, default: 0] }
+        // What no program declares, the seeds of chance, comes last.
+        inputs.sort { order[$0.name, default: .max] < order[$1.name, default: .max] }
         let states = graph.axes.count == 1 ? graph.states : []
         ports = [
             PortList(inputs), PortList(parameters),
@@ -55,7 +56,7 @@ final class ModelHandle: Handle {
         var all = files.file.data
         for (name, tensor) in given { all.parameters[name] = tensor }
         var model = try files.model(
-            program, named: options.model, dims: options.dims, passingOverUnknown: true, fillingMissing: options.seed != nil, fitting: all)
+            options.isTraining ? program.training : program, named: options.model, dims: options.dims, passingOverUnknown: true, fillingMissing: options.seed != nil, fitting: all)
         try model.checkNames(given.map(\.name))
         if !options.outputs.isEmpty { model = try model.computing(options.outputs) }
         model = model.storingWeights(as: options.weights)

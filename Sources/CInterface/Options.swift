@@ -11,6 +11,8 @@ struct Options {
     var statedPrecision: Precision?
     var precision: Precision { statedPrecision ?? .f32 }
     var isInterpreted = false
+    /// Whether the model is taken as it is while it is trained.
+    var isTraining = false
     var threads = 1
     var forms: [String: PlanForm] = [:]
     var weights = WeightFormat.full
@@ -18,7 +20,7 @@ struct Options {
     var cache = KernelCache.user()
 
     private static let keys = [
-        "dim.", "model", "params", "seed", "output", "precision", "engine", "threads", "plan.", "weights", "memory", "cache",
+        "dim.", "model", "params", "seed", "output", "precision", "engine", "threads", "plan.", "weights", "memory", "training", "cache",
     ]
 
     /// - Throws: where an option is unknown, is given twice that counts once, or has no such value.
@@ -43,6 +45,9 @@ struct Options {
         case "engine":
             guard value == "compiled" || value == "interpreter" else { throw Self.refused(key, value, "compiled or interpreter") }
             isInterpreted = value == "interpreter"
+        case "training":
+            guard value == "on" || value == "off" else { throw Self.refused(key, value, "on or off") }
+            isTraining = value == "on"
         case "threads":
             threads = try Self.number(key, value)
             try CallCheck.threads(threads)

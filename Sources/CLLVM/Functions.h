@@ -43,6 +43,7 @@
     F(LLVMBuildStore) \
     F(LLVMBuildSub) \
     F(LLVMBuildUDiv) \
+    F(LLVMBuildTrunc) \
     F(LLVMBuildUIToFP) \
     F(LLVMBuildURem) \
     F(LLVMBuildXor) \

@@ -21,6 +21,7 @@ struct LaneEmitter {
                 varies = true
             }
             if case .carried = node.operation { varies = true }
+            if case .unary(.numbered, _) = node.operation { varies = true }
             varying.append(varies)
         }
         self.varying = varying

@@ -289,6 +289,10 @@ final class NestEmitter {
         return builder.splat(value, lanes)
     }
 
+    private func spread(_ scalar: IRValue, like value: IRValue) -> IRValue {
+        builder.lanes(of: value) == 1 ? scalar : builder.splat(scalar, builder.lanes(of: value))
+    }
+
     func value(_ node: Nest.NodeID) -> IRValue {
         if let value = known[node] { return value }
         let result = compute(node)
@@ -311,6 +315,9 @@ final class NestEmitter {
         case .gather(let access, let index, let stride, let count):
             let inside = clamp(operand(index, of: node), count)
             return gather(access, inside, stride, element, isVector: isVector(node), indexIsVector: isVector(index))
+        case .unary(.numbered, let a):
+            let start = operand(a, of: node)
+            return builder.add(start, spread(row.first, like: start))
         case .unary(let function, let a):
             return stage.math.unary(function, operand(a, of: node), from: nest.nodes[a].element)
         case .binary(let function, let a, let b):

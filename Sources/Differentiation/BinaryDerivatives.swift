@@ -51,7 +51,7 @@ extension GraphBuilder {
         case .atan2: return .slope(angleSlope(a, b, ofFirst: ofFirst))
         // a − b · ⌊a / b⌋, whose steps have no slope.
         case .mod: return ofFirst ? .one : .slope(bounded(unary(.negate, unary(.floor, binary(.divide, a, b)))))
-        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .complex: return .none
+        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .complex, .random, .uniform, .uniformNext: return .none
         }
     }
 

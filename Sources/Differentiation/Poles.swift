@@ -22,7 +22,7 @@ struct Poles {
                 case .negate, .abs, .exp, .expm1, .relu, .gelu, .silu, .softplus, .logsigmoid, .floor, .stop, .re, .im,
                     .conj, .toComplex:
                     isPole[id.index] = isPole[a.index]
-                case .sign, .not, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .step, .cis, .toReal, .toInt: continue
+                case .sign, .not, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .step, .cis, .toReal, .toInt, .numbered: continue
                 }
             case .binary(let function, let a, let b):
                 switch function {
@@ -30,7 +30,7 @@ struct Poles {
                 case .power: isPole[id.index] = true
                 case .add, .subtract, .multiply, .min, .max, .logaddexp, .atan2, .complex:
                     isPole[id.index] = isPole[a.index] || isPole[b.index]
-                case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: continue
+                case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .random, .uniform, .uniformNext: continue
                 }
             case .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
                 .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:

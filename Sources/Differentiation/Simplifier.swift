@@ -114,7 +114,7 @@ struct Simplifier {
         case .divide:
             if let x, let y, (x / y).isFinite { return number(x / y, type.shape, &graph) }
             if y == 1 { return a }
-        case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or,
+        case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .random, .uniform, .uniformNext,
             .complex:
             break
         }

@@ -11,7 +11,7 @@ extension ReverseMode {
             guard let slope = builder.slope(of: function, x, y) else { return builder.zeros(primal[x].shape) }
             return builder.binary(.multiply, adjoint, masked(slope, liveness[y]))
         // No derivative passes through these, and complex values have been taken apart.
-        case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex:
+        case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex, .numbered:
             return builder.zeros(primal[x].shape)
         }
     }
@@ -54,7 +54,7 @@ extension GraphBuilder {
             return bounded(binary(.add, area, binary(.multiply, x, density)))
         case .relu: return unary(.toReal, isPositive(x))
         case .negate: return number(-1)
-        case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex: return nil
+        case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex, .numbered: return nil
         }
     }
 

@@ -35,6 +35,8 @@ struct GradientLayout {
         var field: Int?
         /// What it begins with: the bytes of two elements, which alternate.
         var fill: [UInt8]?
+        /// Whether it begins with the number of each sequence instead.
+        var countsSequences = false
     }
 
     /// A pointer of the caller's.
@@ -126,7 +128,8 @@ struct GradientLayout {
                     var given = field(buffer.variance.isStream ? .input : .once, name, shape, isOptional: false)
                     if case .input(_, let fallback?)? = value?.operation {
                         given.isOptional = true
-                        given.fallbackText = buffer.element == .real || buffer.element == .complex ? "\(fallback)" : "\(Int(fallback))"
+                        own.countsSequences = name == DrawSeed.name
+                        given.fallbackText = own.countsSequences ? "the number of the sequence" : buffer.element == .real || buffer.element == .complex ? "\(fallback)" : "\(Int(fallback))"
                         own.fill = Self.fill(fallback, buffer.element, precision, isComplex: value?.isComplex ?? false)
                     }
                     fields.append(given)

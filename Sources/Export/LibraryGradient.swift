@@ -10,6 +10,9 @@ extension LibrarySource {
         return [types(layout), tables(layout), packing, gradientMemory(layout), passes(layout), gradientCalls(layout)].joined(separator: "\n")
     }
 
+    /// In place of what a buffer is filled with: the number of each sequence.
+    private static let sequenceNumbers = 1 << 20
+
     private var real: String { header.precision == .f32 ? "float" : "double" }
 
     private func types(_ layout: GradientLayout) -> String {
@@ -74,7 +77,7 @@ extension LibrarySource {
                 }
             let field = buffer.field.map { layout.fields[$0] }
             let isOwn = field.map { $0.isOptional && $0.role != .parameter } ?? true
-            return "  {\(kind), \(buffer.elementBytes), \(buffer.byBatch ? 1 : 0), \(buffer.byStep ? 1 : 0), \(isOwn ? 1 : 0), \(buffer.field ?? -1), \(fill(buffer.fill)), \(buffer.word), \(initial), \(buffer.count), \(buffer.extra)},\n"
+            return "  {\(kind), \(buffer.elementBytes), \(buffer.byBatch ? 1 : 0), \(buffer.byStep ? 1 : 0), \(isOwn ? 1 : 0), \(buffer.field ?? -1), \(buffer.countsSequences ? Self.sequenceNumbers : fill(buffer.fill)), \(buffer.word), \(initial), \(buffer.count), \(buffer.extra)},\n"
         }.joined()
         var lists: [Int] = []
         var (stage, segments) = (0, "")
@@ -173,6 +176,7 @@ extension LibrarySource {
 
         static void gradient_fill(unsigned char *to, size_t count, size_t bytes, int fill) {
           if (fill == 0) memset(to, 0, count * bytes);
+          else if (fill == \(Self.sequenceNumbers)) for (size_t k = 0; k < count; k++) ((int64_t *)to)[k] = (int64_t)k;
           else for (size_t k = 0; k < count; k++) memcpy(to + k * bytes, gradient_fills[fill] + k % 2 * 8, bytes);
         }
 

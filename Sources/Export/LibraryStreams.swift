@@ -1,4 +1,5 @@
 import RecCodeGen
+import RecStream
 
 /// The memory of streams, and their beginning and end.
 extension LibrarySource {
@@ -41,6 +42,13 @@ extension LibrarySource {
             let size = layout.regions[region].isShared ? "\(port.stepBytes)" : "s->batch * \(port.stepBytes)"
             let copy = "memcpy(s->start[\(region)], \(name), \(size));"
             guard let fallback = port.fallback else { return "  \(copy)\n" }
+            if port.name == DrawSeed.name {
+                return """
+                      if (\(name)) \(copy)
+                      else for (size_t k = 0; k < s->batch; k++) ((int64_t *)s->start[\(region)])[k] = (int64_t)k;
+
+                    """
+            }
             let number = port.element == .bool || port.element == .int ? "\(Int(fallback))" : cNumber(fallback)
             // The imaginary part of a default is 0.
             let value = port.isComplex ? "k % 2 ? 0 : (\(type))\(number)" : "(\(type))\(number)"

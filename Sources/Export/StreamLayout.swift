@@ -42,7 +42,8 @@ struct StreamLayout {
         var fallback: Double?
         /// The same, as a number of its kind.
         var fallbackText: String? {
-            fallback.map { number in element == .bool || element == .int ? "\(Int(number))" : "\(number)" }
+            if name == DrawSeed.name { return "the number of the sequence" }
+            return fallback.map { number in element == .bool || element == .int ? "\(Int(number))" : "\(number)" }
         }
     }
 

@@ -114,6 +114,7 @@ enum SwiftNames {
 
     /// The name of an input or output as a property and a parameter: with a `_` behind it where the file itself has the name beside it.
     static func member(_ name: String) -> String {
+        if name == DrawSeed.name { return "noiseSeed" }
         let isTensor = name.hasPrefix("tensor") && name.dropFirst("tensor".count).allSatisfy(\.isNumber)
         return taken.contains(name) || isTensor ? name + "_" : escaped(name)
     }

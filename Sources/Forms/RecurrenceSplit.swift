@@ -220,6 +220,8 @@ extension Operation {
     /// Whether it follows from the same step alone, and no element meets another.
     fileprivate var isLaneWise: Bool {
         switch self {
+        // Steps of a window are counted from its beginning.
+        case .unary(.numbered, _): false
         case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename: true
         case .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps,
             .runningAffine, .solve:
@@ -230,6 +232,7 @@ extension Operation {
     /// Whether it follows from the same step alone.
     fileprivate var isOfOneStep: Bool {
         switch self {
+        case .unary(.numbered, _): false
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
             .window, .gather, .scatter:
             true

@@ -21,7 +21,7 @@ func complexUnary(_ function: UnaryOperator, _ x: Row, _ out: Row, _ count: Int,
         case .abs: out[k] = hypot(a, b)
         // Not defined on complex values: the verifier refuses them.
         case .sign, .floor, .not, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
-            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .toReal, .toInt:
+            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .toReal, .toInt, .numbered:
             (out[2 * k], out[2 * k + 1]) = (.nan, .nan)
         }
     }
@@ -43,7 +43,7 @@ func complexBinary(_ function: BinaryOperator, _ x: Row, _ y: Row, _ out: Row, _
         case .notEqual: out[k] = a == c && b == d ? 0 : 1
         case .complex: break
         // Not defined on complex values: the verifier refuses them.
-        case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .greaterOrEqual, .greater, .and, .or:
+        case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .greaterOrEqual, .greater, .and, .or, .random, .uniform, .uniformNext:
             (out[2 * k], out[2 * k + 1]) = (.nan, .nan)
         }
     }

@@ -20,7 +20,7 @@ func intUnary(_ function: UnaryOperator, _ x: Int) -> Int {
     case .floor, .stop: x
     // Not defined on ints, or with a result of another type.
     case .not, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu,
-        .softplus, .step, .re, .im, .conj, .cis, .toReal, .toInt, .toComplex:
+        .softplus, .step, .re, .im, .conj, .cis, .toReal, .toInt, .toComplex, .numbered:
         0
     }
 }
@@ -40,6 +40,9 @@ func intBinary(_ function: BinaryOperator, _ a: Int, _ b: Int) -> Double {
     case .greaterOrEqual: a >= b ? 1 : 0
     case .greater: a > b ? 1 : 0
     case .mod: Double(bits: remainder(a, b))
+    case .random: Double(bits: Philox.int(key: a, counter: b))
+    case .uniform: Philox.uniform(Philox.pair(key: a, counter: b).0)
+    case .uniformNext: Philox.uniform(Philox.pair(key: a, counter: b).1)
     // Not defined on ints.
     case .divide, .power, .logaddexp, .atan2, .and, .or, .complex: 0
     }

@@ -41,7 +41,7 @@ package func realUnary(_ function: UnaryOperator, _ x: Double) -> Double {
     case .step: x > 0 ? 1 : 0
     case .stop, .toReal: x
     // These take or give ints or complex values, which go another way.
-    case .toInt, .re, .im, .conj, .cis, .toComplex: .nan
+    case .toInt, .re, .im, .conj, .cis, .toComplex, .numbered: .nan
     }
 }
 
@@ -86,5 +86,7 @@ package func realBinary(_ function: BinaryOperator, _ a: Double, _ b: Double) ->
     case .or: a != 0 || b != 0 ? 1 : 0
     // Gives complex values, which go another way.
     case .complex: .nan
+    // Defined on ints.
+    case .random, .uniform, .uniformNext: .nan
     }
 }

@@ -24,6 +24,7 @@ extension Evaluation {
                 return
             }
             switch (graph[a].element, value.element) {
+            case (.int, .int) where function == .numbered: for k in 0..<count { out.setInt(k, x.int(k) &+ memory.step[0]) }
             case (.int, .int): for k in 0..<count { out.setInt(k, intUnary(function, x.int(k))) }
             case (.int, _): for k in 0..<count { out[k] = Double(x.int(k)) }
             case (_, .int): for k in 0..<count { out.setInt(k, Int(nearest: x[k])) }

@@ -7,7 +7,11 @@ import RecTyping
 ///
 /// - Throws: `DiagnosticList` where a dim is missing or not a positive whole number, where a slice does not fit, or where
 ///   the graph would be too large.
-package func lower(_ program: TypedProgram, model name: String, dims: [String: Int]) throws(DiagnosticList) -> StreamGraph {
+///
+/// - Parameter isTraining: whether the graph is to be trained, so that dropout drops.
+package func lower(
+    _ program: TypedProgram, model name: String, dims: [String: Int], isTraining: Bool = false
+) throws(DiagnosticList) -> StreamGraph {
     guard let model = program.models[name] else {
         throw DiagnosticList([Diagnostic(.unknownName, "there is no model '\(name)'", at: nil)])
     }
@@ -27,8 +31,8 @@ package func lower(_ program: TypedProgram, model name: String, dims: [String: I
         }
         axes.append(StreamAxis(name: axis.name, length: length))
     }
-    var lowering = Lowering(program, graph: StreamGraph(name: name, axes: axes))
-    lowering.inline(model, dims: values, path: "", inputs: nil, axes: Array(axes.indices))
+    var lowering = Lowering(program, graph: StreamGraph(name: name, axes: axes), isTraining: isTraining)
+    lowering.inline(model, dims: values, path: "", inputs: nil, axes: axes.indices.map { GraphAxis($0) })
     if !lowering.diagnostics.isEmpty { throw DiagnosticList(lowering.diagnostics) }
     return try lowering.finish()
 }
@@ -68,14 +72,23 @@ func dimValues(of model: TypedModel, given: [String: Int]) throws(DiagnosticList
 /// A graph in the making.
 struct Lowering {
     private let program: TypedProgram
-    private var graph: StreamGraph
+    var graph: StreamGraph
     private(set) var diagnostics: [Diagnostic] = []
     /// Parameters by path: calls of one layer share them.
     private var parameters: [String: ValueID] = [:]
     /// How often each layer has been called, so that each call has states of its own name.
     private var calls: [String: Int] = [:]
     /// Delays that read a state by its own name, and so what it was before the first step.
-    private var ownDelays: Set<ValueID> = []
+    var ownDelays: Set<ValueID> = []
+    /// The number of the step along each axis, for who counts from its beginning and who from its end.
+    var steps: [GraphAxis: ValueID] = [:]
+    /// Whether dropout drops.
+    private let isTraining: Bool
+    /// How many values draw by chance, and from what all of them draw.
+    var draws = 0
+    var seed: ValueID?
+    /// The ints from 0, by how many.
+    var counts: [Int: ValueID] = [:]
     /// Set when the graph has outgrown its limits; nothing more is added then.
     private var isTooLarge = false
 
@@ -83,17 +96,18 @@ struct Lowering {
     private static let mostValues = 200_000
     private static let mostElements = 1 << 31
 
-    init(_ program: TypedProgram, graph: StreamGraph) {
+    init(_ program: TypedProgram, graph: StreamGraph, isTraining: Bool = false) {
         self.program = program
+        self.isTraining = isTraining
         self.graph = graph
     }
 
-    /// Adds a model's values. `inputs` are the values of a layer's inputs, nil for the main model; `axes` maps the model's
-    /// axes to the graph's. Returns the outputs.
+    /// Adds a model's values. `inputs` are the values of a layer's inputs, nil for the main model; `axes` are the model's
+    /// axes in the graph. Returns the outputs.
     @discardableResult
     mutating func inline(
         _ model: TypedModel, dims: [String: Int], path: String, tensors: TensorScope = TensorScope(), statePath: String? = nil,
-        inputs: [String: ValueID]?, axes: [Int]
+        inputs: [String: ValueID]?, axes: [GraphAxis]
     ) -> [ValueID] {
         let statePath = statePath ?? path
         var lowered: [ValueID?] = [ValueID?](repeating: nil, count: model.values.count)
@@ -107,7 +121,7 @@ struct Lowering {
             let value = model.values[index]
             guard let shape = shape(value.shape, dims, value.span) else { return [] }
             var variance = Variance(batch: value.variance.batch, axes: 0)
-            for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { variance.axes |= 1 << UInt8(axis) }
+            for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { variance.axes |= 1 << UInt8(axis.position) }
             let name = value.name.map { statePath + $0 }
             func operand(_ id: ValueID) -> ValueID { lowered[id.index] ?? ValueID(0) }
             func emit(_ operation: Operation) -> ValueID {
@@ -128,13 +142,13 @@ struct Lowering {
                 }
             case .primitive(.delay(let target, let offsets, let initial)):
                 var moved = [Int](repeating: 0, count: graph.axes.count)
-                for (k, axis) in axes.enumerated() { moved[axis] = offsets[k] }
+                for (k, axis) in axes.enumerated() { moved[axis.position] = axis.isReversed ? -offsets[k] : offsets[k] }
                 // The operand may not be there yet; it is set when all values are.
                 let delay = emit(.delay(ValueID(graph.values.count), offsets: moved, initial: initial.map(operand)))
                 delays.append((delay, target))
                 lowered[index] = delay
             case .primitive(.overTime(let kind, let target, let axis)):
-                lowered[index] = emit(.overTime(kind, operand(target), axis: axes[axis]))
+                lowered[index] = emit(.overTime(axes[axis].kind(kind), operand(target), axis: axes[axis].position))
             case .primitive(let operation):
                 lowered[index] = emit(operation.mapOperands(operand))
             case .parameter(var info):
@@ -200,6 +214,13 @@ struct Lowering {
                 delays += added.delays.map { ($0, target) }
                 rows[index] = added.delays
                 lowered[index] = added.window
+            case .step(let axis):
+                lowered[index] = step(along: axes[axis], value.span)
+            case .draw(let isNormal):
+                let steps = value.variance.isStream ? axes : []
+                lowered[index] = draw(shape, isNormal: isNormal, along: steps, named: name, value.span)
+            case .training(let trained, let otherwise):
+                lowered[index] = operand(isTraining ? trained : otherwise)
             }
         }
         for (delay, target) in delays {
@@ -213,7 +234,7 @@ struct Lowering {
 
     private mutating func inline(
         _ call: TypedCall, of model: TypedModel, inputs: [String: ValueID], dims: [String: Int], path: String,
-        tensors: TensorScope, statePath: String, axes: [Int]
+        tensors: TensorScope, statePath: String, axes: [GraphAxis]
     ) -> [ValueID] {
         let layer = model.layers[call.layer]
         let path = path + layer.name
@@ -234,7 +255,7 @@ struct Lowering {
             diagnostics += error.diagnostics
             return []
         }
-        let innerAxes = layer.axes.map { axes[$0] }
+        let innerAxes = layer.axes.map { axes[$0].turned(layer.reversedAxes.contains($0)) }
         guard let count = layer.count else {
             return inline(
                 inner, dims: values, path: path + ".", tensors: tensors.inside(layer), statePath: statePath + ".", inputs: inputs,
@@ -306,7 +327,7 @@ struct Lowering {
 
     /// How far each step of a window is away, along the axes of the graph.
     private mutating func offsets(
-        of window: StepWindow, _ count: Int, _ dims: [String: Int], _ axes: [Int], _ span: SourceSpan
+        of window: StepWindow, _ count: Int, _ dims: [String: Int], _ axes: [GraphAxis], _ span: SourceSpan
     ) -> [[Int]]? {
         guard count <= StepWindow.mostSteps else {
             fail(.tooLarge, "a window has at most \(StepWindow.mostSteps) steps, not \(count)", span)
@@ -321,7 +342,10 @@ struct Lowering {
         }
         return (0..<count).map { k in
             var moved = [Int](repeating: 0, count: graph.axes.count)
-            for (axis, place) in axes.enumerated() { moved[place] = axis == window.axis ? first + k * spacing : window.offsets[axis] }
+            for (axis, place) in axes.enumerated() {
+                let offset = axis == window.axis ? first + k * spacing : window.offsets[axis]
+                moved[place.position] = place.isReversed ? -offset : offset
+            }
             return moved
         }
     }
@@ -503,6 +527,7 @@ struct Lowering {
     /// The graph in order, without values that nothing needs.
     mutating func finish() throws(DiagnosticList) -> StreamGraph {
         separateStates()
+        leaveOutIdleCounters()
         let graph = graph.ordered()
         try checkDirections(of: graph)
         return graph
@@ -548,9 +573,10 @@ extension TypedModel {
     private func instantOperands(of value: TypedValue) -> [ValueID] {
         switch value.operation {
         case .primitive(let operation): operation.instantOperands
-        case .parameter, .dim, .adjoint: []
+        case .parameter, .dim, .adjoint, .step, .draw: []
         case .own(let inner, let gradient):
             [inner] + ownGradients[gradient].arguments + ownGradients[gradient].shares.compactMap { $0 }
+        case .training(let a, let b): [a, b]
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
         case .derivative(let result, let place): [result, place]

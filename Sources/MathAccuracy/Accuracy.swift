@@ -21,7 +21,7 @@ package struct Accuracy {
         switch function {
         case .gelu, .silu, .softplus, .logsigmoid: 4
         case .exp, .expm1, .log, .log2, .log1p, .tanh, .sigmoid, .erf, .sin, .cos, .tan, .sqrt, .rsqrt, .negate, .abs, .sign, .floor, .not,
-            .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex:
+            .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex, .numbered:
             2
         }
     }
@@ -49,7 +49,7 @@ package struct Accuracy {
         case .sqrt: return x.squareRoot()
         case .rsqrt: return 1 / x.squareRoot()
         // Exact, or not functions of one real number.
-        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex:
+        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex, .numbered:
             return .nan
         }
     }

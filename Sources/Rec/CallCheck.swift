@@ -17,7 +17,7 @@ package enum CallCheck {
     /// Refuses inputs that the model does not have: one that is left alone may be a name misspelt.
     package static func inputs(_ names: some Sequence<String>, of model: TypedModel) throws(DiagnosticList) {
         let known = model.inputs.map(\.name)
-        guard let unknown = names.sorted().first(where: { !known.contains($0) }) else { return }
+        guard let unknown = names.sorted().first(where: { !known.contains($0) && $0 != DrawSeed.name }) else { return }
         throw DiagnosticList(
             .unknownName, "'\(model.name)' has no input '\(unknown)'",
             help: nearest(unknown, among: known).map { "did you mean '\($0)'?" }

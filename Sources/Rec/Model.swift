@@ -74,6 +74,23 @@ public struct Model: Sendable {
         }
     }
 
+    /// The same model as it is while it is trained: `dropout` drops there, and does nothing elsewhere.
+    ///
+    /// - Throws: where the model cannot be made so.
+    public func training() throws(DiagnosticList) -> Model {
+        let depends = program.typed.models.values.contains { model in
+            model.values.contains { if case .training = $0.operation { true } else { false } }
+        }
+        guard depends, !program.isTraining else { return self }
+        var result = try Model(program.training, named: typed.name, dims: dims)
+        result.graph = selections.reduce(result.wholeGraph) { $0.keeping($1.selection, given: $1.given) }
+        result.selections = selections
+        result.mayLeaveOut = mayLeaveOut
+        result.weights = weights
+        result.parameters = parameters
+        return result
+    }
+
     private static func check(_ dims: [String: Int], of typed: TypedModel) throws(DiagnosticList) {
         if let unknown = dims.keys.sorted().first(where: { !typed.dims.contains($0) }) {
             let close = nearest(unknown, among: typed.dims)

@@ -17,6 +17,7 @@ package enum Pipeline {
         Pass(name: "recognize-contractions") { $0.recognizingContractions() },
         Pass(name: "split-complex") { $0.splittingComplex() },
         Pass(name: "unroll-windows") { $0.unrollingWindows() },
+        Pass(name: "number-steps") { $0.numberingSteps() },
     ]
 
     /// The graph as scheduling gets it.

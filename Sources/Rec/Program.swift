@@ -18,6 +18,8 @@ public struct Program: Sendable {
     package let diagnostics: [Diagnostic]
     /// What is no mistake, and most likely not meant; none where there are mistakes.
     package let warnings: [Diagnostic]
+    /// Whether its models are to be trained, so that `dropout` drops.
+    package private(set) var isTraining = false
 
     /// Reads a `.rec` file and those that it imports; or a module of the library, as `std.gru`, where no file is called so.
     ///
@@ -70,6 +72,13 @@ public struct Program: Sendable {
 
     private static func place(of path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
 
+    /// The same program with models as they are while they are trained: `dropout` drops there, and does nothing elsewhere.
+    public var training: Program {
+        var result = self
+        result.isTraining = true
+        return result
+    }
+
     /// Everything found wrong, errors and warnings, in the order in which it was found.
     public var problems: [Problem] { (diagnostics + warnings).map { Problem($0, in: sources) } }
 
@@ -103,7 +112,7 @@ public struct Program: Sendable {
     /// The stream graph of a model with its dims fixed.
     package func graph(of model: TypedModel, dims: [String: Int], times: PassTimes? = nil) throws(DiagnosticList) -> StreamGraph {
         try onDeepStack { () throws(DiagnosticList) in
-            let graph = try times.measure("lower") { () throws(DiagnosticList) in try lower(typed, model: model.name, dims: dims) }
+            let graph = try times.measure("lower") { () throws(DiagnosticList) in try lower(typed, model: model.name, dims: dims, isTraining: isTraining) }
             try times.measure("check folds") { () throws(DiagnosticList) in try checkMonoids(of: graph) }
             return graph
         }

@@ -20,7 +20,7 @@ struct TensorNames: Sendable {
         let inputs = model.inputs.map { ($0.isOnce ? "once" : "input", $0.name) }
         let wrong = names.filter { name in
             let (kind, rest) = Self.parts(name)
-            return (kind == "input" || kind == "once") && !inputs.contains { $0.1 == rest }
+            return (kind == "input" || kind == "once") && rest != DrawSeed.name && !inputs.contains { $0.1 == rest }
         }
         return problem(wrong, model.name, among: inputs.map { "\($0.0).\($0.1)" })
     }

@@ -27,14 +27,16 @@ struct HiddenNumbers {
             switch function {
             case .negate, .abs, .floor, .sqrt, .log, .log2, .log1p, .sin, .cos, .tan, .stop, .re, .im, .conj, .toComplex: return [a]
             case .sign, .not, .exp, .expm1, .rsqrt, .erf, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .cis, .toReal,
-                .toInt:
+                .toInt, .numbered:
                 return []
             }
         case .binary(let function, let a, let b):
             switch function {
             case .add, .subtract, .multiply, .complex: return [a, b]
             case .divide, .mod: return [a]
-            case .power, .min, .max, .logaddexp, .atan2, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: return []
+            case .power, .min, .max, .logaddexp, .atan2, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .random, .uniform,
+                .uniformNext:
+                return []
             }
         case .contract(let c): return [c.left, c.right]
         case .reduce(let kind, let a, _): return kind == .sum || kind == .product ? [a] : []

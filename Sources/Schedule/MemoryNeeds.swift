@@ -96,7 +96,7 @@ extension UnaryOperator {
     /// Whether a processor has it, or nearly.
     var isSimple: Bool {
         switch self {
-        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex: true
+        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex, .numbered: true
         case .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus,
             .cis:
             false
@@ -109,7 +109,7 @@ extension BinaryOperator {
     var isSimple: Bool {
         switch self {
         case .add, .subtract, .multiply, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .complex: true
-        case .divide, .power, .logaddexp, .atan2, .mod: false
+        case .divide, .power, .logaddexp, .atan2, .mod, .random, .uniform, .uniformNext: false
         }
     }
 }

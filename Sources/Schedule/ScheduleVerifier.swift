@@ -164,7 +164,7 @@ private struct ScheduleVerifier {
                 case .negate, .abs, .sign, .floor, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
                     .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .stop:
                     expect([a], false, gives: false)
-                case .cis, .re, .im, .conj, .toComplex, .toInt: fault("n\(k) is \(function.rawValue), which schedules do not have")
+                case .cis, .re, .im, .conj, .toComplex, .toInt, .numbered: fault("n\(k) is \(function.rawValue), which schedules do not have")
                 }
             case .binary(let function, let a, let b):
                 switch function {
@@ -173,6 +173,7 @@ private struct ScheduleVerifier {
                 case .equal, .notEqual: expect([a, b], nil, gives: true)
                 case .and, .or: expect([a, b], true, gives: true)
                 case .complex: fault("n\(k) is complex")
+                case .random, .uniform, .uniformNext: fault("n\(k) is of ints")
                 }
             case .select(let condition, let a, let b):
                 expect([condition], true, gives: nil)

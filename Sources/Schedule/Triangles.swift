@@ -190,7 +190,9 @@ extension UnaryOperator {
     fileprivate var keepsZero: Bool {
         switch self {
         case .negate, .abs, .sign, .floor, .sqrt, .sin, .tan, .erf, .expm1, .log1p, .tanh, .relu, .gelu, .silu, .stop, .toReal: true
-        case .not, .exp, .log, .log2, .rsqrt, .cos, .sigmoid, .logsigmoid, .softplus, .step, .re, .im, .conj, .cis, .toInt, .toComplex: false
+        case .not, .exp, .log, .log2, .rsqrt, .cos, .sigmoid, .logsigmoid, .softplus, .step, .re, .im, .conj, .cis, .toInt, .toComplex,
+            .numbered:
+            false
         }
     }
 }

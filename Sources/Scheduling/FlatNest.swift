@@ -32,7 +32,7 @@ package struct FlatNest: Equatable, Encodable, Sendable {
         }
         for (id, node) in nest.nodes.enumerated() {
             switch node.operation {
-            case .gather, .position: return nil
+            case .gather, .position, .unary(.numbered, _): return nil
             case .constant, .load, .unary, .binary, .select, .reduce, .carried, .scanned: break
             }
             for access in node.operation.accesses {

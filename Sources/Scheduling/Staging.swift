@@ -114,6 +114,17 @@ struct Staging {
                 if let scatter = scattered[member] { stage[scatter.index] = level }
             }
         }
+        // A number of steps that only its last value is asked of stands behind all else, so that it does not keep a recurrence from running
+        // with its state in registers.
+        let results = Set((graph.outputs + graph.losses).map(\.value))
+        for member in graph.ids where states.contains(member) && users[member.index].isEmpty && !results.contains(member) {
+            guard case .binary(.add, let a, let b) = graph[member].operation, graph[a].operation.isNumber || graph[b].operation.isNumber,
+                let segment = placement.segment[member.index]
+            else { continue }
+            var level = 1 + (graph.ids.lazy.filter { placement.segment[$0.index] == segment }.map { stage[$0.index] }.max() ?? 0)
+            level += scans.isEmpty ? 1 - level % 2 : (5 - level % 4) % 4
+            stage[member.index] = level
+        }
         self.totals = totals
         self.scattered = scattered
         var levels: [ValueID: Int] = [:]
@@ -280,4 +291,9 @@ extension StreamGraph {
         for id in ids { for operand in self[id].operation.operands { result[operand.index].append(id) } }
         return result
     }
+}
+
+extension Operation {
+    /// Whether it gives the number of the step.
+    fileprivate var isNumber: Bool { if case .unary(.numbered, _) = self { true } else { false } }
 }

@@ -70,12 +70,29 @@ package struct CarriedState {
                 if back < depth { previous = present.first ?? add(operation, delayed) }
             }
         }
+        carrySeed(choice)
         for entry in entries {
             graph.states.append(StreamGraph.State(name: Self.prefix + entry.name, value: entry.value, initial: entry.initial))
             if givesEachStep { graph.outputs.append(StreamGraph.Output(name: Self.prefix + entry.name, value: entry.value)) }
         }
         let ordered = graph.ordered()
         return ordered.keeping(Selection(all: ordered))
+    }
+
+    /// What chance draws from goes on as well: a run that takes up another one needs no seed, and gives the numbers of the whole.
+    private mutating func carrySeed(_ choice: ValueID?) {
+        guard let seed = graph.ids.first(where: { if case .input(DrawSeed.name, _) = graph[$0].operation { true } else { false } }) else { return }
+        if beginning != .fresh {
+            let given = add(.input(name: Self.prefix + DrawSeed.name, fallback: nil), graph[seed].type)
+            if let choice {
+                let own = add(graph[seed].operation, graph[seed].type)
+                graph[seed].operation = .select(choice, then: given, otherwise: own)
+            } else {
+                graph[seed].operation = .rename(given)
+            }
+        }
+        let always = add(.delay(seed, offsets: [-1], initial: seed), ValueType(.int, [], Variance(batch: true, axes: 1)))
+        entries.append((DrawSeed.name, always, seed))
     }
 
     private mutating func add(_ operation: Operation, _ type: ValueType) -> ValueID { graph.add(Value(operation, type)) }
@@ -113,12 +130,16 @@ package struct CarriedState {
             order.append(line)
         }
         let states = Set(graph.states.map(\.value))
+        var taken = Set(names.values)
         for id in graph.ids {
             guard case .delay(let value, let offsets, let initial) = graph[id].operation, offsets[0] < 0 else { continue }
             let line = Line(value: value, initial: initial)
             if names[line] == nil {
                 let start = initial.map { graph[$0].name ?? $0.description } ?? "0"
-                names[line] = (graph[value].name ?? value.description) + (initial == nil && !states.contains(value) ? "" : " from \(start)")
+                let own = graph[value].name ?? value.description
+                let name = isOwn(line, states) && !taken.contains(own) ? own : "\(own) from \(start)"
+                names[line] = name
+                taken.insert(name)
                 order.append(line)
             }
             delays[line, default: []].append((id, -offsets[0]))
@@ -127,6 +148,13 @@ package struct CarriedState {
             let own = delays[line] ?? []
             return (line, names[line] ?? "", own.map(\.back).max() ?? 1, own)
         }
+    }
+
+    /// Whether a line begins with what its value is known to begin with: 0, or the start of a state some steps back.
+    private func isOwn(_ line: Line, _ states: Set<ValueID>) -> Bool {
+        if line.initial == nil { return !states.contains(line.value) }
+        if case .delay(_, _, .some) = graph[line.value].operation { return true }
+        return false
     }
 
     // MARK: What cannot go on

@@ -239,7 +239,7 @@ private struct ComplexSplit {
         case .negate, .stop:
             return (unary(function, real(a), like: id), unary(function, imaginary(a), like: id))
         case .abs, .sign, .floor, .not, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
-            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .re, .im, .toReal, .toInt:
+            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .re, .im, .toReal, .toInt, .numbered:
             preconditionFailure("the verifier allows no \(function) with a complex result")
         }
     }
@@ -265,7 +265,7 @@ private struct ComplexSplit {
         case .divide:
             return quotient((real(a), imaginary(a)), (real(b), imaginary(b)), id)
         case .power, .min, .max, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
-            .or:
+            .or, .random, .uniform, .uniformNext:
             preconditionFailure("the verifier allows no \(function) with a complex result")
         }
     }

@@ -22,7 +22,7 @@ extension UnaryOperator {
         case .negate, .abs, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .relu,
             .gelu, .silu, .softplus, .re, .im, .conj, .cis, .toComplex:
             true
-        case .sign, .floor, .not, .step, .stop, .toReal, .toInt: false
+        case .sign, .floor, .not, .step, .stop, .toReal, .toInt, .numbered: false
         }
     }
 }
@@ -32,7 +32,8 @@ extension BinaryOperator {
     package var hasDerivative: Bool {
         switch self {
         case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .complex: true
-        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: false
+        case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .random, .uniform, .uniformNext:
+            false
         }
     }
 }

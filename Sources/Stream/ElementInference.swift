@@ -32,6 +32,7 @@ extension UnaryOperator {
         case .stop: operand
         case .toReal: operand == .int || operand == .bool ? .real : nil
         case .toInt: operand == .real || operand == .bool ? .int : nil
+        case .numbered: operand == .int ? .int : nil
         }
     }
 }
@@ -48,6 +49,8 @@ extension BinaryOperator {
         case .equal, .notEqual: .bool
         case .and, .or: operand == .bool ? .bool : nil
         case .complex: operand == .real ? .complex : nil
+        case .random: operand == .int ? .int : nil
+        case .uniform, .uniformNext: operand == .int ? .real : nil
         }
     }
 }

@@ -46,6 +46,7 @@ package struct ExpressionText: Equatable, Sendable {
         case .not: ExpressionText("not \(a.within(.not))", .not)
         // Numbers become real and complex by themselves.
         case .toReal, .toComplex: a
+        case .numbered: call("step", [a])
         case .toInt: call("int", [a])
         case .abs, .sign, .floor, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
             .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .re, .im, .conj, .cis, .stop:
@@ -71,7 +72,7 @@ package struct ExpressionText: Equatable, Sendable {
         case .greater: return compared(">")
         case .and: return infix(a, "and", b, .and, isAssociative: true)
         case .or: return infix(a, "or", b, .or, isAssociative: true)
-        case .min, .max, .logaddexp, .atan2, .mod, .complex: return call(function.rawValue, [a, b])
+        case .min, .max, .logaddexp, .atan2, .mod, .complex, .random, .uniform, .uniformNext: return call(function.rawValue, [a, b])
         }
     }
 

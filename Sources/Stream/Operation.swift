@@ -41,6 +41,9 @@ package enum UnaryOperator: String, Hashable, Encodable, Sendable, CaseIterable 
     case stop
     /// Between element types: int or bool to real, real to complex, real to int (towards zero), bool to int.
     case toReal, toInt, toComplex
+    /// An int that is the same at every step, with the number of the step along the first axis added: what a counter gives, without
+    /// counting. The only function that varies over more than its operand.
+    case numbered
 }
 
 /// Operands have one shape and one element type; so has the result, but for comparisons, which give `bool`.
@@ -52,6 +55,9 @@ package enum BinaryOperator: String, Hashable, Encodable, Sendable, CaseIterable
     case and, or
     /// Two reals to one complex number.
     case complex
+    /// Functions of a key and a counter, both ints, whose results look like chance (`Philox`): an int of two words; a real between 0 and 1
+    /// of the first word, and of the second.
+    case random, uniform, uniformNext
 }
 
 package enum ReduceKind: String, Hashable, Encodable, Sendable, CaseIterable {

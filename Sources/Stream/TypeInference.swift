@@ -31,6 +31,11 @@ extension StreamGraph {
         case .constant(let scalar):
             type.element = scalar.element
             type.shape = []
+        case .unary(.numbered, let a):
+            guard axes.count == 1, !self[a].variance.isStream else { throw TypeFault("'numbered' takes what is the same at every step of one axis") }
+            type.element = try element(UnaryOperator.numbered.result(of: self[a].element), UnaryOperator.numbered.rawValue, a)
+            type.shape = self[a].shape
+            type.variance = type.variance.union(Variance(batch: true, axes: 1))
         case .unary(let function, let a):
             type.element = try element(function.result(of: self[a].element), function.rawValue, a)
             type.shape = self[a].shape

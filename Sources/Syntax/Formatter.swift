@@ -181,7 +181,10 @@ private enum MemberPrinter {
         case .layer(let layer):
             let arguments = ExpressionPrinter.text(layer.arguments)
             let model = layer.model.text + (arguments.isEmpty ? "" : "(\(arguments))")
-            let body = layer.count.map { "repeat(\(ExpressionPrinter.text($0)), \(model))" } ?? model
+            let copies = layer.count.map { "repeat(\(ExpressionPrinter.text($0)), \(model))" } ?? model
+            let body = layer.reversed.map { reversal in
+                "reverse\(reversal.axes.map { "[\($0.map { ExpressionPrinter.text($0) }.joined(separator: ", "))]" } ?? "")(\(copies))"
+            } ?? copies
             return ("layer \(layer.name.text) = \(body)\(from(layer.tensors))", layer.span)
         case .equation(let equation):
             return ("\(names(equation.names))\(value(equation.value))", equation.span)

@@ -113,6 +113,7 @@ extension Parser {
         let start = advance().span.start
         let name = try identifier("a name for the layer")
         try expect("=", "after the layer's name")
+        let reversed = try reversal()
         var count: Expression?
         let isRepeated = isNextWord("repeat") && second.kind == .symbol("(")
         if isRepeated {
@@ -130,9 +131,33 @@ extension Parser {
             advance()
             brackets -= 1
         }
+        if reversed != nil {
+            guard isNext(")") else { throw unexpected("')' at the end of 'reverse'") }
+            advance()
+            brackets -= 1
+        }
         let tensors = try tensorName()
         return LayerDeclaration(
-            name: name, count: count, model: model, arguments: arguments, tensors: tensors, span: span(from: start))
+            name: name, reversed: reversed, count: count, model: model, arguments: arguments, tensors: tensors, span: span(from: start))
+    }
+
+    /// `reverse(` or `reverse[i](` in front of an instance; nil where a model is called so: what stands in its parentheses are dims.
+    private mutating func reversal() throws -> ReversalSyntax? {
+        guard case .identifier("reverse") = next.kind, beginsReversal else { return nil }
+        let word = try identifier("'reverse'")
+        let axes = accept("[") ? try list(until: "]", "in the axes of 'reverse'") { try $0.expression() } : nil
+        try expect("(", "after 'reverse'")
+        brackets += 1
+        return ReversalSyntax(word: word, axes: axes)
+    }
+
+    /// Whether what follows the word is an instance: a name, and behind it a parenthesis.
+    private var beginsReversal: Bool {
+        if second.kind == .symbol("[") { return true }
+        guard second.kind == .symbol("(") else { return false }
+        let rest = tokens[min(index + 2, tokens.count)...].lazy.filter { $0.kind != .newline }.prefix(2).map(\.kind)
+        guard case .identifier? = rest.first else { return false }
+        return rest.dropFirst().first == .symbol("(") || rest.dropFirst().first == .symbol(")")
     }
 
     private mutating func outputDeclaration() throws -> OutputDeclaration {

@@ -176,9 +176,17 @@ package struct DimDeclaration: Equatable, Sendable {
     package var span: SourceSpan
 }
 
-/// `layer blocks = repeat(L, Block(D, H)) from "blocks.{i}.{}"`, `layer g = LSTM(D, H)`
+/// `reverse`, or `reverse[i]`, around an instance of a model.
+package struct ReversalSyntax: Equatable, Sendable {
+    package var word: Identifier
+    /// The axes in its brackets; nil where there are none.
+    package var axes: [Expression]?
+}
+
+/// `layer blocks = repeat(L, Block(D, H)) from "blocks.{i}.{}"`, `layer g = LSTM(D, H)`, `layer b = reverse(LSTM(D, H))`
 package struct LayerDeclaration: Equatable, Sendable {
     package var name: Identifier
+    package var reversed: ReversalSyntax?
     package var count: Expression?
     package var model: Identifier
     package var arguments: [Argument]

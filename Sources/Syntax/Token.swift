@@ -1,6 +1,6 @@
 import RecSource
 
-/// The words that cannot be names. Words such as `once`, `from` or `repeat` mean something only in their places.
+/// The words that cannot be names. Words such as `once`, `from`, `repeat` or `reverse` mean something only in their places.
 enum Keyword: String, CaseIterable {
     case model, input, param, const, state, dim, layer, output, loss, require, example, `func`, monoid, `import`
     case `if`, then, `else`, and, or, not, `as`, fold, over

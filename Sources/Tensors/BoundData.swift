@@ -149,6 +149,10 @@ private struct BindingCheck {
             let axes = graph.axes.indices.filter { value.variance.varies(over: $0) }
             let expected = (value.variance.batch ? [batch] : []) + axes.map { extents[$0] } + stepSizes(value)
             guard let tensor = data.inputs[name] else {
+                if name == DrawSeed.name {
+                    inputs[name] = Tensor(DrawSeed.values(0, batch: batch), shape: expected)
+                    continue
+                }
                 if let fallback {
                     guard let count = elementCount(expected), 8 * count <= PhysicalMemory.bytes else {
                         problem(.tooLarge, "'\(name)' \(expected) does not fit into memory")

@@ -96,12 +96,13 @@ public final class Trainer {
                 throw Diagnostic(
                     .missingTensor, "'\(model.graph.name)' has no loss to train for", at: nil, help: "write one: loss error = mean[t](…)")
             }
-            var request = GradientRequest(of: model.graph, truncation: options.truncation)
+            let trained = try model.training()
+            var request = GradientRequest(of: trained.graph, truncation: options.truncation)
             request.targets.removeAll { if case .parameter = $0 { false } else { true } }
             guard !request.targets.isEmpty else {
                 throw Diagnostic(.missingTensor, "'\(model.graph.name)' has no parameter to train", at: nil)
             }
-            let gradients = try GradientModel(model, request)
+            let gradients = try GradientModel(trained, request)
 
             self.gradients = gradients
             let all = model.parameters(weights, else: model.initialParameters(seed: options.seed).merging(model.parameters) { $1 })
@@ -118,7 +119,7 @@ public final class Trainer {
             constants = bound.parameters.filter { !paths.contains($0.key) }
 
             var identity = ContentHash()
-            identity.add(model.graph.text)
+            identity.add(trained.graph.text)
             signature = options.signature.merging(["model": "\(identity.value)", "data": "\(data.fingerprint)"]) { $1 }
             if let checkpoint { try checkpoint.check(against: signature, parameters) }
 
@@ -134,7 +135,7 @@ public final class Trainer {
             // What recurrences take that do not run chunk by chunk is chosen first: a run that goes on forces it there, too.
             let form = try choice.build(for: work) { _, plan in plan }.form
             let chunks = try FormChoice(
-                model, request, forcing: forms, others: choice.forms.named(scanning: form.scans), precision: precision, within: options.memory,
+                trained, request, forcing: forms, others: choice.forms.named(scanning: form.scans), precision: precision, within: options.memory,
                 else: choice, context: CompileContext())
             if let partitioned = chunks.partitioned(for: work) {
                 // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
@@ -167,7 +168,7 @@ public final class Trainer {
     private func advancing() throws -> StepReport {
         let number = step + 1
         let positions = order.positions(of: number)
-        let bound = try bind(data, positions, gradients.graph)
+        let bound = try bind(data, positions, gradients.graph, step: number)
         let results = try code.chunks.flatMap { try gradients.run(bound, on: $0, pool: pool) }
             ?? gradients.run(bound, on: try CompiledModel(code.steps(), parameters: bound.parameters, memory: memory), pool: pool, within: options.memory)
         let loss = Self.sum(results.results.losses)
@@ -220,8 +221,13 @@ public final class Trainer {
         Checkpoint(step: step, parameters: parameters, constants: constants, plan: plan, signature: signature, metadata: model.fileMetadata)
     }
 
-    private func bind(_ data: TrainingData, _ positions: [Int], _ graph: StreamGraph) throws -> BoundData {
+    /// - Parameter number: the number of the step, from which chance draws in its minibatch; nil where it is no step.
+    private func bind(_ data: TrainingData, _ positions: [Int], _ graph: StreamGraph, step number: Int? = nil) throws -> BoundData {
         var some = data.minibatch(at: positions)
+        if let number, graph.drawsByChance, some.inputs[DrawSeed.name] == nil {
+            var generator = SeededGenerator(seed: options.seed, for: "draws \(number)")
+            some.inputs[DrawSeed.name] = Tensor(DrawSeed.values(UInt32(truncatingIfNeeded: generator.next()), batch: positions.count), shape: [positions.count])
+        }
         some.parameters = weights
         return try BoundData(some, for: graph)
     }

@@ -25,7 +25,8 @@ enum Builtins {
     static let others = [
         "exp", "abs", "sign", "floor", "stop", "re", "im", "conj", "cis", "complex", "clamp", "logaddexp", "atan2", "mod", "elu",
         "leaky_relu", "isnan", "outer", "mean", "var", "softmax", "argmax", "argmin", "norm", "first", "last", "concat", "split", "reshape",
-        "conv", "pad", "rmsnorm", "layernorm", "crossentropy", "grad", "real", "int",
+        "conv", "pad", "rmsnorm", "layernorm", "crossentropy", "grad", "real", "int", "noise", "uniform", "bernoulli",
+        "categorical", "dropout",
     ]
     static let names = Array(real.keys) + Array(reductions.keys) + others
 }
@@ -78,6 +79,10 @@ extension ModelTyper {
         case "rmsnorm", "layernorm": return try normalized(call)
         case "crossentropy": return try crossEntropy(call)
         case "grad": return try stepDerivative(call)
+        case "noise", "uniform": return try draw(call)
+        case "bernoulli": return try bernoulli(call)
+        case "categorical": return try categorical(call)
+        case "dropout": return try dropout(call)
         case "real": return try toReal(call)
         default: return try toInt(call)
         }

@@ -67,11 +67,7 @@ extension ModelTyper {
         if let size = dims[name] {
             return .value(add(.dim(size), .int, [], .none, span))
         }
-        if model.axes.contains(where: { $0.name == name }) {
-            throw report(
-                .notAStream, "'\(name)' is an axis, not a value", at: span,
-                help: "count the steps with a state: n = n[\(name)-1] + 1")
-        }
+        if let axis = model.axes.firstIndex(where: { $0.name == name }) { return .value(step(along: axis, span)) }
         if Builtins.names.contains(name) || program.function(name, at: span) != nil {
             throw report(.wrongArgument, "'\(name)' is a function", at: span, help: "call it: \(name)(x)")
         }
@@ -267,7 +263,10 @@ extension ModelTyper {
         if case .name(let name) = subject.kind { path[last].name = name }
         defer { path.removeLast() }
         let value = try value(of: subject)
-        guard offsets.contains(where: { $0 != 0 }) else { return value }
+        if !offsets.contains(where: { $0 != 0 }) {
+            try requireNoTable(value, subject, span)
+            return value
+        }
         guard model[value].variance.isStream else {
             throw report(
                 .notAStream, "'\(sources.text(of: subject.span))' does not vary over time", at: span,

@@ -85,6 +85,8 @@ extension ModelTyper {
         switch function {
         case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: element = .bool
         case .complex: element = .complex
+        case .random: element = .int
+        case .uniform, .uniformNext: element = .real
         case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod: element = model[a].element
         }
         return add(
@@ -296,6 +298,7 @@ extension ModelTyper {
     // MARK: Members and names
 
     private func member(_ subject: Expression, _ name: Identifier, _ span: SourceSpan) throws -> ValueID {
+        if let axis = timeAxis(subject) { return try memberOfTime(axis, name, span) }
         if let library = foreignLibrary(subject) {
             throw report(
                 .unknownName, "'\(library).\(name.text)' is of another library", at: name.span, help: OtherNames.constant(name.text))

@@ -5,7 +5,8 @@ import RecSyntax
 
 /// Models used as layers.
 extension ModelTyper {
-    func declare(layer declaration: LayerDeclaration) -> Int? {
+    func declare(layer given: LayerDeclaration) -> Int? {
+        let declaration = given.ofModelCalledReverse(in: program) ?? given
         guard let full = program.fullName(declaration.model.text, at: declaration.model.span), program.models[full] != nil else {
             report(
                 .unknownName, "there is no model '\(declaration.model.text)'", at: declaration.model.span,
@@ -17,6 +18,7 @@ extension ModelTyper {
         }
         guard let inner = lookUpModel(full) else { return nil }
         guard let (values, names) = dims(of: inner, declaration), let axes = axes(of: inner, declaration) else { return nil }
+        guard let reversed = declaration.reversed.map({ reversedAxes($0, of: inner, axes) }) ?? [] else { return nil }
         var count: DimExpression?
         if let expression = declaration.count {
             guard let value = try? dimExpression(expression), canRepeat(inner, values, declaration) else { return nil }
@@ -28,7 +30,7 @@ extension ModelTyper {
         }
         model.layers.append(
             TypedLayer(
-                name: declaration.name.text, model: inner.name, count: count, dims: values, names: names, axes: axes,
+                name: declaration.name.text, model: inner.name, count: count, dims: values, names: names, axes: axes, reversedAxes: reversed,
                 tensors: declaration.tensors.flatMap { tensors($0, of: declaration) }, span: declaration.span))
         return model.layers.count - 1
     }

@@ -105,6 +105,8 @@ final class ModelTyper {
         var span: SourceSpan
     }
     var environment: Environment?
+    /// Whether chance draws once for a sequence, as in an initial value.
+    var drawsOnce = false
 
     init(
         _ syntax: ModelDeclaration?, named name: String, span: SourceSpan, program: ProgramSyntax, sources: SourceMap,

@@ -12,7 +12,7 @@ package func typeProgram(_ program: ProgramSyntax, sources: SourceMap) -> (progr
     var used: Set<String> = []
     for name in program.mainFileModels {
         for member in program.models[name]?.members ?? [] {
-            if case .layer(let layer) = member, let full = program.fullName(layer.model.text, at: layer.model.span) { used.insert(full) }
+            if case .layer(let layer) = member, let full = layer.fullModelName(in: program) { used.insert(full) }
         }
     }
     let candidates = program.mainFileModels.filter { !used.contains($0) }
@@ -55,7 +55,7 @@ private final class ProgramTyper {
     }
 
     private func layers(of model: ModelDeclaration) -> [String] {
-        model.members.compactMap { if case .layer(let layer) = $0 { program.fullName(layer.model.text, at: layer.model.span) } else { nil } }
+        model.members.compactMap { if case .layer(let layer) = $0 { layer.fullModelName(in: program) } else { nil } }
     }
 
     func model(named name: String) -> TypedModel? {

@@ -6,10 +6,10 @@ import RecSyntax
 extension ModelTyper {
     func finishStates() {
         // All of them first: an initial value may read other states at other steps, and these delays are completed as well.
-        let initials = states.map { state in state.initial.flatMap { try? initialValue($0, of: state) } }
+        let initials = states.map { state in (try? initialValues(of: state)) ?? [] }
         for k in states.indices {
             let state = states[k]
-            let initial = initials[k]
+            let initial = initials[k].first
             guard state.equation != nil else {
                 // Of two equations for another state one was meant for this, most likely.
                 if diagnostics.contains(where: { $0.id == .duplicateDefinition }) { continue }
@@ -19,6 +19,12 @@ extension ModelTyper {
                 continue
             }
             guard let value = try? value(ofState: k) else { continue }
+            guard areRead(initials[k], of: state) else { continue }
+            if initials[k].count > 1 {
+                let delays = delays(of: k, at: value, from: initials[k])
+                model.states.append(TypedState(name: state.name.text, value: value, initial: initial, delays: delays, span: state.name.span))
+                continue
+            }
             for delay in states[k].delays {
                 switch model[delay].operation {
                 case .primitive(.delay(_, let offsets, _)):
@@ -26,7 +32,7 @@ extension ModelTyper {
                 case .window(_, var window):
                     window.initial = initial
                     model.values[delay.index].operation = .window(value, window)
-                case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint: continue
+                case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint, .step, .draw, .training: continue
                 }
             }
             model.states.append(TypedState(name: state.name.text, value: value, initial: initial, delays: states[k].delays, span: state.name.span))
@@ -37,6 +43,8 @@ extension ModelTyper {
     private static let wholeSequence = ["sum", "mean", "var", "max", "min", "first", "last"]
 
     func initialValue(_ expression: Expression, of state: DeclaredState) throws -> ValueID {
+        drawsOnce = true
+        defer { drawsOnce = false }
         let value = try value(of: expression)
         guard !model[value].variance.isStream else {
             throw report(

@@ -67,7 +67,7 @@ extension TypedModel {
     package func sameValues(as id: ValueID) -> [ValueID] {
         switch self[id].operation {
         case .primitive(.delay), .window: break
-        case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint: return [id]
+        case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint, .step, .draw, .training: return [id]
         }
         return values.indices.filter { values[$0].operation == self[id].operation }.map(ValueID.init)
     }

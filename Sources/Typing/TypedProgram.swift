@@ -35,6 +35,13 @@ package enum TypedOperation: Equatable, Sendable {
     case own(ValueID, gradient: Int)
     /// What stands for the adjoint of a function's value in its gradient.
     case adjoint
+    /// The number of the step along an axis of the model, from 0; an int.
+    case step(axis: Int)
+    /// A number by chance for each element, new at each step where it varies over time: from a standard normal distribution, or between 0 and
+    /// 1. Each such value is a source of its own.
+    case draw(isNormal: Bool)
+    /// One value where the model is trained, another one elsewhere.
+    case training(ValueID, otherwise: ValueID)
 }
 
 package struct TypedValue: Equatable, Sendable {
@@ -63,6 +70,8 @@ package struct TypedLayer: Equatable, Sendable {
     package var names: [String: String]
     /// For each axis of the layer's model the axis of the enclosing model.
     package var axes: [Int]
+    /// The axes of the enclosing model along which it runs from the end.
+    package var reversedAxes: Set<Int>
     /// Where its tensors are in files of weights; nil for names behind that of the layer.
     package var tensors: TensorTemplate?
     package var span: SourceSpan

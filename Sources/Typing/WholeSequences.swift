@@ -123,8 +123,9 @@ extension TypedModel {
     func operands(of value: TypedValue) -> [ValueID] {
         switch value.operation {
         case .primitive(let operation): operation.operands
-        case .parameter, .dim, .adjoint: []
+        case .parameter, .dim, .adjoint, .step, .draw: []
         case .own(let inner, let gradient): [inner] + ownGradients[gradient].arguments
+        case .training(let a, let b): [a, b]
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
         case .pick(let rows, let index): [rows, index]
         case .derivative(let result, let place): [result, place]

@@ -59,6 +59,9 @@ struct Run: ParsableCommand {
     @Option(help: "Fills parameters that are not given from their initialisers.")
     var seed: UInt64?
 
+    @Option(help: "The number from which chance draws: noise, uniform, bernoulli, categorical and, with --training, dropout.")
+    var noiseSeed: UInt32?
+
     @Option(help: "Threads.")
     var threads = 1
 
@@ -133,6 +136,10 @@ struct Run: ParsableCommand {
             if let seed {
                 try model.checkMemory()
                 data.parameters = context.times.measure("initialise") { model.parameters(data.parameters, else: model.initialParameters(seed: seed)) }
+            }
+            if let noiseSeed {
+                let batch = model.batch(of: data) ?? 1
+                data.inputs[DrawSeed.name] = Tensor(DrawSeed.values(noiseSeed, batch: batch), shape: [batch])
             }
             let start = try self.state.map { path throws(DiagnosticList) in try ModelState(path: path) } ?? (saveState == nil ? nil : ModelState())
             if stream == "-" { return try streamStandardInput(model, data, start, context) }

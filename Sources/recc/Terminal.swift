@@ -88,6 +88,9 @@ struct ModelOptions: ParsableArguments {
     @Option(name: .customLong("plan"), help: "The form in which the recurrence of a state runs, as in --plan h=scan. Forms: \(PlanForm.names.joined(separator: ", ")); chunkwise(64) for chunks of 64 steps.")
     var plans: [String] = []
 
+    @Flag(help: "Takes the model as it is while it is trained: dropout drops.")
+    var training = false
+
     @Option(help: "How errors are shown.")
     var diagnostics: DiagnosticForm = .text
 
@@ -129,7 +132,7 @@ struct ModelOptions: ParsableArguments {
         let program: Program
         do { program = try Program(path: file, times: times) } catch { throw Terminal.fail(error, SourceMap(), diagnostics) }
         if program.hasErrors { throw Terminal.fail(DiagnosticList(program.diagnostics), program.sources, diagnostics) }
-        return program
+        return training ? program.training : program
     }
 
     /// Runs `body`; what it throws is shown, and ends the command.

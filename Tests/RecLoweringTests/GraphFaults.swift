@@ -53,6 +53,8 @@ private func shapeFaults(of value: Value, in graph: StreamGraph) -> [String] {
         case .and, .or: expect(value.element == .bool && element(a) == .bool, "bools")
         case .complex: expect(value.element == .complex && element(a) == .real, "complex of reals")
         case .power, .logaddexp, .atan2: expect(value.element == .real && element(a) == .real, "reals")
+        case .random: expect(value.element == .int && element(a) == .int, "ints")
+        case .uniform, .uniformNext: expect(value.element == .real && element(a) == .int, "a real of ints")
         case .divide: expect(value.element == element(a) && (element(a) == .real || element(a) == .complex), "no integer division")
         case .mod: expect(value.element == element(a) && (element(a) == .real || element(a) == .int), "reals or ints")
         case .add, .subtract, .multiply, .min, .max: expect(value.element == element(a) && element(a) != .bool, "numbers")
@@ -127,6 +129,8 @@ private func unaryResult(_ operation: UnaryOperator, _ operand: ElementType) -> 
     case .toReal: operand == .int || operand == .bool ? .real : nil
     case .toInt: operand == .real || operand == .bool ? .int : nil
     case .toComplex: operand == .real ? .complex : nil
+    // Lowering counts; it makes no numbers of steps.
+    case .numbered: nil
     case .floor: operand == .real || operand == .int ? operand : nil
     case .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .relu, .gelu, .silu,
         .softplus, .step: operand == .real ? .real : nil

@@ -58,6 +58,7 @@ import Testing
         "input q, k: [3]\n input v: [4]\n state S: [3, 4]\n S = 0.9 * S[t-1] + outer(k, v)\n output o = q @ S",
         "input x, a: [9]\n state h: [9]\n require plan(h) in (scan)\n h = sigmoid(a) * h[t-1] + x\n output h",
         "input x: [3]\n param w: [3, 1, 4] = normal(1)\n param v: [2, 3, 3] = normal(1)\n y = silu(conv[t](2 * x, w))\n output z = conv[t](y, v, dilation: 2)\n output u = x[t-5:t-1]",
+        "input x: [3]\n state h: [3] = [noise[3](), 2]\n h = 0.5 * h[t-1] - 0.2 * h[t-2] + x * uniform[3]() + noise()\n output h\n output y = if t.first then x else h * t",
         "input x: [2]\n param E: [5, 3] = normal(1)\n state n: int\n n = mod(n[t-1] + argmax(x) + 1, 5)\n output y = E[n]",
     ]
 

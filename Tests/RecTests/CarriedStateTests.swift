@@ -93,6 +93,14 @@ import Testing
             name: "the last step",
             source: "model M(D) {\n input x: [D]\n state h: [D]\n h = 0.9 * h[t-1] + x\n output h\n output end = 2 * last[t](h)\n}\n", dims: ["D": 5]),
         Case(
+            name: "the number of the step",
+            source: "model M(D) {\n input x: [D]\n state h: [D]\n h = (if t.first then 1 else 0.5) * h[t-1] + x * sin(0.3 * t)\n output h\n output n = t\n n2 = t\n output late = n2[t-3]\n}\n",
+            dims: ["D": 2]),
+        Case(
+            name: "several initial values",
+            source: "model M(D) {\n input x: [D]\n input a, b: [D] once\n state h: [D] = [a, b]\n h = 0.5 * h[t-1] - 0.3 * h[t-2] + x\n output h\n output late = h[t-4]\n z = h[t-1]\n output y = z[t-1]\n}\n",
+            dims: ["D": 2]),
+        Case(
             name: "running extremes",
             source: "model M {\n input x: real\n state m: real = -inf\n m = max(m[t-1] - 0.1, x)\n output m\n}\n"),
         Case(

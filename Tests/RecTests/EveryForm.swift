@@ -21,10 +21,13 @@ struct EveryForm {
         (5, 300, [300, 0, 64, 129, 1]),
     ]
 
-    init(_ source: String, dims: [String: Int] = [:], name: String = "", sourceLocation: SourceLocation = #_sourceLocation) throws {
+    /// - Parameter main: which model of several; nil for the one that no other uses as a layer.
+    init(
+        _ source: String, dims: [String: Int] = [:], main: String? = nil, isTraining: Bool = false, name: String = "", sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
         let program = Program(text: source)
         try #require(!program.hasErrors, "\(program.diagnostics.map(\.message))\n\(source)", sourceLocation: sourceLocation)
-        let model = try Model(program, dims: dims)
+        let model = try Model(isTraining ? program.training : program, named: main, dims: dims)
         self.model = model
         what = "\(name)\n\(source)\n\(dims)"
         location = sourceLocation

@@ -365,7 +365,7 @@ def _made(function, arguments, dims, named, params, options):
 
 def load(
     path, params=None, *, model=None, dims=None, seed=None, outputs=None, precision=None, engine=None, threads=None, plan=None,
-    weights=None, memory=None, cache=None, **sizes,
+    weights=None, memory=None, training=None, cache=None, **sizes,
 ):
     """Reads a program from a file, or a module of the standard library ("std.gru"), fixes its dims, and gives it weights.
 
@@ -373,23 +373,23 @@ def load(
     given by name, `H=64`, or in the dict `dims`; those that the weights tell may be left out. `model` says which of the program;
     `outputs` what alone is to be computed. `precision` is "f32" or "f64"; `engine` "compiled" or "interpreter"; `threads` are those of a
     run that does not say; `plan` is a form for each state, as in {"h": "scan"}; `weights` is "full" or "bf16"; `memory` is what a run may
-    have, as in "512MB"; `cache` is "user", "off" or a folder.
+    have, as in "512MB"; with `training` dropout drops; `cache` is "user", "off" or a folder.
     """
     options = dict(
         model=model, seed=seed, outputs=outputs, precision=precision, engine=engine, threads=threads, plan=plan, weights=weights,
-        memory=memory, cache=cache,
+        memory=memory, training=None if training is None else "on" if training else "off", cache=cache,
     )
     return _made("load", [_library.encoded(path)], dims, sizes, params, options)
 
 
 def compile(
     text, params=None, *, name="program.rec", model=None, dims=None, seed=None, outputs=None, precision=None, engine=None, threads=None,
-    plan=None, weights=None, memory=None, cache=None, **sizes,
+    plan=None, weights=None, memory=None, training=None, cache=None, **sizes,
 ):
     """The same of a program that is given as a text, which messages call `name`."""
     options = dict(
         model=model, seed=seed, outputs=outputs, precision=precision, engine=engine, threads=threads, plan=plan, weights=weights,
-        memory=memory, cache=cache,
+        memory=memory, training=None if training is None else "on" if training else "off", cache=cache,
     )
     return _made("compile", [_library.encoded(text), _library.encoded(name)], dims, sizes, params, options)
 

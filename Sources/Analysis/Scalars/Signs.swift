@@ -8,7 +8,7 @@ extension Scalars {
             switch function {
             case .exp, .sigmoid, .softplus, .rsqrt: true
             case .negate, .abs, .sign, .floor, .not, .log, .log2, .log1p, .expm1, .sqrt, .sin, .cos, .tan, .erf, .tanh, .logsigmoid,
-                .relu, .gelu, .silu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex: false
+                .relu, .gelu, .silu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex, .numbered: false
             }
         case .polynomial(let monomials):
             monomials.allSatisfy { monomial in
@@ -25,8 +25,9 @@ extension Scalars {
             case .add, .multiply, .min: isPositive(a) && isPositive(b)
             case .max: isPositive(a) || isPositive(b)
             case .power: isPositive(a)
+            case .uniform, .uniformNext: true
             case .subtract, .divide, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual,
-                .greater, .and, .or, .complex: false
+                .greater, .and, .or, .complex, .random: false
             }
         case .known, .state, .index, .opaque: false
         }

@@ -122,8 +122,12 @@ struct SymbolicStep {
             case .bool(let truth): return scalars.number(truth ? 1 : 0)
             case .complex: return leaf(value, index)
             }
+        case .unary(.numbered, _):
+            return unfollowed(value, index)
         case .unary(let function, let a):
             return unary(function, try evaluate(a, at: index))
+        case .binary(.random, _, _), .binary(.uniform, _, _), .binary(.uniformNext, _, _):
+            return unfollowed(value, index)
         case .binary(let function, let a, let b):
             let left = try evaluate(a, at: index)
             let right = try evaluate(b, at: index)
@@ -181,7 +185,7 @@ struct SymbolicStep {
         case .negate: return scalars.scale(a, by: -1)
         case .stop, .toReal, .toComplex, .re: return a
         case .abs, .sign, .floor, .not, .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid,
-            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .im, .conj, .cis, .toInt:
+            .logsigmoid, .relu, .gelu, .silu, .softplus, .step, .im, .conj, .cis, .toInt, .numbered:
             return scalars.intern(.unary(function, a))
         }
     }
@@ -200,7 +204,7 @@ struct SymbolicStep {
         case .min, .max, .logaddexp, .and, .or, .equal, .notEqual:
             return a == b && (function == .min || function == .max || function == .and || function == .or)
                 ? a : scalars.intern(.binary(function, min(a, b), max(a, b)))
-        case .atan2, .mod, .less, .lessOrEqual, .greaterOrEqual, .greater, .complex:
+        case .atan2, .mod, .less, .lessOrEqual, .greaterOrEqual, .greater, .complex, .random, .uniform, .uniformNext:
             return scalars.intern(.binary(function, a, b))
         }
     }

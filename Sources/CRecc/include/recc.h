@@ -105,6 +105,7 @@ typedef struct recc_model recc_model;
  *   plan.STATE=scan      the form of a recurrence: sequential, scan, chunkwise, chunkwise(64)
  *   weights=full         or bf16, how compiled code stores the weights of products
  *   memory=512MB         what a run may have in memory
+ *   training=off         or on, for the model as it is while it is trained: dropout drops
  *   cache=user           where compiled code is kept: user, off, or a folder
  *
  * `parameters` go before those of files; they are known by path, or by the name that the source gives with `from`, and are copied.

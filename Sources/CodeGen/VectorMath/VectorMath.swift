@@ -35,6 +35,7 @@ struct VectorMath {
                 let result = builder.vector(builder.i64, lanes)
                 return builder.intrinsic("llvm.fptosi.sat", overloads: [result, type], [x])
             }
+        case .numbered: preconditionFailure("the number of a step is known to a nest alone")
         case .toComplex, .im, .cis:
             preconditionFailure("complex values are split before code is generated")
         case .sign: return element == .real ? sign(x) : intSign(x)
@@ -92,7 +93,7 @@ struct VectorMath {
         case .greaterOrEqual: return builder.fcompare(LLVMRealOGE, a, b)
         case .greater: return builder.fcompare(LLVMRealOGT, a, b)
         case .power, .logaddexp, .atan2, .mod: return transcendental(function, a, b)
-        case .and, .or, .complex: preconditionFailure("no operation on reals")
+        case .and, .or, .complex, .random, .uniform, .uniformNext: preconditionFailure("no operation on reals")
         }
     }
 
@@ -110,6 +111,8 @@ struct VectorMath {
         case .greaterOrEqual: builder.compare(LLVMIntSGE, a, b)
         case .greater: builder.compare(LLVMIntSGT, a, b)
         case .mod: remainder(a, b)
+        case .random: RandomCode(builder).int(key: a, counter: b)
+        case .uniform, .uniformNext: RandomCode(builder).uniform(key: a, counter: b, isSecond: function == .uniformNext)
         case .divide, .power, .logaddexp, .atan2, .and, .or, .complex: preconditionFailure("no operation on ints")
         }
     }
@@ -136,7 +139,8 @@ struct VectorMath {
         case .lessOrEqual: builder.or(builder.not(a), b)
         case .greater: builder.and(a, builder.not(b))
         case .greaterOrEqual: builder.or(a, builder.not(b))
-        case .subtract, .divide, .power, .logaddexp, .atan2, .mod, .complex: preconditionFailure("no operation on bools")
+        case .subtract, .divide, .power, .logaddexp, .atan2, .mod, .complex, .random, .uniform, .uniformNext:
+            preconditionFailure("no operation on bools")
         }
     }
 
@@ -152,7 +156,7 @@ struct VectorMath {
             case .sigmoid: return single.sigmoid(x)
             case .tanh: return single.tanh(x)
             case .expm1, .log, .log2, .log1p, .sin, .cos, .tan, .erf, .logsigmoid, .gelu, .silu, .softplus, .negate, .abs, .sign, .floor,
-                .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex:
+                .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal, .toInt, .toComplex, .numbered:
                 break
             }
         }
@@ -175,7 +179,7 @@ extension BinaryOperator {
         case .add, .subtract, .multiply, .divide, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and,
             .or, .complex:
             true
-        case .power, .logaddexp, .atan2, .mod: false
+        case .power, .logaddexp, .atan2, .mod, .random, .uniform, .uniformNext: false
         }
     }
 }
@@ -185,7 +189,7 @@ extension UnaryOperator {
     var isSimple: Bool {
         switch self {
         case .negate, .abs, .sign, .floor, .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt,
-            .toComplex:
+            .toComplex, .numbered:
             true
         case .exp, .log, .log2, .log1p, .expm1, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .cis:
             false

@@ -88,7 +88,7 @@ struct WideMath {
         case .tan: tangent(x)
         case .erf: erf(x)
         case .negate, .abs, .sign, .floor, .not, .sqrt, .rsqrt, .relu, .step, .re, .im, .conj, .cis, .stop, .toReal,
-            .toInt, .toComplex:
+            .toInt, .toComplex, .numbered:
             preconditionFailure("\(function) is not transcendental")
         }
     }
@@ -99,7 +99,7 @@ struct WideMath {
         case .atan2: angle(a, b)
         case .mod: remainder(a, b)
         case .add, .subtract, .multiply, .divide, .power, .min, .max, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater,
-            .and, .or, .complex:
+            .and, .or, .complex, .random, .uniform, .uniformNext:
             preconditionFailure("\(function) has no code here")
         }
     }

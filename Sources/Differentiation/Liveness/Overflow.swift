@@ -31,7 +31,8 @@ extension StreamGraph {
         switch self[id].operation {
         case .unary(let function, _):
             switch function {
-            case .sin, .cos, .tanh, .sigmoid, .erf, .step, .sign, .not, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex: return false
+            case .sin, .cos, .tanh, .sigmoid, .erf, .step, .sign, .not, .toReal, .toInt, .re, .im, .conj, .cis, .toComplex, .numbered:
+                return false
             case .negate, .abs, .floor, .exp, .log, .log2, .tan, .log1p, .expm1, .sqrt, .rsqrt, .logsigmoid, .relu, .gelu, .silu, .softplus, .stop:
                 return true
             }

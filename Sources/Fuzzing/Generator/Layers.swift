@@ -20,7 +20,8 @@ extension ProgramGenerator {
         helpers += inner.helpers
         let layer = fresh("layer")
         let arguments = style.isSymbolic ? "(\(dims.map(\.name).joined(separator: ", ")))" : dice.pick(["", "()"])
-        declarations.append("layer \(layer) = \(isChain ? "repeat(\(dice.number(in: 1...3)), \(model)\(arguments))" : model + arguments)")
+        let copies = isChain ? "repeat(\(dice.number(in: 1...3)), \(model)\(arguments))" : model + arguments
+        declarations.append("layer \(layer) = \(!isInstant && dice.chance(25) ? "reverse(\(copies))" : copies)")
         if isInstant { return instantLayers.append((layer, type, output)) }
         for _ in 0..<(isChain ? 1 : dice.number(in: 1...2)) {
             let argument = expression(type, depth: 2)

@@ -11,6 +11,8 @@ extension ProgramGenerator {
     mutating func leaf(_ type: GeneratedType) -> Term {
         let fitting = atoms.filter { $0.type == type && $0.level <= levelLimit && (!needsOnce || $0.axes.isEmpty) }
         if type.shape.isEmpty, dice.chance(12) { return number(type.element) }
+        if type.shape.isEmpty, !needsOnce, !style.isInstant, !isWithinStep, dice.chance(4), let time = time(type.element) { return time }
+        if !needsOnce, !isWithinStep, dice.chance(2), let drawn = drawn(type) { return drawn }
         // Now and then something new, so that not everything depends on everything.
         guard !fitting.isEmpty, dice.chance(80) else { return declared(type) }
         return use(dice.pick(fitting))
@@ -22,6 +24,27 @@ extension ProgramGenerator {
         case .int: Term(text: "\(dice.below(4))")
         case .bool: Term(text: dice.pick(["true", "false"]))
         case .complex: Term(text: "complex(\(dice.pick(["0.5", "0", "1"])), \(dice.pick(["0.5", "-1"])))")
+        }
+    }
+
+    /// The number of the step, or whether it is the first or the last.
+    private mutating func time(_ element: ElementType) -> Term? {
+        let axis = dice.below(timeAxes.count)
+        let name = timeAxes[axis].name
+        switch element {
+        case .int: return Term(text: name, axes: [axis])
+        case .bool: return Term(text: dice.weighted([(3, "\(name).first"), (2, "(mod(\(name), 3) == 1)"), (1, "\(name).last")]), axes: [axis])
+        case .real, .complex: return nil
+        }
+    }
+
+    /// Something that is left to chance.
+    private mutating func drawn(_ type: GeneratedType) -> Term? {
+        let dims = type.shape.isEmpty ? "" : "[\(type.shape.map(\.text).joined(separator: ", "))]"
+        switch type.element {
+        case .real: return Term(text: dice.pick(["noise\(dims)()", "uniform\(dims)()"]), axes: Set(timeAxes.indices))
+        case .bool: return Term(text: "bernoulli\(dims)(0.4)", axes: Set(timeAxes.indices))
+        case .int, .complex: return nil
         }
     }
 

@@ -90,7 +90,8 @@ extension ProgramGenerator {
             let s = declareState(type)
             close(s, "\(s)\(back) + \(known(type))")
         case 4:
-            let s = declareState(type)
+            let starts = [initialValue(type), initialValue(type)].map { $0.isEmpty ? "0" : $0 }
+            let s = declareState(type, initial: timeAxes.count == 1 && dice.chance(35) ? "[\(starts.joined(separator: ", "))]" : nil)
             let far = step(axis, by: dice.weighted([(6, 2), (2, 3), (1, 5)]))
             close(s, "0.4 * \(gate(type)) * \(s)\(back) - 0.3 * \(s)\(far) + \(known(type))")
         case 5:

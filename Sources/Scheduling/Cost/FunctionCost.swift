@@ -6,7 +6,7 @@ package enum FunctionCost {
         // In f32 only exp, sigmoid and tanh are computed in f32; two vectors in f64 stand for one in the others.
         let isSingle = bytesPerReal == 4
         switch function {
-        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex: return 1
+        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop, .toReal, .toInt, .toComplex, .numbered: return 1
         case .sqrt: return 6
         case .rsqrt: return 12
         case .exp: return isSingle ? 14 : 26
@@ -30,6 +30,8 @@ package enum FunctionCost {
             .complex: 1
         case .divide: 6
         case .mod: 15
+        // Ten rounds of two products of words of 64 bits.
+        case .random, .uniform, .uniformNext: bytesPerReal == 4 ? 200 : 100
         case .logaddexp, .atan2: bytesPerReal == 4 ? 250 : 160
         case .power: bytesPerReal == 4 ? 290 : 346
         }

@@ -103,7 +103,8 @@ struct ScalarValues {
         let element: ElementType
         switch function {
         case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or: element = .bool
-        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .complex: element = graph[a].element
+        case .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .complex, .random: element = graph[a].element
+        case .uniform, .uniformNext: element = .real
         }
         return add(.binary(function, a, b), graph[a].shape, element, of: [a, b])
     }
