@@ -63,7 +63,8 @@ extension Lowering {
     /// model is not trained.
     mutating func leaveOutIdleCounters() {
         func isNeeded(_ value: ValueID) -> Bool {
-            let roots = graph.outputs.map(\.value) + graph.losses.map(\.value) + graph.states.flatMap { [$0.value] + ($0.initial.map { [$0] } ?? []) }
+            var roots = graph.outputs.map(\.value) + graph.losses.map(\.value) + graph.states.flatMap { [$0.value] + ($0.initial.map { [$0] } ?? []) }
+            roots += graph.folds.flatMap { $0.states + $0.elements } + graph.ownGradients.flatMap(\.arguments)
             return graph.needed(by: roots)[value.index]
         }
         for number in steps.values {
