@@ -151,10 +151,10 @@ import Testing
 
     @Test("windows give what steps in order give", arguments: cases) func everyLength(case own: Case) throws {
         let model = try model(own.text)
-        for length in [0, 1, 2, 5, 63, 200] {
+        for length in [0, 1, 5, 200] {
             let data = self.data(model, length: length)
             let expected = try model.run(data, on: .interpreter)
-            for windows in [2, 3, 8, 32, nil] {
+            for windows in [2, 8, nil] {
                 for threads in [1, 3] {
                     let got = try model.run(data, on: .compiled(.f64), threads: threads, forcing: [own.state: .shooting(windows)])
                     #expect(distance(got, expected) < 1e-13, "\(windows ?? 0) windows, \(length) steps")
@@ -183,7 +183,7 @@ import Testing
             cotangents[output.name] = Tensor((0..<output.tensor.count).map { cos(Double($0)) }, shape: output.tensor.shape)
         }
         let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
-        for windows in [2, 5] {
+        for windows in [3] {
             let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), threads: 2, forcing: [own.state: .shooting(windows)])
             for gradient in expected.gradients {
                 let other = got.gradients.first { $0.name == gradient.name }?.tensor.doubles() ?? []
@@ -237,7 +237,7 @@ import Testing
         #expect(got.shooting["h"]?.sweeps ?? 0 > 1)
     }
 
-    @Test("NaN and infinities reach the steps that they reach in order", arguments: [Double.nan, .infinity, -.infinity], [0, 40, 99])
+    @Test("NaN and infinities reach the steps that they reach in order", arguments: [Double.nan, .infinity], [0, 40])
     func special(number: Double, step: Int) throws {
         for own in Self.cases where own.name != "discrete states" {
             let model = try model(own.text)
