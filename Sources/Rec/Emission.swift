@@ -87,7 +87,7 @@ extension StreamGraph {
         for part in parts {
             switch (part, stage) {
             case (.steps(let graph), _): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
-            case (.shot(let recurrence), _): result += try Pipeline.simplestPlan(recurrence.windowedCell).emitted(stage, precision)
+            case (.shooting(let recurrence), _): result += try Pipeline.simplestPlan(recurrence.windowedCell).emitted(stage, precision)
             case (.traversal(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)
             case (.traversal(let schedule), .asm): result += try CompiledSchedule.listing(.assembly, of: schedule, precision: precision)
             case (.traversal(let schedule), .object): result += try CompiledSchedule.listing(.object, of: schedule, precision: precision)

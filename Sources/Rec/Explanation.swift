@@ -111,14 +111,16 @@ public struct Explanation: Sendable {
         let candidates = Candidates(choice, scans, work)
         var numbers: [ValueID: Int] = [:]
         for (k, recurrence) in choice.forms.recurrences.enumerated() { for value in recurrence.facts.delayed { numbers[value] = k } }
-        for facts in RecAnalysis.recurrences(of: graph) {
+        let all = RecAnalysis.recurrences(of: graph)
+        let isEstimated = all.count { !$0.kind.isComposable } <= Self.mostEstimated
+        for facts in all {
             // A fold is several recurrences to the scheduler.
             let parts = Set(facts.delayed.compactMap { numbers[$0] }).sorted()
             let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try candidates.forms(of: names, parts)
             forms.append(Self.chunkwise(facts, chunkwise, graph))
-            forms.append(Self.shooting(facts, graph, isOwn: chunkwise.has(Self.merged(facts.states)), work, choice.machine))
+            forms.append(Self.shooting(facts, graph, isOwn: chunkwise.has(Self.merged(facts.states)), isEstimated: isEstimated, work, choice.machine))
             forms.append(Form(name: "newton", refusal: Self.unbuilt, seconds: nil))
             recurrences.append(
                 Recurrence(
@@ -180,9 +182,10 @@ public struct Explanation: Sendable {
 
     /// The form in windows of time, of a model's own recurrence that is not composed.
     private static func shooting(
-        _ facts: RecurrenceFacts, _ graph: StreamGraph, isOwn: Bool, _ work: Workload, _ machine: MachineProfile
+        _ facts: RecurrenceFacts, _ graph: StreamGraph, isOwn: Bool, isEstimated: Bool, _ work: Workload, _ machine: MachineProfile
     ) -> Form {
         guard isOwn, !facts.kind.isComposable, graph.axes.count == 1 else { return Form(name: "shooting", refusal: unbuilt, seconds: nil) }
+        guard isEstimated else { return Form(name: "shooting", refusal: nil, seconds: nil) }
         do throws(FormRefusal) {
             let recurrence = try ShootingForms.recurrence(of: facts.members, in: graph)
             // Where the steps are too few there are no windows to be estimated.
@@ -243,7 +246,7 @@ public struct Explanation: Sendable {
 
     /// What runs in windows of time.
     private mutating func explainWindows(of divided: PartitionedModel.Divided) {
-        for case .shot(let recurrence) in divided.schedules {
+        for case .shooting(let recurrence) in divided.schedules {
             for k in recurrences.indices where recurrences[k].states.contains(recurrence.state) {
                 recurrences[k].chosen = "shooting"
                 guard let layout = recurrence.layout(batch: work.batch, steps: work.extents.first ?? 0) else {
@@ -251,12 +254,12 @@ public struct Explanation: Sendable {
                     continue
                 }
                 recurrences[k].note = "\(layout.windows) windows of \(layout.length) steps at once, the first state of each guessed from "
-                    + "\(ShotRecurrence.warmUp(of: layout.length)) steps in front of it, checked and mended"
+                    + "\(ShootingRecurrence.warmUp(of: layout.length)) steps in front of it, checked and mended"
             }
         }
     }
 
-    /// More recurrences than this are not each looked at in chunks.
+    /// More recurrences than this are not each looked at in chunks, or in windows.
     private static let mostEstimated = 8
 
     /// What recurrences that can run chunk by chunk should take so, each by itself: their traversals, with all that is computed there.

@@ -131,6 +131,8 @@ package final class FormChoice: Sendable {
     private static let leastElements = 1 << 21
     /// Nor are windows for fewer steps, or for more elements of states in a step.
     private static let leastSteps = 1 << 13, mostElements = 16
+    /// More recurrences than these are not cut into windows unless somebody asks for it.
+    private static let mostWindowed = 8
 
     /// Whether a look is worth its while: analysis takes longer than a small run.
     private func mayGain(by kind: Kind, _ work: Workload) -> Bool {
@@ -183,7 +185,8 @@ package final class FormChoice: Sendable {
             guard let state = states.first, !state.hasPrefix("grad."), others.isDisjoint(with: states) else { continue }
             forms[state] = .shooting(nil)
         }
-        guard !forms.isEmpty, let graph = try? model.rewritten([:], request),
+        // Each is a part of its own, which takes the graph apart once more.
+        guard (1...Self.mostWindowed).contains(forms.count), let graph = try? model.rewritten([:], request),
             let divided = try? PartitionedModel.Divided(graph, shooting: forms.windows, times: context.times)
         else { return nil }
         return Candidate(kind: .windows, forms: forms, divided: divided)

@@ -12,7 +12,7 @@ package final class PartitionedModel: Sendable {
     private enum Code: Sendable {
         case steps(StepsPart)
         case traversal(ScheduleRunner)
-        case shot(ShotRecurrence)
+        case shooting(ShootingRecurrence)
     }
 
     package let parts: GraphPartition
@@ -47,7 +47,7 @@ package final class PartitionedModel: Sendable {
                 return .steps(StepsPart(try PlanChoice(part: graph, forcing: forced, times: context.times)))
             case .traversal(let schedule):
                 return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
-            case .shot(let recurrence): return .shot(recurrence)
+            case .shooting(let recurrence): return .shooting(recurrence)
             }
         }
     }
@@ -56,7 +56,7 @@ package final class PartitionedModel: Sendable {
     enum Scheduled: Sendable {
         case steps(StreamGraph)
         case traversal(Schedule)
-        case shot(ShotRecurrence)
+        case shooting(ShootingRecurrence)
     }
 
     static func schedules(of graph: StreamGraph) throws(DiagnosticList) -> [Scheduled] { try Divided(graph, times: nil).schedules }
@@ -99,7 +99,7 @@ package final class PartitionedModel: Sendable {
                     let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
                     seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
                 case .traversal(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
-                case .shot(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
+                case .shooting(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
                 }
             }
             return seconds
@@ -123,7 +123,7 @@ package final class PartitionedModel: Sendable {
                 guard let plan = try? part.choice.plan(for: work) else { return nil }
                 seconds += plan.estimatedSeconds(work, on: machine)
             case .traversal(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
-            case .shot(let recurrence):
+            case .shooting(let recurrence):
                 guard let own = try? recurrence.estimatedSeconds(work, on: machine) else { return nil }
                 seconds += own
             }
@@ -143,7 +143,7 @@ package final class PartitionedModel: Sendable {
                 let schedule = runner.code.schedule
                 let chunks = ((work.extents.first ?? 0) + schedule.count - 1) / schedule.count
                 total += Double(schedule.turns(for: ScheduleSize(batch: work.batch, steps: 0, lengths: nil)) * chunks) * schedule.operationsOfChunk
-            case .shot(let recurrence): total += recurrence.operationCount(for: work)
+            case .shooting(let recurrence): total += recurrence.operationCount(for: work)
             }
         }
         return total
@@ -171,8 +171,8 @@ package final class PartitionedModel: Sendable {
             case .traversal(let runner):
                 guard let written = runner.run(size, pool: pool, tensors: { PartitionEvaluation.tensor($0, tensors, data) }) else { return nil }
                 tensors.merge(written) { $1 }
-            case .shot(let recurrence):
-                let around = ShotRecurrence.Surroundings(
+            case .shooting(let recurrence):
+                let around = ShootingRecurrence.Surroundings(
                     tensors: tensors, data: data, precision: precision, context: context, pool: pool, memory: memory)
                 let results = try recurrence.run(around, &shooting[recurrence.state, default: ShootingReport()])
                 tensors.merge(results.tensors) { $1 }

@@ -19,7 +19,7 @@ package enum ShootingForms {
             for part in result {
                 switch part {
                 case .traversal: divided.append(part)
-                case .shot(let recurrence):
+                case .shooting(let recurrence):
                     // Several states of one recurrence may be named.
                     if recurrence.cell.states.contains(where: { StreamGraph.wholeName($0.name) == RecurrenceSplit.mark + state }) { isFound = true }
                     divided.append(part)
@@ -47,9 +47,9 @@ package enum ShootingForms {
     /// A recurrence of a prepared graph as it would run in windows.
     ///
     /// - Throws: where it cannot.
-    static func recurrence(of members: [ValueID], in graph: StreamGraph) throws(FormRefusal) -> ShotRecurrence {
+    static func recurrence(of members: [ValueID], in graph: StreamGraph) throws(FormRefusal) -> ShootingRecurrence {
         try onDeepStack { () throws(FormRefusal) in
-            try ShotRecurrence(RecurrenceSplit(graph, around: members, prefix: ":"), state: "", windows: nil)
+            try ShootingRecurrence(RecurrenceSplit(graph, around: members, prefix: ":"), state: "", windows: nil)
         }
     }
 
@@ -57,8 +57,8 @@ package enum ShootingForms {
         _ graph: StreamGraph, _ members: [ValueID], _ state: String, _ count: Int?
     ) throws(FormRefusal) -> [PartitionedModel.Scheduled] {
         let split = try RecurrenceSplit(graph, around: members, prefix: "\(state):")
-        let shot = PartitionedModel.Scheduled.shot(try ShotRecurrence(split, state: state, windows: count))
-        return (split.before.map { [.steps($0)] } ?? []) + [shot] + (split.after.map { [.steps($0)] } ?? [])
+        let part = PartitionedModel.Scheduled.shooting(try ShootingRecurrence(split, state: state, windows: count))
+        return (split.before.map { [.steps($0)] } ?? []) + [part] + (split.after.map { [.steps($0)] } ?? [])
     }
 
     /// The values of the recurrence of a state.

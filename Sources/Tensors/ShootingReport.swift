@@ -5,7 +5,7 @@ package struct ShootingReport: Equatable, Sendable {
     package var length = 0
     /// Steps in front of a window from which its first state is guessed.
     package var warmUp = 0
-    /// How often the windows were swept; all of them at once.
+    /// How often the windows were swept, all of them at once; of sequences of different length the most.
     package var sweeps = 0
     /// Windows whose states had not met those of their neighbours, and which ran one after another.
     package var inOrder = 0

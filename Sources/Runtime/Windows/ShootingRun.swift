@@ -155,9 +155,9 @@ package struct ShootingRun {
         // By piece, where windows are at its end.
         var ends: [WindowStates] = []
         for (k, piece) in sweep.pieces.enumerated() { ends.append(try sweep(piece, from: ends.last ?? swept.starts, atStart: k == 0)) }
-        report.sweeps += 1
         var sweeps = 1
         while true {
+            report.sweeps = max(report.sweeps, sweeps)
             swept.ends = ends[sweep.pieces.count - 1]
             let before = swept.ends.shifted()
             let open = (0..<layout.batch).filter { !left.contains($0) }.flatMap { windows(of: $0).dropFirst() }
@@ -170,7 +170,6 @@ package struct ShootingRun {
             guard !again.isEmpty, sweeps < Self.mostSweeps else { return swept }
             swept.starts = swept.starts.replacing(again, from: before)
             sweeps += 1
-            report.sweeps += 1
             var states = swept.starts
             var pending = again
             for (k, piece) in sweep.pieces.enumerated() {
@@ -195,7 +194,8 @@ package struct ShootingRun {
         let second = try sweep(steps, from: first, atStart: false)
         // What rounding alone keeps apart has been forgotten.
         var apart = (0..<layout.batch * layout.windows).map { second.isWithin(Self.units, of: first, at: $0) ? 0 : second.distance(to: first, at: $0) }
-        guard !apart.allSatisfy({ $0 == 0 }) else { return (second, []) }
+        let forgotten = apart.map { $0 == 0 }
+        guard forgotten.contains(false) else { return (second, []) }
         let third = try sweep(steps, from: second, atStart: false)
         let isWide = third.lines.contains { $0.type == .f64 }
         let needed = isWide ? 0x1p-52 : 0x1p-23
@@ -205,7 +205,8 @@ package struct ShootingRun {
             apart[window] = nearer == 0 ? 0 : nearer < 1 ? Double(warmUp) * log(needed) / log(nearer) : .infinity
         }
         let left = (0..<layout.batch).filter { sequence in 2 * windows(of: sequence).count { !(apart[$0] <= Double(layout.length)) } > layout.windows }
-        return (third, Set(left))
+        // What has been forgotten goes on from where it is without the others in its batch.
+        return (third.replacing(apart.indices.filter { forgotten[$0] }, from: second), Set(left))
     }
 
     /// Of some windows those in which steps from `new` on would not be those that were computed from `known`.

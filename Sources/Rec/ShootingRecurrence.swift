@@ -8,7 +8,7 @@ import RecTensors
 import Synchronization
 
 /// One recurrence of a model that runs in windows of time: its steps as code for windows side by side, and for one after another.
-final class ShotRecurrence: Sendable {
+final class ShootingRecurrence: Sendable {
     /// The state that it was asked for by.
     let state: String
     /// Its steps, whose states may be given.
