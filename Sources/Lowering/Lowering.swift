@@ -281,7 +281,7 @@ struct Lowering {
 
     // MARK: Parts
 
-    private mutating func fail(_ id: DiagnosticID, _ message: String, _ span: SourceSpan, help: String? = nil) {
+    mutating func fail(_ id: DiagnosticID, _ message: String, _ span: SourceSpan, help: String? = nil) {
         diagnostics.append(Diagnostic(id, message, at: span, help: help))
         isTooLarge = true
     }
@@ -358,92 +358,6 @@ struct Lowering {
             old.shape.sizes == shape.sizes
             ? .rename(value) : .broadcast(value, from: [Int?](repeating: nil, count: shape.count))
         return graph.add(Value(operation, element: old.element, shape: shape, variance: old.variance, span: span))
-    }
-
-    /// The element of each row at its index. There is no gather by row, so the rows become one table, and each index
-    /// moves to where its row starts.
-    private mutating func picked(_ rows: ValueID, _ index: ValueID, _ span: SourceSpan) -> ValueID? {
-        let shape = graph[rows].shape
-        let outer = Array(shape.dropLast())
-        let (count, width) = (outer.elementCount, shape[shape.count - 1].size)
-        guard count <= Self.mostPickedRows else {
-            fail(.tooLarge, "at one step at most \(Self.mostPickedRows) rows can be chosen from, not \(count)", span)
-            return nil
-        }
-        let flat = [Dim("\(count)", count)]
-        func emit(_ operation: Operation, _ element: ElementType, _ shape: Shape) -> ValueID {
-            let variance = operation.operands.reduce(Variance.none) { $0.union(graph[$1].variance) }
-            return graph.add(Value(operation, element: element, shape: shape, variance: variance, span: span))
-        }
-        func constant(_ number: Int, _ shape: Shape) -> ValueID {
-            emit(.broadcast(emit(.constant(.int(number)), .int, []), from: [nil]), .int, shape)
-        }
-        let starts = emit(.concat((0..<count).map { constant($0 * width, [Dim("1", 1)]) }, axis: 0), .int, flat)
-        // An index outside must not reach into another row.
-        let indices = emit(.reshape(index), .int, flat)
-        let within = emit(.binary(.min, emit(.binary(.max, indices, constant(0, flat)), .int, flat), constant(width - 1, flat)), .int, flat)
-        let table = emit(.reshape(rows), .real, [Dim("\(count * width)", count * width)])
-        let places = emit(.binary(.add, starts, within), .int, flat)
-        return emit(.reshape(emit(.gather(table: table, index: places), .real, flat)), .real, outer)
-    }
-
-    private static let mostPickedRows = 4096
-
-    /// What a function with a gradient of its own gives: its value, through which no other derivative passes.
-    private mutating func own(
-        _ inner: ValueID, _ gradient: TypedOwnGradient, _ lowered: [ValueID?], named name: String?, _ span: SourceSpan
-    ) -> ValueID? {
-        let arguments = gradient.arguments.compactMap { lowered[$0.index] }
-        guard let adjoint = lowered[gradient.adjoint.index], arguments.count == gradient.arguments.count else { return nil }
-        let shares = gradient.shares.map { $0.flatMap { lowered[$0.index] } }
-        guard let rule = graph.rule(shares, adjoint: adjoint, arguments: arguments) else {
-            fail(
-                .unsupported, "the gradient of '\(gradient.function)' takes values of other steps", span,
-                help: "a gradient of one's own is made of the arguments, at their own step")
-            return nil
-        }
-        // The value is given wherever an argument is, so that each has its share there.
-        let variance = arguments.reduce(graph[inner].variance) { $0.union(graph[$1].variance) }
-        var value = graph[inner]
-        value.span = span
-        value.name = nil
-        value.variance = variance
-        var source = inner
-        if graph[inner].variance != variance {
-            value.operation = .rename(inner)
-            source = graph.add(value)
-        }
-        value.operation = .unary(.stop, source)
-        value.name = name
-        let result = graph.add(value)
-        graph.ownGradients.append(
-            StreamGraph.OwnGradient(function: gradient.function, value: result, arguments: arguments, rule: rule, span: span))
-        return result
-    }
-
-    /// The derivative of a number by a value of the same step, which stands at `places`. It varies over all that both vary over.
-    private mutating func derivative(of result: ValueID, by places: [ValueID], named name: String?, _ span: SourceSpan) -> ValueID? {
-        for id in graph.withinStep(result, places) {
-            guard case .overTime(_, let operand, let axis) = graph[id].operation,
-                !Set(graph.withinStep(operand, places)).isDisjoint(with: places)
-            else { continue }
-            fail(
-                .derivativeOverTime, "'grad' is taken within one step, and a layer here sees all steps of '\(graph.axes[axis].name)'", span,
-                help: "differentiate what one step adds to it; of whole sequences there are gradients of a loss")
-            return nil
-        }
-        let first = graph.values.count
-        let variance = places.reduce(graph[result].variance) { $0.union(graph[$1].variance) }
-        var gradient = graph.addDerivative(of: result, by: places, at: span)
-        if graph[gradient].variance != variance {
-            var wide = graph[gradient]
-            wide.operation = .rename(gradient)
-            wide.variance = variance
-            wide.span = span
-            gradient = graph.add(wide)
-        }
-        if gradient.index >= first { graph[gradient].name = name }
-        return gradient
     }
 
     private mutating func record(
@@ -542,46 +456,6 @@ extension Operation {
             .gather, .scatter:
             true
         case .input, .parameter, .constant, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: false
-        }
-    }
-}
-
-extension TypedModel {
-    /// Indices of the values so that instant operands come first. Typing has found that there is no instant cycle within
-    /// the model; what passes through layers is looked at in the graph.
-    var order: [Int] {
-        var order: [Int] = []
-        var state = [UInt8](repeating: 0, count: values.count)
-        for root in values.indices where state[root] == 0 {
-            var stack = [(root, false)]
-            while let (index, isDone) = stack.popLast() {
-                if isDone {
-                    order.append(index)
-                    continue
-                }
-                guard state[index] == 0 else { continue }
-                state[index] = 1
-                stack.append((index, true))
-                for operand in instantOperands(of: values[index]).reversed() where state[operand.index] == 0 {
-                    stack.append((operand.index, false))
-                }
-            }
-        }
-        return order
-    }
-
-    private func instantOperands(of value: TypedValue) -> [ValueID] {
-        switch value.operation {
-        case .primitive(let operation): operation.instantOperands
-        case .parameter, .dim, .adjoint, .step, .draw: []
-        case .own(let inner, let gradient):
-            [inner] + ownGradients[gradient].arguments + ownGradients[gradient].shares.compactMap { $0 }
-        case .training(let a, let b): [a, b]
-        case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
-        case .pick(let rows, let index): [rows, index]
-        case .derivative(let result, let place): [result, place]
-        case .window(let operand, let window): (window.mayBeHere ? [operand] : []) + (window.initial.map { [$0] } ?? [])
-        case .callOutput(let call, _): calls[call].inputs.values.sorted()
         }
     }
 }
