@@ -1,4 +1,5 @@
 import RecSource
+import RecStream
 import RecTensors
 import RecTyping
 
@@ -78,7 +79,7 @@ extension CaseFile {
     /// Takes the tensors of a file that does not say what kind they are for what the model calls so; the rest may be parameters.
     mutating func assignPlain(to model: TypedModel) {
         for item in plain {
-            if model.inputs.contains(where: { $0.name == item.name }) {
+            if item.name == DrawSeed.name || model.inputs.contains(where: { $0.name == item.name }) {
                 data.inputs[item.name] = item.tensor
             } else if model.losses.contains(where: { $0.name == item.name }) {
                 losses.append(item)

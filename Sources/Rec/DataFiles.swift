@@ -1,4 +1,5 @@
 import RecSource
+import RecStream
 import RecTensors
 import RecTyping
 
@@ -18,7 +19,7 @@ package struct DataFiles: Sendable {
         if let path {
             file = try CaseFile(path: path)
             file.assignPlain(to: model)
-            file.data.inputs = file.data.inputs.filter { input in model.inputs.contains { $0.name == input.key } }
+            file.data.inputs = file.data.inputs.filter { input in input.key == DrawSeed.name || model.inputs.contains { $0.name == input.key } }
             caseNames = TensorNames(path: path, names: file.names, isPlain: file.isPlain)
         }
         for path in paths {

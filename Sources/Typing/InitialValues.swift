@@ -28,7 +28,7 @@ extension ModelTyper {
         guard initials.count > 1, case .array(let items)? = state.initial?.kind else { return true }
         if let window = state.delays.first(where: { if case .window = model[$0].operation { true } else { false } }) {
             report(
-                .unsupported, "a window of '\(state.name.text)', which has several initial values", at: model[window].span,
+                .unsupported, "a window or a convolution over time of '\(state.name.text)', which has several initial values", at: model[window].span,
                 help: "give it one initial value, or read its steps one by one")
             return false
         }

@@ -23,8 +23,8 @@ extension ModelTyper {
             (values[0], values[k]) = try promoted(values[0], values[k], expressions[0].span, expressions[k].span)
         }
         for k in values.indices.dropFirst() { values[k] = try converted(values[k], to: model[values[0]].element, expressions[k].span) }
-        // A single number joins vectors as one element.
-        if values.contains(where: { !model[$0].shape.isEmpty }) {
+        // A single number is a vector of one element.
+        if call.brackets == nil || values.contains(where: { !model[$0].shape.isEmpty }) {
             for k in values.indices where model[values[k]].shape.isEmpty {
                 let scalar = model[values[k]]
                 values[k] = add(

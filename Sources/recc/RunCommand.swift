@@ -137,6 +137,12 @@ struct Run: ParsableCommand {
                 try model.checkMemory()
                 data.parameters = context.times.measure("initialise") { model.parameters(data.parameters, else: model.initialParameters(seed: seed)) }
             }
+            if data.inputs[DrawSeed.name] != nil {
+                guard model.graph.drawsByChance else {
+                    throw Diagnostic(.unknownName, "'\(typed.name)' leaves nothing to chance, and '\(DrawSeed.name)' has no use", at: nil, help: "leave it out")
+                }
+                guard noiseSeed == nil else { throw ValidationError("the data have '\(DrawSeed.name)': leave --noise-seed out") }
+            }
             if let noiseSeed {
                 let batch = model.batch(of: data) ?? 1
                 data.inputs[DrawSeed.name] = Tensor(DrawSeed.values(noiseSeed, batch: batch), shape: [batch])
@@ -232,7 +238,7 @@ struct Run: ParsableCommand {
     /// - Parameter columns: is given those of tables.
     private func gather(_ file: CaseFile, for model: TypedModel, skipping skipped: Set<String>, _ columns: inout [String]) throws -> ModelData {
         var result = file.data
-        let known = model.inputs.map(\.name)
+        let known = model.inputs.map(\.name) + [DrawSeed.name]
         // Those that the model does not have have been told, or are to be passed over.
         result.inputs = result.inputs.filter { known.contains($0.key) }
         var given: Set<String> = []
@@ -245,7 +251,7 @@ struct Run: ParsableCommand {
                 throw Diagnostic(
                     .unknownName, "'\(model.name)' has no input '\(name)'", at: nil,
                     help: nearest(name, among: known).map { "did you mean '\($0)'?" }
-                        ?? (known.isEmpty ? "it has none" : "its inputs are \(known.joined(separator: ", "))"))
+                        ?? (model.inputs.isEmpty ? "it has none" : "its inputs are \(model.inputs.map(\.name).joined(separator: ", "))"))
             }
             result.inputs[name] = try file.read(for: model, skipping: skipped) { columns += $0 }
         }

@@ -228,4 +228,23 @@ import Testing
         let got = try Model(program).run(ModelData(inputs: ["uniform": Tensor([3.0], shape: [1, 1])]), on: .interpreter)
         #expect(try got["y"].doubles() == [6])
     }
+
+    @Test("a command takes seeds from its data, and refuses those that have no use") func seedsOfACommand() throws {
+        let recc = try ReccCommand(Project.path(".build/debug/recc"))
+        let drawn = try recc.file("drawn.rec", "model M {\n input x: real\n output y = x * noise()\n}\n")
+        let certain = try recc.file("certain.rec", "model M {\n input x: real\n output y = x\n}\n")
+        func run(_ seeds: [Double], _ program: String, _ further: [String] = []) throws -> (outcome: ReccCommand.Outcome, numbers: [Double]) {
+            let (data, output) = (recc.folder.path("data.safetensors"), recc.folder.path("y.npz"))
+            let tensors = [NamedTensor(name: "input.x", tensor: Tensor([1, 1, 1, 1], shape: [2, 2])), NamedTensor(name: "once.noise.seed", tensor: Tensor(seeds, shape: [seeds.count]))]
+            try TensorArchive(tensors: tensors).write(to: data)
+            let outcome = try recc.run(["run", program, "--data", data, "-o", output] + further)
+            return (outcome, outcome.status == 0 ? try TensorArchive(path: output)["y"]?.doubles() ?? [] : [])
+        }
+        let (one, other) = (try run([5, 77], drawn).numbers, try run([77, 5], drawn).numbers)
+        #expect(one.count == 4 && one[..<2] == other[2...] && one[2...] == other[..<2] && one[..<2] != one[2...])
+        #expect(try run([5], drawn).outcome.errors.contains("misshapen-tensor"))
+        #expect(try run([1.5, 2], drawn).outcome.errors.contains("noise.seed"))
+        #expect(try run([5, 77], drawn, ["--noise-seed", "3"]).outcome.errors.contains("leave --noise-seed out"))
+        #expect(try run([5, 77], certain).outcome.errors.contains("noise.seed"))
+    }
 }

@@ -25,6 +25,8 @@ import Testing
         "model M(C, H) { input x: [H]\n input y: [C]\n a = outer(x, y)\n b = outer(y, a) as [C, H]\n output s = sum[C](a) + max[C](a)\n output l = logsumexp[H](a) - argmax[H](x)\n output d = prod(y) * logaddexp(sum(x), mean(y))\n output q = a.T @ x + b @ x }",
         // Functions of angles and remainders; rectifiers with a left side; lists.
         "model M(C, H) { input x: [H]\n input y: [H]\n input n: int\n state h: [H]\n h = leaky_relu(0.5 * h[t-1] + x) - elu(y, alpha: 0.5) + erf(x * y)\n output h\n output a = atan2(x, y) + tan(x) + log2(x * x + y * y)\n output r = mod(n, 3) + mod(-n, 5)\n output s = logsumexp([x, y, h]) + max([x, y])\n output k = argmax([x, y, h]) + argmin[H](x)\n output v = var[H](h)\n output w = var[t](x) }",
+        // Numbers as a vector.
+        "model M(C, H) { input x: [H]\n state h: [H]\n v = concat(sum(x), 2, norm(h[t-1] + 1))\n h = tanh(0.5 * h[t-1] + 0.1 * x * max(v))\n output v\n output h\n output u = concat(v, concat(1, mean(x))) }",
         // Layer norm and losses in a stack.
         "model M(C, H) { input x: [H]\n input n: int\n param W: [C, H]\n state h: [H]\n h = layernorm(h[t-1] + x)\n z = W @ rmsnorm(h)\n output z\n loss a = mean[t](crossentropy(z, n))\n loss b = sum[t](mean(h * h)) }",
     ]
