@@ -43,7 +43,7 @@ struct BreakingPoints {
             case .binary(.add, let a, let b), .binary(.subtract, let a, let b): next = [a, b].filter(depends)
             case .rename(let a), .broadcast(let a, _), .unary(.negate, let a): next = depends(a) ? [a] : []
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: next = []
+                .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: next = []
             }
             guard next.count == 1 else { break }
             id = next[0]
@@ -63,7 +63,7 @@ struct BreakingPoints {
 
     private mutating func visit(_ id: ValueID) {
         switch graph[id].operation {
-        case .input, .parameter, .constant, .delay, .rename, .broadcast, .reshape:
+        case .input, .parameter, .constant, .distance, .delay, .rename, .broadcast, .reshape:
             break
         case .unary(let function, let a):
             switch function {
@@ -107,7 +107,7 @@ struct BreakingPoints {
             breaks(a, "is reduced over the whole sequence")
         case .overBatch(let a):
             breaks(a, "is summed over the batch")
-        case .chunks(let a, _, _), .steps(let a, _):
+        case .along(let a, _), .chunks(let a, _, _), .steps(let a, _):
             breaks(a, "is taken from other steps")
         case .runningAffine(let factor, let term, _, _), .solve(let factor, let term, _):
             if depends(factor) { breaks(factor, "is multiplied by what depends on the state") }

@@ -87,7 +87,7 @@ struct Classification {
                 case .constant(.real(let number)): return number > 0
                 case .broadcast(let a, _), .rename(let a): at = a
                 case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad,
-                    .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                    .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                     return false
                 }
             }

@@ -30,7 +30,7 @@ final class ModelHandle: Handle {
         let order = Dictionary(model.typed.inputs.enumerated().map { ($1.name, $0) }) { a, _ in a }
         // What no program declares, the seeds of chance, comes last.
         inputs.sort { order[$0.name, default: .max] < order[$1.name, default: .max] }
-        let states = graph.axes.count == 1 ? graph.states : []
+        let states = graph.dataAxes.count == 1 ? graph.states : []
         ports = [
             PortList(inputs), PortList(parameters),
             PortList(graph.outputs.map { Port($0.name, graph[$0.value], of: graph, options.resultPrecision) }),

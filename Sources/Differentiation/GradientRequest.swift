@@ -46,7 +46,7 @@ package struct GradientRequest: Hashable, Sendable {
             case .parameter(let info): if info.isTrained { targets.append(.parameter(info.path)) }
             case .input(let name, _): targets.append(.input(name))
             case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }

@@ -176,7 +176,7 @@ private struct Moving {
             let matrix = carrying[c.left] ? c.right : c.left
             guard carrying[c.left] != carrying[c.right], builder[matrix].variance.isStatic else { return nil }
             other = matrix
-        case .input, .parameter, .constant, .unary, .binary, .reduce, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
+        case .input, .parameter, .constant, .unary, .binary, .reduce, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance,
             .chunks, .steps, .runningAffine, .solve:
             return nil
         }
@@ -214,7 +214,7 @@ extension GraphBuilder {
         case .constant(let scalar): scalar == .real(0)
         case .broadcast(let a, _), .rename(let a), .reshape(let a), .slice(let a, _, _, _): isZero(a)
         case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
-            .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

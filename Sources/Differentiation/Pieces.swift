@@ -52,7 +52,7 @@ extension GraphBuilder {
         case .binary(.multiply, let a, let b) where self[a].variance.isStatic: return (b, { .binary(.multiply, a, $0) })
         case .rename(let a) where self[a].variance == variance: return (a, { .rename($0) })
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice,
-            .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }

@@ -33,7 +33,7 @@ struct Poles {
                 case .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .random, .uniform, .uniformNext: continue
                 }
             case .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-                .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 isPole[id.index] = graph[id].operation.operands.contains { isPole[$0.index] }
             }
         }
@@ -55,7 +55,7 @@ extension StreamGraph {
         case .constant(.real(let number)): return number.isFinite ? number : nil
         case .broadcast(let a, _), .rename(let a), .reshape(let a): return finiteConstant(a)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window,
-            .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }

@@ -41,7 +41,7 @@ struct Simplifier {
             }
             return (1, id)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return (1, id)
         }
     }
@@ -70,7 +70,7 @@ struct Simplifier {
         case .rename(let a), .reshape(let a), .slice(let a, _, _, _):
             return graph.finiteConstant(a).map { number($0, type.shape, &graph) } ?? plain(operation, type, &graph)
         case .pad(let a, _, _, _, _) where graph.finiteConstant(a) == 0: return number(0, type.shape, &graph)
-        case .input, .parameter, .constant, .unary, .select, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
+        case .input, .parameter, .constant, .unary, .select, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance,
             .chunks, .steps, .runningAffine, .solve:
             return plain(operation, type, &graph)
         }
@@ -169,7 +169,7 @@ struct Simplifier {
             c.resultLabels = kept.map { c.resultLabels[$0] }
             return plain(.contract(c), type, &graph)
         case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             break
         }
         return plain(.reduce(.sum, a, axes: axes), type, &graph)

@@ -153,6 +153,8 @@ private struct ForwardMode {
             return overTime(kind, a, axis, id)
         case .overBatch(let a):
             return builder.overBatch(wide(a))
+        case .along(let a, let axis): return builder.along(wide(a), axis: axis)
+        case .distance: return nil
         case .chunks(let a, let axis, _):
             return builder.chunks(wide(a), axis: axis, named: shape[0].name)
         case .steps(let a, let axis):

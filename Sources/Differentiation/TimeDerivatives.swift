@@ -43,6 +43,12 @@ extension GraphBuilder {
     mutating func isFirstEqual(_ x: ValueID, _ y: ValueID, axis: Int) -> ValueID {
         let areNaN = binary(.and, binary(.notEqual, x, x), binary(.notEqual, y, y))
         let hit = binary(.or, binary(.equal, x, y), areNaN)
+        if graph.axes[axis].again != nil {
+            // Pairs of steps are told apart by their distance, which is largest at the first step.
+            let distance = filled(unary(.toReal, self.distance(axis: axis)), self[x].shape)
+            let largest = overTime(.max, select(hit, distance, constant(.real(-.infinity), self[x].shape)), axis: axis)
+            return binary(.and, hit, binary(.equal, distance, largest))
+        }
         let offsets = graph.axes.indices.map { $0 == axis ? -1 : 0 }
         let before = delay(ofLater: self[hit].type, offsets)
         let reached = binary(.or, before, hit)

@@ -5,7 +5,7 @@ extension ReverseMode {
     mutating func propagate(_ adjoint: ValueID, from id: ValueID) {
         if let gradient = own[id] { return giveOwn(gradient, adjoint) }
         switch primal[id].operation {
-        case .input, .parameter, .constant: break
+        case .input, .parameter, .constant, .distance: break
         case .unary(let function, let a):
             give(unaryShare(function, a, id, adjoint), to: a, from: id)
         case .binary(let function, let a, let b):
@@ -50,6 +50,9 @@ extension ReverseMode {
             give(overTimeShare(kind, a, axis, id, adjoint), to: a, from: id)
         case .overBatch(let a):
             give(adjoint, to: a, from: id)
+        case .along(let a, let axis):
+            guard let source = primal.counterpart(of: axis) else { break }
+            give(builder.along(wide(adjoint, like: id), axis: source), over: primal[a].variance, to: a)
         case .chunks(let a, let axis, _):
             give(builder.steps(wide(adjoint, like: id), axis: axis), over: primal[a].variance, to: a)
         case .steps(let a, let axis):

@@ -109,7 +109,7 @@ private struct LaneWidening {
             guard !isWide[index.index] else { throw refusal("it looks rows up at indices of its own") }
             return .gather(table: new[table.index], index: new[index.index])
         case .scatter: throw refusal("it adds rows at indices")
-        case .overTime, .overBatch: throw refusal("its steps need a whole sequence")
+        case .overTime, .overBatch, .along, .distance: throw refusal("its steps need a whole sequence")
         case .chunks, .steps, .runningAffine, .solve: throw refusal("it runs chunk by chunk")
         }
     }

@@ -34,7 +34,7 @@ struct OuterProducts {
             return split(a, labels, isNegative: isNegative, &found) && split(b, labels, isNegative: !isNegative, &found)
         case .unary(.negate, let a): return split(a, labels, isNegative: !isNegative, &found)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             var factors: [Factor] = []
             if !collect(id, labels, &factors) { factors = [Factor(id: id, labels: labels)] }
             if isNegative { factors[0].isNegative.toggle() }
@@ -66,7 +66,7 @@ struct OuterProducts {
             func own(_ operand: [Int]) -> [Int] { operand.compactMap { label in c.resultLabels.firstIndex(of: label).map { labels[$0] } } }
             return collect(c.left, own(c.leftLabels), &found) && collect(c.right, own(c.rightLabels), &found)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             found.append(Factor(id: id, labels: labels))
             return true
         }

@@ -210,7 +210,7 @@ extension Operation {
         switch self {
         case .input, .parameter, .constant: true
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }
@@ -223,7 +223,7 @@ extension Operation {
         // Steps of a window are counted from its beginning.
         case .unary(.numbered, _): false
         case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename: true
-        case .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps,
+        case .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps,
             .runningAffine, .solve:
             false
         }
@@ -236,7 +236,7 @@ extension Operation {
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
             .window, .gather, .scatter:
             true
-        case .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: false
+        case .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: false
         }
     }
 }

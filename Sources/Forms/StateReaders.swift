@@ -60,7 +60,7 @@ extension Operation {
         case .reduce(.sum, _, _): true
         case .contract(let c): !Set(c.leftLabels + c.rightLabels).isSubset(of: c.resultLabels)
         case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }
@@ -69,7 +69,7 @@ extension Operation {
     fileprivate var keepsDims: Bool {
         switch self {
         case .unary, .binary, .select, .broadcast, .rename, .contract: true
-        case .input, .parameter, .constant, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
+        case .input, .parameter, .constant, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance,
             .chunks, .steps, .runningAffine, .solve:
             false
         }

@@ -165,7 +165,7 @@ struct StepAnalysis {
             return .row(b.read(matrix, nil, over: summed, giving: matrix.labels.filter { !summed.contains($0) }))
         case .contract(let contraction): return contracted(contraction, id)
         case .input, .parameter, .constant, .unary, .binary, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay,
-            .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }
@@ -196,7 +196,7 @@ struct StepAnalysis {
                 (id, labels) = (a, inner)
             case .rename(let a) where graph[a].variance == graph[id].variance: id = a
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .rename, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 return Labelled(id: id, labels: labels)
             }
         }

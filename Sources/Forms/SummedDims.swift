@@ -19,7 +19,7 @@ extension Operation {
         case .slice, .concat, .pad, .window, .reshape, .broadcast, .rename: "is cut or put together anew"
         case .gather, .scatter: "is looked up"
         case .delay: "is read at other steps"
-        case .overTime, .overBatch: "is reduced over the sequence"
+        case .overTime, .overBatch, .along, .distance: "is reduced over the sequence"
         case .input, .parameter, .constant, .chunks, .steps, .runningAffine, .solve: "is used"
         }
     }
@@ -57,7 +57,7 @@ extension StreamGraph {
                     }
                 }
             case .input, .parameter, .constant, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
-                .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }

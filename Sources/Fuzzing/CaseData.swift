@@ -19,7 +19,7 @@ struct CaseData {
     func bound(for graph: StreamGraph, within program: StreamGraph? = nil) -> BoundData {
         let extents = graph.axes.enumerated().map { $1.length ?? ($0 == 0 ? size.length : size.secondLength) }
         var data = BoundData(
-            batch: size.batch, extents: extents, lengths: graph.axes.count == 1 ? size.lengths : nil, inputs: [:], parameters: [:])
+            batch: size.batch, extents: extents, lengths: graph.dataAxes.count == 1 ? size.lengths : nil, inputs: [:], parameters: [:])
         let tables = graph.tableSizes.merging(program?.tableSizes ?? [:]) { min($0, $1) }
         for value in graph.values {
             switch value.operation {
@@ -29,7 +29,7 @@ struct CaseData {
                 data.inputs[name] = tensor(name, value, shape, below: tables[name])
             case .parameter(let info): data.parameters[info.path] = tensor(info.path, value, [], below: nil)
             case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }
@@ -88,7 +88,7 @@ extension Operation {
         switch self {
         case .rename, .broadcast, .reshape, .slice: true
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay,
-            .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

@@ -48,7 +48,7 @@ struct AccessPattern {
             firstTerms = offsets(summed, contraction.leftLabels, left.strides)
             secondTerms = offsets(summed, contraction.rightLabels, right.strides)
         case .input, .parameter, .constant, .unary, .binary, .select, .rename, .reshape, .concat, .gather, .scatter, .delay,
-            .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             break
         }
     }

@@ -39,7 +39,7 @@ final class Evaluation {
         case .input(let name, _): tensor = data.inputs[name]
         case .parameter(let info): tensor = data.parameters[info.path]
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return false
         }
         // Bound data lie as the value does; what is not there is zero.
@@ -89,6 +89,8 @@ final class Evaluation {
         case .delay(let operand, let offsets, let initial): delay(operand, offsets, initial, to: id)
         case .overTime(let kind, let operand, let axis): overTime(kind, operand, axis, to: id)
         case .overBatch(let operand): overBatch(operand, to: id)
+        case .along(let operand, let axis): along(operand, axis, to: id)
+        case .distance(let axis): memory.row(id)[0] = Double(bits: memory.step[graph.axes[axis].again ?? axis] - memory.step[axis])
         case .chunks(let operand, let axis, let fill): chunks(operand, axis, fill, to: id)
         case .steps(let operand, let axis): steps(operand, axis, to: id)
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,

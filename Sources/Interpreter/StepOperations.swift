@@ -8,7 +8,7 @@ extension Evaluation {
         let count = value.shape.elementCount
         let isComplex = value.element == .complex
         switch value.operation {
-        case .input, .parameter, .delay, .overTime, .overBatch, .chunks, .steps:
+        case .input, .parameter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps:
             break
         case .constant(let scalar):
             switch scalar {

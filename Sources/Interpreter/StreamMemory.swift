@@ -33,7 +33,7 @@ final class StreamMemory {
         lengths = data.lengths
         // Data say nothing of chunks.
         let extents = graph.axes.indices.map { axis in
-            graph.axes[axis].chunks.map { ($0.count - 1 + data.extents[$0.axis]) / $0.count } ?? data.extents[axis]
+            graph.axes[axis].chunks.map { ($0.count - 1 + data.extents[$0.axis]) / $0.count } ?? data.extents[graph.axes[axis].again ?? axis]
         }
         self.extents = extents
         step = [Int](repeating: 0, count: extents.count)
@@ -67,6 +67,7 @@ final class StreamMemory {
     /// The present sequence's own length along an axis. Only the first axis has sequences of different length.
     func length(along axis: Int) -> Int {
         if let chunks = graph.axes[axis].chunks { return (length(along: chunks.axis) + chunks.count - 1) / chunks.count }
+        if let first = graph.axes[axis].again { return length(along: first) }
         if axis == 0, let lengths { return lengths[sequence] }
         return extents[axis]
     }

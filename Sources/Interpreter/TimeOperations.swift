@@ -17,6 +17,13 @@ extension Evaluation {
         out.update(from: source, count: width)
     }
 
+    /// A row of the other index over the same axis, at the step where this one is.
+    func along(_ operand: ValueID, _ axis: Int, to id: ValueID) {
+        guard let source = graph.counterpart(of: axis) else { return }
+        let distance = memory.step[axis] - memory.step[source]
+        memory.row(id).update(from: memory.row(operand) + distance * memory.stride(of: operand, along: source), count: memory.width(of: id))
+    }
+
     func overBatch(_ operand: ValueID, to id: ValueID) {
         let out = memory.row(id)
         let width = memory.width(of: id)

@@ -455,7 +455,7 @@ extension Operation {
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
             .gather, .scatter:
             true
-        case .input, .parameter, .constant, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: false
+        case .input, .parameter, .constant, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: false
         }
     }
 }

@@ -52,7 +52,7 @@ private struct JoinedWeights {
         switch graph[id].operation {
         case .broadcast(let operand, _), .rename(let operand), .reshape(let operand): return name(of: operand, in: graph)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter,
-            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }

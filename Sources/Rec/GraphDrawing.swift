@@ -16,7 +16,7 @@ package struct GraphDrawing {
         switch graph[id].operation {
         case .input, .parameter: return true
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return graph[id].name != nil || graph.outputs.contains { $0.value == id } || graph.losses.contains { $0.value == id }
         }
     }
@@ -115,7 +115,7 @@ package struct GraphDrawing {
         case .input: shape = ", shape=cds, fillcolor=\"#eef3fa\""
         case .parameter: shape = ", shape=note, fillcolor=\"#f6f6f6\", fontcolor=\"#666666\""
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             if output != nil { shape = ", penwidth=2" }
         }
         return "n\(id.index) [label=\(quoted(label))\(shape)];"

@@ -22,7 +22,7 @@ extension Model {
             case .parameter: need += 2 * bytes(value)
             case .input: if !extents.isEmpty { need += bytes(value) }
             case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 if !extents.isEmpty, engine == .interpreter || results.contains(ValueID(index)) { need += bytes(value) / 2 }
             }
         }

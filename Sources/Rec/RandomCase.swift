@@ -77,7 +77,7 @@ package struct RandomCase: Sendable {
             var random = SeededGenerator(seed: seed, for: "cotangent.\(output.name)")
             cotangents[output.name] = numbers(shape(of: graph[output.value]), &random)
         }
-        guard graph.axes.count == 1 else { return }
+        guard graph.dataAxes.count == 1 else { return }
         for state in graph.states where isContinuous(graph[state.value]) {
             var random = SeededGenerator(seed: seed, for: "cotangent.final.\(state.name)")
             let value = graph[state.value]

@@ -172,7 +172,7 @@ package struct FeedbackLoop {
 
     package init(_ model: Model, output: String?, input: String?) throws(DiagnosticList) {
         let graph = model.graph
-        guard graph.axes.count == 1 else { throw Self.problem(model, "it runs over \(graph.axes.count) axes") }
+        guard graph.dataAxes.count == 1 else { throw Self.problem(model, "it runs over \(graph.axes.count) axes") }
         let inputs = graph.values.compactMap { value -> (name: String, value: Value)? in
             if case .input(let name, _) = value.operation, value.variance.isStream { (name, value) } else { nil }
         }

@@ -50,7 +50,7 @@ struct DimClasses {
         let lead = forms.lead(id)
         if lead == 1 { block(id, 0) }
         switch graph[id].operation {
-        case .input, .parameter, .constant, .window, .gather, .scatter, .overBatch: break
+        case .input, .parameter, .constant, .window, .gather, .scatter, .overBatch, .along, .distance: break
         case .unary, .binary, .select, .rename, .overTime:
             for operand in graph[id].operation.operands { joinAll(id, operand) }
         case .delay(let a, _, let initial):
@@ -151,7 +151,7 @@ struct DimClasses {
         case .solve(let matrix, _, _): return shape.elementCount * (forms.graph[matrix].shape.last?.size ?? 1)
         case .unary, .binary, .select, .runningAffine: return shape.elementCount
         case .input, .parameter, .constant, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
-            .overBatch, .chunks, .steps:
+            .overBatch, .along, .distance, .chunks, .steps:
             return 0
         }
     }
@@ -207,7 +207,7 @@ struct ChunkShapes {
         case .unary(.toReal, let a): number(a)
         case .broadcast(let a, _), .rename(let a), .reshape(let a): number(a)
         case .constant, .input, .parameter, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter,
-            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             nil
         }
     }

@@ -41,7 +41,7 @@ struct HiddenNumbers {
         case .contract(let c): return [c.left, c.right]
         case .reduce(let kind, let a, _): return kind == .sum || kind == .product ? [a] : []
         case .broadcast, .rename, .reshape, .concat, .pad, .chunks, .steps, .runningAffine, .solve: return operation.operands
-        case .input, .parameter, .constant, .select, .slice, .window, .gather, .scatter, .delay, .overTime, .overBatch: return []
+        case .input, .parameter, .constant, .select, .slice, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance: return []
         }
     }
 }

@@ -49,7 +49,7 @@ struct MemoryNeeds {
         case .binary(let function, _, _): return inner + (function.isSimple ? 1 : 12)
         case .select, .contract, .chunks, .pad: return inner + 1
         case .input, .parameter, .constant, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .window, .gather, .scatter, .delay,
-            .overTime, .overBatch, .steps, .runningAffine, .solve:
+            .overTime, .overBatch, .along, .distance, .steps, .runningAffine, .solve:
             return inner
         }
     }
@@ -71,7 +71,7 @@ struct MemoryNeeds {
             // Along the last dim neighbours would be read one by one.
             if axis == graph[id].shape.count - 1 { values.insert(id) }
         case .input, .parameter, .constant, .unary, .binary, .select, .broadcast, .rename, .slice, .window, .gather, .scatter, .delay, .overTime,
-            .overBatch, .chunks, .steps:
+            .overBatch, .along, .distance, .chunks, .steps:
             return
         }
     }
@@ -85,7 +85,7 @@ struct MemoryNeeds {
             case .steps(let a, _): id = a
             case .reshape(let a) where !forms.isUniform(a): id = a
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .runningAffine, .solve:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .runningAffine, .solve:
                 return id
             }
         }

@@ -137,7 +137,7 @@ struct PartitionPlaces {
             kinds[id.index] = .reduced
             places[id.index] = place(a)
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             if isConstant(id) {
                 kinds[id.index] = .constant
             } else if isChunked(id) || isFloating(id) {
@@ -222,7 +222,7 @@ struct PartitionPlaces {
         case .unary, .binary, .select, .contract, .broadcast, .rename, .reshape, .slice, .concat, .runningAffine, .solve, .steps, .chunks: true
         case .reduce(let kind, _, _): kind == .sum || kind == .max || kind == .min || kind == .product
         case .pad(_, _, _, _, let mode): mode == .zero
-        case .input, .parameter, .constant, .window, .gather, .scatter, .delay, .overTime, .overBatch: false
+        case .input, .parameter, .constant, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance: false
         }
     }
 

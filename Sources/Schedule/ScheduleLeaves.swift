@@ -24,7 +24,7 @@ extension ScheduleBuilder {
         case .solve(let matrix, let right, let isTransposed): try solve(matrix, right, isTransposed, id, target)
         case .concat(let parts, let axis): try concat(parts, axis, id, target)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .broadcast, .rename, .reshape, .slice, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps:
             var nest = NestNodes()
             let node = try self.node(id, index(of: id), &nest, isTarget: true)
             add(.nest(nest.nest(loops(of: id), node, view(target, id))), of: id)

@@ -118,7 +118,7 @@ extension ScheduleBuilder {
             let other: Int
             if let initial { other = try node(initial, index, &nest) } else { other = nest.add(.constant(0), isBool: isBool) }
             return nest.add(.select(outside, other, inside), isBool: isBool)
-        case .input, .parameter, .constant, .reduce, .concat, .window, .gather, .scatter, .overTime, .overBatch, .runningAffine, .solve:
+        case .input, .parameter, .constant, .reduce, .concat, .window, .gather, .scatter, .overTime, .overBatch, .along, .distance, .runningAffine, .solve:
             throw refusal("an operation within the chunks has no code", id)
         }
     }
@@ -157,7 +157,7 @@ extension ScheduleBuilder {
             }
             return place
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .runningAffine, .solve:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .runningAffine, .solve:
             return nil
         }
     }

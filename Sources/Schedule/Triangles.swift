@@ -100,7 +100,7 @@ struct Triangles {
             guard let x = of(a), let y = of(b), y.axis == nil else { return nil }
             return Place(axis: x.axis, offset: x.offset - y.offset)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }
@@ -124,7 +124,7 @@ struct Triangles {
         case .rename(let a): return region(of: a)
         case .broadcast(let a, let from): return moved(region(of: a)) { from.firstIndex(of: $0) }
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return []
         }
     }
@@ -146,7 +146,7 @@ struct Triangles {
             guard let region = region(of: term) else { return nil }
             return region.filter { isReversed ? $0.larger != axis : $0.smaller != axis }
         case .input, .parameter, .constant, .binary, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
-            .overBatch, .chunks, .steps, .solve:
+            .overBatch, .along, .distance, .chunks, .steps, .solve:
             return []
         }
     }
@@ -179,7 +179,7 @@ struct Triangles {
                 add(intersection(wanted, moved(region(of: other)) { labels.firstIndex(of: others[$0]) }), to: operand)
             }
         case .input, .parameter, .constant, .unary, .binary, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay,
-            .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             for operand in graph[id].operation.operands { add([], to: operand) }
         }
     }

@@ -67,7 +67,7 @@ struct Homes {
         case .input(let input, _): (kind, name) = (.input(name: input), input)
         case .parameter(let info): (kind, name) = (.parameter(path: info.path), info.path)
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return
         }
         let buffer = addBuffer(
@@ -220,7 +220,7 @@ struct Homes {
             switch graph[user].operation {
             case .reshape, .gather, .delay: true
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename,
-                .slice, .concat, .pad, .window, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .slice, .concat, .pad, .window, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 false
             }
         }
@@ -240,7 +240,7 @@ struct Homes {
                 position = next.compactMap { $0 }
                 operands = [a]
             case .input, .parameter, .constant, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
-                .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 return identity
             }
             // Follow the operand that has all the axes.
@@ -263,7 +263,7 @@ struct Homes {
         case .binary(_, let a, let b), .select(_, let a, let b):
             return leadsToProduct(a, rank: rank) || leadsToProduct(b, rank: rank)
         case .input, .parameter, .constant, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return false
         }
     }

@@ -108,7 +108,7 @@ struct NestBuilder {
         case .delay(let a, let offsets, let initial):
             return homes.delayed[value].map { access($0, index, offsets: offsets, fallback: fallback(for: $0, initial, of: a)) }
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather, .scatter,
-            .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }
@@ -184,7 +184,7 @@ struct NestBuilder {
             return try contracted(contraction, at: index)
         case .reduce(let kind, let a, let axes):
             return try reduced(kind, a, axes, at: index)
-        case .input, .parameter, .concat, .pad, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+        case .input, .parameter, .concat, .pad, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             // In memory: inputs and parameters have homes, the others are computed by items of their own.
             throw PlanRefusal("it has a value that is put together in a loop of its own", at: graph[value].span)
         }

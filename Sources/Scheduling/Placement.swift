@@ -82,7 +82,7 @@ struct Placement {
         switch graph[first].operation {
         case .input, .parameter, .constant: return
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
-            .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: break
+            .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: break
         }
         if case .overBatch(let sum) = graph[first].operation, totals[first] != nil {
             // A total is taken by the pass that computes what it sums, over all sequences at once.
@@ -118,7 +118,7 @@ struct Placement {
                 if case .delay(_, let offsets, _) = operation, position == 0 { delay = offsets }
                 let isStrict: Bool
                 switch graph[operand].operation {
-                case .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: isStrict = true
+                case .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: isStrict = true
                 case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename,
                     .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay:
                     isStrict = false

@@ -22,7 +22,7 @@ func prepared(_ graph: StreamGraph) -> StreamGraph {
     func isLeaf(_ id: ValueID) -> Bool {
         switch result[id].operation {
         // A reduction over time is complete only when its sweep has ended.
-        case .input, .parameter, .constant, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: true
+        case .input, .parameter, .constant, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: true
         case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
             .gather, .scatter, .delay:
             false

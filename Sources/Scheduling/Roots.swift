@@ -36,7 +36,7 @@ struct Roots {
                 for (labels, operand) in [(contraction.leftLabels, contraction.left), (contraction.rightLabels, contraction.right)]
                 where costs.isDear[operand.index] && !Set(contraction.resultLabels).isSubset(of: labels) { mark(operand) }
             case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .slice,
-                .concat, .pad, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .concat, .pad, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }
@@ -73,7 +73,7 @@ struct Roots {
             switch graph[id].operation {
             case .input, .parameter, .constant: isRoot[id.index] = false
             case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }
@@ -97,7 +97,7 @@ struct Roots {
                 .window(let operand, _, _), .reshape(let operand):
                 id = operand
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather,
-                .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 return id
             }
         }

@@ -54,7 +54,7 @@ extension Operation {
         switch self {
         case .broadcast, .rename, .reshape, .slice, .window, .unary(.stop, _): true
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .gather, .scatter, .delay,
-            .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

@@ -217,7 +217,7 @@ extension Operation {
         case .unary(let function, _): FunctionCost.weight(of: function)
         case .binary(let function, _, _): FunctionCost.weight(of: function)
         case .input, .parameter, .constant, .broadcast, .rename, .reshape, .slice: 0
-        case .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps,
+        case .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps,
             .runningAffine, .solve:
             1
         }
@@ -231,7 +231,7 @@ extension Operation {
             true
         case .contract(let contraction):
             Set(contraction.leftLabels).union(contraction.rightLabels) == Set(contraction.resultLabels)
-        case .reduce, .reshape, .concat, .pad, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: false
+        case .reduce, .reshape, .concat, .pad, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: false
         }
     }
 }
@@ -265,7 +265,7 @@ extension Operation {
         case .unary(let function, _): FunctionCost.weight(of: function) > 1
         case .binary(let function, _, _): FunctionCost.weight(of: function) > 1
         case .input, .parameter, .constant, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }
@@ -280,7 +280,7 @@ extension StreamGraph {
         case .window: costs.isDear[value.index]
         case .delay: true
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice, .concat, .pad,
-            .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

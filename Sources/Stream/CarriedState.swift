@@ -165,7 +165,7 @@ package struct CarriedState {
                 .stateRefused, "'\(graph.name)' has no state that another run could go on from: \(reason)", at: id.flatMap { graph[$0].span },
                 help: help)
         }
-        guard graph.axes.count == 1 else { return [refuse("it runs over \(graph.axes.count) axes", nil)] }
+        guard graph.dataAxes.count == 1 else { return [refuse("it runs over \(graph.axes.count) axes", nil)] }
         // Losses are those of each run: what they alone need may be anything.
         let isCarried = graph.needed(by: carriedRoots(of: graph))
         // Of each value the first reduction over time that it follows from.
@@ -181,7 +181,7 @@ package struct CarriedState {
                 }
             case .overTime: whole[id.index] = id
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .pad, .window, .gather, .scatter, .delay, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 whole[id.index] = value.operation.instantOperands.lazy.compactMap { whole[$0.index] }.first
             }
             if value.variance.isStream, isCarried[id.index], let first = whole[id.index], told.insert(first).inserted {

@@ -115,7 +115,7 @@ private struct ComplexSplit {
         // A rename may widen what its operand varies over: an output of a parameter is given for each sequence.
         case .input, .rename: proposed.variance = old.variance
         case .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .reshape, .slice, .concat, .pad, .window,
-            .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             break
         }
         do {
@@ -217,7 +217,7 @@ private struct ComplexSplit {
                 add(.scatter(real(updates), index: real(index), count: count), like: id),
                 add(.scatter(imaginary(updates), index: real(index), count: count), like: id)
             )
-        case .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+        case .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return (add(operation.mapOperands { real($0) }, like: id), add(operation.mapOperands { imaginary($0) }, like: id))
         }
     }
@@ -287,7 +287,7 @@ private struct ComplexSplit {
         case .delay(let operand, let offsets, let initial):
             return delay(operand, offsets, initial.map { real($0) }, isImaginary: false, like: id)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-            .slice, .concat, .pad, .window, .gather, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .slice, .concat, .pad, .window, .gather, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             var same = value
             same.operation = value.operation.mapOperands { real($0) }
             return result.add(same)

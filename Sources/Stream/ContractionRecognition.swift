@@ -40,7 +40,7 @@ private struct ContractionRecognition {
                 else { continue }
                 result[product].operation = .contract(contraction)
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 continue
             }
         }
@@ -97,7 +97,7 @@ private struct ContractionRecognition {
             case .unary(.negate, let a): waiting.append((a, !isNegative))
             case .binary(.multiply, _, _): found.append((value, isNegative))
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 return []
             }
         }

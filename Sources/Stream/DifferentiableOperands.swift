@@ -6,7 +6,7 @@ extension Operation {
         case .unary(let function, let a): function.hasDerivative ? [a] : []
         case .binary(let function, let a, let b): function.hasDerivative ? [a, b] : []
         case .reduce(let kind, let a, _): kind == .argmax ? [] : [a]
-        case .contract, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .delay, .overTime, .overBatch, .chunks, .steps,
+        case .contract, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps,
             .runningAffine, .solve:
             operands
         case .select(_, let a, let b): [a, b]

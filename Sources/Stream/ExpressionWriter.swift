@@ -48,7 +48,7 @@ package struct ExpressionWriter {
         case .select(let test, let slope, let otherwise) where slopesAlone && graph.isGuarded(slope, by: test, otherwise):
             return write(slope, depth)
         case .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
-            .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return depth > 0 ? compute(id, depth - 1) : .omitted
         }
     }
@@ -83,6 +83,10 @@ package struct ExpressionWriter {
         case .delay(let a, let offsets, _): return part(a).delayed(by: offsets, along: graph.axes)
         case .overTime(let kind, let a, let axis): return .call("\(kind.rawValue)[\(graph.axes[axis].name)]", [part(a)])
         case .overBatch(let a): return .call("sum[batch]", [part(a)])
+        case .along(let a, let axis): return ExpressionText("\(part(a).within(.whole))[\(graph.axes[axis].name)]")
+        case .distance(let axis):
+            let name = graph.axes[axis].again.map { graph.axes[$0].name } ?? "t"
+            return .binary(.subtract, ExpressionText(name), ExpressionText(graph.axes[axis].name))
         case .chunks(let a, let axis, _): return .call("chunks[\(graph.axes[axis].name)]", [part(a)])
         case .steps(let a, let axis): return .call("steps[\(graph.axes[axis].name)]", [part(a)])
         case .runningAffine(let a, let b, let axis, _): return .call("running[\(value.shape[axis].name)]", [part(a), part(b)])
@@ -116,7 +120,7 @@ package struct ExpressionWriter {
             else { return nil }
             return contract(c, write(c.left, depth - 1), right)
         case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return nil
         }
     }
@@ -183,7 +187,7 @@ extension Value {
         switch operation {
         case .input, .parameter: return true
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return false
         }
     }
@@ -213,7 +217,7 @@ extension StreamGraph {
         switch self[id].operation {
         case .broadcast(let a, _), .rename(let a): return self[id].name == nil ? beforeViews(a) : id
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return id
         }
     }

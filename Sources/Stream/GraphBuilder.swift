@@ -216,6 +216,12 @@ package struct GraphBuilder {
     /// The sum over all sequences of a value given once per sequence.
     package mutating func overBatch(_ a: ValueID) -> ValueID { add(.overBatch(a)) }
 
+    /// What varies over one of two indices over an axis, along the other one.
+    package mutating func along(_ a: ValueID, axis: Int) -> ValueID { add(.along(a, axis: axis)) }
+
+    /// How many steps the present one is behind that of a second index: `t - s`.
+    package mutating func distance(axis: Int) -> ValueID { add(.distance(axis: axis)) }
+
     // MARK: Chunks
 
     /// Steps as the first dim of chunks; `axis` counts the chunks.

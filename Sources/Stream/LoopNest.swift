@@ -73,12 +73,15 @@ extension StreamGraph {
                 steps.append(offsets)
             case .overTime(_, let operand, let axis) where members.contains(operand):
                 whole.insert(axis)
+            case .along(let operand, let axis) where members.contains(operand):
+                whole.insert(axis)
+                if let other = counterpart(of: axis) { whole.insert(other) }
             case .chunks(let operand, let axis, _) where members.contains(operand),
                 .steps(let operand, let axis) where members.contains(operand):
                 whole.insert(axis)
                 if let chunks = self.axes[axis].chunks { whole.insert(chunks.axis) }
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }

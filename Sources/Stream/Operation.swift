@@ -135,7 +135,7 @@ package struct ParameterInfo: Hashable, Sendable {
 }
 
 /// What a value is. Everything acts on one step of one sequence at a time, but for `delay`, `overTime`, `overBatch`,
-/// `chunks` and `steps`.
+/// `along`, `chunks` and `steps`.
 ///
 /// Shapes are explicit: element-wise operands have the result's shape (a `broadcast` stands where the program lines
 /// operands up by name). The result's shape, element type and variance stand in `Value`.
@@ -178,6 +178,11 @@ package enum Operation: Hashable, Sendable {
     case overTime(TimeReduceKind, ValueID, axis: Int)
     /// The sum over all sequences of a value given once per sequence; the result varies over nothing.
     case overBatch(ValueID)
+    /// What varies over a data axis as it is along a second index over the same axis, or the reverse: `axis` is the one that the result
+    /// varies over.
+    case along(ValueID, axis: Int)
+    /// How many steps the present one of a data axis is behind the present one of `axis`, a second index over it: an int.
+    case distance(axis: Int)
     /// What varies over the steps that the axis of chunks at `axis` cuts up, with a first dim for the steps of a chunk instead.
     /// Behind the end of a sequence stands `fill`.
     case chunks(ValueID, axis: Int, fill: Double)
@@ -194,9 +199,9 @@ extension Operation {
     /// Every operand, in order; a delay's initial value comes last.
     package var operands: [ValueID] {
         switch self {
-        case .input, .parameter, .constant: []
+        case .input, .parameter, .constant, .distance: []
         case .unary(_, let a), .reduce(_, let a, _), .broadcast(let a, _), .rename(let a), .reshape(let a),
-            .slice(let a, _, _, _), .pad(let a, _, _, _, _), .window(let a, _, _), .overTime(_, let a, _), .overBatch(let a),
+            .slice(let a, _, _, _), .pad(let a, _, _, _, _), .window(let a, _, _), .overTime(_, let a, _), .overBatch(let a), .along(let a, _),
             .chunks(let a, _, _), .steps(let a, _): [a]
         case .binary(_, let a, let b), .runningAffine(let a, let b, _, _), .solve(let a, let b, _): [a, b]
         case .select(let c, let a, let b): [c, a, b]
@@ -217,7 +222,7 @@ extension Operation {
     /// The same operation with its operands renamed.
     package func mapOperands(_ rename: (ValueID) -> ValueID) -> Operation {
         switch self {
-        case .input, .parameter, .constant: self
+        case .input, .parameter, .constant, .distance: self
         case .unary(let op, let a): .unary(op, rename(a))
         case .binary(let op, let a, let b): .binary(op, rename(a), rename(b))
         case .select(let c, let a, let b): .select(rename(c), then: rename(a), otherwise: rename(b))
@@ -241,6 +246,7 @@ extension Operation {
         case .delay(let a, let offsets, let initial): .delay(rename(a), offsets: offsets, initial: initial.map(rename))
         case .overTime(let kind, let a, let axis): .overTime(kind, rename(a), axis: axis)
         case .overBatch(let a): .overBatch(rename(a))
+        case .along(let a, let axis): .along(rename(a), axis: axis)
         case .chunks(let a, let axis, let fill): .chunks(rename(a), axis: axis, fill: fill)
         case .steps(let a, let axis): .steps(rename(a), axis: axis)
         case .runningAffine(let a, let b, let axis, let isReversed):

@@ -110,7 +110,7 @@ extension Operation {
     /// Whether it takes nothing from its own step: what is given, and what comes from other steps.
     package var isFromElsewhere: Bool {
         switch self {
-        case .input, .parameter, .delay, .overTime, .overBatch, .chunks, .steps: true
+        case .input, .parameter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps: true
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
             .scatter, .runningAffine, .solve:
             false

@@ -76,7 +76,7 @@ extension StreamGraph {
             }
             return proposed
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape,
-            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return proposed
         }
     }

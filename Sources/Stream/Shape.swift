@@ -35,6 +35,8 @@ package struct StreamAxis: Hashable, Sendable {
     package var length: Int?
     /// What it counts, where it is an axis of chunks of another one. Data do not run over such axes; a pass adds them.
     package var chunks: Chunks?
+    /// The axis that it is a second index over, as attention has it: `s` in `sum[s <= t](…)`. It is as long as that one is.
+    package var again: Int?
 
     /// Chunks of `count` steps of the axis at `axis`, from its first step on or, where `isReversed`, from each sequence's last
     /// step on, backwards.
@@ -49,10 +51,11 @@ package struct StreamAxis: Hashable, Sendable {
         }
     }
 
-    package init(name: String, length: Int? = nil, chunks: Chunks? = nil) {
+    package init(name: String, length: Int? = nil, chunks: Chunks? = nil, again: Int? = nil) {
         self.name = name
         self.length = length
         self.chunks = chunks
+        self.again = again
     }
 }
 

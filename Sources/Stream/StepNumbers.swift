@@ -4,7 +4,7 @@ extension StreamGraph {
     ///
     /// Only over one axis, and from its beginning: from where a sequence ends depends on the sequence.
     package func numberingSteps() -> StreamGraph {
-        guard axes.count == 1 else { return self }
+        guard dataAxes.count == 1 else { return self }
         let time = axes[0].name
         let counters = Set(states.filter { $0.name == time || $0.name == CarriedState.prefix + time }.map(\.value))
         var result = self

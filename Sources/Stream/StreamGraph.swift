@@ -122,8 +122,21 @@ package struct StreamGraph: Equatable, Sendable {
         set { values[id.index] = newValue }
     }
 
-    /// The axes that data run over: all but those that count chunks. They come first.
-    package var dataAxes: Range<Int> { 0..<(axes.firstIndex { $0.chunks != nil } ?? axes.count) }
+    /// The axes that data run over: all but those that count chunks, and second indices over others. They come first.
+    package var dataAxes: Range<Int> { 0..<(axes.firstIndex { $0.chunks != nil || $0.again != nil } ?? axes.count) }
+
+    /// Of two indices over one axis the other one.
+    package func counterpart(of axis: Int) -> Int? {
+        guard axes.indices.contains(axis) else { return nil }
+        return axes[axis].again ?? axes.firstIndex { $0.again == axis }
+    }
+
+    /// Whether a value stands for pairs of steps of one axis.
+    package func isPair(_ id: ValueID) -> Bool {
+        axes.indices.contains { axis in
+            axes[axis].again.map { self[id].variance.varies(over: axis) && self[id].variance.varies(over: $0) } ?? false
+        }
+    }
 
     package var ids: [ValueID] { values.indices.map(ValueID.init) }
 

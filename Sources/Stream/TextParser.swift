@@ -128,6 +128,7 @@ private struct GraphTextParser {
         guard accept("=") else { return StreamAxis(name: name, length: length) }
         let whole = try word()
         guard let of = axes.firstIndex(where: { $0.name == whole }) else { throw problem("there is no axis '\(whole)'") }
+        if accept("again") { return StreamAxis(name: name, length: length, again: of) }
         try expect("by")
         let count = try integer()
         return StreamAxis(name: name, length: length, chunks: StreamAxis.Chunks(of: of, count: count, isReversed: accept("reversed")))
@@ -338,6 +339,13 @@ private struct GraphTextParser {
         case "batch":
             guard kind == TimeReduceKind.sum.rawValue else { throw problem("there is no reduction '\(kind)' over the batch") }
             return .overBatch(try id())
+        case "along":
+            let operand = try id()
+            try expect("axis")
+            return .along(operand, axis: try integer())
+        case "distance":
+            try expect("axis")
+            return .distance(axis: try integer())
         case "chunks":
             let operand = try id()
             try expect("axis")

@@ -64,7 +64,8 @@ extension StreamGraph {
     /// `t`, `k: 4`, `"t/64" = t by 64`
     private func describe(_ axis: StreamAxis) -> String {
         let cut = axis.chunks.map { " = \(word(axes[$0.axis].name)) by \($0.count)\($0.isReversed ? " reversed" : "")" }
-        return word(axis.name) + (axis.length.map { ": \($0)" } ?? "") + (cut ?? "")
+        let again = axis.again.map { " = \(word(axes[$0].name)) again" }
+        return word(axis.name) + (axis.length.map { ": \($0)" } ?? "") + (cut ?? again ?? "")
     }
 
     /// `%7 "h" = add %5, %6 : real[H: 64] batch, t`
@@ -118,6 +119,8 @@ extension StreamGraph {
             return "delay \(a) \(numbers(offsets))" + (initial.map { " from \($0)" } ?? "")
         case .overTime(let kind, let a, let axis): return "time.\(kind.rawValue) \(a) axis \(axis)"
         case .overBatch(let a): return "batch.sum \(a)"
+        case .along(let a, let axis): return "along \(a) axis \(axis)"
+        case .distance(let axis): return "distance axis \(axis)"
         case .chunks(let a, let axis, let fill): return "chunks \(a) axis \(axis) else \(fill)"
         case .steps(let a, let axis): return "steps \(a) axis \(axis)"
         case .runningAffine(let a, let b, let axis, let isReversed):

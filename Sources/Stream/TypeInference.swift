@@ -32,7 +32,7 @@ extension StreamGraph {
             type.element = scalar.element
             type.shape = []
         case .unary(.numbered, let a):
-            guard axes.count == 1, !self[a].variance.isStream else { throw TypeFault("'numbered' takes what is the same at every step of one axis") }
+            guard dataAxes.count == 1, !self[a].variance.isStream else { throw TypeFault("'numbered' takes what is the same at every step of one axis") }
             type.element = try element(UnaryOperator.numbered.result(of: self[a].element), UnaryOperator.numbered.rawValue, a)
             type.shape = self[a].shape
             type.variance = type.variance.union(Variance(batch: true, axes: 1))
@@ -87,6 +87,17 @@ extension StreamGraph {
             guard self[a].variance == .once else { throw TypeFault("\(a) is not given once per sequence") }
             guard self[a].element != .bool else { throw TypeFault("bools are not added up") }
             type = ValueType(self[a].element, self[a].shape, .none)
+        case .along(let a, let axis):
+            guard let source = counterpart(of: axis) else { throw TypeFault("axis \(axis) is not one of two indices over the same axis") }
+            guard self[a].variance.varies(over: source), !self[a].variance.varies(over: axis) else {
+                throw TypeFault("\(a) does not vary over \(axes[source].name) alone")
+            }
+            type.element = self[a].element
+            type.shape = self[a].shape
+            type.variance = moved(type.variance, from: source, to: axis)
+        case .distance(let axis):
+            guard axes.indices.contains(axis), let first = axes[axis].again else { throw TypeFault("axis \(axis) is no second index") }
+            type = ValueType(.int, [], Variance(batch: true, axes: 1 << UInt8(axis) | 1 << UInt8(first)))
         case .chunks(let a, let axis, _):
             let chunks = try chunks(axis)
             guard self[a].variance.varies(over: chunks.axis), !self[a].variance.varies(over: axis) else {

@@ -50,7 +50,7 @@ private struct WindowUnrolling {
                     if let contraction = graph.contraction(of: operand, leaving: kept) { unroll(contraction, id) }
                 }
             case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 continue
             }
         }
@@ -73,7 +73,7 @@ private struct WindowUnrolling {
         case .reshape(let operand), .rename(let operand): isDelayed(operand)
         case .delay: true
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .slice, .concat,
-            .pad, .window, .gather, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .pad, .window, .gather, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }
@@ -83,7 +83,7 @@ private struct WindowUnrolling {
     /// Finds the steps of a state that holds its last values one behind the other and begins with 0, newest first or oldest first:
     /// each is an earlier value of what goes in. What a state was given to begin with would show in all of them.
     private mutating func addRegister(_ id: ValueID) {
-        guard graph.axes.count == 1, registers[id] == nil, case .concat(let parts, let axis) = graph[id].operation, parts.count == 2,
+        guard graph.dataAxes.count == 1, registers[id] == nil, case .concat(let parts, let axis) = graph[id].operation, parts.count == 2,
             let kept = parts.firstIndex(where: { start(ofShifted: $0, id, axis) != nil })
         else { return }
         let (new, count) = (parts[1 - kept], graph[id].shape[axis].size)
@@ -109,7 +109,7 @@ private struct WindowUnrolling {
         case .constant(.int(let number)): number == 0
         case .broadcast(let operand, _), .rename(let operand), .reshape(let operand): isZero(operand)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

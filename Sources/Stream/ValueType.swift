@@ -44,8 +44,8 @@ extension Variance {
     /// Whether it covers all that `other` varies over.
     package func covers(_ other: Variance) -> Bool { union(other) == self }
 
-    /// Over the batch and every axis of a graph.
+    /// Over the batch and every axis of a graph that is no second index over another one.
     package static func all(of graph: StreamGraph) -> Variance {
-        Variance(batch: true, axes: UInt8(truncatingIfNeeded: (1 << graph.axes.count) - 1))
+        Variance(batch: true, axes: graph.axes.indices.reduce(0) { graph.axes[$1].again == nil ? $0 | 1 << UInt8($1) : $0 })
     }
 }

@@ -44,9 +44,15 @@ private final class Verifier {
         expect(graph.axes.count <= 8, "\(graph.axes.count) axes, and at most 8 can be told apart")
         expectUnique(graph.axes.map(\.name), "axes")
         for (position, axis) in graph.axes.enumerated() {
+            if let first = axis.again {
+                expect(
+                    (0..<position).contains(first) && graph.axes[first].chunks == nil && graph.axes[first].again == nil && axis.chunks == nil
+                        && axis.length == graph.axes[first].length && !graph.axes[..<position].contains { $0.again == first },
+                    "the axis '\(axis.name)' is no second index over an axis before it")
+            }
             guard let chunks = axis.chunks else { continue }
             expect(
-                (0..<position).contains(chunks.axis) && graph.axes[chunks.axis].chunks == nil && chunks.count >= 1,
+                (0..<position).contains(chunks.axis) && graph.axes[chunks.axis].chunks == nil && graph.axes[chunks.axis].again == nil && chunks.count >= 1,
                 "the axis '\(axis.name)' counts no chunks of an axis before it")
         }
         for axis in graph.axes { expect(axis.length ?? 1 >= 0, "the axis '\(axis.name)' has the length \(axis.length ?? 0)") }

@@ -124,6 +124,7 @@ private struct BindingCheck {
             }
             for (k, axis) in axes.enumerated() where extents[axis] < 0 { extents[axis] = tensor.shape[k + (hasBatch ? 1 : 0)] }
         }
+        for k in extents.indices { if let first = graph.axes[k].again { extents[k] = extents[first] } }
         for k in extents.indices where extents[k] < 0 {
             // Nothing runs over the axis from outside: there is nothing to say how long it is.
             if !isOpen, !inputValues.contains(where: { $0.value.variance.isStream }) {
@@ -132,7 +133,7 @@ private struct BindingCheck {
             extents[k] = 0
         }
         if let given = data.lengths {
-            if graph.axes.count != 1 {
+            if graph.dataAxes.count != 1 {
                 problem(.unsupported, "sequences of different length need a model over one axis")
             } else if given.count != batch {
                 problem(.misshapenTensor, "'lengths' has \(given.count) entries for a batch of \(batch)")
@@ -270,7 +271,7 @@ private struct BindingCheck {
             case .rename(let operand), .broadcast(let operand, _), .reshape(let operand), .slice(let operand, _, _, _):
                 id = operand
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window,
-                .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 return id
             }
         }

@@ -44,7 +44,7 @@ public struct TrainingData: Sendable {
         var sources: [String: Source] = [:]
         for need in needs { if let tensor = data.inputs[need.name] { sources[need.name] = Source(tensor: tensor, ahead: window == nil ? 0 : ahead[need.name] ?? 0) } }
         if let window {
-            guard window > 0, model.graph.axes.count == 1 else {
+            guard window > 0, model.graph.dataAxes.count == 1 else {
                 throw Self.problem(.unsupported, "windows are 1 step or more, of models over one axis")
             }
             let tokens = needs.filter { $0.value.element == .int && $0.value.variance.isStream && $0.value.shape.isEmpty }

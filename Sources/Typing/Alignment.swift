@@ -83,7 +83,7 @@ extension ModelTyper {
                 stack += [a, b]
             case .unary, .binary, .select, .broadcast: stack += operation.operands
             case .input, .parameter, .constant, .contract, .reduce, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-                .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 continue
             }
         }

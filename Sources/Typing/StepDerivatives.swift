@@ -154,7 +154,7 @@ extension Operation {
     /// Whether what it takes comes from other steps.
     fileprivate var isFromOtherSteps: Bool {
         switch self {
-        case .delay, .overTime, .overBatch, .chunks, .steps: true
+        case .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps: true
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
             .window, .gather, .scatter, .runningAffine, .solve:
             false

@@ -72,7 +72,7 @@ struct GradCheck: ParsableCommand {
             let (batch, length) = (batch ?? 2, length ?? 7)
             // Differences are computed by the interpreter, which keeps every value.
             try model.checkMemory(batch: batch, extents: model.graph.axes.map { $0.length ?? length }, on: .interpreter)
-            let lengths = model.graph.axes.count == 1 ? (0..<batch).map { max(0, length - 2 * $0) } : nil
+            let lengths = model.graph.dataAxes.count == 1 ? (0..<batch).map { max(0, length - 2 * $0) } : nil
             let generated = try RandomCase(for: model, batch: batch, length: length, lengths: lengths, ranges: ranges, seed: seed)
                 .replacing(with: files.file, for: model, ranges: ranges, seed: seed)
             return try GradientCheck(model, generated, engine: precision.map { .compiled($0) } ?? .interpreter, seed: seed)

@@ -26,7 +26,7 @@ func bound(
         case .input(let name, _): data.inputs[name] = inputs[name].map { Tensor($0, shape: shape) }
         case .parameter(let info): data.parameters[info.path] = parameters[info.path].map { Tensor($0, shape: shape) }
         case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             break
         }
     }

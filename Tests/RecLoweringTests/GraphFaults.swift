@@ -110,6 +110,8 @@ private func shapeFaults(of value: Value, in graph: StreamGraph) -> [String] {
     case .overTime(_, let a, let axis):
         expect(shape(a) == value.shape, "shape")
         expect(graph[a].variance.varies(over: axis), "the operand does not vary over the axis")
+    case .along(let a, _): expect(shape(a) == value.shape && element(a) == value.element, "operand")
+    case .distance: expect(value.element == .int && value.shape.isEmpty, "an int")
     case .chunks, .steps, .runningAffine, .solve: expect(false, "lowering makes no chunks")
     }
     return result
@@ -146,6 +148,7 @@ private func varianceFaults(of value: Value, in graph: StreamGraph) -> [String] 
         let moved = offsets.indices.filter { offsets[$0] != 0 }
         return moved.allSatisfy(value.variance.varies) && value.variance.batch ? [] : ["a delay varies over its axes"]
     case .overTime(_, _, let axis): return value.variance == operands.removing(axis: axis) ? [] : ["variance"]
+    case .along, .distance: return value.variance.isStream && value.variance.batch ? [] : ["variance"]
     case .overBatch: return value.variance.isStatic && operands == .once ? [] : ["variance"]
     // An output that is the same for all sequences is given for each.
     case .rename where operands.isStatic && graph.outputs.contains { graph[$0.value] == value }:

@@ -111,7 +111,7 @@ struct SymbolicStep {
         // Written out, each of a row of recurrences would hold all before it.
         if !isMember, traits.isRecurrent(value) { return leaf(value, index) }
         switch graph[value].operation {
-        case .input, .parameter, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+        case .input, .parameter, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return unfollowed(value, index)
         case .delay(let operand, let offsets, _):
             return isMember ? scalars.intern(.state(Scalars.Slot(value: operand, offsets: offsets), index)) : leaf(value, index)
@@ -333,7 +333,7 @@ extension Operation {
         switch self {
         case .constant, .broadcast, .rename, .slice, .reshape: true
         case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
-            .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

@@ -20,8 +20,8 @@ struct Uniformity {
             case .input, .parameter, .reshape, .concat, .pad, .window, .gather, .scatter, .delay, .chunks, .steps, .runningAffine,
                 .solve:
                 varies.append(all())
-            case .constant: varies.append([Bool](repeating: false, count: rank))
-            case .unary(_, let a), .rename(let a), .overTime(_, let a, _), .overBatch(let a): varies.append(known(a))
+            case .constant, .distance: varies.append([Bool](repeating: false, count: rank))
+            case .unary(_, let a), .rename(let a), .overTime(_, let a, _), .overBatch(let a), .along(let a, _): varies.append(known(a))
             case .slice(let a, _, _, _): varies.append(known(a))
             case .binary(_, let a, let b): varies.append(union([a, b]))
             case .select(let c, let a, let b): varies.append(union([c, a, b]))

@@ -76,7 +76,7 @@ struct Liveness {
         case .unary(.relu, let a): overflows.contains(a)
         case .binary(.min, let a, let b), .binary(.max, let a, let b): overflows.contains(a) || overflows.contains(b)
         case .input, .parameter, .constant, .unary, .binary, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance,
             .chunks, .steps, .runningAffine, .solve:
             false
         }
@@ -122,7 +122,7 @@ struct Liveness {
         // An argument is used whole where any part of the value is.
         if own[user] != nil { return [any(live, over: Set(live.axes))] }
         switch graph[user].operation {
-        case .input, .parameter, .constant: return []
+        case .input, .parameter, .constant, .distance: return []
         case .unary(.relu, let a) where overflows.contains(a):
             return [live.and(literal(.isPositive(a), shape, graph[a].variance))]
         case .unary, .rename, .overTime, .overBatch, .slice: return [live]
@@ -163,8 +163,8 @@ struct Liveness {
             return [unwindowed(live, shape, axis, stride, size: graph[a].shape[axis].size)]
         case .gather(let table, let index):
             return [scattered(live, shape, index, rows: graph[table].shape[0].size)]
-        // A chunk counts as used whole.
-        case .chunks, .steps, .runningAffine, .solve: return [.always]
+        // A chunk counts as used whole, and so does what stands at other steps.
+        case .along, .chunks, .steps, .runningAffine, .solve: return [.always]
         case .scatter(_, let index, _):
             return [gathered(live, shape, index)]
         case .delay(let delayed, let offsets, let initial):
@@ -342,7 +342,7 @@ struct Liveness {
                 id = a
                 continue
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
             let number = number(.holds(id), graph[id].shape, graph[id].variance)

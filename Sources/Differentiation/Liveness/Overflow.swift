@@ -20,7 +20,7 @@ extension StreamGraph {
         case .unary(.exp, _), .unary(.expm1, _), .unary(.log, _), .unary(.log2, _), .unary(.log1p, _), .unary(.tan, _), .unary(.rsqrt, _), .binary(.power, _, _): true
         case .binary(.divide, _, let b): !isNonzeroConstant(b)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice,
-            .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
+            .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance,
             .chunks, .steps, .runningAffine, .solve:
             false
         }
@@ -38,7 +38,7 @@ extension StreamGraph {
             }
         case .input, .parameter, .constant: return false
         case .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
-            .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             return true
         }
     }

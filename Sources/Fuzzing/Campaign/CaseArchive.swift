@@ -18,7 +18,7 @@ enum CaseArchive {
                 guard let tensor = data.parameters[info.path] else { continue }
                 tensors.append(NamedTensor(name: (info.isTrained ? "param." : "const.") + info.path, tensor: tensor))
             case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-                .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }

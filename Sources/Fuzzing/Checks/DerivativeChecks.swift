@@ -12,7 +12,7 @@ extension Checker {
         var request = GradientRequest(of: model.graph)
         request.seeds = model.graph.losses.map { .loss($0.name) } + model.graph.outputs.filter { isContinuous($0.value) }.map { .output($0.name) }
         let states = model.graph.states.filter { isContinuous($0.value) }.map(\.name)
-        if withFinals, model.graph.axes.count == 1 { request.seeds += states.map { .finalState($0) } }
+        if withFinals, model.graph.dataAxes.count == 1 { request.seeds += states.map { .finalState($0) } }
         request.targets += states.map { .initialState($0) }
         return request
     }

@@ -103,7 +103,7 @@ extension Value {
     fileprivate var isRounded: Bool {
         guard element == .real || element == .complex else { return false }
         switch operation {
-        case .input, .parameter, .unary, .binary, .contract, .reduce, .scatter, .overTime, .overBatch, .runningAffine, .solve: return true
+        case .input, .parameter, .unary, .binary, .contract, .reduce, .scatter, .overTime, .overBatch, .along, .distance, .runningAffine, .solve: return true
         case .constant, .select, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .delay, .chunks, .steps: return false
         }
     }
@@ -130,7 +130,7 @@ extension BoundData {
                 let steps = extents.indices.filter { value.variance.varies(over: $0) }.map { extents[$0] }
                 result.inputs[name] = factors(name, value, [batch] + steps)
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+                .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 break
             }
         }

@@ -10,7 +10,7 @@ extension Checker {
         let isStream = model.graph.values.contains { value in
             if case .input = value.operation { value.variance.isStream } else { false }
         }
-        guard isStream, model.graph.axes.count == 1, data.lengths == nil, data.batch > 0 else { return }
+        guard isStream, model.graph.dataAxes.count == 1, data.lengths == nil, data.batch > 0 else { return }
         let given = ModelData(inputs: data.inputs, parameters: data.parameters)
         let results: ModelResults
         do { results = try StreamRun.run(model, given, precision: .f64, piece: piece, context: context) } catch {

@@ -53,7 +53,7 @@ extension Operation {
         switch self {
         case .unary, .binary, .select: true
         case .input, .parameter, .constant, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
-            .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             false
         }
     }

@@ -144,7 +144,7 @@ extension Operation {
     var readsThroughSlices: Bool {
         switch self {
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice, .concat, .pad,
-            .window, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .window, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             true
         case .reshape, .gather, .delay: false
         }

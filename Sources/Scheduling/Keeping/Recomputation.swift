@@ -91,7 +91,7 @@ struct Recomputation {
         switch graph[id].operation {
         case .constant: return 0
         case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat,
-            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve:
+            .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             break
         }
         // What does not vary from step to step stays in a cache.
@@ -136,7 +136,7 @@ struct Recomputation {
         case .reduce(_, let operand, _):
             weight = 1
             elements = graph[operand].shape.elementCount
-        case .input, .parameter, .constant, .window, .scatter, .overTime, .overBatch, .chunks, .steps, .runningAffine, .solve: return MinimumCut.infinite
+        case .input, .parameter, .constant, .window, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: return MinimumCut.infinite
         }
         return Self.rounded(Double(elements) * weight * Self.picosecondsPerOperation)
     }
