@@ -45,7 +45,7 @@ package struct PartitionEvaluation {
                 let ran = ScheduleEvaluation(schedule, size: size, tensors: given)
                 for (name, numbers) in ran.results {
                     let buffer = schedule.buffers.first { $0.name == name }
-                    let cleared = buffer?.role == .stream(isResult: true) ? Self.cleared(numbers, size, buffer?.count ?? 0) : numbers
+                    let cleared = buffer?.role == .stream(isResult: true) || buffer?.role == .block(isResult: true) ? Self.cleared(numbers, size, buffer?.count ?? 0) : numbers
                     tensors[name] = Tensor(cleared, shape: [cleared.count])
                 }
             case (.traversal, nil): break

@@ -4,10 +4,7 @@ import RecTensors
 
 extension GraphPartition {
     /// The shape of the tensor of a value.
-    package func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] {
-        let value = graph[id]
-        return (value.variance.batch ? [batch] : []) + (value.variance.varies(over: 0) ? [steps] : []) + value.shape.sizes
-    }
+    package func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] { graph.tensorShape(id, batch: batch, steps: steps) }
 
     /// The results of a run out of the tensors that its parts have handed on, and the losses and last states of its parts of steps.
     ///
@@ -15,23 +12,7 @@ extension GraphPartition {
     package func results(
         _ tensors: [String: Tensor], losses: [NamedTensor], finalStates: [NamedTensor], data: BoundData
     ) -> ModelResults {
-        func tensor(_ id: ValueID) -> Tensor? {
-            let source = source(id)
-            switch graph[source].operation {
-            case .input(let name, _):
-                // A result is 0 behind the end of a sequence, an input whatever was given there.
-                let given = data.inputs[name]
-                return graph[source].variance.varies(over: 0) ? given?.cleared(behind: data.lengths) : given
-            case .parameter(let info): return data.parameters[info.path]
-            default: return tensors[GraphPartition.name(source)]
-            }
-        }
-        let steps = data.extents.first ?? 0
-        let outputs = graph.outputs.compactMap { output in
-            tensor(output.value).map {
-                NamedTensor(name: output.name, tensor: $0.reshaped(tensorShape(output.value, batch: data.batch, steps: steps)))
-            }
-        }
+        let outputs = graph.outputs(of: tensors, data) { source($0) }
         let states = graph.states.enumerated().compactMap { k, state -> NamedTensor? in
             if let own = tensors["final \(k)"] {
                 return NamedTensor(name: state.name, tensor: own.reshaped([data.batch] + graph[state.value].shape.sizes))
@@ -40,6 +21,60 @@ extension GraphPartition {
         }
         return ModelResults(
             outputs: outputs, losses: graph.losses.compactMap { loss in losses.first { $0.name == loss.name } }, finalStates: states)
+    }
+}
+
+extension PairPartition {
+    /// The same for parts of pairs.
+    package func results(
+        _ tensors: [String: Tensor], losses: [NamedTensor], finalStates: [NamedTensor], data: BoundData
+    ) -> ModelResults {
+        ModelResults(
+            outputs: graph.outputs(of: tensors, data) { graph.unindexed($0) },
+            losses: graph.losses.compactMap { loss in losses.first { $0.name == loss.name } },
+            finalStates: graph.states.compactMap { state in finalStates.first { $0.name == state.name } })
+    }
+
+    /// The tensor of a buffer that a schedule of pairs reads.
+    package static func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData) -> Tensor? {
+        var name = Substring(buffer.name)
+        for prefix in ["input ", "parameter ", "block "] where name.hasPrefix(prefix) { name = name.dropFirst(prefix.count) }
+        if name == "places" {
+            let steps = data.extents.first ?? 0
+            return Tensor((0..<data.batch * steps).map { Double($0 % max(1, steps)) }, shape: [data.batch, steps])
+        }
+        if name.hasPrefix("x ") { return data.inputs[String(name.dropFirst(2))] }
+        if name.hasPrefix("p ") { return data.parameters[String(name.dropFirst(2))] }
+        return tensors[String(name)]
+    }
+}
+
+extension StreamGraph {
+    /// The shape of the tensor of a value over one axis.
+    fileprivate func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] {
+        (self[id].variance.batch ? [batch] : []) + (self[id].variance.isStream ? [steps] : []) + self[id].shape.sizes
+    }
+
+    /// The outputs out of tensors that parts have handed on, by value.
+    ///
+    /// - Parameter source: the value under whose name a value's tensor goes.
+    fileprivate func outputs(of tensors: [String: Tensor], _ data: BoundData, source: (ValueID) -> ValueID) -> [NamedTensor] {
+        func tensor(_ id: ValueID) -> Tensor? {
+            let source = source(id)
+            switch self[source].operation {
+            case .input(let name, _):
+                // A result is 0 behind the end of a sequence, an input whatever was given there.
+                let given = data.inputs[name]
+                return self[source].variance.varies(over: 0) ? given?.cleared(behind: data.lengths) : given
+            case .parameter(let info): return data.parameters[info.path]
+            default: return tensors[source.description]
+            }
+        }
+        return outputs.compactMap { output in
+            tensor(output.value).map {
+                NamedTensor(name: output.name, tensor: $0.reshaped(tensorShape(output.value, batch: data.batch, steps: data.extents.first ?? 0)))
+            }
+        }
     }
 }
 

@@ -9,6 +9,9 @@ package final class ScheduleEvaluation {
     package private(set) var memory: [[Double]]
     private var sequence = 0
     private var chunk = 0
+    /// The first step of the present block, and the chunks that run.
+    private var blockStart = 0
+    private var running = 0..<0
     private var parallel: [Int] = []
 
     /// - Parameter tensors: of the caller, by the names of their buffers; results are left out.
@@ -28,8 +31,8 @@ package final class ScheduleEvaluation {
         var found: [String: [Double]] = [:]
         for (buffer, numbers) in zip(schedule.buffers, memory) {
             switch buffer.role {
-            case .stream(isResult: true), .once(isResult: true), .kept: found[buffer.name] = numbers
-            case .stream, .once, .shared, .carried, .scratch: break
+            case .stream(isResult: true), .block(isResult: true), .once(isResult: true), .kept: found[buffer.name] = numbers
+            case .stream, .block, .once, .shared, .carried, .scratch: break
             }
         }
         return found
@@ -37,20 +40,32 @@ package final class ScheduleEvaluation {
 
     private var length: Int { size.lengths[sequence] }
     private var chunks: Int { (length + schedule.count - 1) / schedule.count }
+    /// Of the steps of a chunk, or of a block, those of the sequence.
+    private func validSteps(of id: Schedule.BufferID) -> Int {
+        if case .block = schedule[id].role { min(schedule.steps(of: id), length - blockStart) } else { validSteps }
+    }
     private var validSteps: Int { min(schedule.count, length - chunk * schedule.count) }
 
     private func run() {
         for turn in 0..<schedule.turns(for: size) {
-            var rest = turn
+            let count = schedule.blockCount(for: size)
+            let block = Schedule.block(ofTurn: turn % count, among: count)
+            var rest = turn / count
             parallel = schedule.parallel.map { _ in 0 }
             for k in schedule.parallel.indices.reversed() {
                 parallel[k] = rest % schedule.parallel[k].size
                 rest /= schedule.parallel[k].size
             }
             sequence = rest
+            running = 0..<chunks
+            if let blocks = schedule.blocks {
+                blockStart = block * blocks.count
+                guard blockStart < length else { continue }
+                running = blocks.chunks(of: schedule.count, from: blockStart, among: chunks)
+            }
             // Streams end with the sequence.
             for leaf in schedule.before { run(leaf) }
-            for k in 0..<chunks {
+            for k in running {
                 chunk = schedule.isDescending ? chunks - 1 - k : k
                 for leaf in schedule.body { run(leaf) }
             }
@@ -70,7 +85,7 @@ package final class ScheduleEvaluation {
         let buffer = schedule[id]
         var base = zip(parallel, buffer.parallelStrides).reduce(0) { $0 + $1.0 * $1.1 }
         switch buffer.role {
-        case .stream, .once, .shared, .scratch:
+        case .stream, .block, .once, .shared, .scratch:
             if buffer.role == .once(isResult: false) || buffer.role == .once(isResult: true) { base += sequence * buffer.count }
         case .kept: base += (sequence * (size.chunks(of: schedule.count) + 1) + place(of: slot)) * buffer.count
         case .carried: base += place(of: slot) % 2 * buffer.count
@@ -84,8 +99,8 @@ package final class ScheduleEvaluation {
         case .none: 0
         case .start: schedule.isDescending ? chunk + 1 : chunk
         case .end: schedule.isDescending ? chunk : chunk + 1
-        case .first: schedule.isDescending ? chunks : 0
-        case .last: schedule.isDescending ? 0 : chunks
+        case .first: schedule.isDescending ? chunks : running.lowerBound
+        case .last: schedule.isDescending ? 0 : running.upperBound
         case .before: chunk
         case .behind: chunk + 1
         }
@@ -94,7 +109,10 @@ package final class ScheduleEvaluation {
     private func address(_ view: Schedule.View, _ turns: [Int]) -> Int {
         var at = base(view.buffer, view.slot)
         for term in view.terms { at += value(term.index, turns) * term.stride }
-        if let step = view.step {
+        if let step = view.step, case .block = schedule[view.buffer].role {
+            let place = blockStart + min(value(step, turns), validSteps(of: view.buffer) - 1)
+            at += (sequence * size.steps + place) * schedule[view.buffer].count
+        } else if let step = view.step {
             // Behind the end any step will do: what is read there is not used.
             let place = min(value(step, turns), validSteps - 1) + chunk * schedule.count
             at += (sequence * size.steps + (schedule.isReversed ? length - 1 - place : place)) * schedule[view.buffer].count
@@ -142,8 +160,8 @@ package final class ScheduleEvaluation {
             case .select(let condition, let a, let b): value = values[condition] != 0 ? values[a] : values[b]
             case .isInside(let index, let range): value = range.contains(self.value(index, turns)) ? 1 : 0
             case .isStep(let index): value = self.value(index, turns) < validSteps ? 1 : 0
-            case .isFirst: value = chunk == 0 ? 1 : 0
-            case .isLast: value = chunk == chunks - 1 ? 1 : 0
+            case .isFirst: value = chunk == running.lowerBound ? 1 : 0
+            case .isLast: value = chunk == running.upperBound - 1 ? 1 : 0
             }
             values.append(value)
         }
@@ -153,12 +171,12 @@ package final class ScheduleEvaluation {
     private func run(_ nest: Schedule.Nest) {
         switch nest.condition {
         case .always: break
-        case .inFirst: guard chunk == 0 else { return }
-        case .inLast: guard chunk == chunks - 1 else { return }
+        case .inFirst: guard chunk == running.lowerBound else { return }
+        case .inLast: guard chunk == running.upperBound - 1 else { return }
         }
         let outer = nest.extents.count - (nest.reduction?.loops ?? 0)
         forEach(Array(nest.extents[..<outer])) { turns in
-            if let loop = nest.stepLoop, turns[loop] >= validSteps { return }
+            if let loop = nest.stepLoop, turns[loop] >= validSteps(of: nest.target.buffer) { return }
             var result = 0.0
             if let reduction = nest.reduction {
                 result = Self.identity(reduction.kind)

@@ -46,7 +46,7 @@ extension Model {
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
             let divided = try formsOfWholeRuns(forms)
-            guard divided.isEmpty else {
+            guard divided.isEmpty, !attends else {
                 try check(divided)
                 return try rewritten(divided.chunks, nil).emittedPartition(stage, precision, forms.others, shooting: divided.windows)
             }
@@ -64,7 +64,7 @@ extension GradientModel {
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
             let divided = try model.formsOfWholeRuns(forms)
-            guard divided.isEmpty else {
+            guard divided.isEmpty, !model.attends else {
                 return try rewritten(divided.chunks).emittedPartition(stage, precision, forms.others, shooting: divided.windows)
             }
             return try plan(forcing: forms).emitted(stage, precision)
@@ -88,10 +88,10 @@ extension StreamGraph {
             switch (part, stage) {
             case (.steps(let graph), _): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
             case (.shooting(let recurrence), _): result += try Pipeline.simplestPlan(recurrence.windowedCell).emitted(stage, precision)
-            case (.traversal(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)
-            case (.traversal(let schedule), .asm): result += try CompiledSchedule.listing(.assembly, of: schedule, precision: precision)
-            case (.traversal(let schedule), .object): result += try CompiledSchedule.listing(.object, of: schedule, precision: precision)
-            case (.traversal(let schedule), _): result += Array(schedule.text.utf8)
+            case (.traversal(let schedule), .llvm), (.pairs(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)
+            case (.traversal(let schedule), .asm), (.pairs(let schedule), .asm): result += try CompiledSchedule.listing(.assembly, of: schedule, precision: precision)
+            case (.traversal(let schedule), .object), (.pairs(let schedule), .object): result += try CompiledSchedule.listing(.object, of: schedule, precision: precision)
+            case (.traversal(let schedule), _), (.pairs(let schedule), _): result += Array(schedule.text.utf8)
             }
         }
         return result

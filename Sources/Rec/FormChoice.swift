@@ -74,7 +74,10 @@ package final class FormChoice: Sendable {
         isFree = asked.isEmpty && bound == nil && model.weights == .full && request?.truncation == nil
         var known = Known()
         try model.check(asked, within: bound)
-        if !asked.isEmpty, isBuilt {
+        if model.attends {
+            guard asked.chunks.isEmpty, bound == nil, model.weights == .full, request?.truncation == nil else { throw model.refusalOfAttention(asked, bound, request) }
+        }
+        if !asked.isEmpty || model.attends, isBuilt {
             let graph = try model.rewritten(asked.chunks, request)
             known.asked = try reportingProblems(in: model.program.sources) { [asked] in
                 try PartitionedModel(graph, shooting: asked.windows, precision: precision, forcing: others, context: context)
@@ -87,7 +90,7 @@ package final class FormChoice: Sendable {
     ///
     /// A form that nobody has asked for and that cannot be built is none.
     package func partitioned(for work: Workload) -> PartitionedModel? {
-        if !asked.isEmpty { return known.withLock { $0.asked } }
+        if !asked.isEmpty || model.attends { return known.withLock { $0.asked } }
         guard let candidate = chosen(for: work) else { return nil }
         if let present = known.withLock({ $0.models[candidate.kind] }) { return present }
         guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, forcing: others, context: context) else {
@@ -200,5 +203,18 @@ extension FormChoice.Kind {
         case .chunks: 0.8
         case .windows: 0.5
         }
+    }
+}
+
+extension Model {
+    /// Whether steps attend to others: such a model runs in blocks of pairs of steps, and in no plan of steps alone.
+    package var attends: Bool { graph.axes.contains { $0.again != nil } }
+
+    /// What does not go with steps that attend to others.
+    fileprivate func refusalOfAttention(_ asked: [String: PlanForm], _ bound: Int?, _ request: GradientRequest?) -> DiagnosticList {
+        if weights != .full { return weightsRefused("steps that attend to others", help: "leave the weights in full") }
+        let (what, help) = asked.chunks.first.map { ("the plan 'chunkwise' of '\($0.key)' does", "leave the plan out") }
+            ?? (bound != nil ? ("a bound of memory does", "leave out --memory") : ("gradients that are cut off do", "leave out --truncate"))
+        return DiagnosticList(.planRefused, "'\(typed.name)' attends to other steps, and \(what) not go with that", help: help)
     }
 }

@@ -7,37 +7,42 @@ import RecSource
 import RecStream
 import RecTensors
 
-/// A model in which recurrences run chunk by chunk, or in windows of time, as machine code: parts that run one after another.
+/// A model in which recurrences run chunk by chunk or in windows of time, or steps attend to others, as machine code: parts that run one
+/// after another.
 package final class PartitionedModel: Sendable {
     private enum Code: Sendable {
         case steps(StepsPart)
         case traversal(ScheduleRunner)
+        case pairs(ScheduleRunner)
         case shooting(ShootingRecurrence)
     }
 
-    package let parts: GraphPartition
+    private let results: Divided.Results
     package let precision: Precision
     private let codes: [Code]
     /// Of all parts, which run one after another.
     private let memory = ResultMemory()
     private let context: CompileContext
+    /// What runs where blocks of pairs give numbers that are not finite, pair by pair.
+    private let exact: Deferred<Result<PartitionedModel, any Error>>?
 
     /// - Parameters:
     ///   - graph: with recurrences written chunk by chunk.
     ///   - windows: of recurrences that run in windows of time, by state; nil where nobody says how many.
     ///   - forced: forms of the other recurrences, by state.
+    ///   - size: of blocks of pairs of steps.
     /// - Throws: where a part has no schedule, and what goes wrong in code generation.
     package convenience init(
         _ graph: StreamGraph, shooting windows: [String: Int?] = [:], precision: Precision, forcing forced: [String: PlanForm] = [:],
-        context: CompileContext = CompileContext()
+        pairsBy size: PairPartition.Size = .usual, context: CompileContext = CompileContext()
     ) throws {
-        try self.init(Divided(graph, shooting: windows, times: context.times), precision: precision, forcing: forced, context: context)
+        try self.init(Divided(graph, shooting: windows, pairsBy: size, times: context.times), precision: precision, forcing: forced, context: context)
     }
 
     /// - Throws: what goes wrong in code generation.
     init(_ divided: Divided, precision: Precision, forcing forced: [String: PlanForm], context: CompileContext) throws {
         let schedules = divided.schedules
-        parts = divided.parts
+        results = divided.results
         self.precision = precision
         self.context = context
         let memory = memory
@@ -47,7 +52,16 @@ package final class PartitionedModel: Sendable {
                 return .steps(StepsPart(try PlanChoice(part: graph, forcing: forced, times: context.times)))
             case .traversal(let schedule):
                 return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
+            case .pairs(let schedule):
+                return .pairs(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
             case .shooting(let recurrence): return .shooting(recurrence)
+            }
+        }
+        exact = divided.exact.map { graph in
+            Deferred {
+                Result {
+                    try PartitionedModel(Divided(graph, pairsBy: .single, times: context.times), precision: precision, forcing: forced, context: context)
+                }
             }
         }
     }
@@ -56,6 +70,7 @@ package final class PartitionedModel: Sendable {
     enum Scheduled: Sendable {
         case steps(StreamGraph)
         case traversal(Schedule)
+        case pairs(Schedule)
         case shooting(ShootingRecurrence)
     }
 
@@ -63,21 +78,44 @@ package final class PartitionedModel: Sendable {
 
     /// The parts of a graph, and the schedules of its traversals.
     struct Divided: Sendable {
-        let parts: GraphPartition
+        /// How results follow from the tensors that parts have handed on.
+        enum Results: Sendable {
+            case chunks(GraphPartition)
+            case pairs(PairPartition)
+        }
+
+        let results: Results
         let schedules: [Scheduled]
+        /// The graph whose pairs must run one by one where numbers are not finite; nil where there are no pairs.
+        let exact: StreamGraph?
 
         /// - Parameter windows: of recurrences that run in windows of time, by state; nil where nobody says how many.
         /// - Throws: where a part has no schedule, or a recurrence cannot run so.
-        init(_ graph: StreamGraph, shooting windows: [String: Int?] = [:], times: PassTimes?) throws(DiagnosticList) {
-            let (parts, schedules) = try Self.divided(graph, times)
-            self.parts = parts
+        init(
+            _ graph: StreamGraph, shooting windows: [String: Int?] = [:], pairsBy size: PairPartition.Size = .usual, times: PassTimes?
+        ) throws(DiagnosticList) {
+            let (results, schedules, exact) = try Self.divided(graph, size, times)
+            (self.results, self.exact) = (results, exact)
             self.schedules = windows.isEmpty ? schedules : try ShootingForms.dividing(schedules, windows)
         }
 
-        private static func divided(_ graph: StreamGraph, _ times: PassTimes?) throws(DiagnosticList) -> (GraphPartition, [Scheduled]) {
+        private static func divided(
+            _ graph: StreamGraph, _ size: PairPartition.Size, _ times: PassTimes?
+        ) throws(DiagnosticList) -> (Results, [Scheduled], exact: StreamGraph?) {
             do throws(ScheduleRefusal) {
                 return try onDeepStack { () throws(ScheduleRefusal) in
-                    let parts = try GraphPartition(Pipeline.prepare(graph, times: times))
+                    let prepared = Pipeline.prepare(graph, times: times)
+                    if prepared.axes.contains(where: { $0.again != nil }) {
+                        let parts = try PairPartition(prepared, by: size)
+                        let schedules = parts.parts.map { part -> Scheduled in
+                            switch part {
+                            case .steps(let graph): .steps(graph)
+                            case .pairs(let traversal): .pairs(traversal.schedule)
+                            }
+                        }
+                        return (.pairs(parts), schedules, exact: size == .single ? nil : graph)
+                    }
+                    let parts = try GraphPartition(prepared)
                     var schedules: [Scheduled] = []
                     for part in parts.parts {
                         switch part {
@@ -85,7 +123,7 @@ package final class PartitionedModel: Sendable {
                         case .traversal(let traversal): schedules.append(.traversal(try Schedule(traversal, of: parts)))
                         }
                     }
-                    return (parts, schedules)
+                    return (.chunks(parts), schedules, exact: nil)
                 }
             } catch { throw PartitionedModel.diagnostics(of: error) }
         }
@@ -98,7 +136,7 @@ package final class PartitionedModel: Sendable {
                 case .steps(let graph):
                     let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
                     seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
-                case .traversal(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
+                case .traversal(let schedule), .pairs(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
                 case .shooting(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
                 }
             }
@@ -122,7 +160,7 @@ package final class PartitionedModel: Sendable {
             case .steps(let part):
                 guard let plan = try? part.choice.plan(for: work) else { return nil }
                 seconds += plan.estimatedSeconds(work, on: machine)
-            case .traversal(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
+            case .traversal(let runner), .pairs(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
             case .shooting(let recurrence):
                 guard let own = try? recurrence.estimatedSeconds(work, on: machine) else { return nil }
                 seconds += own
@@ -139,10 +177,11 @@ package final class PartitionedModel: Sendable {
             case .steps(let part):
                 guard let plan = try? part.choice.plan(for: work) else { continue }
                 total += plan.operationCount(for: work)
-            case .traversal(let runner):
+            case .traversal(let runner), .pairs(let runner):
                 let schedule = runner.code.schedule
-                let chunks = ((work.extents.first ?? 0) + schedule.count - 1) / schedule.count
-                total += Double(schedule.turns(for: ScheduleSize(batch: work.batch, steps: 0, lengths: nil)) * chunks) * schedule.operationsOfChunk
+                let size = ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: [])
+                let turns = Double(schedule.turns(for: size)) / Double(max(1, schedule.blockCount(for: size)))
+                total += turns * Double(schedule.chunkCount(for: size)) * schedule.operationsOfChunk
             case .shooting(let recurrence): total += recurrence.operationCount(for: work)
             }
         }
@@ -156,6 +195,9 @@ package final class PartitionedModel: Sendable {
         var finalStates: [NamedTensor] = []
         let steps = data.extents.first ?? 0
         let size = ScheduleSize(batch: data.batch, steps: steps, lengths: data.lengths)
+        // Parts run along the only axis of data.
+        var data = data
+        data.extents = Array(data.extents.prefix(1))
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         var shooting: [String: ShootingReport] = [:]
         for code in codes {
@@ -171,6 +213,11 @@ package final class PartitionedModel: Sendable {
             case .traversal(let runner):
                 guard let written = runner.run(size, pool: pool, tensors: { PartitionEvaluation.tensor($0, tensors, data) }) else { return nil }
                 tensors.merge(written) { $1 }
+            case .pairs(let runner):
+                guard let written = runner.run(size, pool: pool, tensors: { PairPartition.tensor($0, tensors, data) }) else {
+                    return try exact?.value.get().run(data, pool: pool)
+                }
+                tensors.merge(written) { $1 }
             case .shooting(let recurrence):
                 let around = ShootingRecurrence.Surroundings(
                     tensors: tensors, data: data, precision: precision, context: context, pool: pool, memory: memory)
@@ -179,8 +226,11 @@ package final class PartitionedModel: Sendable {
                 finalStates += results.finalStates
             }
         }
-        var results = parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
-        results.shooting = shooting
-        return results
+        var found = switch results {
+        case .chunks(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        case .pairs(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        }
+        found.shooting = shooting
+        return found
     }
 }

@@ -89,12 +89,13 @@ extension Schedule {
     /// Seconds that a traversal should take, by the cost model.
     func estimatedSeconds(_ work: Workload, on machine: MachineProfile) -> Double {
         let size = ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: [])
-        let turns = turns(for: ScheduleSize(batch: work.batch, steps: 0, lengths: []))
+        let turns = turns(for: ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: []))
         let cost = ScheduleCost(self, lanes: machine.lanes, bytesPerReal: work.bytesPerReal)
         // Turns are shared out whole; threads that the machine has no units for slow each other down.
         let workers = max(1, min(Double(work.threads), Double(turns)))
         let share = (Double(turns) / workers).rounded(.up) * max(1, workers / machine.units)
-        let busy = share * Double(size.chunks(of: count)) * cost.instructions * machine.operation
+        let chunks = Double(chunkCount(for: size)) / Double(max(1, blockCount(for: size)))
+        let busy = share * chunks * cost.instructions * machine.operation
         let bytes = buffers.reduce(0.0) { $0 + Double((elements(of: $1, for: size) ?? 0) * work.bytesPerReal) }
         return max(busy, bytes / machine.bandwidth)
     }

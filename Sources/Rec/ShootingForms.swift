@@ -18,7 +18,7 @@ package enum ShootingForms {
             var divided: [PartitionedModel.Scheduled] = []
             for part in result {
                 switch part {
-                case .traversal: divided.append(part)
+                case .traversal, .pairs: divided.append(part)
                 case .shooting(let recurrence):
                     // Several states of one recurrence may be named.
                     if recurrence.cell.states.contains(where: { StreamGraph.wholeName($0.name) == RecurrenceSplit.mark + state }) { isFound = true }

@@ -45,7 +45,7 @@ package final class ScheduleRunner: Sendable {
                 continue
             }
             let bytes = ResultBytes(from: memory, byteCount: max(64, count * precision.byteCount))
-            if isRagged, buffer.role == .stream(isResult: true) {
+            if isRagged, buffer.role == .stream(isResult: true) || buffer.role == .block(isResult: true) {
                 bytes.start.initializeMemory(as: UInt8.self, repeating: 0, count: count * precision.byteCount)
             }
             written.append((buffer, count, bytes))
@@ -81,7 +81,7 @@ package final class ScheduleRunner: Sendable {
         for (buffer, count, bytes) in written {
             switch buffer.role {
             // The code has looked at the first, and what is kept is no result.
-            case .stream, .kept: break
+            case .stream, .block, .kept: break
             case .once, .shared, .carried, .scratch: guard hasFinite(bytes.start, count) else { return nil }
             }
             results[buffer.name] = Tensor(type: precision == .f32 ? .f32 : .f64, shape: [count], adopting: bytes.start) { withExtendedLifetime(bytes) {} }

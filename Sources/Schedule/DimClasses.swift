@@ -33,6 +33,9 @@ struct DimClasses {
         if shared.contains(x) { shared.insert(y) }
     }
 
+    /// Keeps the first dim of values, the steps of a block, from being a loop of turns.
+    mutating func keepTogether(firstDimOf ids: [ValueID]) { for id in ids { block(id, 0) } }
+
     private mutating func block(_ id: ValueID, _ axis: Int) { blocked.insert(root(Slot(value: id, axis: axis))) }
 
     /// Lines up the dims of two values behind their steps, from the first on.

@@ -12,7 +12,11 @@ struct MemoryNeeds {
     /// Work that is worth no memory.
     private static let leastCost = 3
 
-    init(_ own: [ValueID], _ traversal: GraphPartition.Traversal, _ graph: StreamGraph, _ forms: ChunkShapes, _ positions: [ValueID: [Int?]]) {
+    /// - Parameter gathersChunks: whether steps of a chunk that are read for each of others are put side by side first.
+    init(
+        _ own: [ValueID], _ traversal: GraphPartition.Traversal, _ graph: StreamGraph, _ forms: ChunkShapes, _ positions: [ValueID: [Int?]],
+        gathersChunks: Bool = false
+    ) {
         self.graph = graph
         self.forms = forms
         self.positions = positions
@@ -28,6 +32,7 @@ struct MemoryNeeds {
         for id in traversal.stored { uses[id, default: 0] += 1 }
         for id in own {
             force(id)
+            if gathersChunks, case .chunks(let a, _, _) = graph[id].operation, !forms.isUniform(a) { values.insert(id) }
             if values.contains(id) || graph[id].element == .bool || forms.isUniform(id) { continue }
             let cost = cost(of: id)
             if cost > Self.leastCost, uses[id, default: 0] > 1 || widened.contains(id) && cost > 2 * Self.leastCost {

@@ -15,10 +15,37 @@ package struct Schedule: Equatable, Encodable, Sendable {
     package var isDescending: Bool
     /// Dims whose places have nothing to do with each other.
     package var parallel: [Dim]
+    /// Where the chunks are run through once for each block of other steps; nil where they are run through once.
+    package var blocks: Blocks?
     package var buffers: [Buffer] = []
     package var before: [Leaf] = []
     package var body: [Leaf] = []
     package var behind: [Leaf] = []
+
+    /// Steps that are kept in hand while the chunks run by, as those that attend to others.
+    ///
+    /// Chunks that have nothing to do with the steps of a block are left out.
+    package struct Blocks: Hashable, Encodable, Sendable {
+        /// Steps of a block.
+        package var count: Int
+        /// How far before a step of a block, and how far behind it, steps of chunks may stand that it has to do with; nil where there is no
+        /// bound. Negative where none is nearer than so.
+        package var before: Int?
+        package var behind: Int?
+
+        package init(count: Int, before: Int?, behind: Int?) {
+            self.count = count
+            self.before = before
+            self.behind = behind
+        }
+
+        /// The chunks of so many steps that the block from a step on has to do with.
+        package func chunks(of count: Int, from first: Int, among chunks: Int) -> Range<Int> {
+            let low = before.map { max(0, (first - $0).floored(by: count)) } ?? 0
+            let high = behind.map { min(chunks, (first + self.count - 1 + $0).floored(by: count) + 1) } ?? chunks
+            return min(low, chunks)..<max(min(low, chunks), high)
+        }
+    }
 
     package struct BufferID: Hashable, Encodable, Sendable {
         package var index: Int
@@ -30,6 +57,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
         package enum Role: Equatable, Encodable, Sendable {
             /// `[batch, time, shape]`, of the caller; read, or written.
             case stream(isResult: Bool)
+            /// `[batch, time, shape]`, of the caller, of the steps of the present block; read, or written.
+            case block(isResult: Bool)
             /// `[batch, shape]`, of the caller.
             case once(isResult: Bool)
             /// `[shape]`, of the caller.
@@ -70,7 +99,7 @@ package struct Schedule: Equatable, Encodable, Sendable {
         package var terms: [Term]
         /// In what is carried: which of the places around the chunks.
         package var slot = Slot.none
-        /// In streams: the step within the chunk.
+        /// In streams: the step within the chunk, or within the block.
         package var step: Index?
         package enum Slot: String, Hashable, Encodable, Sendable {
             case none
@@ -217,6 +246,11 @@ package struct Schedule: Equatable, Encodable, Sendable {
     }
 
     package subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
+
+    /// The steps of a stream that a schedule has in hand: those of a chunk, or of a block.
+    package func steps(of id: BufferID) -> Int {
+        if case .block = self[id].role, let blocks { blocks.count } else { count }
+    }
 }
 
 extension Schedule.Leaf {
@@ -232,4 +266,9 @@ extension Schedule.Leaf {
         case .solve(let system): return [system.matrix, system.right, system.result]
         }
     }
+}
+
+extension Int {
+    /// The quotient, rounded down.
+    fileprivate func floored(by count: Int) -> Int { (self >= 0 ? self : self - count + 1) / count }
 }

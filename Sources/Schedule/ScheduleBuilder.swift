@@ -3,9 +3,15 @@ import RecStream
 extension Schedule {
     /// The loops of one traversal.
     ///
+    /// - Parameters:
+    ///   - blocks: of steps for which the chunks are run through, each for itself; last values are then results of the steps of a block.
+    ///   - checked: results of blocks that must be finite for the traversal to count.
     /// - Throws: where an operation is none that loops are made for.
-    package init(_ traversal: GraphPartition.Traversal, of parts: GraphPartition) throws(ScheduleRefusal) {
-        var builder = ScheduleBuilder(traversal, of: parts)
+    package init(
+        _ traversal: GraphPartition.Traversal, of parts: GraphPartition, blocks: Blocks? = nil, checking checked: Set<String> = []
+    ) throws(ScheduleRefusal) {
+        var builder = ScheduleBuilder(traversal, of: parts, blocks: blocks)
+        builder.checked = checked
         try builder.run()
         self = builder.schedule
         assert(violations().isEmpty, "\(violations())\n\(text)")
@@ -34,6 +40,8 @@ struct ScheduleBuilder {
     }
     private var callers: [Caller: Schedule.BufferID] = [:]
     let needsMemory: Set<ValueID>
+    /// Results of blocks that must be finite.
+    var checked: Set<String> = []
     let triangular: Triangles
 
     /// Where a value stands: a stride for each of its dims, 0 at parallel ones that the buffer does not have.
@@ -46,7 +54,7 @@ struct ScheduleBuilder {
         var isStream = false
     }
 
-    init(_ traversal: GraphPartition.Traversal, of parts: GraphPartition) {
+    init(_ traversal: GraphPartition.Traversal, of parts: GraphPartition, blocks: Schedule.Blocks?) {
         self.traversal = traversal
         self.parts = parts
         graph = parts.graph
@@ -72,13 +80,15 @@ struct ScheduleBuilder {
         let written = values.filter { computed.contains($0) || parts.places.kind($0) == .constant || parts.places.carriers[$0] != nil }
         var classes = DimClasses(written, carriers: parts.places.carriers, forms)
         let roots = traversal.stored + traversal.reduced + traversal.carried.map(\.value)
+        if blocks != nil { classes.keepTogether(firstDimOf: traversal.carried.map(\.value)) }
         let parallel = classes.parallel(values, roots: roots)
         positions = parallel.positions
         schedule = Schedule(
             name: "\(graph.name) by \(count)\(traversal.isDescending ? ", last chunk first" : "")", count: count,
             isReversed: chunks?.isReversed ?? false, isDescending: traversal.isDescending, parallel: parallel.dims)
+        schedule.blocks = blocks
         triangular = Triangles(written, roots: Set(traversal.stored + traversal.reduced + traversal.carried.map(\.value)), forms)
-        needsMemory = MemoryNeeds(written, traversal, graph, forms, parallel.positions).values
+        needsMemory = MemoryNeeds(written, traversal, graph, forms, parallel.positions, gathersChunks: blocks != nil).values
     }
 
     mutating func run() throws(ScheduleRefusal) {
@@ -92,11 +102,19 @@ struct ScheduleBuilder {
         }
         for (k, state) in graph.states.enumerated() {
             guard let carried = traversal.carried.first(where: { $0.value == state.value }), let place = memory[carried.delay] else { continue }
-            let target = caller("final \(k)", state.value, .once(isResult: true), rows: false)
             var own = place
             own.slot = .last
             var nest = NestNodes()
             let node = nest.add(.load(view(own, state.value)))
+            if schedule.blocks != nil {
+                let target = blockOfCaller(state.name, state.value, isResult: true)
+                var made = nest.nest(loops(of: state.value), node, view(target, state.value))
+                made.stepLoop = 0
+                made.isChecked = checked.contains(state.name)
+                schedule.behind.append(.nest(made))
+                continue
+            }
+            let target = caller("final \(k)", state.value, .once(isResult: true), rows: false)
             schedule.behind.append(.nest(nest.nest(loops(of: state.value), node, view(target, state.value))))
         }
     }
@@ -157,6 +175,27 @@ struct ScheduleBuilder {
         // The distance between steps is the buffer's business.
         if rows { strides.insert(0, at: 0) }
         return Place(buffer: buffer, strides: strides, isStream: rows)
+    }
+
+    /// A stream of the caller at the steps of the block, which are the first dim of a value.
+    private mutating func blockOfCaller(_ name: String, _ id: ValueID, isResult: Bool) -> Place {
+        let shape = Array(graph[id].shape.dropFirst())
+        let parallelOf = (positions[id] ?? []).dropFirst()
+        var parallelStrides = schedule.parallel.map { _ in 0 }
+        for (stride, parallel) in zip(shape.strides, parallelOf) { if let parallel { parallelStrides[parallel] = stride } }
+        let buffer = addBuffer(name, .block(isResult: isResult), shape.elementCount, parallelStrides)
+        return Place(buffer: buffer, strides: [0] + zip(shape.strides, parallelOf).map { $1 == nil ? $0 : 0 }, isStream: true)
+    }
+
+    /// What is read at the steps of the block, in memory of the schedule's own from the first chunk on.
+    mutating func blockPlace(_ id: ValueID, _ name: String) -> Place {
+        let source = blockOfCaller(name, id, isResult: false)
+        let target = scratch(id)
+        var nest = NestNodes()
+        let node = nest.add(.load(view(source, id)))
+        schedule.before.append(.nest(nest.nest(loops(of: id), node, view(target, id))))
+        memory[id] = target
+        return target
     }
 
     /// Elements of a place, in a nest whose loops are the value's own.

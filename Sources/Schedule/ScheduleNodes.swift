@@ -151,7 +151,7 @@ extension ScheduleBuilder {
             if place.isStream { place = copied(a, place) }
             switch schedule[place.buffer].role {
             case .scratch, .carried: place.strides = rowMajor(id).strides
-            case .stream, .once, .shared, .kept:
+            case .stream, .block, .once, .shared, .kept:
                 // A tensor of the caller has its parallel dims between the others.
                 place.strides = zip(graph[id].shape.strides, positions[id] ?? []).map { $1 == nil ? $0 : 0 }
             }
@@ -175,6 +175,9 @@ extension ScheduleBuilder {
         guard !isComputed.contains(id), parts.places.kind(id) != .constant else { return try placeOfSame(id) }
         let source = parts.source(id)
         let variance = graph[id].variance
+        if schedule.blocks != nil, case .input(let input, _) = graph[source].operation, input.hasPrefix(PairTensor.block) {
+            return try source == id ? blockPlace(id, input) : place(of: source)
+        }
         guard graph[id].element == .real else { throw refusal("the chunks hold \(graph[id].element.rawValue)s", id) }
         let name: String
         switch graph[source].operation {

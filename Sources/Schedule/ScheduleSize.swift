@@ -20,7 +20,7 @@ extension Schedule {
     /// Elements that a buffer of the caller has; nil where the schedule has it for itself.
     package func elements(of buffer: Buffer, for size: ScheduleSize) -> Int? {
         switch buffer.role {
-        case .stream: size.batch * size.steps * buffer.count
+        case .stream, .block: size.batch * size.steps * buffer.count
         case .once: size.batch * buffer.count
         case .shared: buffer.count
         case .kept: size.batch * (size.chunks(of: count) + 1) * buffer.count
@@ -28,8 +28,21 @@ extension Schedule {
         }
     }
 
-    /// Turns of the loops over sequences and parallel dims together.
-    package func turns(for size: ScheduleSize) -> Int { parallel.reduce(size.batch) { $0 * $1.size } }
+    /// Turns of the loops over sequences, parallel dims and blocks together.
+    package func turns(for size: ScheduleSize) -> Int { parallel.reduce(size.batch) { $0 * $1.size } * blockCount(for: size) }
+
+    /// Blocks of the longest sequence; 1 where there are none.
+    package func blockCount(for size: ScheduleSize) -> Int { blocks.map { size.chunks(of: $0.count) } ?? 1 }
+
+    /// The block of a turn among so many: one from the front, one from the back, so that shares of the turns are alike where blocks are not.
+    package static func block(ofTurn turn: Int, among count: Int) -> Int { turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2 }
+
+    /// Chunks that run in all turns of a longest sequence and one place along parallel dims.
+    package func chunkCount(for size: ScheduleSize) -> Int {
+        let all = size.chunks(of: count)
+        guard let blocks else { return all }
+        return (0..<blockCount(for: size)).reduce(0) { $0 + blocks.chunks(of: count, from: $1 * blocks.count, among: all).count }
+    }
 
     /// Floating-point operations of the products and systems of a chunk, for one turn of the outer loops.
     package var operationsOfChunk: Double {

@@ -8,7 +8,11 @@ extension Schedule {
             let strides = buffer.parallelStrides.contains { $0 != 0 } ? " parallel \(buffer.parallelStrides)" : ""
             lines.append("  @\(index) \(Self.text(buffer.role)) \"\(buffer.name)\" \(buffer.count)\(strides)")
         }
-        let loops = parallel.map { "\($0.name): \($0.size)" }
+        var loops = parallel.map { "\($0.name): \($0.size)" }
+        if let blocks {
+            let bounds = [blocks.before.map { "from \($0) before" }, blocks.behind.map { "to \($0) behind" }].compactMap { $0 }
+            loops.append("blocks of \(blocks.count)\(bounds.isEmpty ? "" : " with chunks \(bounds.joined(separator: " "))")")
+        }
         lines.append("  parallel \((["batch"] + loops).joined(separator: ", ")) {")
         lines += before.flatMap { Self.lines($0, "    ") }
         lines.append("    chunks of \(count)\(isReversed ? " from the end" : "")\(isDescending ? ", last first" : "") {")
@@ -22,6 +26,7 @@ extension Schedule {
     private static func text(_ role: Buffer.Role) -> String {
         switch role {
         case .stream(let isResult): isResult ? "stream out" : "stream in"
+        case .block(let isResult): isResult ? "block out" : "block in"
         case .once(let isResult): isResult ? "once out" : "once in"
         case .shared: "shared in"
         case .kept: "kept"

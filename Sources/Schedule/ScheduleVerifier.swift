@@ -28,6 +28,7 @@ private struct ScheduleVerifier {
     init(_ schedule: Schedule) { self.schedule = schedule }
 
     mutating func run() -> [String] {
+        if let blocks = schedule.blocks, blocks.count < 1 { faults.append("a block has \(blocks.count) steps") }
         if schedule.count < 1 { faults.append("a chunk has \(schedule.count) steps") }
         for dim in schedule.parallel where dim.size < 1 { faults.append("the parallel dim \(dim.name) has \(dim.size) places") }
         checkBuffers()
@@ -55,7 +56,8 @@ private struct ScheduleVerifier {
             if buffer.count < 0 { faults.append("@\(index) has \(buffer.count) elements") }
             if buffer.parallelStrides.count != schedule.parallel.count { faults.append("@\(index) has other parallel dims than the schedule") }
             switch buffer.role {
-            case .stream, .once, .shared, .kept:
+            case .stream, .block, .once, .shared, .kept:
+                if case .block = buffer.role, schedule.blocks == nil { faults.append("@\(index) is of blocks, and the schedule has none") }
                 if !names.insert(buffer.name).inserted { faults.append("two buffers of the caller are \"\(buffer.name)\"") }
             case .carried, .scratch:
                 if buffer.parallelStrides.contains(where: { $0 != 0 }) { faults.append("@\(index) is one worker's own, and has parallel dims") }
@@ -89,8 +91,9 @@ private struct ScheduleVerifier {
         check(nest.nodes, nest.isBool, nest.extents)
         checkReal(nest.result, nest.isBool)
         if let loop = nest.stepLoop {
-            if !nest.extents.indices.contains(loop) { fault("there is no loop i\(loop)") } else if nest.extents[loop] != schedule.count {
-                fault("i\(loop) runs through \(nest.extents[loop]) steps of \(schedule.count)")
+            let count = schedule.steps(of: nest.target.buffer)
+            if !nest.extents.indices.contains(loop) { fault("there is no loop i\(loop)") } else if nest.extents[loop] != count {
+                fault("i\(loop) runs through \(nest.extents[loop]) steps of \(count)")
             }
         }
         write(nest.target, Array(nest.extents.dropLast(reduced)))
@@ -224,7 +227,8 @@ private struct ScheduleVerifier {
         checkWhole(view.buffer, view.slot, places, step: view.step)
         if let step = view.step {
             let steps = range(of: step, extents)
-            if steps.lowerBound < 0 || steps.upperBound >= schedule.count { fault("steps \(steps) of a chunk of \(schedule.count) are read or written") }
+            let count = schedule.steps(of: view.buffer)
+            if steps.lowerBound < 0 || steps.upperBound >= count { fault("steps \(steps) of a chunk of \(count) are read or written") }
         }
     }
 
@@ -235,7 +239,7 @@ private struct ScheduleVerifier {
         for (dim, stride) in zip(schedule.parallel, buffer.parallelStrides) { all = all.plus(0...0, times: 1, reaching: (dim.size - 1) * stride) }
         if all.lowerBound < 0 || all.upperBound >= buffer.count { fault("places \(all) of @\(id.index), which has \(buffer.count)") }
         switch buffer.role {
-        case .stream: if step == nil || slot != .none { fault("@\(id.index) is a stream, and no step of it is named") }
+        case .stream, .block: if step == nil || slot != .none { fault("@\(id.index) is a stream, and no step of it is named") }
         case .kept, .carried: if slot == .none || step != nil { fault("@\(id.index) is carried, and it is not said between which chunks") }
         case .once, .shared, .scratch: if slot != .none || step != nil { fault("@\(id.index) is the same at all steps and chunks") }
         }
@@ -251,8 +255,8 @@ private struct ScheduleVerifier {
     private mutating func written(_ id: Schedule.BufferID, _ slot: Schedule.View.Slot) {
         written.insert(Written(buffer: id, slot: slot))
         switch schedule[id].role {
-        case .stream(isResult: false), .once(isResult: false), .shared: fault("@\(id.index) is the caller's, and is written")
-        case .stream(isResult: true), .once(isResult: true), .kept, .carried, .scratch: break
+        case .stream(isResult: false), .block(isResult: false), .once(isResult: false), .shared: fault("@\(id.index) is the caller's, and is written")
+        case .stream(isResult: true), .block(isResult: true), .once(isResult: true), .kept, .carried, .scratch: break
         }
     }
 
@@ -262,7 +266,7 @@ private struct ScheduleVerifier {
             if !written.contains(Written(buffer: id, slot: slot)) {
                 fault("@\(id.index)\(slot == .none ? "" : "[\(slot.rawValue)]") is read, and nothing has written it")
             }
-        case .stream, .once, .shared, .kept: break
+        case .stream, .block, .once, .shared, .kept: break
         }
     }
 }

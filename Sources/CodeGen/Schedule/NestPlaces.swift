@@ -27,7 +27,7 @@ extension ScheduleNestEmitter {
     private func address(_ view: Schedule.View, lane: Int = 0) -> IRValue {
         var offset = builder.int(0)
         if let step = view.step {
-            offset = builder.multiply(frame.row(place(step, lane: lane)), builder.int(frame.schedule[view.buffer].count))
+            offset = builder.multiply(frame.row(place(step, lane: lane), of: view.buffer), builder.int(frame.schedule[view.buffer].count))
         }
         for term in view.terms { offset = builder.add(offset, builder.multiply(place(term.index, lane: lane), builder.int(term.stride))) }
         return builder.element(frame.base(view.buffer, view.slot), offset, of: builder.real)
@@ -58,7 +58,7 @@ extension ScheduleNestEmitter {
 
     /// The same place of the next chunk, where that is in memory of the caller: its rows lie too far apart for the processor to foresee.
     private func prefetch(_ view: Schedule.View, _ address: IRValue, forWriting: Bool = false) {
-        guard view.step != nil else { return }
+        guard view.step != nil, case .stream = frame.schedule[view.buffer].role else { return }
         builder.prefetch(builder.element(address, builder.int(frame.distanceToNextChunk(view.buffer)), of: builder.real), forWriting: forWriting)
     }
 

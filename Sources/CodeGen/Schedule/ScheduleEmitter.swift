@@ -25,6 +25,12 @@ final class ScheduleEmitter {
     private var chunks: IRValue
     private(set) var validSteps: IRValue
     private var firstStep: IRValue
+    /// Of the present block.
+    private var validBlockSteps: IRValue
+    private var firstBlockStep: IRValue
+    /// The chunks that run: from the first to the last one, exclusive.
+    private var firstChunk: IRValue
+    private var endChunk: IRValue
     private var bases: [Int: IRValue] = [:]
 
     /// The words of `arguments` before the addresses of the caller's buffers: the address of the sequences' lengths, the steps between
@@ -45,6 +51,7 @@ final class ScheduleEmitter {
         math = VectorMath(builder)
         let zero = builder.int(0)
         (sequence, length, chunk, chunks, validSteps, firstStep) = (zero, zero, zero, zero, zero, zero)
+        (validBlockSteps, firstBlockStep, firstChunk, endChunk) = (zero, zero, zero, zero)
         var next = Self.header
         for (index, buffer) in schedule.buffers.enumerated() where buffer.role != .scratch && buffer.role != .carried {
             callers[index] = next
@@ -65,6 +72,15 @@ final class ScheduleEmitter {
         let places = word(2)
         builder.loop(from: builder.parameter(1), to: builder.parameter(2)) { turn, _ in
             var rest = turn
+            var block = builder.int(0)
+            if let blocks = schedule.blocks {
+                let count = builder.quotient(builder.add(steps, builder.int(blocks.count - 1)), builder.int(blocks.count))
+                let own = builder.remainder(turn, count)
+                let half = builder.quotient(own, builder.int(2))
+                let isEven = builder.compare(LLVMIntEQ, builder.and(own, builder.int(1)), builder.int(0))
+                block = builder.select(isEven, half, builder.subtract(builder.subtract(count, builder.int(1)), half))
+                rest = builder.quotient(turn, count)
+            }
             var parallel = schedule.parallel.map { _ in turn }
             for k in schedule.parallel.indices.reversed() {
                 let size = builder.int(schedule.parallel[k].size)
@@ -77,18 +93,49 @@ final class ScheduleEmitter {
             let count = builder.int(schedule.count)
             chunks = builder.quotient(builder.add(length, builder.int(schedule.count - 1)), count)
             findBases(steps, places)
-            for leaf in schedule.before { emit(leaf) }
-            builder.loop(from: builder.int(0), to: chunks) { k, _ in
-                chunk = schedule.isDescending ? builder.subtract(builder.subtract(chunks, builder.int(1)), k) : k
-                firstStep = builder.multiply(chunk, count)
-                validSteps = builder.minimum(count, builder.subtract(length, firstStep))
-                for leaf in schedule.body { emit(leaf) }
+            (firstChunk, endChunk) = (builder.int(0), chunks)
+            guard let blocks = schedule.blocks else {
+                emitChunks()
                 return []
             }
-            for leaf in schedule.behind { emit(leaf) }
+            firstBlockStep = builder.multiply(block, builder.int(blocks.count))
+            // Blocks are those of the longest sequence.
+            builder.ifThen(builder.compare(LLVMIntSLT, firstBlockStep, length)) {
+                validBlockSteps = builder.minimum(builder.int(blocks.count), builder.subtract(length, firstBlockStep))
+                findChunks(of: blocks)
+                emitChunks()
+            }
             return []
         }
         builder.returnValue(finite.verdict())
+    }
+
+    /// The chunks that the present block has to do with; as of `Schedule.Blocks.chunks`.
+    private func findChunks(of blocks: Schedule.Blocks) {
+        let count = builder.int(schedule.count)
+        if let before = blocks.before {
+            let start = builder.maximum(builder.subtract(firstBlockStep, builder.int(before)), builder.int(0))
+            firstChunk = builder.minimum(builder.quotient(start, count), chunks)
+        }
+        if let behind = blocks.behind {
+            // A count further, so that what is divided is not negative where it counts.
+            let last = builder.add(firstBlockStep, builder.int(blocks.count - 1 + behind + schedule.count))
+            endChunk = builder.minimum(builder.quotient(builder.maximum(last, builder.int(0)), count), chunks)
+        }
+        endChunk = builder.maximum(endChunk, firstChunk)
+    }
+
+    private func emitChunks() {
+        let count = builder.int(schedule.count)
+        for leaf in schedule.before { emit(leaf) }
+        builder.loop(from: firstChunk, to: endChunk) { k, _ in
+            chunk = schedule.isDescending ? builder.subtract(builder.subtract(chunks, builder.int(1)), k) : k
+            firstStep = builder.multiply(chunk, count)
+            validSteps = builder.minimum(count, builder.subtract(length, firstStep))
+            for leaf in schedule.body { emit(leaf) }
+            return []
+        }
+        for leaf in schedule.behind { emit(leaf) }
     }
 
     private func emit(_ leaf: Schedule.Leaf) {
@@ -119,7 +166,7 @@ final class ScheduleEmitter {
                 builder.pointer, builder.element(builder.parameter(0), builder.int(argument), of: builder.i64), alignment: 8)
             var offset = builder.int(0)
             switch buffer.role {
-            case .stream: offset = builder.multiply(builder.multiply(sequence, steps), builder.int(buffer.count))
+            case .stream, .block: offset = builder.multiply(builder.multiply(sequence, steps), builder.int(buffer.count))
             case .once: offset = builder.multiply(sequence, builder.int(buffer.count))
             case .kept: offset = builder.multiply(builder.multiply(sequence, places), builder.int(buffer.count))
             case .shared, .carried, .scratch: break
@@ -136,7 +183,7 @@ final class ScheduleEmitter {
         guard let start = bases[id.index] else { preconditionFailure("every buffer has a base") }
         let buffer = schedule[id]
         switch buffer.role {
-        case .stream, .once, .shared, .scratch: return start
+        case .stream, .block, .once, .shared, .scratch: return start
         case .kept: return builder.element(start, builder.multiply(place(of: slot), builder.int(buffer.count)), of: builder.real)
         case .carried:
             let half = builder.and(place(of: slot), builder.int(1))
@@ -150,8 +197,8 @@ final class ScheduleEmitter {
         case .none: return builder.int(0)
         case .start: return schedule.isDescending ? next() : chunk
         case .end: return schedule.isDescending ? chunk : next()
-        case .first: return schedule.isDescending ? chunks : builder.int(0)
-        case .last: return schedule.isDescending ? builder.int(0) : chunks
+        case .first: return schedule.isDescending ? endChunk : firstChunk
+        case .last: return schedule.isDescending ? firstChunk : endChunk
         case .before: return chunk
         case .behind: return next()
         }
@@ -165,11 +212,19 @@ final class ScheduleEmitter {
 
     func parallelPlace(_ k: Int) -> IRValue { parallel[k] }
 
-    var isFirst: IRValue { builder.compare(LLVMIntEQ, chunk, builder.int(0)) }
-    var isLast: IRValue { builder.compare(LLVMIntEQ, builder.add(chunk, builder.int(1)), chunks) }
+    var isFirst: IRValue { builder.compare(LLVMIntEQ, chunk, firstChunk) }
+    var isLast: IRValue { builder.compare(LLVMIntEQ, builder.add(chunk, builder.int(1)), endChunk) }
 
-    /// The row of a stream at a step of the chunk; behind the end of the sequence its last one.
-    func row(_ step: IRValue) -> IRValue {
+    /// Of the steps of a chunk, or of a block, those of the sequence.
+    func validSteps(of id: Schedule.BufferID) -> IRValue {
+        if case .block = schedule[id].role { validBlockSteps } else { validSteps }
+    }
+
+    /// The row of a stream at a step of the chunk, or of the block; behind the end of the sequence its last one.
+    func row(_ step: IRValue, of id: Schedule.BufferID) -> IRValue {
+        if case .block = schedule[id].role {
+            return builder.add(firstBlockStep, builder.minimum(step, builder.subtract(validBlockSteps, builder.int(1))))
+        }
         let inside = builder.minimum(step, builder.subtract(validSteps, builder.int(1)))
         let place = builder.add(firstStep, inside)
         return schedule.isReversed ? builder.subtract(builder.subtract(length, builder.int(1)), place) : place

@@ -20,6 +20,8 @@ final class ScheduleNestEmitter {
     var present = 1
     /// Whether the verdict on what is finite covers what is written.
     private(set) var isChecked = false
+    /// Of the steps that the step loop runs through, those of the sequence.
+    private var validSteps: IRValue
 
     init(_ frame: ScheduleEmitter, _ extents: [Int], _ nodes: [Schedule.Node], _ isBool: [Bool]) {
         self.frame = frame
@@ -28,6 +30,7 @@ final class ScheduleNestEmitter {
         self.nodes = nodes
         self.isBool = isBool
         known = nodes.map { _ in nil }
+        validSteps = frame.validSteps
         var dependences: [UInt64] = []
         func bit(_ index: Schedule.Index) -> UInt64 { index.variable.map { $0 >= 0 ? 1 << UInt64($0) : 0 } ?? 0 }
         for node in nodes {
@@ -48,6 +51,7 @@ final class ScheduleNestEmitter {
 
     func emit(_ nest: Schedule.Nest) {
         isChecked = nest.isChecked
+        validSteps = frame.validSteps(of: nest.target.buffer)
         switch nest.condition {
         case .always: emitLoops(of: nest)
         case .inFirst: builder.ifThen(frame.isFirst) { emitLoops(of: nest) }
@@ -114,7 +118,7 @@ final class ScheduleNestEmitter {
     /// Loops outermost first; the step loop runs through the steps of the sequence alone.
     func loops(_ variables: [Int], _ stepLoop: Int?, _ body: @escaping () -> Void) {
         guard let first = variables.first else { return body() }
-        let end = first == stepLoop ? frame.validSteps : builder.int(extents[first])
+        let end = first == stepLoop ? validSteps : builder.int(extents[first])
         if extents[first] == 1, first != stepLoop {
             open(first, at: builder.int(0)) { self.loops(Array(variables.dropFirst()), stepLoop, body) }
             return
@@ -130,7 +134,7 @@ final class ScheduleNestEmitter {
         guard let variable else { return body() }
         if variable == stepLoop {
             // As many as the sequence has: one by one.
-            builder.loop(from: builder.int(0), to: frame.validSteps) { index, _ in
+            builder.loop(from: builder.int(0), to: validSteps) { index, _ in
                 self.open(variable, at: index, body)
                 return []
             }

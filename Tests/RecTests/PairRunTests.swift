@@ -1,0 +1,153 @@
+import Rec
+import RecDifferentiation
+import RecInterpreter
+import RecSchedule
+import RecStream
+import Testing
+
+/// Reductions over pairs of steps, as machine code in blocks, held against the interpreter.
+@Suite struct PairRunTests {
+    struct Case: Sendable, CustomStringConvertible {
+        var description: String
+        var graph: StreamGraph
+    }
+
+    private static func mask(_ b: inout GraphBuilder, _ window: Int?) -> ValueID {
+        let distance = b.distance(axis: 1)
+        let mask = b.binary(.lessOrEqual, b.constant(.int(0)), distance)
+        return window.map { window in b.binary(.and, mask, b.binary(.less, distance, b.constant(.int(window)))) } ?? mask
+    }
+
+    /// A softmax of scores `[H]` over pairs, as programs have it.
+    private static func softmax(_ b: inout GraphBuilder, _ scores: ValueID, _ mask: ValueID?) -> ValueID {
+        let shape = b[scores].shape
+        let none = b.constant(.real(-.infinity), shape)
+        let masked = mask.map { b.select(b.spread($0, to: shape), scores, none) } ?? scores
+        let most = b.overTime(.max, masked, axis: 1)
+        let shift = b.unary(.stop, b.select(b.binary(.equal, most, none), b.constant(.real(0), shape), most))
+        let weight = b.unary(.exp, b.binary(.subtract, masked, shift))
+        let total = b.overTime(.sum, weight, axis: 1)
+        let isEmpty = b.binary(.equal, total, b.constant(.real(0), shape))
+        return b.binary(.divide, weight, b.select(isEmpty, b.constant(.real(1), shape), total))
+    }
+
+    private static func builder() -> GraphBuilder { GraphBuilder(axes: [StreamAxis(name: "t"), StreamAxis(name: "s", again: 0)]) }
+
+    /// Heads, projections behind and in front, and a recurrence beside it.
+    static func attention(_ window: Int?, causal: Bool = true, heads: Int = 2) -> StreamGraph {
+        var b = builder()
+        let (h, k, e) = (Dim("H", heads), Dim("K", 5), Dim("E", 3))
+        let x = b.input("x", [Dim("D", 4)], over: [0])
+        func projected(_ name: String, _ shape: Shape) -> ValueID {
+            let w = b.parameter(name, shape + [Dim("D", 4)])
+            return b.product(w, x)
+        }
+        let q = projected("Q", [h, k])
+        let keys = b.along(projected("K", [h, k]), axis: 1)
+        let values = b.along(projected("V", [h, e]), axis: 1)
+        let scores = b.binary(.multiply, b.contract(q, [0, 1], keys, [0, 1], to: [0]), b.constant(.real(0.3), [h]))
+        let share = softmax(&b, scores, causal ? mask(&b, window) : nil)
+        let o = b.overTime(.sum, b.contract(share, [0], values, [0, 1], to: [0, 1]), axis: 1)
+        let before = b.delay(ofLater: ValueType(.real, [h, e], Variance(batch: true, axes: 1)), [-1, 0])
+        let state = b.binary(.add, b.binary(.multiply, before, b.constant(.real(0.5), [h, e])), o)
+        b.close(before, with: state)
+        b.state("y", state)
+        b.output("o", o)
+        b.output("z", b.unary(.tanh, state))
+        return b.graph
+    }
+
+    /// Several reductions with conditions on data, distances in numbers, and nothing like a softmax.
+    static func selections() -> StreamGraph {
+        var b = builder()
+        let token = b.input("token", [], .int, over: [0])
+        let x = b.input("x", [Dim("D", 3)], over: [0])
+        let isSame = b.binary(.equal, token, b.along(token, axis: 1))
+        let d = x.shape(in: b)
+        b.output("count", b.overTime(.sum, b.unary(.toReal, isSame), axis: 1))
+        let near = b.binary(.and, isSame, mask(&b, 20))
+        let gap = b.unary(.toReal, b.distance(axis: 1))
+        let decay = b.unary(.exp, b.binary(.multiply, gap, b.constant(-0.1)))
+        let weighted = b.binary(.multiply, b.spread(decay, to: d), b.along(x, axis: 1))
+        b.output("fading", b.overTime(.sum, b.select(b.spread(near, to: d), weighted, b.constant(.real(0), d)), axis: 1))
+        let later = b.binary(.less, token, b.along(token, axis: 1))
+        b.output("least", b.overTime(.min, b.select(b.spread(later, to: d), b.along(x, axis: 1), b.constant(.real(.infinity), d)), axis: 1))
+        b.output("mean", b.overTime(.mean, b.binary(.multiply, x, b.unary(.sin, b.along(x, axis: 1))), axis: 1))
+        return b.graph
+    }
+
+    /// Two layers, the second of which looks ahead a little.
+    static func layers() -> StreamGraph {
+        var b = builder()
+        let d = Dim("D", 4)
+        var x = b.input("x", [d], over: [0])
+        for layer in 0..<2 {
+            let distance = b.distance(axis: 1)
+            let isNear = b.binary(.and, b.binary(.lessOrEqual, b.constant(.int(-2 * layer)), distance), b.binary(.lessOrEqual, distance, b.constant(.int(25))))
+            let scores = b.contract(x, [0], b.along(x, axis: 1), [0], to: [])
+            let share = softmax(&b, scores, isNear)
+            let o = b.overTime(.sum, b.contract(share, [], b.along(x, axis: 1), [0], to: [0]), axis: 1)
+            x = b.binary(.add, x, b.unary(.tanh, o))
+        }
+        b.output("y", x)
+        return b.graph
+    }
+
+    static let cases = [
+        Case(description: "causal", graph: attention(nil)), Case(description: "window", graph: attention(5)),
+        Case(description: "one head", graph: attention(30, heads: 1)), Case(description: "both ways", graph: attention(nil, causal: false)),
+        Case(description: "selections", graph: selections()), Case(description: "layers", graph: layers()),
+    ]
+
+    private static func data(_ graph: StreamGraph, batch: Int, _ steps: Int, _ lengths: [Int]?) -> BoundData {
+        var data = BoundData(batch: batch, extents: [steps, steps], lengths: lengths, inputs: [:], parameters: [:])
+        for value in graph.values {
+            let shape = (value.variance.batch ? [batch] : []) + (value.variance.isStream ? [steps] : []) + value.shape.sizes
+            func tensor(_ name: String) -> Tensor {
+                var random = SeededGenerator(seed: 3, for: name)
+                if value.element == .int { return Tensor((0..<shape.reduce(1, *)).map { _ in Int(random.next() % 5) * 3_000_000_001 }, shape: shape) }
+                return Tensor((0..<shape.reduce(1, *)).map { _ in random.normal() }, shape: shape)
+            }
+            if case .input(let name, _) = value.operation { data.inputs[name] = tensor(name) }
+            if case .parameter(let info) = value.operation { data.parameters[info.path] = tensor(info.path) }
+        }
+        return data
+    }
+
+    static func expectAgreement(_ graph: StreamGraph, _ what: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        #expect(graph.violations() == [], "\(what)", sourceLocation: sourceLocation)
+        for precision in [Precision.f64, .f32] {
+            // Small blocks of a few steps have all that large ones have; one case is run in those that programs run in.
+            let isLarge = what == "causal" && precision == .f32
+            let size = isLarge ? PairPartition.Size.usual : precision == .f32 ? PairPartition.Size(block: 4, chunk: 8) : PairPartition.Size(block: 16, chunk: 4)
+            let model = try PartitionedModel(graph, precision: precision, pairsBy: size)
+            let sizes: [(Int, Int, [Int]?)] = [(2, 37, nil), (3, 16, [16, 0, 7]), (1, 1, nil), (1, 0, nil), (2, isLarge ? 150 : 21, [1, isLarge ? 130 : 21])]
+            for (batch, steps, lengths) in sizes {
+                let data = data(graph, batch: batch, steps, lengths)
+                let expected = Interpreter(graph).run(data)
+                for threads in [1, 3] {
+                    let got = try #require(try model.run(data, pool: ThreadPool(count: threads)), sourceLocation: sourceLocation)
+                    #expect(got.outputs.map(\.name) == expected.outputs.map(\.name), sourceLocation: sourceLocation)
+                    for (a, b) in zip(got.outputs + got.finalStates, expected.outputs + expected.finalStates) {
+                        let error = Deviation(of: a.tensor, from: b.tensor).error
+                        #expect(
+                            a.tensor.shape == b.tensor.shape && error < (precision == .f64 ? 1e-12 : 2e-5),
+                            "\(what) \(precision) \(batch)×\(steps) \(lengths ?? []) \(threads): \(a.name) \(error)", sourceLocation: sourceLocation)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: cases) func gradients(example: Case) throws {
+        var request = GradientRequest(of: example.graph)
+        request.seeds = example.graph.outputs.map { .output($0.name) } + example.graph.states.map { .finalState($0.name) }
+        try Self.expectAgreement(gradient(of: example.graph, request), "gradients, \(example)")
+    }
+
+    @Test(arguments: cases) func results(example: Case) throws { try Self.expectAgreement(example.graph, example.description) }
+}
+
+extension ValueID {
+    fileprivate func shape(in builder: GraphBuilder) -> Shape { builder[self].shape }
+}
