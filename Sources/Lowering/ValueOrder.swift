@@ -28,7 +28,8 @@ extension TypedModel {
     private func instantOperands(of value: TypedValue) -> [ValueID] {
         switch value.operation {
         case .primitive(let operation): operation.instantOperands
-        case .parameter, .dim, .adjoint, .step, .draw: []
+        case .parameter, .dim, .adjoint, .step, .distance, .draw: []
+        case .along(let operand): [operand]
         case .own(let inner, let gradient):
             [inner] + ownGradients[gradient].arguments + ownGradients[gradient].shares.compactMap { $0 }
         case .training(let a, let b): [a, b]

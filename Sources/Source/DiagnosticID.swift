@@ -32,6 +32,9 @@ package enum DiagnosticID: String, CaseIterable, Sendable {
     case delayNotConstant = "delay-not-constant"
     case onceNeedsConstant = "once-expected"
     case derivativeOverTime = "derivative-over-time"
+    case escapingIndex = "escaping-index"
+    case secondIndex = "second-index"
+    case cycleOverSteps = "cycle-over-steps"
     // Files and structure
     case importNotFound = "import-not-found"
     case circularImport = "circular-import"

@@ -62,7 +62,7 @@ extension Parser {
     }
 
     /// Operators that bind more strongly than `strength`.
-    private mutating func binary(above strength: Int) throws -> Expression {
+    mutating func binary(above strength: Int) throws -> Expression {
         var left = try prefix(above: strength)
         while let entry = OperatorTable.entry(for: nextOnAnyLine.kind), entry.strength > strength {
             skipNewlines()
@@ -212,9 +212,15 @@ extension Parser {
         if isNext("(") { return try call(name, brackets: nil) }
         guard isNext("[") else { return Expression(.name(name.text), name.span) }
         let opening = advance()
-        let items = try list(until: "]", "in the brackets of '\(name.text)'") { try $0.indexItem() }
+        let items = try list(until: "]", "in the brackets of '\(name.text)'") { parser in
+            parser.isStepRangeNext ? .at(try parser.stepRange()) : try parser.indexItem()
+        }
         try grow(above: height, at: opening.span)
         if isNext("(") { return try call(name, brackets: try items.map { try expression(of: $0) }) }
+        for case .at(let item) in items {
+            guard case .steps = item.kind else { continue }
+            throw unexpected("'(' behind the steps of a reduction", help: "they stand in the brackets of a function: sum[s <= t](…)")
+        }
         return Expression(.index(Expression(.name(name.text), name.span), items), span(from: name.span.start))
     }
 
@@ -266,7 +272,7 @@ extension Parser {
         switch expression.kind {
         case .name(let name): return name
         case .member(let base, let name): return path(base).map { "\($0).\(name.text)" }
-        case .integer, .real, .boolean, .unary, .binary, .conditional, .call, .index, .rename, .pipe, .fold, .array, .error: return nil
+        case .integer, .real, .boolean, .unary, .binary, .conditional, .call, .index, .rename, .pipe, .fold, .array, .steps, .error: return nil
         }
     }
 
@@ -323,10 +329,12 @@ extension Parser {
         }
     }
 
-    /// The brackets of a call hold no slices.
+    /// The brackets of a call hold no slices. A comparison in them says which steps a reduction goes through.
     private mutating func expression(of item: IndexItem) throws -> Expression {
         switch item {
-        case .at(let expression): return expression
+        case .at(let expression):
+            guard case .binary(let sign, let left, let right) = expression.kind, sign.isOrder else { return expression }
+            return Expression(.steps(StepRangeSyntax(bounds: .compared([left, right], by: [sign]))), expression.span)
         case .range(_, _, let span):
             report(.unexpectedToken, "a slice cannot be called", at: span, help: "write '*' for a product")
             throw Abandoned()

@@ -29,7 +29,7 @@ package enum ExpressionPrinter {
         case .unary(.not, _): OperatorTable.not
         case .binary(let syntax, _, _): OperatorTable.strength(of: syntax)
         case .conditional: choice
-        case .pipe: pipe
+        case .pipe, .steps: pipe
         case .rename: primary - 1
         case .integer, .real, .boolean, .name, .call, .index, .member, .fold, .array, .error: primary
         }
@@ -62,7 +62,7 @@ package enum ExpressionPrinter {
         case .index(let subject, _), .member(let subject, _): return (subject, primary - 1)
         case .rename(let subject, _): return (subject, primary - 2)
         case .pipe(let left, _): return (left, pipe - 1)
-        case .integer, .real, .boolean, .name, .unary, .conditional, .call, .fold, .array, .error: return nil
+        case .integer, .real, .boolean, .name, .unary, .conditional, .call, .fold, .array, .steps, .error: return nil
         }
     }
 
@@ -71,7 +71,7 @@ package enum ExpressionPrinter {
         switch operand.kind {
         case .rename: primary
         case .binary(.matmul, _, _) where parent == .multiply || parent == .divide: primary
-        case .integer, .real, .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .pipe, .fold, .array,
+        case .integer, .real, .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .pipe, .fold, .array, .steps,
             .error:
             strength
         }
@@ -119,6 +119,7 @@ package enum ExpressionPrinter {
             write(right, above: primary - 1, to: &out)
         case .fold(let name, let arguments): write(arguments, between: "fold \(name.text)(", and: ")", to: &out)
         case .array(let items): write(items, between: "[", and: "]", to: &out)
+        case .steps(let range): write(range, to: &out)
         case .error: break
         }
     }
@@ -150,6 +151,20 @@ package enum ExpressionPrinter {
         }
     }
 
+    private static func write(_ range: StepRangeSyntax, to out: inout String) {
+        switch range.bounds {
+        case .all(let step, let axis): out += "\(step.text) in \(axis.text)"
+        case .compared(let terms, let signs):
+            for (k, term) in terms.enumerated() {
+                if k > 0 { out += " \(signs[k - 1].rawValue) " }
+                writeBound(term, above: OperatorTable.comparison, to: &out)
+            }
+        }
+        guard let condition = range.condition else { return }
+        out += " where "
+        write(condition, to: &out)
+    }
+
     /// `t-1` is written without spaces, as the mark of a delay.
     private static func writeOffset(_ expression: Expression, to out: inout String) {
         if case .binary(let syntax, let left, let right) = expression.kind, syntax == .add || syntax == .subtract,
@@ -162,7 +177,7 @@ package enum ExpressionPrinter {
     }
 
     /// So are the bounds of a slice, `t-W+1:t+1`, where they are sums of names and some number.
-    private static func writeBound(_ expression: Expression, to out: inout String) {
+    private static func writeBound(_ expression: Expression, above strength: Int = -1, to out: inout String) {
         var rest: [(syntax: BinarySyntax, operand: String)] = []
         var first = expression
         var hasNumber = false
@@ -171,7 +186,7 @@ package enum ExpressionPrinter {
             rest.append((syntax, operand))
             first = left
         }
-        guard hasNumber, let start = word(first) else { return write(expression, to: &out) }
+        guard hasNumber, let start = word(first) else { return write(expression, above: strength, to: &out) }
         out += rest.reversed().reduce(start) { $0 + $1.syntax.rawValue + $1.operand }
     }
 
@@ -180,7 +195,7 @@ package enum ExpressionPrinter {
         switch expression.kind {
         case .name(let name): name
         case .integer(let number): "\(number)"
-        case .real, .boolean, .unary, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: nil
+        case .real, .boolean, .unary, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .steps, .error: nil
         }
     }
 

@@ -4,5 +4,5 @@ enum Production: String, CaseIterable {
     case input, param, const, state, alias, layer, copies, instance, equation, output, loss, require, example, binding, result
     case names, type, element, expressions, arguments, argument
     case expression, choice, disjunction, conjunction, negation, comparison, sum, product, contraction, signed, power
-    case renamed, postfix, indices, index, primary
+    case renamed, postfix, indices, index, brackets, bracket, steps, primary
 }

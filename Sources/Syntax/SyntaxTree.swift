@@ -278,6 +278,8 @@ package struct Expression: Equatable, Sendable {
         case fold(Identifier, [Expression])
         /// `[1, 0, 1]`: in examples, and as the shape of `reshape`
         case array([Expression])
+        /// `s <= t where ok[s]`, in the brackets of a call only: an index of its own over the steps, and which of them it goes through.
+        case steps(StepRangeSyntax)
         /// Stands where an expression could not be parsed; already reported.
         case error
     }
@@ -288,6 +290,36 @@ package struct Expression: Equatable, Sendable {
     package init(_ kind: Kind, _ span: SourceSpan) {
         self.kind = kind
         self.span = span
+    }
+}
+
+/// `s <= t`, `t-256 < s <= t` or `s in t`, each perhaps with `where k[s] == q`: the steps that a reduction goes through.
+package struct StepRangeSyntax: Equatable, Sendable {
+    package enum Bounds: Equatable, Sendable {
+        /// `s in t`
+        case all(Identifier, of: Identifier)
+        /// `s <= t`, `t-256 < s <= t`: two terms or three, with what stands between them.
+        case compared([Expression], by: [BinarySyntax])
+    }
+
+    package var bounds: Bounds
+    package var condition: Expression?
+
+    /// What the bounds are made of, and the condition.
+    package var expressions: [Expression] {
+        switch bounds {
+        case .all(let step, let axis): [step, axis].map { Expression(.name($0.text), $0.span) } + (condition.map { [$0] } ?? [])
+        case .compared(let terms, _): terms + (condition.map { [$0] } ?? [])
+        }
+    }
+
+    /// The names that may be that of the index: which of them it is shows where the axes are known.
+    package var names: [String] {
+        switch bounds {
+        case .all(let step, _): [step.text]
+        case .compared(let terms, _):
+            (terms.count == 3 ? [terms[1]] : terms).compactMap { if case .name(let name) = $0.kind { name } else { nil } }
+        }
     }
 }
 

@@ -41,6 +41,7 @@ extension ModelTyper {
         let arguments = try arguments(call, 1...1, brackets: true)
         var chance = try value(of: arguments[0])
         try require(chance, is: [.real, .int], "'bernoulli'", arguments[0].span)
+        try requireOneIndex(chance, "chance", call.span)
         chance = try converted(chance, to: .real, arguments[0].span)
         try checkProbability(chance, upTo: 1, "a probability", arguments[0].span)
         if let brackets = call.brackets { chance = try broadcast(chance, to: try brackets.map { try typedDim($0) }, arguments[0].span) }
@@ -53,6 +54,7 @@ extension ModelTyper {
         let arguments = try arguments(call, 1...1, brackets: true)
         var logits = try value(of: arguments[0])
         try require(logits, is: [.real, .int], "'categorical'", arguments[0].span)
+        try requireOneIndex(logits, "chance", call.span)
         logits = try converted(logits, to: .real, arguments[0].span)
         guard let last = model[logits].shape.indices.last else {
             throw report(.shapeMismatch, "'categorical' chooses along an axis, this is a scalar", at: arguments[0].span)
@@ -70,6 +72,7 @@ extension ModelTyper {
         let arguments = try arguments(call, 2...2)
         var value = try value(of: arguments[0])
         try require(value, is: [.real, .int], "'dropout'", arguments[0].span)
+        try requireOneIndex(value, "chance", call.span)
         value = try converted(value, to: .real, arguments[0].span)
         var rate = try self.value(of: arguments[1])
         try require(rate, is: [.real, .int], "the rate of 'dropout'", arguments[1].span)

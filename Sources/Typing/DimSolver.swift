@@ -130,7 +130,7 @@ extension TypedModel {
                     let offset = sizes.count - own - streamAxes.count
                     facts.append((expression, sizes[offset + position]))
                 }
-            case .primitive, .dim, .slice, .pad, .pick, .window, .callOutput, .derivative, .own, .adjoint, .step, .draw, .training:
+            case .primitive, .dim, .slice, .pad, .pick, .window, .callOutput, .derivative, .own, .adjoint, .step, .along, .distance, .draw, .training:
                 break
             }
         }

@@ -38,7 +38,7 @@ extension ModelTyper {
             case .power, .matmul, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or:
                 throw report(.wrongArgument, "dims have + - * / only", at: expression.span)
             }
-        case .real, .boolean, .unary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error:
+        case .real, .boolean, .unary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .steps, .error:
             throw report(
                 .wrongArgument, "a size is made of dims and whole numbers", at: expression.span,
                 help: "for example H, 4 * H or 16")
@@ -102,7 +102,7 @@ extension ModelTyper {
         case .binary(.subtract, let a, let b): return try constantNumber(a) - constantNumber(b)
         case .binary(.multiply, let a, let b): return try constantNumber(a) * constantNumber(b)
         case .binary(.divide, let a, let b): return try constantNumber(a) / constantNumber(b)
-        case .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error:
+        case .boolean, .name, .unary, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .steps, .error:
             throw report(.onceNeedsConstant, "a number is needed here", at: expression.span)
         }
     }
@@ -132,7 +132,7 @@ extension ModelTyper {
             numbers = try arguments.map { try constantNumber($0.value) }
         case .integer, .real, .unary:
             return .constant(try constantNumber(expression))
-        case .boolean, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error:
+        case .boolean, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .steps, .error:
             throw report(.wrongArgument, "this is no initialiser", at: expression.span, help: Self.initializerHelp)
         }
         let counts = [

@@ -10,6 +10,17 @@ extension ModelTyper {
             let members = Set(component)
             let delays = delays(in: members).sorted { $0.span.start < $1.span.start }
             let passesLayer = component.contains { if case .callOutput = model.values[$0].operation { true } else { false } }
+            let elsewhere = component.sorted().first { index in
+                if case .along(let operand) = model.values[index].operation { members.contains(operand.index) } else { false }
+            }
+            if let elsewhere, !passesLayer {
+                let names = component.sorted().compactMap { model.values[$0].name }
+                report(
+                    .cycleOverSteps,
+                    "\(names.map { "'\($0)'" }.joined(separator: ", ")) depend\(names.count == 1 ? "s" : "") on \(names.count == 1 ? "itself" : "each other") through a reduction over other steps",
+                    at: model.values[elsewhere].span, help: "what a recurrence reads of itself is a constant number of steps away: h[t-1], or a window h[t-8:t]")
+                continue
+            }
             guard !passesLayer, let first = delays.first, !hasOrder(component, inside: []) else { continue }
             let axes = Array(model.axes.indices)
             let names = model.states.filter { members.contains($0.value.index) }.map { "'\($0.name)'" }.joined(separator: ", ")

@@ -13,6 +13,7 @@ extension ModelTyper {
 
     /// What a name stands for at the present step.
     func meaning(of name: String, at span: SourceSpan) throws -> Meaning {
+        if let index = secondIndex(name) { return .value(try step(of: index, span)) }
         if let environment { return try meaning(of: name, in: environment, at: span) }
         switch definitions[name] {
         case .value(let value): return .value(value)
@@ -36,7 +37,10 @@ extension ModelTyper {
     }
 
     func meaning(of name: String, in environment: Environment, at span: SourceSpan) throws -> Meaning {
-        if let meaning = environment.meanings[name] { return meaning }
+        if let meaning = environment.meanings[name] {
+            try requireOwnIndex(meaning, named: name, span)
+            return meaning
+        }
         if let (equation, component) = environment.equations[name] {
             if environment.inProgress.contains(name) {
                 throw report(.instantCycle, "'\(name)' depends on itself", at: span,
@@ -73,6 +77,7 @@ extension ModelTyper {
         }
         // Each unknown name is told once.
         if environment == nil, !unknownNames.insert(name).inserted { throw Abandoned() }
+        if let place = indexPlaces[name] { throw reportEscape(name, boundAt: place, at: span) }
         var visible: [String] {
             if let environment { return Array(environment.meanings.keys) + Array(environment.equations.keys) }
             return Array(definitions.keys) + Array(dims.keys)
@@ -147,12 +152,12 @@ extension ModelTyper {
         case .pending: break
         }
         progress[index] = .inProgress
-        path.append((equation.names[0].text, false, equation.names[0].span))
-        let saved = environment
-        environment = nil
+        path.append((equation.names[0].text, .here, equation.names[0].span))
+        let saved = (environment, secondIndices)
+        (environment, secondIndices) = (nil, [])
         defer {
             path.removeLast()
-            environment = saved
+            (environment, secondIndices) = saved
         }
         do {
             let meaning = try checked(meaning(of: equation.value), of: equation)
@@ -168,19 +173,22 @@ extension ModelTyper {
         let name = equation.names[0].text
         guard let start = path.firstIndex(where: { $0.name == name }) else { return Abandoned() }
         let cycle = path[start...]
+        if let reading = cycle.first(where: { $0.reading == .elsewhere }) {
+            return reportCycleOverSteps(cycle.filter { $0.reading == .here }.map(\.name) + [name], at: reading.place)
+        }
         let names = cycle.map(\.name) + [name]
-        let members = cycle.filter { !$0.isDelayed }.compactMap { entry in equations.firstIndex { $0.names[0].text == entry.name } }
+        let members = cycle.filter { $0.reading == .here }.compactMap { entry in equations.firstIndex { $0.names[0].text == entry.name } }
         // Over several axes what is known behind the inner one may feed the next step of the outer one.
-        if model.axes.count == 1 || !cycle.contains(where: \.isDelayed), let whole = wholeSequence(around: members) {
+        if model.axes.count == 1 || !cycle.contains(where: { $0.reading == .delayed }), let whole = wholeSequence(around: members) {
             let axis = model.axes[whole.axis].name
-            let way = cycle.filter { !$0.isDelayed }.map(\.name) + [name]
+            let way = cycle.filter { $0.reading == .here }.map(\.name) + [name]
             return report(
                 .bothDirections,
                 "'\(name)' depends on itself over all of '\(axis)': \(way.joined(separator: " → ")), and '\(sources.text(of: whole.span))' is known behind the last step of '\(axis)' only",
                 at: whole.span, labels: [Diagnostic.Label(span: equation.names[0].span, text: "the cycle closes here")],
                 help: "carry it from step to step with a state, made of the steps before: a sum so far is s = s[\(axis)-1] + …")
         }
-        if let delayed = cycle.dropFirst().first(where: \.isDelayed) {
+        if let delayed = cycle.dropFirst().first(where: { $0.reading == .delayed }) {
             guard !delayed.name.isEmpty else {
                 return report(
                     .undeclaredState, "'\(sources.text(of: delayed.place))' reads '\(name)' at another step, within the equation of '\(name)'",
@@ -258,11 +266,12 @@ extension ModelTyper {
             states[index].delays.append(delay)
             return delay
         }
-        path.append(("", true, span))
+        path.append(("", .delayed, span))
         let last = path.count - 1
         if case .name(let name) = subject.kind { path[last].name = name }
         defer { path.removeLast() }
         let value = try value(of: subject)
+        try requireOneIndex(value, "a value at another step", span)
         if !offsets.contains(where: { $0 != 0 }) {
             try requireNoTable(value, subject, span)
             return value

@@ -13,8 +13,20 @@ extension Expression {
         case .member(let base, _): [base]
         case .rename(let base, let dims): [base] + dims
         case .fold(_, let elements), .array(let elements): elements
+        case .steps(let range): range.expressions
         }
     }
+}
+
+/// The names that reductions in an expression may give to an index of their own: `s` in `sum[s <= t](x[s])`.
+func indexNames(in expression: Expression) -> [String] {
+    var names: [String] = []
+    var stack = [expression]
+    while let next = stack.popLast() {
+        if case .steps(let range) = next.kind { names += range.names }
+        stack += next.children
+    }
+    return names
 }
 
 extension IndexItem {

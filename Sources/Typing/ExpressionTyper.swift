@@ -51,6 +51,10 @@ extension ModelTyper {
             return try piped(subject, function, expression.span)
         case .fold(let monoid, let elements):
             return try fold(monoid, elements, expression.span)
+        case .steps:
+            throw report(
+                .wrongArgument, "steps to go through stand in the brackets of a reduction", at: expression.span,
+                help: "write sum[s <= \(model.axes.first?.name ?? "t")](…)")
         case .array:
             throw report(
                 .wrongArgument, "a list of numbers is not a value", at: expression.span,
@@ -194,6 +198,7 @@ extension ModelTyper {
     ) throws -> ValueID {
         try require(a, is: [.real, .int, .complex], "arithmetic", spans.0)
         try require(b, is: [.real, .int, .complex], "arithmetic", spans.1)
+        if function == .subtract, let distance = distance(a, b, span) { return distance }
         var (a, b) = (a, b)
         if function == .divide {
             // Division leaves the integers.
@@ -299,6 +304,7 @@ extension ModelTyper {
 
     private func member(_ subject: Expression, _ name: Identifier, _ span: SourceSpan) throws -> ValueID {
         if let axis = timeAxis(subject) { return try memberOfTime(axis, name, span) }
+        if case .name(let index) = subject.kind, let index = secondIndex(index) { return try member(name, of: index, span) }
         if let library = foreignLibrary(subject) {
             throw report(
                 .unknownName, "'\(library).\(name.text)' is of another library", at: name.span, help: OtherNames.constant(name.text))
@@ -349,7 +355,7 @@ extension ModelTyper {
         case .call(let name, let brackets, let arguments):
             return try call(name, brackets, [Argument(label: nil, value: subject)] + arguments, span)
         case .integer, .real, .boolean, .unary, .binary, .conditional, .index, .member, .rename, .pipe, .fold, .array,
-            .error:
+            .steps, .error:
             throw report(
                 .wrongArgument, "'|>' passes a value on to a function or a layer", at: function.span,
                 help: "write its name: x |> f")

@@ -131,6 +131,7 @@ extension ModelTyper {
             throw report(.unsupported, "a fold runs over the only axis of a model, and here are \(model.axes.count)", at: span)
         }
         var values = try given.map { try $0.get() }
+        for (value, element) in zip(values, elements) { try requireOneIndex(value, "a fold", element.span) }
         let types = try fieldTypes(monoid, fields, zip(values, elements.map(\.span)).map { $0 }, span)
         for k in values.indices {
             values[k] = try fit(

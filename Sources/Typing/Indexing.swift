@@ -5,21 +5,12 @@ import RecSyntax
 extension ModelTyper {
     /// `h[t-1]`, `x[0:H]`, `E[token]`, `x[3]`
     func indexed(_ subject: Expression, _ items: [IndexItem], _ span: SourceSpan) throws -> ValueID {
-        let isTime = items.map { $0.expressions.contains(where: mentionsAxis) }
         for item in items { try requireKnownNames(in: item, of: subject) }
-        let times = zip(items, isTime).filter(\.1).map(\.0)
-        let others = zip(items, isTime).filter { !$0.1 }.map(\.0)
-        var value: ValueID
+        let times = items.filter(speaksOfSteps)
+        let others = items.filter { !speaksOfSteps($0) }
+        var value = times.isEmpty ? try self.value(of: subject) : try atSteps(times, of: subject, span)
         // The axis of a window stands in front of those that the other items are for.
-        var axis = 0
-        if times.isEmpty {
-            value = try self.value(of: subject)
-        } else if let range = times.firstIndex(where: \.isRange) {
-            value = try window(of: subject, times, range: range, span)
-            axis = 1
-        } else {
-            value = try delayed(subject, offsets: try offsets(times, span), span: span)
-        }
+        var axis = times.contains(where: \.isRange) ? 1 : 0
         guard !others.isEmpty else { return value }
         guard others.count <= model[value].shape.count - axis else {
             throw report(
@@ -42,12 +33,28 @@ extension ModelTyper {
         return value
     }
 
+    /// Whether an item of an index says at what step a value is looked at. `t - s` is a number.
+    private func speaksOfSteps(_ item: IndexItem) -> Bool {
+        let isOfTime = item.expressions.contains(where: mentionsAxis)
+        return isOfTime != item.expressions.contains(where: mentionsSecondIndex)
+    }
+
+    /// A value at a step, or at those of a window, that items speak of.
+    private func atSteps(_ items: [IndexItem], of subject: Expression, _ span: SourceSpan) throws -> ValueID {
+        if items.contains(where: { $0.expressions.contains(where: mentionsSecondIndex) }) {
+            return try along(subject, items, span) { try self.atSteps($0, of: subject, span) }
+        }
+        if let range = items.firstIndex(where: \.isRange) { return try window(of: subject, items, range: range, span) }
+        return try delayed(subject, offsets: try offsets(items, span), span: span)
+    }
+
     /// An unknown name beside a number, `h[i-1]`, was meant to be an axis of time.
     private func requireKnownNames(in item: IndexItem, of subject: Expression) throws {
         guard environment == nil, case .at(let expression) = item, case .binary(let syntax, let left, let right) = expression.kind,
             syntax == .add || syntax == .subtract, case .name(let name) = left.kind, case .integer(let distance) = right.kind,
-            definitions[name] == nil, dims[name] == nil, !failedDims.contains(name), !model.axes.contains(where: { $0.name == name })
+            secondIndex(name) == nil, definitions[name] == nil, dims[name] == nil, !failedDims.contains(name), !model.axes.contains(where: { $0.name == name })
         else { return }
+        if let place = indexPlaces[name] { throw reportEscape(name, boundAt: place, at: left.span) }
         let axes = model.axes.map { "'\($0.name)'" }.joined(separator: " and ")
         throw report(
             .unknownName, "there is no axis '\(name)' here", at: left.span,
@@ -56,13 +63,17 @@ extension ModelTyper {
 
     /// Whether a position speaks of an axis of time; what stands inside other brackets does not count.
     func mentionsAxis(_ expression: Expression) -> Bool {
+        mentions(expression) { name in model.axes.contains { $0.name == name } }
+    }
+
+    /// Whether one of the names counts that are added up in a position.
+    func mentions(_ expression: Expression, _ counts: (String) throws -> Bool) rethrows -> Bool {
         var stack = [expression]
         while let next = stack.popLast() {
             switch next.kind {
-            case .name(let name):
-                if model.axes.contains(where: { $0.name == name }) { return true }
+            case .name(let name): if try counts(name) { return true }
             case .binary, .unary: stack += next.children
-            case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: break
+            case .integer, .real, .boolean, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .steps, .error: break
             }
         }
         return false

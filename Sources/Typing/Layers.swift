@@ -18,6 +18,15 @@ extension ModelTyper {
         }
         guard let inner = lookUpModel(full) else { return nil }
         guard let (values, names) = dims(of: inner, declaration), let axes = axes(of: inner, declaration) else { return nil }
+        if inner.secondIndex != nil {
+            guard model.axes.count == 1 else {
+                report(
+                    .unsupported, "'\(inner.name)' goes through other steps of its axis, and '\(model.name)' runs over two", at: declaration.span,
+                    help: "a model with such a layer runs over one axis")
+                return nil
+            }
+            model.secondIndex = model.secondIndex ?? inner.secondIndex
+        }
         guard let reversed = declaration.reversed.map({ reversedAxes($0, of: inner, axes) }) ?? [] else { return nil }
         var count: DimExpression?
         if let expression = declaration.count {
@@ -184,6 +193,7 @@ extension ModelTyper {
     ) throws -> ValueID {
         let expected = inner[input.value]
         let value = try converted(try value(of: expression), to: expected.element, expression.span)
+        try requireOneIndex(value, "a layer", expression.span)
         let sizes = expected.shape.map { $0.size.substituting(layer.dims) }
         let isScalar = model[value].shape.isEmpty
         guard isScalar || model[value].shape.map({ Optional($0.size) }) == sizes else {

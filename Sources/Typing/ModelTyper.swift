@@ -34,6 +34,11 @@ final class ModelTyper {
         case failed
     }
 
+    /// How an equation reads a name: at its own step, at a step a constant away, or at those that a reduction goes through.
+    enum Reading {
+        case here, delayed, elsewhere
+    }
+
     enum Progress {
         case pending, inProgress, failed
         case done(Meaning)
@@ -67,8 +72,12 @@ final class ModelTyper {
     var states: [DeclaredState] = []
     var equations: [Equation] = []
     var progress: [Progress] = []
-    /// The names being typed, whether each was reached through a delay, and where.
-    var path: [(name: String, isDelayed: Bool, place: SourceSpan)] = []
+    /// The names being typed, how each is read, and where.
+    var path: [(name: String, reading: Reading, place: SourceSpan)] = []
+    /// The second indices that reductions have bound here, the innermost last.
+    var secondIndices: [SecondIndex] = []
+    /// The names that reductions of the model give to indices of their own, each with where the first of them stands.
+    lazy var indexPlaces = boundNames()
     /// The functions being inlined and where they were called from, innermost last.
     var callSites: [(name: String, span: SourceSpan)] = []
     /// Names that stand for nothing, as far as they have been met.

@@ -149,6 +149,7 @@ private final class ProgramTyper {
             diagnostics.append(
                 Diagnostic(.duplicateDefinition, "'\(parameter.text)' stands twice among the parameters", at: parameter.span))
         }
+        known.formUnion(function.expressions.flatMap(indexNames))
         var problems: [Diagnostic] = []
         var stack = function.expressions
         if let gradient = function.gradient {
@@ -173,7 +174,8 @@ private final class ProgramTyper {
                         .unknownName, "there is no '\(name)' here", at: expression.span,
                         help: nearest(name, among: known.sorted()).map { "did you mean '\($0)'?" }
                             ?? "a function sees its parameters only: add '\(name)' to them"))
-            case .call(let called, _, let arguments):
+            case .call(let called, let brackets, let arguments):
+                for case .steps(let range) in (brackets ?? []).map(\.kind) { if let condition = range.condition { stack.append(condition) } }
                 // One of another library has been reported.
                 if program.function(called) == nil, !Builtins.names.contains(called.text), !called.text.contains(".") {
                     problems.append(
@@ -190,7 +192,7 @@ private final class ProgramTyper {
                 stack.append(stage)
             // Brackets speak of dims and axes, which are those of the model that calls.
             case .index(let base, _), .member(let base, _), .rename(let base, _): stack.append(base)
-            case .integer, .real, .boolean, .unary, .binary, .conditional, .fold, .array, .error: stack += expression.children
+            case .integer, .real, .boolean, .unary, .binary, .conditional, .fold, .array, .steps, .error: stack += expression.children
             }
         }
         add(problems)

@@ -7,9 +7,11 @@ extension ModelTyper {
     func reduction(_ call: Builtins.Call) throws -> ValueID {
         let name = call.name.text
         let expressions = try arguments(call, 1...1, brackets: true)
+        if let place = call.brackets?.firstIndex(where: \.isSteps) { return try reduction(call, binding: place) }
         if case .array(let items) = expressions[0].kind { return try listReduction(call, items, expressions[0].span) }
         let span = expressions[0].span
         var value = try value(of: expressions[0])
+        if try isOverSecondIndex(call) { return try reductionOverSteps(value, call) }
         let (times, dims) = try split(brackets: call.brackets)
         if name == "var" { return try variance(of: value, times, dims, call, span) }
         if dims != nil || times.isEmpty { value = try reduceInStep(name, value, dims, call, span) }
@@ -43,6 +45,7 @@ extension ModelTyper {
                 .notAStream, "this does not vary over '\(model.axes[axis].name)'", at: call.positional[0].span,
                 help: "use it as it is")
         }
+        try requireOneIndex(value, "a reduction over '\(model.axes[axis].name)'", call.span)
         var value = value
         switch kind {
         case .sum, .max, .min: try require(value, is: [.real, .int], "'\(name)' over time", call.positional[0].span)
@@ -56,7 +59,7 @@ extension ModelTyper {
             model[value].variance.removing(axis: axis), call.span)
     }
 
-    private func reduceInStep(
+    func reduceInStep(
         _ name: String, _ given: ValueID, _ brackets: [Expression]?, _ call: Builtins.Call, _ span: SourceSpan
     ) throws -> ValueID {
         var value = given
@@ -109,7 +112,7 @@ extension ModelTyper {
     }
 
     /// Numbers in the opposite order; of ints −1 − n, which also the least one has.
-    private func reversed(_ value: ValueID, _ span: SourceSpan) throws -> ValueID {
+    func reversed(_ value: ValueID, _ span: SourceSpan) throws -> ValueID {
         guard model[value].element == .int else { return unary(.negate, value, span) }
         let minusOne = add(.primitive(.constant(.int(-1))), .int, [], .none, span)
         return apply(.subtract, try broadcast(minusOne, to: model[value].shape, span), value, span)

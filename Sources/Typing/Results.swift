@@ -32,7 +32,7 @@ extension ModelTyper {
                 case .window(_, var window):
                     window.initial = initial
                     model.values[delay.index].operation = .window(value, window)
-                case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint, .step, .draw, .training: continue
+                case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint, .step, .along, .distance, .draw, .training: continue
                 }
             }
             model.states.append(TypedState(name: state.name.text, value: value, initial: initial, delays: states[k].delays, span: state.name.span))

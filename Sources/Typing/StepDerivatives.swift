@@ -25,6 +25,7 @@ extension ModelTyper {
                 at: by.span, caption: describe(place), help: "what is counted or decided has no derivative")
         }
         let result = try number.get()
+        for value in [result, place] { try requireOneIndex(value, "'grad'", call.span) }
         let text = sources.text(of: arguments[0].span)
         guard model[result].element == .real else {
             throw report(
@@ -53,7 +54,7 @@ extension ModelTyper {
             let isDelay = items.allSatisfy { item in if case .at(let position) = item { mentionsAxis(position) } else { false } }
             guard isDelay else { break }
             return try requireValue(subject)
-        case .integer, .real, .boolean, .unary, .binary, .conditional, .call, .rename, .pipe, .fold, .array, .error: break
+        case .integer, .real, .boolean, .unary, .binary, .conditional, .call, .rename, .pipe, .fold, .array, .steps, .error: break
         }
         let text = sources.text(of: by.span)
         throw report(
@@ -67,7 +68,7 @@ extension TypedModel {
     package func sameValues(as id: ValueID) -> [ValueID] {
         switch self[id].operation {
         case .primitive(.delay), .window: break
-        case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint, .step, .draw, .training: return [id]
+        case .primitive, .parameter, .dim, .slice, .pad, .pick, .callOutput, .derivative, .own, .adjoint, .step, .along, .distance, .draw, .training: return [id]
         }
         return values.indices.filter { values[$0].operation == self[id].operation }.map(ValueID.init)
     }

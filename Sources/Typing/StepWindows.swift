@@ -46,11 +46,12 @@ extension ModelTyper {
             return value
         }
         if !window.mayBeHere {
-            path.append(("", true, span))
+            path.append(("", .delayed, span))
             if case .name(let name) = subject.kind { path[path.count - 1].name = name }
         }
         defer { if !window.mayBeHere { path.removeLast() } }
         let operand = try value(of: subject)
+        try requireOneIndex(operand, "a window", span)
         guard model[operand].variance.isStream else {
             throw report(
                 .notAStream, "'\(sources.text(of: subject.span))' does not vary over time", at: span,
@@ -102,7 +103,7 @@ extension ModelTyper {
     }
 
     /// `t-7`, `t+1`, `t-W+1`: an axis, and how far along it.
-    private func step(_ expression: Expression) throws -> (axis: Int?, offset: DimExpression) {
+    func step(_ expression: Expression) throws -> (axis: Int?, offset: DimExpression) {
         var offset = DimExpression(0)
         var rest = expression
         while true {

@@ -53,7 +53,7 @@ extension ModelTyper {
                 // A state at another step is known by its declaration.
                 if calls.isEmpty, case .name(let name) = subject.kind, case .state = definitions[name], items.contains(where: passesOverThisStep) { continue }
                 stack += expression.children.map { ($0, whole) }
-            case .integer, .real, .boolean, .unary, .binary, .conditional, .member, .rename, .fold, .array, .error:
+            case .integer, .real, .boolean, .unary, .binary, .conditional, .member, .rename, .fold, .array, .steps, .error:
                 stack += expression.children.map { ($0, whole) }
             }
         }
@@ -123,7 +123,8 @@ extension TypedModel {
     func operands(of value: TypedValue) -> [ValueID] {
         switch value.operation {
         case .primitive(let operation): operation.operands
-        case .parameter, .dim, .adjoint, .step, .draw: []
+        case .parameter, .dim, .adjoint, .step, .distance, .draw: []
+        case .along(let operand): [operand]
         case .own(let inner, let gradient): [inner] + ownGradients[gradient].arguments
         case .training(let a, let b): [a, b]
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
