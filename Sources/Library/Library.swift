@@ -18,6 +18,7 @@ package enum Library {
     /// Every file of the folder `std`; each text is made when it is first asked for.
     private static let texts: [(name: String, bytes: @Sendable () -> [UInt8])] = [
         ("aaren", { PackageResources.aaren_rec }),
+        ("attention", { PackageResources.attention_rec }),
         ("convolution", { PackageResources.convolution_rec }),
         ("deltanet", { PackageResources.deltanet_rec }),
         ("gla", { PackageResources.gla_rec }),

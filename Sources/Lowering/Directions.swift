@@ -19,6 +19,15 @@ func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
 /// the interpreter nests loops, so that a value over a whole inner axis may feed the next step of the outer one.
 package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
     var problems: [Diagnostic] = []
+    // To be left out with the first form that runs values of pairs of steps.
+    if let index = graph.axes.first(where: { $0.again != nil }) {
+        let place = graph.values.first { if case .along = $0.operation { true } else { false } }?.span
+        throw DiagnosticList([
+            Diagnostic(
+                .unsupported, "a reduction goes through other steps here, by the index '\(index.name)': only the interpreter can run it", at: place,
+                help: "run it with --interpret")
+        ])
+    }
     for component in components(of: graph) where component.isRecurrence {
         let delays = delays(in: graph, component.members)
         var reason: String?
@@ -41,6 +50,16 @@ package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
 
 /// What is wrong with values whose steps have no order.
 private func mistake(in graph: StreamGraph, _ members: [ValueID]) -> Diagnostic {
+    let all = Set(members)
+    let elsewhere = members.first { member in
+        if case .along(let operand, _) = graph[member].operation { all.contains(operand) } else { false }
+    }
+    if let elsewhere {
+        let names = members.compactMap { graph[$0].name }.map { "'\($0)'" }
+        return Diagnostic(
+            .cycleOverSteps, "what is read here depends on itself through a reduction over other steps\(names.isEmpty ? "" : ": \(names.joined(separator: " → "))")",
+            at: graph[elsewhere].span, help: "what a recurrence reads of itself is a constant number of steps away: h[t-1], or a window h[t-8:t]")
+    }
     if let whole = wholeAxis(in: graph, members) {
         return Diagnostic(
             .bothDirections, "this is known behind the last step of '\(graph.axes[whole.axis].name)', and feeds the steps before it",

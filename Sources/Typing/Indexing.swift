@@ -50,6 +50,11 @@ extension ModelTyper {
 
     /// An unknown name beside a number, `h[i-1]`, was meant to be an axis of time.
     private func requireKnownNames(in item: IndexItem, of subject: Expression) throws {
+        if environment == nil, case .at(let expression) = item, case .name(let name) = expression.kind, let place = indexPlaces[name],
+            secondIndex(name) == nil, definitions[name] == nil, dims[name] == nil, !model.axes.contains(where: { $0.name == name })
+        {
+            throw reportEscape(name, boundAt: place, at: expression.span)
+        }
         guard environment == nil, case .at(let expression) = item, case .binary(let syntax, let left, let right) = expression.kind,
             syntax == .add || syntax == .subtract, case .name(let name) = left.kind, case .integer(let distance) = right.kind,
             secondIndex(name) == nil, definitions[name] == nil, dims[name] == nil, !failedDims.contains(name), !model.axes.contains(where: { $0.name == name })

@@ -95,7 +95,7 @@ extension ModelTyper {
     }
 
     func distance(_ span: SourceSpan) -> ValueID {
-        add(.distance, .int, [], Variance(batch: false, axes: 1 | 1 << UInt8(secondAxis)), span)
+        add(.distance, .int, [], Variance(batch: true, axes: 1 | 1 << UInt8(secondAxis)), span)
     }
 
     // MARK: Mistakes

@@ -1,5 +1,6 @@
 import Foundation
 import RecExport
+import RecLowering
 import TestSupport
 import Testing
 
@@ -30,7 +31,9 @@ import Testing
         let program = try Program(path: module)
         let files = try DataFiles(case: Project.path("Tests/RecTests/Library/\(model).safetensors"), for: program.model(named: name))
         let built = try files.model(program, named: name, dims: [:], passingOverUnknown: false, usingResults: true)
-        let verification = try Verification(built, files.file, engines: [.interpreter, .compiled(.f64)])
+        // Reductions over other steps run in the interpreter alone so far.
+        let isCompiled = (try? checkSweeps(of: built.graph)) != nil
+        let verification = try Verification(built, files.file, engines: isCompiled ? [.interpreter, .compiled(.f64)] : [.interpreter])
         #expect(verification.isWithin, "\(verification.verdict)")
         #expect(verification.unknown == [] && verification.missing.allSatisfy { $0.hasPrefix("grad ") }, "\(verification.unknown) \(verification.missing)")
         #expect(verification.rows.contains { $0.what.hasPrefix("grad") })

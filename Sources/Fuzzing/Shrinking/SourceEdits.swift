@@ -101,7 +101,7 @@ struct SourceEdits {
         case .integer, .boolean, .error: break
         case .real: replace(expression, "1")
         case .name: break
-        case .array: break
+        case .array, .steps: break
         case .unary, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold:
             replace(expression, "1")
             replace(expression, "0.5")
@@ -123,6 +123,7 @@ extension Expression {
         case .pipe(let a, let b): [a, b]
         case .fold(_, let items): items
         case .array(let items): items
+        case .steps(let range): range.condition.map { [$0] } ?? []
         }
     }
 }

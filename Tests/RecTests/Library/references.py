@@ -882,3 +882,92 @@ case("std.mlstm.MatrixMemory", dict(H=H, K=K, V=V), {"q": (H, K), "k": (H, K), "
 case("std.mlstm.MLSTM", dict(D=D, H=H, K=K, V=V), {"x": (D,)},
      {f"{n}.weight": (H * K, D) for n in "qk"} | {"v.weight": (H * V, D), "ogate_preact.weight": (H * V, D)} | linears(["igate_preact", "fgate_preact"], H, D)
      | {"multihead_norm.weight": (H * V,), "out_proj.weight": (D, H * V)}, whole=mlstm, peer=transformers_mlstm)
+
+
+# MARK: attention
+
+
+def attend(q, k, v, window=LENGTH):
+    """Heads [batch, time, H, K]: each step by itself, over the steps that it sees."""
+    rows = []
+    for t in range(q.shape[1]):
+        seen = slice(max(0, t - window + 1), t + 1)
+        weights = torch.softmax(torch.einsum("bhk,bshk->bhs", q[:, t], k[:, seen]) / q.shape[-1] ** 0.5, -1)
+        rows.append(torch.einsum("bhs,bshv->bhv", weights, v[:, seen]))
+    return torch.stack(rows, 1)
+
+
+def turned(x, pairs):
+    """The first 2 * pairs numbers of each head turn with the position."""
+    angle = torch.arange(x.shape[1], dtype=torch.double)[:, None] * 10000 ** (-torch.arange(pairs, dtype=torch.double) / pairs)
+    z = torch.complex(x[..., :pairs], x[..., pairs : 2 * pairs]) * torch.polar(torch.ones_like(angle), angle)[:, None]
+    return torch.cat([z.real, z.imag, x[..., 2 * pairs :]], -1)
+
+
+H, K, V, W = 2, 3, 4, 3
+case("std.attention.CausalAttention", dict(H=H, K=K, V=V), {"q": (H, K), "k": (H, K), "v": (H, V)}, {}, whole=lambda p, x: {"o": attend(x["q"], x["k"], x["v"])},
+     peer=lambda p, x: F.scaled_dot_product_attention(*(x[n].transpose(1, 2) for n in "qkv"), is_causal=True).transpose(1, 2))
+case("std.attention.LocalAttention", dict(H=H, K=K, V=V, W=W), {"q": (H, K), "k": (H, K), "v": (H, V)}, {}, whole=lambda p, x: {"o": attend(x["q"], x["k"], x["v"], W)})
+
+D = 6
+
+
+def multi_head(p, x):
+    q, k, v = (part.unflatten(-1, (H, D // H)) for part in (x["x"] @ p["in_proj_weight"].T + p["in_proj_bias"]).chunk(3, -1))
+    return {"y": linear(p, "out_proj", attend(q, k, v).flatten(2))}
+
+
+def torch_multi_head(p, x):
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(LENGTH, dtype=torch.double)
+    return named(torch.nn.MultiheadAttention(D, H, batch_first=True), p)(x["x"], x["x"], x["x"], attn_mask=mask)[0]
+
+
+case("std.attention.MultiHeadAttention", dict(D=D, H=H), {"x": (D,)}, {"in_proj_weight": (3 * D, D), "in_proj_bias": (3 * D,), "out_proj.weight": (D, D), "out_proj.bias": (D,)},
+     whole=multi_head, peer=torch_multi_head)
+
+G, R, J = 2, 3, 2
+
+
+def grouped(p, x):
+    q, k, v = ((x["x"] @ p[f"{n}_proj.weight"].T).unflatten(-1, (-1, 2 * J)) for n in "qkv")
+    k, v = (part.repeat_interleave(R, 2) for part in (turned(k, J), v))
+    return {"y": attend(turned(q, J), k, v).flatten(2) @ p["o_proj.weight"].T}
+
+
+def transformers_llama(p, x):
+    from transformers import LlamaConfig
+    from transformers.models.llama import modeling_llama as library
+
+    config = LlamaConfig(hidden_size=D, num_attention_heads=G * R, num_key_value_heads=G, head_dim=2 * J, attention_dropout=0)
+    config._attn_implementation = "eager"
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(LENGTH, dtype=torch.double)[None, None]
+    positions = library.LlamaRotaryEmbedding(config)(x["x"], torch.arange(LENGTH)[None])
+    return named(library.LlamaAttention(config, 0), p)(x["x"], positions, mask)[0]
+
+
+case("std.attention.RotaryAttention", dict(D=D, G=G, R=R, J=J), {"x": (D,)},
+     {"q_proj.weight": (G * R * 2 * J, D), "k_proj.weight": (G * 2 * J, D), "v_proj.weight": (G * 2 * J, D), "o_proj.weight": (D, G * R * 2 * J)},
+     whole=grouped, peer=transformers_llama)
+
+
+def local(p, x):
+    q, k, v = ((x["x"] @ p[f"{n}_proj.weight"].T).unflatten(-1, (-1, 4 * J)) for n in "qkv")
+    k, v = (part.repeat_interleave(H, 2) for part in (turned(k, J), v))
+    return {"y": linear(p, "o_proj", attend(turned(q, J), k, v, W).flatten(2))}
+
+
+def transformers_griffin(p, x):
+    from transformers import RecurrentGemmaConfig
+    from transformers.models.recurrent_gemma import modeling_recurrent_gemma as library
+
+    config = RecurrentGemmaConfig(hidden_size=D, num_attention_heads=H, num_key_value_heads=1, head_dim=4 * J, partial_rotary_factor=0.5)
+    config._attn_implementation = "eager"
+    steps = torch.arange(LENGTH)
+    back = steps[:, None] - steps
+    mask = torch.zeros(LENGTH, LENGTH, dtype=torch.double).masked_fill((back < 0) | (back >= W), -torch.inf)[None, None]
+    return named(library.RecurrentGemmaAttention(config, 0), p)(x["x"], steps[None], mask)[0]
+
+
+case("std.attention.GriffinAttention", dict(D=D, H=H, J=J, W=W), {"x": (D,)},
+     {"q_proj.weight": (H * 4 * J, D), "k_proj.weight": (4 * J, D), "v_proj.weight": (4 * J, D), "o_proj.weight": (D, H * 4 * J), "o_proj.bias": (D,)},
+     whole=local, peer=transformers_griffin)
