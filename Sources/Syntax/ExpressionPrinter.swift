@@ -157,7 +157,7 @@ package enum ExpressionPrinter {
         case .compared(let terms, let signs):
             for (k, term) in terms.enumerated() {
                 if k > 0 { out += " \(signs[k - 1].rawValue) " }
-                writeBound(term, above: OperatorTable.comparison, to: &out)
+                writeBound(term, above: OperatorTable.comparison, isStep: true, to: &out)
             }
         }
         guard let condition = range.condition else { return }
@@ -176,11 +176,11 @@ package enum ExpressionPrinter {
         }
     }
 
-    /// So are the bounds of a slice, `t-W+1:t+1`, where they are sums of names and some number.
-    private static func writeBound(_ expression: Expression, above strength: Int = -1, to out: inout String) {
+    /// So are the bounds of a slice, `t-W+1:t+1`, where they are sums of names and some number, and those of steps, `t-W < s`.
+    private static func writeBound(_ expression: Expression, above strength: Int = -1, isStep: Bool = false, to out: inout String) {
         var rest: [(syntax: BinarySyntax, operand: String)] = []
         var first = expression
-        var hasNumber = false
+        var hasNumber = isStep
         while case .binary(let syntax, let left, let right) = first.kind, syntax == .add || syntax == .subtract, let operand = word(right) {
             if case .integer = right.kind { hasNumber = true }
             rest.append((syntax, operand))

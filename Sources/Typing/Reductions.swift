@@ -38,7 +38,9 @@ extension ModelTyper {
         guard let kind = TimeReduceKind(rawValue: name) else {
             throw report(
                 .unsupported, "'\(name)' cannot run over the axis '\(model.axes[axis].name)'", at: call.name.span,
-                help: "over time there are sum, mean, var, max, min, first and last")
+                help: ["softmax", "logsumexp", "argmax", "argmin"].contains(name)
+                    ? "it goes through steps by an index of its own: \(name == "softmax" ? "sum[s in \(model.axes[axis].name)](softmax[s](x[s]) * y[s])" : "\(name)[s in \(model.axes[axis].name)](x[s])")"
+                    : "over time there are sum, mean, var, max, min, first and last")
         }
         guard model[value].variance.varies(over: axis) else {
             throw report(

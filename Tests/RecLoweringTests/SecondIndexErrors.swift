@@ -44,6 +44,7 @@ import Testing
     @Test func whatGoesThroughSteps() {
         expectError(.unsupported, at: "prod", in: program("y = prod[s <= t](n[s])"), says: "does not go through other steps", helps: "sum, mean")
         expectError(.unsupported, at: "norm", in: program("y = sum[s <= t](norm[s](n[s]))"), helps: "argmax")
+        expectError(.unsupported, at: "softmax", in: program("y = softmax[t](n)"), says: "cannot run over", helps: "sum[s in t](softmax[s](x[s]) * y[s])")
         expectError(.unsupported, at: "D", in: program("y = argmax[s <= t, D](x[s])"), says: "over steps or over dims")
         expectError(.wrongElementType, at: "b[s]", in: program("y = sum[s <= t](b[s])"), says: "bool", helps: "then 1 else 0")
         expectError(.wrongArgument, at: "s <= t", in: program("y = sum[s <= t]([n, n])"), says: "a list is reduced over its items")

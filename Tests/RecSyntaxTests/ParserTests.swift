@@ -53,6 +53,8 @@ enum Programs {
         ("x |> f |> g", "x |> f |> g"), ("sum[K, V](q * S)", "sum[K, V](q * S)"), ("x[0:H, 1:]", "x[0:H, 1:]"),
         ("conv[L](x, W, stride: 2)", "conv[L](x, W, stride: 2)"), ("fold M(a, 1, b)", "fold M(a, 1, b)"),
         ("-\n x", "-x"), ("if\n - a > 0 then b else c", "if -a > 0 then b else c"), ("f(\n n\n :\n 1)", "f(n: 1)"), ("1e-6 + .5 + 2.", "1e-6 + 0.5 + 2.0"), ("W.T @ y.h", "W.T @ y.h"), ("a\n  + b", "a + b"), ("a +\n b", "a + b"),
+        ("sum[s<=t](x[s])", "sum[s <= t](x[s])"), ("max[t - W + 1<=s<t where a and b](x[s - 1])", "max[t-W+1 <= s < t where a and b](x[s-1])"),
+        ("sum[s in t where if a then b else c](s)", "sum[s in t where if a then b else c](s)"), ("f[K, (a < b) > t,](1)", "f[K, (a < b) > t](1)"),
     ])
     func bindsAsDocumented(source: String, printed: String) { #expect(Programs.expression(source) == printed) }
 
