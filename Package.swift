@@ -42,7 +42,7 @@ let package = Package(
         stage("Differentiation", ["RecStream"]),
         stage("Lowering", ["RecTyping", "RecDifferentiation"]),
         stage("Analysis", ["RecStream"]),
-        stage("Forms", ["RecStream"]),
+        stage("Forms", ["RecDifferentiation"]),
         stage("Schedule", ["RecStream"]),
         stage("Tensors", ["RecStream"]),
         stage("Interpreter", ["RecStream", "RecTensors", "RecSchedule"]),

@@ -64,7 +64,7 @@ struct Options {
             if key.hasPrefix("dim.") {
                 dims[String(key.dropFirst("dim.".count))] = try Self.number(key, value)
             } else if key.hasPrefix("plan.") {
-                guard let form = PlanForm(value) else { throw Self.refused(key, value, "sequential, scan, chunkwise, chunkwise(64), shooting or shooting(32)") }
+                guard let form = PlanForm(value) else { throw Self.refused(key, value, "sequential, scan, chunkwise, chunkwise(64), shooting, shooting(32) or newton") }
                 forms[String(key.dropFirst("plan.".count))] = form
             } else {
                 let close = nearest(key, among: Self.keys)

@@ -14,6 +14,16 @@ package struct RecurrenceSplit: Sendable {
     package let isReversed: Bool
     /// Whether the elements of a step do not meet, in the recurrence and in what is computed with it.
     package let isLaneWise: Bool
+    /// Outputs of the whole graph that are handed on as they are, by name: the name of the tensor. No part computes them.
+    package let handedOn: [String: String]
+
+    /// What is computed with a recurrence, step by step.
+    package enum Reach: Sendable {
+        /// What is computed for it and of it at the same step, so that no stream of that goes through memory.
+        case neighbours
+        /// The recurrence alone, for steps that are computed several times.
+        case alone
+    }
 
     /// In front of the names that inputs and states of the cell have in the whole graph, so that what is carried can have names of its own.
     package static let mark = "="
@@ -24,7 +34,7 @@ package struct RecurrenceSplit: Sendable {
     ///   - members: the values of the recurrence.
     ///   - prefix: in front of the names of tensors that are handed on.
     /// - Throws: where the recurrence has no steps of its own.
-    package init(_ graph: StreamGraph, around members: [ValueID], prefix: String) throws(FormRefusal) {
+    package init(_ graph: StreamGraph, around members: [ValueID], reach: Reach = .neighbours, prefix: String) throws(FormRefusal) {
         guard graph.axes.count == 1 else { throw FormRefusal(reason: "it runs over \(graph.axes.count) axes", span: nil) }
         let recurrence = Set(members)
         var directions: Set<Bool> = []
@@ -37,7 +47,7 @@ package struct RecurrenceSplit: Sendable {
         }
         isReversed = directions.contains(true)
         isLaneWise = members.allSatisfy { graph[$0].operation.isLaneWise || graph[$0].operation.isDelay }
-        let own = Self.withNeighbours(recurrence, in: graph, isLaneWise: isLaneWise)
+        let own = Self.withNeighbours(recurrence, in: graph, reach, isLaneWise: isLaneWise)
         var names: Names = [:]
         func handOn(_ id: ValueID) { names[id] = "\(prefix)\(id)" }
         // What the steps read of others.
@@ -67,14 +77,18 @@ package struct RecurrenceSplit: Sendable {
             result.states = moving(early, new)
         }
         let kept = graph.states.filter { !own.contains($0.value) && !needed.contains($0.value) }
-        roots = Set((graph.outputs + graph.losses + graph.folds.flatMap(Self.outputs)).map(\.value) + kept.flatMap { [$0.value] + ($0.initial.map { [$0] } ?? []) })
+        // A tensor that is there need not be copied.
+        let isThere = graph.outputs.filter { names[$0.value] != nil && graph[$0.value].variance.isStream && graph[$0.value].variance.batch }
+        handedOn = Dictionary(isThere.compactMap { output in names[output.value].map { (output.name, $0) } }) { a, _ in a }
+        let computed = graph.outputs.filter { [handedOn] output in handedOn[output.name] == nil }
+        roots = Set((computed + graph.losses + graph.folds.flatMap(Self.outputs)).map(\.value) + kept.flatMap { [$0.value] + ($0.initial.map { [$0] } ?? []) })
         // A stream that is the same for all sequences is no input; it is computed again.
         let given = names.filter { graph[$0.key].variance.batch || graph[$0.key].variance.isStatic }
         after = roots.isEmpty ? nil : Self.part(graph, graph.name, computing: roots, given: given) { result, new in
             func moved(_ outputs: [StreamGraph.Output]) -> [StreamGraph.Output] {
                 outputs.compactMap { output in new[output.value].map { StreamGraph.Output(name: output.name, value: $0, span: output.span) } }
             }
-            result.outputs = moved(graph.outputs)
+            result.outputs = moved(computed)
             result.losses = moved(graph.losses)
             result.states = moving(kept, new)
             for fold in graph.folds {
@@ -87,10 +101,10 @@ package struct RecurrenceSplit: Sendable {
         }
     }
 
-    /// The recurrence, with what is computed for it and of it at the same step, so that no stream of it goes through memory.
+    /// The recurrence, with what else is computed step by step with it.
     ///
     /// - Parameter isLaneWise: whether only what keeps elements apart is taken along.
-    private static func withNeighbours(_ recurrence: Set<ValueID>, in graph: StreamGraph, isLaneWise: Bool) -> Set<ValueID> {
+    private static func withNeighbours(_ recurrence: Set<ValueID>, in graph: StreamGraph, _ reach: Reach, isLaneWise: Bool) -> Set<ValueID> {
         var own = recurrence
         var isRecurrent: Set<ValueID> = []
         for component in components(of: graph) where component.isRecurrence { isRecurrent.formUnion(component.members) }
@@ -98,7 +112,7 @@ package struct RecurrenceSplit: Sendable {
         func isTaken(_ id: ValueID) -> Bool {
             let operation = graph[id].operation
             return !isRecurrent.contains(id) && !states.contains(id) && (isLaneWise ? operation.isLaneWise : operation.isOfOneStep)
-                && (graph[id].variance.isStatic || graph[id].variance.batch)
+                && (graph[id].variance.isStatic || reach == .neighbours && graph[id].variance.batch)
         }
         // What is computed of the recurrence, and then all that any of these needs.
         let following = graph.following(recurrence)
@@ -215,7 +229,7 @@ extension Operation {
         }
     }
 
-    fileprivate var isDelay: Bool { if case .delay = self { true } else { false } }
+    var isDelay: Bool { if case .delay = self { true } else { false } }
 
     /// Whether it follows from the same step alone, and no element meets another.
     fileprivate var isLaneWise: Bool {

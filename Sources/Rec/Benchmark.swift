@@ -33,7 +33,7 @@ package struct Benchmark: Sendable {
         chunks.map { ($0.key, $0.value ?? ChunkwiseForms.usualCount) }.sorted { $0.state < $1.state }
     }
     /// What recurrences took that ran in windows of time, by state.
-    package var shooting: [(state: String, report: ShootingReport)] = []
+    package var solves: [(state: String, report: SolveReport)] = []
     /// `S by 64`; nil where nothing ran so.
     package var chunkText: String? {
         chunks.isEmpty ? nil : chunkCounts.map { "\($0.state) by \($0.count)" }.joined(separator: ", ")
@@ -146,7 +146,7 @@ extension Benchmark {
         // Code of parts of whole sequences is compiled when it is first needed.
         let start = clock.now
         guard let results = try partitioned.run(bound, pool: pool) else { return nil }
-        shooting = results.shooting.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
+        solves = results.solves.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
         let first = clock.now - start
         var times: [Double] = []
         var total = 0.0

@@ -171,7 +171,13 @@ extension Model {
     /// The error where runs in these forms cannot be: a bound of memory, or weights in bf16, do not go with them.
     package func check(_ forms: [String: PlanForm], within bound: Int? = nil) throws(DiagnosticList) {
         guard let form = forms.min(by: { $0.key < $1.key })?.value else { return }
-        let manner = if case .chunkwise = form { "runs chunk by chunk" } else { "runs in windows of time" }
+        let manner =
+            switch form {
+            case .sequential, .scan: "runs in steps"
+            case .chunkwise: "runs chunk by chunk"
+            case .shooting: "runs in windows of time"
+            case .newton: "runs by Newton's method"
+            }
         guard bound == nil else {
             throw DiagnosticList(
                 .planRefused, "what \(manner) has no bound of memory", help: "leave out --memory, or the plan '\(form.name)'")
@@ -190,8 +196,13 @@ extension [String: PlanForm] {
         compactMapValues { form -> Int?? in if case .chunkwise(let count) = form { .some(count) } else { nil } }
     }
 
-    /// The states that run in windows of time, with how many; nil where nobody says it.
-    package var windows: [String: Int?] {
-        compactMapValues { form -> Int?? in if case .shooting(let count) = form { .some(count) } else { nil } }
+    /// The states whose steps of different times run at once, with their forms.
+    package var solved: [String: PlanForm] {
+        filter { _, form in
+            switch form {
+            case .shooting, .newton: true
+            case .sequential, .scan, .chunkwise: false
+            }
+        }
     }
 }

@@ -48,7 +48,7 @@ extension Model {
             let divided = try formsOfWholeRuns(forms)
             guard divided.isEmpty, !attends else {
                 try check(divided)
-                return try rewritten(divided.chunks, nil).emittedPartition(stage, precision, forms.others, shooting: divided.windows)
+                return try rewritten(divided.chunks, nil).emittedPartition(stage, precision, forms.others, solving: divided.solved)
             }
             return try plan(forcing: forms).emitted(stage, precision, weights)
         }
@@ -65,7 +65,7 @@ extension GradientModel {
         case .plan, .llvm, .asm, .object:
             let divided = try model.formsOfWholeRuns(forms)
             guard divided.isEmpty, !model.attends else {
-                return try rewritten(divided.chunks).emittedPartition(stage, precision, forms.others, shooting: divided.windows)
+                return try rewritten(divided.chunks).emittedPartition(stage, precision, forms.others, solving: divided.solved)
             }
             return try plan(forcing: forms).emitted(stage, precision)
         }
@@ -75,9 +75,9 @@ extension GradientModel {
 extension StreamGraph {
     /// The parts of a graph in which recurrences have forms of whole runs, one behind the other.
     fileprivate func emittedPartition(
-        _ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm], shooting windows: [String: Int?]
+        _ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm], solving solved: [String: PlanForm]
     ) throws -> [UInt8] {
-        let parts = try PartitionedModel.Divided(self, shooting: windows, times: nil).schedules
+        let parts = try PartitionedModel.Divided(self, solving: solved, times: nil).schedules
         guard stage != .object || parts.count == 1 else {
             throw DiagnosticList(
                 .planRefused, "what runs in this form is \(parts.count) parts here, and they do not go into one object file",
@@ -87,7 +87,7 @@ extension StreamGraph {
         for part in parts {
             switch (part, stage) {
             case (.steps(let graph), _): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
-            case (.shooting(let recurrence), _): result += try Pipeline.simplestPlan(recurrence.windowedCell).emitted(stage, precision)
+            case (.solved(let recurrence), _): result += try Pipeline.simplestPlan(recurrence.repeated).emitted(stage, precision)
             case (.traversal(let schedule), .llvm), (.pairs(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)
             case (.traversal(let schedule), .asm), (.pairs(let schedule), .asm): result += try CompiledSchedule.listing(.assembly, of: schedule, precision: precision)
             case (.traversal(let schedule), .object), (.pairs(let schedule), .object): result += try CompiledSchedule.listing(.object, of: schedule, precision: precision)

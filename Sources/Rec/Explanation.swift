@@ -120,8 +120,10 @@ public struct Explanation: Sendable {
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try candidates.forms(of: names, parts)
             forms.append(Self.chunkwise(facts, chunkwise, graph))
-            forms.append(Self.shooting(facts, graph, isOwn: chunkwise.has(Self.merged(facts.states)), isEstimated: isEstimated, work, choice.machine))
-            forms.append(Form(name: "newton", refusal: Self.unbuilt, seconds: nil))
+            let isOwn = chunkwise.has(Self.merged(facts.states))
+            for form in [PlanForm.shooting(nil), .newton] {
+                forms.append(Self.solved(form, facts, graph, isOwn: isOwn, isEstimated: isEstimated, work, choice.machine))
+            }
             recurrences.append(
                 Recurrence(
                     facts: facts, states: Self.merged(facts.states), axis: facts.axisNames(in: graph), direction: facts.direction,
@@ -180,19 +182,18 @@ public struct Explanation: Sendable {
         return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { PlanRefusal($0.reason, at: $0.span) }, seconds: nil)
     }
 
-    /// The form in windows of time, of a model's own recurrence that is not composed.
-    private static func shooting(
-        _ facts: RecurrenceFacts, _ graph: StreamGraph, isOwn: Bool, isEstimated: Bool, _ work: Workload, _ machine: MachineProfile
+    /// A form in which steps of different times run at once, of a model's own recurrence that is not composed.
+    private static func solved(
+        _ form: PlanForm, _ facts: RecurrenceFacts, _ graph: StreamGraph, isOwn: Bool, isEstimated: Bool, _ work: Workload, _ machine: MachineProfile
     ) -> Form {
-        guard isOwn, !facts.kind.isComposable, graph.axes.count == 1 else { return Form(name: "shooting", refusal: unbuilt, seconds: nil) }
-        guard isEstimated else { return Form(name: "shooting", refusal: nil, seconds: nil) }
+        guard isOwn, !facts.kind.isComposable, graph.axes.count == 1 else { return Form(name: form.name, refusal: unbuilt, seconds: nil) }
+        guard isEstimated else { return Form(name: form.name, refusal: nil, seconds: nil) }
         do throws(FormRefusal) {
-            let recurrence = try ShootingForms.recurrence(of: facts.members, in: graph)
+            let recurrence = try SolvedForms.recurrence(of: facts.members, in: graph, as: form)
             // Where the steps are too few there are no windows to be estimated.
-            let steps = work.extents.first ?? 0
-            let seconds = recurrence.layout(batch: work.batch, steps: steps) == nil ? nil : try? recurrence.estimatedSeconds(work, on: machine)
-            return Form(name: "shooting", refusal: nil, seconds: seconds)
-        } catch { return Form(name: "shooting", refusal: PlanRefusal(error.reason, at: error.span), seconds: nil) }
+            let isTooShort = (recurrence as? ShootingRecurrence).map { $0.layout(batch: work.batch, steps: work.extents.first ?? 0) == nil } ?? false
+            return Form(name: form.name, refusal: nil, seconds: isTooShort ? nil : try? recurrence.estimatedSeconds(work, on: machine))
+        } catch { return Form(name: form.name, refusal: PlanRefusal(error.reason, at: error.span), seconds: nil) }
     }
 
     /// What runs chunk by chunk, because somebody asks for it or because it should be faster; false where nothing does.
@@ -203,12 +204,12 @@ public struct Explanation: Sendable {
         let chunks = try FormChoice(
             model, request, forcing: forced, precision: work.bytesPerReal == 4 ? .f32 : .f64, within: bound, else: choice, context: CompileContext(),
             isBuilt: false)
-        let windows = chunks.forms(for: work).windows
+        let solved = chunks.forms(for: work).solved
         let counts = chunks.forms(for: work).chunks
-        guard !counts.isEmpty || !windows.isEmpty else { return false }
+        guard !counts.isEmpty || !solved.isEmpty else { return false }
         var (products, systems, traversals) = (0, 0, 0)
-        let divided = try PartitionedModel.Divided(model.rewritten(counts, request), shooting: windows, times: nil)
-        explainWindows(of: divided)
+        let divided = try PartitionedModel.Divided(model.rewritten(counts, request), solving: solved, times: nil)
+        explainSolved(of: divided)
         for case .traversal(let schedule) in divided.schedules {
             traversals += 1
             for leaf in schedule.body {
@@ -244,19 +245,25 @@ public struct Explanation: Sendable {
         return true
     }
 
-    /// What runs in windows of time.
-    private mutating func explainWindows(of divided: PartitionedModel.Divided) {
-        for case .shooting(let recurrence) in divided.schedules {
+    /// What runs with steps of different times at once.
+    private mutating func explainSolved(of divided: PartitionedModel.Divided) {
+        for case .solved(let recurrence) in divided.schedules {
             for k in recurrences.indices where recurrences[k].states.contains(recurrence.state) {
-                recurrences[k].chosen = "shooting"
-                guard let layout = recurrence.layout(batch: work.batch, steps: work.extents.first ?? 0) else {
-                    recurrences[k].note = "too short for windows: one step after another"
-                    continue
-                }
-                recurrences[k].note = "\(layout.windows) windows of \(layout.length) steps at once, the first state of each guessed from "
-                    + "\(ShootingRecurrence.warmUp(of: layout.length)) steps in front of it, checked and mended"
+                recurrences[k].chosen = recurrence.form.name
+                recurrences[k].note = (recurrence as? ShootingRecurrence).map(note) ?? Self.newtonNote
             }
         }
+    }
+
+    private static let newtonNote = "rounds of Newton's method over all steps, each a scan, until every step satisfies its equation; "
+        + "in order what does not within \(NewtonRun.mostRounds) rounds"
+
+    private func note(_ shooting: ShootingRecurrence) -> String {
+        guard let layout = shooting.layout(batch: work.batch, steps: work.extents.first ?? 0) else {
+            return "too short for windows: one step after another"
+        }
+        return "\(layout.windows) windows of \(layout.length) steps at once, the first state of each guessed from "
+            + "\(ShootingRecurrence.warmUp(of: layout.length)) steps in front of it, checked and mended"
     }
 
     /// More recurrences than this are not each looked at in chunks, or in windows.

@@ -80,7 +80,7 @@ package final class FormChoice: Sendable {
         if !asked.isEmpty || model.attends, isBuilt {
             let graph = try model.rewritten(asked.chunks, request)
             known.asked = try reportingProblems(in: model.program.sources) { [asked] in
-                try PartitionedModel(graph, shooting: asked.windows, precision: precision, forcing: others, context: context)
+                try PartitionedModel(graph, solving: asked.solved, precision: precision, forcing: others, context: context)
             }
         }
         self.known = Mutex(known)
@@ -160,11 +160,7 @@ package final class FormChoice: Sendable {
 
     /// States whose recurrences somebody wants otherwise.
     private func othersThan(_ form: PlanForm) -> Set<String> {
-        var others = Set(forced.keys)
-        for requirement in model.graph.requirements {
-            if case .plan(let allowed) = requirement.property, !allowed.contains(form.name) { others.insert(requirement.state) }
-        }
-        return others
+        model.graph.statesRequired(otherThan: form).union(forced.keys)
     }
 
     private func chunks() -> Candidate? {
@@ -190,7 +186,7 @@ package final class FormChoice: Sendable {
         }
         // Each is a part of its own, which takes the graph apart once more.
         guard (1...Self.mostWindowed).contains(forms.count), let graph = try? model.rewritten([:], request),
-            let divided = try? PartitionedModel.Divided(graph, shooting: forms.windows, times: context.times)
+            let divided = try? PartitionedModel.Divided(graph, solving: forms.solved, times: context.times)
         else { return nil }
         return Candidate(kind: .windows, forms: forms, divided: divided)
     }

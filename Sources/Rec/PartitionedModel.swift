@@ -7,14 +7,14 @@ import RecSource
 import RecStream
 import RecTensors
 
-/// A model in which recurrences run chunk by chunk or in windows of time, or steps attend to others, as machine code: parts that run one
-/// after another.
+/// A model in which recurrences run chunk by chunk or with steps of different times at once, or steps attend to others, as machine code:
+/// parts that run one after another.
 package final class PartitionedModel: Sendable {
     private enum Code: Sendable {
         case steps(StepsPart)
         case traversal(ScheduleRunner)
         case pairs(ScheduleRunner)
-        case shooting(ShootingRecurrence)
+        case solved(any SolvedRecurrence)
     }
 
     private let results: Divided.Results
@@ -28,15 +28,15 @@ package final class PartitionedModel: Sendable {
 
     /// - Parameters:
     ///   - graph: with recurrences written chunk by chunk.
-    ///   - windows: of recurrences that run in windows of time, by state; nil where nobody says how many.
+    ///   - solved: forms of recurrences whose steps of different times run at once, by state.
     ///   - forced: forms of the other recurrences, by state.
     ///   - size: of blocks of pairs of steps.
     /// - Throws: where a part has no schedule, and what goes wrong in code generation.
     package convenience init(
-        _ graph: StreamGraph, shooting windows: [String: Int?] = [:], precision: Precision, forcing forced: [String: PlanForm] = [:],
+        _ graph: StreamGraph, solving solved: [String: PlanForm] = [:], precision: Precision, forcing forced: [String: PlanForm] = [:],
         pairsBy size: PairPartition.Size = .usual, context: CompileContext = CompileContext()
     ) throws {
-        try self.init(Divided(graph, shooting: windows, pairsBy: size, times: context.times), precision: precision, forcing: forced, context: context)
+        try self.init(Divided(graph, solving: solved, pairsBy: size, times: context.times), precision: precision, forcing: forced, context: context)
     }
 
     /// - Throws: what goes wrong in code generation.
@@ -54,7 +54,7 @@ package final class PartitionedModel: Sendable {
                 return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
             case .pairs(let schedule):
                 return .pairs(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
-            case .shooting(let recurrence): return .shooting(recurrence)
+            case .solved(let recurrence): return .solved(recurrence)
             }
         }
         exact = divided.exact.map { graph in
@@ -71,7 +71,7 @@ package final class PartitionedModel: Sendable {
         case steps(StreamGraph)
         case traversal(Schedule)
         case pairs(Schedule)
-        case shooting(ShootingRecurrence)
+        case solved(any SolvedRecurrence)
     }
 
     static func schedules(of graph: StreamGraph) throws(DiagnosticList) -> [Scheduled] { try Divided(graph, times: nil).schedules }
@@ -89,14 +89,14 @@ package final class PartitionedModel: Sendable {
         /// The graph whose pairs must run one by one where numbers are not finite; nil where there are no pairs.
         let exact: StreamGraph?
 
-        /// - Parameter windows: of recurrences that run in windows of time, by state; nil where nobody says how many.
+        /// - Parameter solved: forms of recurrences whose steps of different times run at once, by state.
         /// - Throws: where a part has no schedule, or a recurrence cannot run so.
         init(
-            _ graph: StreamGraph, shooting windows: [String: Int?] = [:], pairsBy size: PairPartition.Size = .usual, times: PassTimes?
+            _ graph: StreamGraph, solving solved: [String: PlanForm] = [:], pairsBy size: PairPartition.Size = .usual, times: PassTimes?
         ) throws(DiagnosticList) {
             let (results, schedules, exact) = try Self.divided(graph, size, times)
             (self.results, self.exact) = (results, exact)
-            self.schedules = windows.isEmpty ? schedules : try ShootingForms.dividing(schedules, windows)
+            self.schedules = solved.isEmpty ? schedules : try SolvedForms.dividing(schedules, solved)
         }
 
         private static func divided(
@@ -137,7 +137,7 @@ package final class PartitionedModel: Sendable {
                     let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
                     seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
                 case .traversal(let schedule), .pairs(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
-                case .shooting(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
+                case .solved(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
                 }
             }
             return seconds
@@ -161,7 +161,7 @@ package final class PartitionedModel: Sendable {
                 guard let plan = try? part.choice.plan(for: work) else { return nil }
                 seconds += plan.estimatedSeconds(work, on: machine)
             case .traversal(let runner), .pairs(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
-            case .shooting(let recurrence):
+            case .solved(let recurrence):
                 guard let own = try? recurrence.estimatedSeconds(work, on: machine) else { return nil }
                 seconds += own
             }
@@ -182,7 +182,7 @@ package final class PartitionedModel: Sendable {
                 let size = ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: [])
                 let turns = Double(schedule.turns(for: size)) / Double(max(1, schedule.blockCount(for: size)))
                 total += turns * Double(schedule.chunkCount(for: size)) * schedule.operationsOfChunk
-            case .shooting(let recurrence): total += recurrence.operationCount(for: work)
+            case .solved(let recurrence): total += recurrence.operationCount(for: work)
             }
         }
         return total
@@ -199,7 +199,7 @@ package final class PartitionedModel: Sendable {
         var data = data
         data.extents = Array(data.extents.prefix(1))
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
-        var shooting: [String: ShootingReport] = [:]
+        var solves: [String: SolveReport] = [:]
         for code in codes {
             switch code {
             case .steps(let part):
@@ -218,11 +218,11 @@ package final class PartitionedModel: Sendable {
                     return try exact?.value.get().run(data, pool: pool)
                 }
                 tensors.merge(written) { $1 }
-            case .shooting(let recurrence):
-                let around = ShootingRecurrence.Surroundings(
-                    tensors: tensors, data: data, precision: precision, context: context, pool: pool, memory: memory)
-                let results = try recurrence.run(around, &shooting[recurrence.state, default: ShootingReport()])
+            case .solved(let recurrence):
+                let own = SolvedRun(tensors: tensors, data: data, precision: precision, context: context, pool: pool, memory: memory)
+                let results = try recurrence.run(own, &solves[recurrence.state, default: recurrence.report])
                 tensors.merge(results.tensors) { $1 }
+                for (output, name) in recurrence.split.handedOn { tensors[output] = tensors[name] }
                 finalStates += results.finalStates
             }
         }
@@ -230,7 +230,7 @@ package final class PartitionedModel: Sendable {
         case .chunks(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
         case .pairs(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
         }
-        found.shooting = shooting
+        found.solves = solves
         return found
     }
 }

@@ -8,16 +8,18 @@ public enum PlanForm: Hashable, Sendable {
     case chunkwise(Int?)
     /// So many windows of time (nil: as the length says), all at once, from states that are guessed, checked and mended.
     case shooting(Int?)
+    /// All steps at once by rounds of Newton's method, each a scan, until every step satisfies its equation.
+    case newton
 
     /// The names of all forms.
-    package static let names = ["sequential", "scan", "chunkwise", "shooting"]
+    package static let names = ["sequential", "scan", "chunkwise", "shooting", "newton"]
 
     /// Steps that a chunk may have.
     package static let chunkLengths = 1...1024
     /// Windows that a sequence may be cut into.
     package static let windowCounts = 2...4096
 
-    /// `sequential`, `scan`, `chunkwise` or `chunkwise(64)`, `shooting` or `shooting(32)`; nil where the text is none of them.
+    /// `sequential`, `scan`, `chunkwise` or `chunkwise(64)`, `shooting` or `shooting(32)`, `newton`; nil where the text is none of them.
     public init?(_ text: String) {
         func number(of name: String, in range: ClosedRange<Int>) -> Int?? {
             if text == name { return .some(nil) }
@@ -29,6 +31,8 @@ public enum PlanForm: Hashable, Sendable {
             self = .sequential
         } else if text == "scan" {
             self = .scan
+        } else if text == "newton" {
+            self = .newton
         } else if let count = number(of: "chunkwise", in: Self.chunkLengths) {
             self = .chunkwise(count)
         } else if let count = number(of: "shooting", in: Self.windowCounts) {
@@ -45,13 +49,14 @@ public enum PlanForm: Hashable, Sendable {
         case .scan: "scan"
         case .chunkwise: "chunkwise"
         case .shooting: "shooting"
+        case .newton: "newton"
         }
     }
 
     /// As `init(_:)` reads it.
     public var text: String {
         switch self {
-        case .sequential, .scan, .chunkwise(nil), .shooting(nil): name
+        case .sequential, .scan, .chunkwise(nil), .shooting(nil), .newton: name
         case .chunkwise(let count?), .shooting(let count?): "\(name)(\(count))"
         }
     }
@@ -60,7 +65,7 @@ public enum PlanForm: Hashable, Sendable {
     package var isOfWholeRuns: Bool {
         switch self {
         case .sequential, .scan: false
-        case .chunkwise, .shooting: true
+        case .chunkwise, .shooting, .newton: true
         }
     }
 }

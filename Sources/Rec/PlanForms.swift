@@ -66,7 +66,7 @@ package struct PlanForms: Sendable {
             case .sequential:
                 if !scans.isDisjoint(with: found) { throw contradiction(state, form) }
                 sequential.formUnion(found)
-            case .chunkwise, .shooting:
+            case .chunkwise, .shooting, .newton:
                 throw DiagnosticList([
                     Diagnostic(
                         .planRefused, "'\(state)' does not run as '\(form.text)' here: only whole runs do", at: nil,
@@ -107,7 +107,7 @@ package struct PlanForms: Sendable {
         case .scan:
             required.sequential.formUnion(requiredOfWholeRuns)
             able = buildableScans(beside: required)
-        case .chunkwise, .shooting: able = []
+        case .chunkwise, .shooting, .newton: able = []
         }
         return Dictionary(able.flatMap { recurrences[$0].facts.states }.map { ($0, form) }) { first, _ in first }
     }

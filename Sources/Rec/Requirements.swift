@@ -3,6 +3,16 @@ import RecScheduling
 import RecSource
 import RecStream
 
+extension StreamGraph {
+    /// States that the source does not let run in a form.
+    func statesRequired(otherThan form: PlanForm) -> Set<String> {
+        Set(
+            requirements.compactMap { requirement in
+                if case .plan(let allowed) = requirement.property, !allowed.contains(form.name) { requirement.state } else { nil }
+            })
+    }
+}
+
 extension PlanForms {
     /// Checks what the source requires of its states, and says in which forms that lets recurrences run.
     func requirements() throws(DiagnosticList) -> (scans: Set<Int>, sequential: Set<Int>) {
@@ -31,7 +41,7 @@ extension PlanForms {
                         scans.formUnion(found)
                     }
                 } else if !allowed.contains(where: { PlanForm($0)?.isOfWholeRuns == true }) {
-                    problems.append(mismatch(requirement, allowed, "the forms that are built are map, sequential, scan, chunkwise and shooting"))
+                    problems.append(mismatch(requirement, allowed, "the forms that are built are map, sequential, scan, chunkwise, shooting and newton"))
                 }
             }
         }

@@ -8,12 +8,11 @@ import RecTensors
 import Synchronization
 
 /// One recurrence of a model that runs in windows of time: its steps as code for windows side by side, and for one after another.
-final class ShootingRecurrence: Sendable {
-    /// The state that it was asked for by.
+final class ShootingRecurrence: SolvedRecurrence {
     let state: String
+    let split: RecurrenceSplit
     /// Its steps, whose states may be given.
     let cell: StreamGraph
-    private let isReversed: Bool
     private let asked: Int?
     /// Windows that lie side by side along an axis, at most; 1 where rows of a step fill vectors, or are products.
     private let mostLanes: Int
@@ -34,8 +33,8 @@ final class ShootingRecurrence: Sendable {
     /// - Throws: where the recurrence cannot run so.
     init(_ split: RecurrenceSplit, state: String, windows: Int?) throws(FormRefusal) {
         self.state = state
+        self.split = split
         asked = windows
-        isReversed = split.isReversed
         do throws(DiagnosticList) { cell = try CarriedState.carrying(split.cell.namingDelayedValues(), .either) } catch {
             throw FormRefusal(reason: "nobody can take it up in the midst of a sequence", span: nil)
         }
@@ -50,32 +49,27 @@ final class ShootingRecurrence: Sendable {
         var lanes = 1
         if split.isLaneWise, width < Self.widest / 2 { while 2 * lanes * width <= Self.widest { lanes *= 2 } }
         mostLanes = lanes
-        ordered = try Self.part(cell)
+        ordered = try StepsPart(cell, forcing: .sequential)
         // What cannot be said for windows is refused here and now.
         if lanes > 1 { _ = try part(lanes: lanes) }
     }
 
+    var form: PlanForm { .shooting(asked) }
+    var report: SolveReport { SolveReport(.shooting) }
+
     /// The steps of windows that run side by side, as many as there are at most.
-    var windowedCell: StreamGraph { (try? widened(by: mostLanes)) ?? cell }
+    var repeated: StreamGraph { (try? widened(by: mostLanes)) ?? cell }
 
     private func widened(by lanes: Int) throws(FormRefusal) -> StreamGraph {
         guard lanes > 1 else { return cell }
         return try cell.widened(by: lanes) { name in !name.hasPrefix(CarriedState.prefix) && name != CarriedState.switchName }
     }
 
-    private static func part(_ graph: StreamGraph) throws(FormRefusal) -> StepsPart {
-        do throws(DiagnosticList) {
-            // No recurrence of a cell is composed: its steps are what was asked for.
-            let forms = PlanForms(part: graph)
-            return StepsPart(try PlanChoice(part: graph, forcing: forms.all(as: .sequential), times: nil))
-        } catch { throw FormRefusal(reason: error.diagnostics.first?.message ?? "there is no plan for its steps", span: nil) }
-    }
-
     /// The code for windows of which so many lie side by side.
     private func part(lanes: Int) throws(FormRefusal) -> StepsPart {
         guard lanes > 1 else { return ordered }
         if let known = windowed.withLock({ $0[lanes] }) { return known }
-        let fresh = try Self.part(widened(by: lanes))
+        let fresh = try StepsPart(widened(by: lanes), forcing: .sequential)
         windowed.withLock { $0[lanes] = fresh }
         return fresh
     }
@@ -92,7 +86,7 @@ final class ShootingRecurrence: Sendable {
 
     // MARK: Cost
 
-    /// Seconds that a run should take whose windows meet in one sweep.
+    /// Its windows meet in one sweep.
     func estimatedSeconds(_ work: Workload, on machine: MachineProfile) throws(DiagnosticList) -> Double {
         let steps = work.extents.first ?? 0
         guard let layout = layout(batch: work.batch, steps: steps) else { return try ordered.choice.plan(for: work).estimatedSeconds(work, on: machine) }
@@ -115,58 +109,15 @@ final class ShootingRecurrence: Sendable {
     /// Steps in front of a window of so many from which its first state is guessed.
     static func warmUp(of length: Int) -> Int { min(length, max(leastWarmUp, length / 32)) }
 
-    /// Floating-point operations of the products of such a run.
     func operationCount(for work: Workload) -> Double { (try? ordered.choice.plan(for: work).operationCount(for: work)) ?? 0 }
 
     // MARK: Runs
 
-    /// What a run has of others, and where it does its work.
-    struct Surroundings {
-        var tensors: [String: Tensor]
-        var data: BoundData
-        var precision: Precision
-        var context: CompileContext
-        var pool: ThreadPool
-        var memory: ResultMemory
-
-        /// By the name of an input of the cell.
-        func tensor(_ name: String) -> Tensor? {
-            let name = String(name.dropFirst(RecurrenceSplit.mark.count))
-            return tensors[name] ?? data.inputs[name]
-        }
-    }
-
-    struct Results {
-        var tensors: [String: Tensor] = [:]
-        var finalStates: [NamedTensor] = []
-    }
-
-    func run(_ around: Surroundings, _ report: inout ShootingReport) throws -> Results {
-        let steps = around.data.extents.first ?? 0
-        var results = Results()
+    func run(_ around: SolvedRun, _ report: inout SolveReport) throws -> SolvedRun.Results {
+        let (batch, steps) = (around.data.batch, around.steps)
+        let inputs = try around.inputs(of: split)
         var streams: [ShootingRun.Stream] = []
-        var once: [String: Tensor] = [:]
-        var held: [Tensor] = []
-        let batch = around.data.batch
-        for value in cell.values {
-            guard case .input(let name, let fallback) = value.operation, !Self.isState(name) else { continue }
-            guard let given = around.tensor(name) else {
-                guard let fallback, !value.variance.isStream else { throw DiagnosticList(.missingTensor, "the input '\(name.dropFirst(RecurrenceSplit.mark.count))' is missing") }
-                let shape = [batch] + value.shape.sizes
-                once[name] = Tensor([Double](repeating: fallback, count: shape.reduce(1, *)), shape: shape)
-                continue
-            }
-            guard value.variance.isStream else {
-                once[name] = given.reshaped([batch] + value.shape.sizes)
-                continue
-            }
-            let width = value.shape.elementCount
-            var tensor = resident(given, as: value.element, around.precision)
-            // What is the same for all sequences is given to each.
-            if tensor.count == steps * width, batch > 1 { tensor = tensor.reshaped([1, steps, width]).repeatingRows(batch) }
-            tensor = tensor.reshaped([batch, steps, width])
-            if isReversed { tensor = tensor.reversingSteps(lengths: around.data.lengths) }
-            held.append(tensor)
+        for (name, value, tensor) in inputs.streams {
             let start = tensor.withUnsafeBytes { UnsafeMutableRawPointer(mutating: $0.baseAddress) }
             guard let start else { continue }
             streams.append(Self.stream(name, start, value, steps, around.precision, isResult: false))
@@ -187,17 +138,16 @@ final class ShootingRecurrence: Sendable {
                 own.rows.start += range.lowerBound * own.rows.batchStride * own.byteCount
                 return own
             }
-            finals.append(try run(own, once.mapValues { range.count == batch ? $0 : $0.rows(range) }, batch: range.count, steps: length, around, &report))
+            let once = inputs.once.mapValues { range.count == batch ? $0 : $0.rows(range) }
+            finals.append(try run(own, once, batch: range.count, steps: length, around, &report))
         }
-        for (name, tensor) in written {
-            results.tensors[name] = isReversed ? tensor.reversingSteps(lengths: around.data.lengths) : tensor
-        }
+        var results = SolvedRun.Results(tensors: around.turned(Dictionary(written.map { ($0.name, $0.tensor) }) { a, _ in a }, split))
         if let first = finals.first {
             for k in first.indices where !first[k].name.hasPrefix(CarriedState.prefix) {
-                results.finalStates.append(NamedTensor(name: String(first[k].name.dropFirst(RecurrenceSplit.mark.count)), tensor: Tensor.joiningRows(finals.map { $0[k].tensor })))
+                results.finalStates.append(NamedTensor(name: SolvedRun.stateName(first[k].name), tensor: Tensor.joiningRows(finals.map { $0[k].tensor })))
             }
         }
-        return withExtendedLifetime(held) { results }
+        return withExtendedLifetime(inputs) { results }
     }
 
     /// Sequences that run together: all, or each by itself where they differ in length.
@@ -215,23 +165,16 @@ final class ShootingRecurrence: Sendable {
             byteCount: value.element.byteCount(precision), isResult: isResult)
     }
 
-    private static func isState(_ name: String) -> Bool { name.hasPrefix(CarriedState.prefix) || name == CarriedState.switchName }
-
     private func run(
-        _ streams: [ShootingRun.Stream], _ once: [String: Tensor], batch: Int, steps: Int, _ around: Surroundings, _ report: inout ShootingReport
+        _ streams: [ShootingRun.Stream], _ once: [String: Tensor], batch: Int, steps: Int, _ around: SolvedRun, _ report: inout SolveReport
     ) throws -> [NamedTensor] {
-        func model(_ part: StepsPart, _ batch: Int, _ steps: Int) throws -> CompiledModel {
-            let work = Workload(batch: batch, extents: [steps], threads: around.pool.count, bytesPerReal: around.precision.byteCount)
-            let code = try part.code(for: work, around.precision, around.context)
-            return try CompiledModel(code, parameters: around.data.parameters.merging(around.tensors) { $1 }, memory: around.memory)
-        }
         guard let layout = layout(batch: batch, steps: steps) else {
             // Too short for windows: steps in order, from the beginning of the sequences.
             return try ShootingRun.inOrder(
-                model(ordered, batch, steps), streams, once, batch: batch, steps: steps, pool: around.pool)
+                around.model(ordered, batch: batch, steps: steps), streams, once, batch: batch, steps: steps, pool: around.pool)
         }
         let run = ShootingRun(
-            windowed: try model(part(lanes: layout.lanes), layout.rows, layout.length), ordered: try model(ordered, layout.batch, layout.length),
+            windowed: try around.model(part(lanes: layout.lanes), batch: layout.rows, steps: layout.length), ordered: try around.model(ordered, batch: layout.batch, steps: layout.length),
             layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp(of: layout.length), pool: around.pool, memory: around.memory)
         return try run.run(&report)
     }

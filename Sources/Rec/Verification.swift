@@ -3,8 +3,8 @@ import RecRuntime
 import RecSource
 import RecTensors
 
-/// Results of a model held against expected ones, under every engine, step by step, with every scan that is legal, and with every
-/// recurrence chunk by chunk that can run so.
+/// Results of a model held against expected ones, under every engine, step by step, with every scan that is legal, with every
+/// recurrence chunk by chunk that can run so, and those that cannot be composed in windows of time and by Newton's method.
 package struct Verification: Sendable {
     /// One result under one engine and plan.
     package struct Row: Sendable {
@@ -24,9 +24,19 @@ package struct Verification: Sendable {
         /// Whether there was a number to compare, and the engine can represent what is expected.
         package var isCompared = true
         package var isWithin: Bool { !isCompared || error <= tolerance }
+        private var manner: String {
+            switch form {
+            case .sequential: ""
+            case .scan: ", scans"
+            case .chunkwise: leftChunks ? ", chunks left for steps" : ", chunks"
+            case .shooting: ", windows of time"
+            case .newton: ", Newton's method"
+            }
+        }
+
         /// `compiled f32`, `compiled f32, scans`, `compiled f32, chunks`
         package var how: String {
-            engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + (form == .scan ? ", scans" : form == .sequential ? "" : leftChunks ? ", chunks left for steps" : ", chunks")
+            engine.name + (weights == .full ? "" : ", \(weights.rawValue) weights") + manner
         }
     }
 
@@ -79,12 +89,17 @@ package struct Verification: Sendable {
         file.gradients = file.gradients.map { NamedTensor(name: model.graph.gradientName($0.name), tensor: $0.tensor) }
         let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
         let forms = (model: PlanForms(model), gradients: gradients.map { PlanForms($0) })
-        // Short chunks: files of expected results are seldom long. What the source does not let run so is left as it is.
-        let unwanted = model.graph.requirements.filter { if case .plan(let allowed) = $0.property { !allowed.contains("chunkwise") } else { false } }
-        let chunks = model.weights == .full && engines.contains(where: \.isCompiled)
-            ? ChunkwiseForms(of: model.graph).all(by: 16, without: Set(unwanted.map(\.state))) : [:]
+        // Short chunks, and few windows: files of expected results are seldom long. What the source does not let run so is left as it is.
+        let isWhole = model.weights == .full && engines.contains(where: \.isCompiled)
+        let chunks = isWhole ? ChunkwiseForms(of: model.graph).all(by: 16, without: model.graph.statesRequired(otherThan: .chunkwise(nil))) : [:]
+        let windows = isWhole ? SolvedForms.all(of: forms.model, as: .shooting(4)) : [:], newton = isWhole ? SolvedForms.all(of: forms.model, as: .newton) : [:]
         func all(_ form: PlanForm) -> (model: [String: PlanForm], gradients: [String: PlanForm]) {
-            if case .chunkwise = form { return (chunks, chunks) }
+            switch form {
+            case .chunkwise: return (chunks, chunks)
+            case .shooting: return (windows, windows)
+            case .newton: return (newton, newton)
+            case .sequential, .scan: break
+            }
             // What is no scan runs step by step: nothing else is chosen for it.
             func with(_ forms: PlanForms) -> [String: PlanForm] { forms.all(as: .sequential).merging(forms.all(as: form)) { $1 } }
             return (with(forms.model), forms.gradients.map(with) ?? [:])
@@ -92,6 +107,8 @@ package struct Verification: Sendable {
         var known = [PlanForm.sequential]
         if !forms.model.all(as: .scan).isEmpty || forms.gradients?.all(as: .scan).isEmpty == false { known.append(.scan) }
         if !chunks.isEmpty { known.append(.chunkwise(16)) }
+        if !windows.isEmpty { known.append(.shooting(4)) }
+        if !newton.isEmpty { known.append(.newton) }
         for (engine, form) in engines.flatMap({ engine in (engine.isCompiled ? known : [.sequential]).map { (engine, $0) } }) {
             let scans = all(form)
             let results = try model.run(file.data, on: engine, threads: threads, forcing: scans.model)

@@ -47,8 +47,9 @@ public struct ModelResults: Sendable {
     public package(set) var state: ModelState?
     /// Whether recurrences went step by step that were to run chunk by chunk, as what chunks gave was infinite or NaN.
     package var leftChunks = false
-    /// What recurrences took that ran in windows of time, by state.
-    package var shooting: [String: ShootingReport] = [:]
+    /// What recurrences took whose steps of different times ran at once, by the state that each was asked for by, or the first of those
+    /// that it has.
+    public package(set) var solves: [String: SolveReport] = [:]
 
     package init(outputs: [NamedTensor], losses: [NamedTensor], finalStates: [NamedTensor]) {
         self.outputs = outputs

@@ -144,7 +144,7 @@ public final class Trainer {
                 plan = others.merging(own) { $1 }
                 code = TrainingCode(chunks: partitioned) { try compiled().code }
                 // Losses alone in the same form; where that is none, in steps.
-                let alone = try? PartitionedModel(model.rewritten(own.chunks, nil), shooting: own.windows, precision: precision, forcing: others)
+                let alone = try? PartitionedModel(model.rewritten(own.chunks, nil), solving: own.solved, precision: precision, forcing: others)
                 forward = TrainingCode(chunks: alone) { try model.compile(precision) }
             } else {
                 let (form, steps) = try compiled()

@@ -159,7 +159,7 @@ struct Run: ParsableCommand {
                 defer { progress.end() }
                 results = try model.run(data, state: start, on: interpret ? .interpreter : .compiled(precision), threads: threads, forcing: model.forms(options.planForms(), of: whole), within: memory.bound, context: context)
             }
-            for (state, report) in results.shooting.sorted(by: { $0.key < $1.key }) where report.inOrder > 0 || report.windows == 0 {
+            for (state, report) in results.solves.sorted(by: { $0.key < $1.key }) where report.isLeft {
                 Terminal.error("\(state): \(report.text)\n")
             }
             if results.leftChunks { Terminal.error("chunks gave numbers that are not finite: the recurrences went step by step\n") }

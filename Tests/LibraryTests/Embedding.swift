@@ -80,6 +80,10 @@ import Testing
             let exact = try model.run(data, on: .interpreter)
             let fast = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["h": .sequential], within: 512_000_000)
             #expect(zip(try exact["h"].doubles(), try fast["h"].doubles()).allSatisfy { abs($0 - $1) < 1e-12 })
+            let solved = try model.run(data, forcing: ["h": .shooting(2)])
+            for (state, solve) in solved.solves { print(state, solve.method, solve.sweeps, solve.inOrder) }
+            let solve = try #require(solved.solves["h"])
+            #expect(solve.method == .shooting && solve.windows == 2 && solve.text.hasPrefix("2 windows of 25 steps, ") && exact.solves.isEmpty)
             let half = model.storingWeights(as: .bf16)
             #expect(try half(["x": x])["h"].shape == [2, 50, 64])
         }

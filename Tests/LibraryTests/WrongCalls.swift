@@ -166,6 +166,8 @@ import Testing
         let data = ModelData(inputs: try inputs())
         expectProblem("unknown-name") { _ = try model.run(data, on: engine, forcing: ["q": .scan]) }
         expectProblem("plan-refused") { _ = try model.run(data, on: engine, forcing: ["h": .scan]) }
+        expectProblem("unknown-name") { _ = try model.run(data, on: engine, forcing: ["q": .newton]) }
+        expectProblem("plan-refused") { _ = try model.run(data, on: engine, forcing: ["h": .newton], within: 1 << 40) }
         for bound in [0, -1, .min] { expectProblem("bad-call", "bytes") { _ = try model.run(data, on: engine, within: bound) } }
         expectProblem("memory-bound") { _ = try model.run(data, on: engine, within: 1) }
     }

@@ -6,148 +6,17 @@ import Testing
 
 /// Recurrences in windows of time: what comes out is what steps in order give, whatever the windows, the data and the batch.
 @Suite struct ShootingTests {
-    struct Case: Sendable, CustomTestStringConvertible {
-        var name: String
-        var state: String
-        var text: String
-        var testDescription: String { name }
-    }
+    typealias Case = SolvedPrograms.Case
+    static let cases = SolvedPrograms.cases
 
-    static let cases = [
-        Case(
-            name: "diagonal", state: "h",
-            text: """
-                model M(D) {
-                  input a, b: [D]
-                  param w: [D] = uniform(-1, 1)
-                  state h: [D]
-                  z = sigmoid(a + w * h[t-1])
-                  h = (1 - z) * h[t-1] + z * tanh(b - w * h[t-1])
-                  output h
-                  output y = 2 * h + a
-                }
-                """),
-        Case(
-            name: "a single number", state: "s",
-            text: """
-                model M(D) {
-                  input a, b: [D]
-                  state s: real = 0.3
-                  s = tanh(0.6 * s[t-1] - 0.2 * s[t-2] + sum(a))
-                  output s
-                  output late = s[t-3] + mean(b)
-                }
-                """),
-        Case(
-            name: "dense, with a start that is given", state: "h",
-            text: """
-                model M(D) {
-                  input a, b: [D]
-                  input h0: [D] once
-                  param U: [D, D] = normal(0.3)
-                  param W: [D, D] = normal(0.5)
-                  state h: [D] = tanh(h0)
-                  h = tanh(W @ a + b + U @ h[t-1])
-                  output y = sum(h * b)
-                  output surprise = norm(h - h[t-1])
-                }
-                """),
-        Case(
-            name: "from the last step to the first", state: "h",
-            text: """
-                model M(D) {
-                  input a, b: [D]
-                  state h: [D] = 0.1
-                  state twice: [D]
-                  h = sigmoid(a) * tanh(b + 0.5 * h[t+1])
-                  twice = 2 * h
-                  output h
-                  output twice
-                  output last = last[t](h)
-                }
-                """),
-        Case(
-            name: "two states, with gates of other steps", state: "c",
-            text: """
-                model M(D) {
-                  input a, b: [D]
-                  state c, h: [D]
-                  state slow: [D]
-                  slow = 0.9 * slow[t-1] + 0.1 * a[t-1]
-                  c = sigmoid(slow) * c[t-1] + sigmoid(b - h[t-1]) * tanh(a)
-                  h = tanh(c) * sigmoid(b)
-                  output h
-                  output drift = slow - h[t-2]
-                }
-                """),
-        Case(
-            name: "a layer on another", state: "g.h",
-            text: """
-                model Cell(D) {
-                  input x: [D]
-                  state h: [D]
-                  h = tanh(x + 0.5 * h[t-1])
-                  output h
-                }
-                model M(D) {
-                  input a, b: [D]
-                  layer f = Cell(D)
-                  layer g = Cell(D)
-                  output y = g(f(a) * b)
-                }
-                """),
-        Case(
-            name: "discrete states", state: "n",
-            text: """
-                model M(D) {
-                  input a, b: [D]
-                  state n: int
-                  state armed: bool
-                  armed = if sum(a) > 1.5 then not armed[t-1] else false
-                  n = if sum(b) > 1 then 0 else min(n[t-1] + 1, 9)
-                  output n
-                  output y = if armed then real(n) else mean(a)
-                }
-                """),
-        Case(
-            name: "complex", state: "h",
-            text: """
-                model M(D) {
-                  input a, b: [D]
-                  state h: complex[D]
-                  h = complex(tanh(a + 0.4 * re(h[t-1])), 0.5 * im(h[t-1]) * cos(b))
-                  output y = re(h) + im(h)
-                }
-                """),
-    ]
-
-    private func model(_ text: String, _ dims: [String: Int] = ["D": 3]) throws -> Model { try Model(Program(text: text), dims: dims) }
+    private func model(_ text: String, _ dims: [String: Int] = ["D": 3]) throws -> Model { try SolvedPrograms.model(text, dims) }
 
     private func data(_ model: Model, batch: Int = 2, length: Int, lengths: [Int]? = nil) -> ModelData {
-        var data = ModelData(inputs: [:], parameters: model.initialParameters(seed: 3), lengths: lengths)
-        for input in model.typed.inputs {
-            let shape = (input.isOnce ? [batch] : [batch, length]) + [model.dims["D"] ?? 1]
-            data.inputs[input.name] = Tensor(
-                (0..<shape.reduce(1, *)).map { sin(Double($0 * $0 % 1013) + Double(input.name.utf8.first ?? 0)) }, shape: shape)
-        }
-        return data
+        SolvedPrograms.data(model, batch: batch, length: length, lengths: lengths)
     }
 
-    private func distance(_ a: ModelResults, _ b: ModelResults) -> Double {
-        var worst = 0.0
-        #expect(a.outputs.map(\.name) == b.outputs.map(\.name) && Set(a.finalStates.map(\.name)) == Set(b.finalStates.map(\.name)))
-        for (x, others) in a.outputs.map({ ($0, b.outputs) }) + a.finalStates.map({ ($0, b.finalStates) }) {
-            guard let y = others.first(where: { $0.name == x.name }), x.tensor.shape == y.tensor.shape else { return .infinity }
-            for (p, q) in zip(x.tensor.doubles(), y.tensor.doubles()) where !(p == q || p.isNaN && q.isNaN) {
-                worst = (p - q).isNaN ? .infinity : max(worst, abs(p - q))
-            }
-        }
-        return worst
-    }
-
-    private func bits(_ results: ModelResults) -> [[Double]] {
-        (results.outputs + results.finalStates.sorted { $0.name < $1.name }).map { $0.tensor.doubles() }
-    }
+    private func distance(_ a: ModelResults, _ b: ModelResults) -> Double { SolvedPrograms.distance(a, b) }
+    private func bits(_ results: ModelResults) -> [[Double]] { SolvedPrograms.bits(results) }
 
     @Test("windows give what steps in order give", arguments: cases) func everyLength(case own: Case) throws {
         let model = try model(own.text)
@@ -193,38 +62,18 @@ import Testing
         }
     }
 
-    /// Forgets nothing: what a window begins with stays to its end.
-    private static let remembering = """
-        model M(D) {
-          input a: [D]
-          state h: [D]
-          h = h[t-1] + 1e-3 * sin(a + h[t-1])
-          output h
-        }
-        """
-
     @Test("windows that do not meet run one after another, with the bits of steps in order", arguments: [Precision.f32, .f64])
     func longMemory(precision: Precision) throws {
-        let model = try model(Self.remembering)
+        let model = try model(SolvedPrograms.remembering)
         let data = self.data(model, length: 700)
         let expected = try model.run(data, on: .compiled(precision), forcing: ["h": .sequential])
         let got = try model.run(data, on: .compiled(precision), threads: 2, forcing: ["h": .shooting(8)])
         #expect(bits(got) == bits(expected))
-        #expect(got.shooting["h"]?.inOrder == 16 && got.shooting["h"]?.sweeps == 0)
+        #expect(got.solves["h"]?.inOrder == 16 && got.solves["h"]?.sweeps == 0)
     }
 
-    /// A switch keeps the state, so that windows within which it is on do not forget.
-    private static let switched = """
-        model M(D) {
-          input a, b: [D]
-          state h: [D]
-          h = if b > 5 then h[t-1] else tanh(a + 0.5 * h[t-1])
-          output h
-        }
-        """
-
     @Test("some windows remember more than themselves") func held() throws {
-        let model = try model(Self.switched)
+        let model = try model(SolvedPrograms.switched)
         var data = self.data(model, batch: 1, length: 800)
         var switches = data.inputs["b"]?.doubles() ?? []
         // Windows 2 and 3 of 8 hold what came before, and one element does so for longer.
@@ -234,7 +83,7 @@ import Testing
         let expected = try model.run(data, on: .compiled(.f64), forcing: ["h": .sequential])
         let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["h": .shooting(8)])
         #expect(distance(got, expected) < 1e-15)
-        #expect(got.shooting["h"]?.sweeps ?? 0 > 1)
+        #expect(got.solves["h"]?.sweeps ?? 0 > 1)
     }
 
     @Test("NaN and infinities reach the steps that they reach in order", arguments: [Double.nan, .infinity], [0, 40])
@@ -253,7 +102,7 @@ import Testing
 
     @Test("a sequence has the same bits whatever else is in its batch, and whatever the threads", arguments: [Precision.f32, .f64])
     func batchMates(precision: Precision) throws {
-        let model = try model(Self.switched, ["D": 1])
+        let model = try model(SolvedPrograms.switched, ["D": 1])
         let steps = 600
         func run(_ sequences: [Int], threads: Int = 1) throws -> [[Double]] {
             var (a, b): ([Double], [Double]) = ([], [])
@@ -318,7 +167,7 @@ import Testing
         let model = try model(text)
         let data = self.data(model, length: 600)
         let got = try model.run(data, on: .compiled(.f64))
-        #expect(got.shooting["h"]?.windows == 2)
+        #expect(got.solves["h"]?.windows == 2)
         #expect(distance(got, try model.run(data, on: .interpreter)) < 1e-13)
         #expect(throws: DiagnosticList.self) { _ = try model.run(data, forcing: ["h": .scan]) }
     }

@@ -3,9 +3,9 @@ import RecCodeGen
 import RecRuntime
 import RecStream
 
-/// Recurrences in windows of time.
+/// Recurrences whose steps of different times run at once.
 extension Checker {
-    /// Runs one recurrence of a graph, or all of them, in a few windows; what is infinite or NaN must come out as step by step.
+    /// Runs one recurrence of a graph, or all of them, in a few windows or by Newton's method; what is infinite or NaN must come out as step by step.
     mutating func checkWindows(_ subject: Subject, _ dice: inout Dice) throws {
         let graph = subject.choice.forms.prepared
         let states = subject.choice.forms.recurrences.compactMap { recurrence in
@@ -13,23 +13,26 @@ extension Checker {
         }
         guard graph.axes.count == 1, !states.isEmpty else { return }
         let one = dice.pick(states)
-        var windows: [String: Int?] = [one: dice.number(in: 2...5)]
-        if dice.chance(30) { for state in states { windows[state] = .some(dice.number(in: 2...5)) } }
+        let isNewton = dice.chance(40)
+        let form = isNewton ? PlanForm.newton : .shooting(dice.number(in: 2...5))
+        var forms = [one: form]
+        if dice.chance(30) { for state in states { forms[state] = form } }
         let precision = dice.chance(70) ? Precision.f64 : .f32
-        let check = "\(subject.name), windows, \(precision.rawValue)"
+        let what = isNewton ? "Newton" : "windows"
+        let check = "\(subject.name), \(what), \(precision.rawValue)"
         guard isWanted(check, 30, &dice) else { return }
-        guard let model = try? PartitionedModel(graph, shooting: windows, precision: precision, context: subject.context) else {
-            return outcome.count("refused windows")
+        guard let model = try? PartitionedModel(graph, solving: forms, precision: precision, context: subject.context) else {
+            return outcome.count("refused \(what)")
         }
         outcome.plans += 1
         for reference in subject.references {
             // The other parts of the graph may have another plan with more threads.
             for threads in [1, 2] {
                 let results = try must(check) { try model.run(reference.data, pool: ThreadPool(count: threads, leastWork: 0)) }
-                guard let results else { return outcome.count("left windows") }
+                guard let results else { return outcome.count("left \(what)") }
                 try expect(check, mismatch(RunNumbers(results, of: reference.graph), reference, precision, "sequential"))
-                for report in results.shooting.values where report.windows > 0 {
-                    outcome.count(report.inOrder == 0 ? "windows that met" : "windows in order")
+                for report in results.solves.values where report.windows > 0 || report.sweeps > 0 {
+                    outcome.count(report.inOrder == 0 ? "\(what) that met" : "\(what) in order")
                 }
             }
         }

@@ -69,7 +69,7 @@ package struct ShootingRun {
     package static func runs(of length: Int) -> Int { 2 + pieceCount(length) }
 
     /// - Returns: the last values of the states, `[batch, dims…]`.
-    package func run(_ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
+    package func run(_ report: inout SolveReport) throws(DiagnosticList) -> [NamedTensor] {
         report.windows = max(report.windows, layout.windows)
         report.length = max(report.length, layout.length)
         report.warmUp = max(report.warmUp, warmUp)
@@ -148,7 +148,7 @@ package struct ShootingRun {
 
     private func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
 
-    private func sweepAll(_ sweep: Sweeps, _ report: inout ShootingReport) throws(DiagnosticList) -> Swept {
+    private func sweepAll(_ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> Swept {
         let (guess, left) = try guess(sweep)
         var swept = Swept(starts: guess.shifted(), ends: guess, unmet: [], left: left)
         guard left.count < layout.batch else { return swept }
@@ -268,7 +268,7 @@ package struct ShootingRun {
     }
 
     /// Runs windows that have not met one after another, and the rest of the sequences.
-    private func finish(_ swept: Swept, _ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
+    private func finish(_ swept: Swept, _ report: inout SolveReport) throws(DiagnosticList) -> [NamedTensor] {
         var last: [[NamedTensor]] = []
         for sequence in 0..<layout.batch { last.append(try finish(sequence, swept, &report)) }
         let joined = joined(last)
@@ -277,7 +277,7 @@ package struct ShootingRun {
     }
 
     /// - Returns: the state at the end of the last window.
-    private func finish(_ sequence: Int, _ swept: Swept, _ report: inout ShootingReport) throws(DiagnosticList) -> [NamedTensor] {
+    private func finish(_ sequence: Int, _ swept: Swept, _ report: inout SolveReport) throws(DiagnosticList) -> [NamedTensor] {
         let own = windows(of: sequence)
         let one = WindowLayout(batch: 1, steps: layout.length, windows: 1, lanes: 1)
         if swept.left.contains(sequence) {
