@@ -246,6 +246,8 @@ struct InlineCost {
         for id in graph.ids {
             let operation = graph[id].operation
             var dear = operation.isDear
+            // What is dear and spread over more elements lies in memory, so that to spread it costs nothing.
+            if case .broadcast(let operand, _) = operation, graph[id].shape.elementCount > graph[operand].shape.elementCount { continue }
             if operation.isPointwise || graph.isRegrouping(id) {
                 // What another segment has computed lies in memory.
                 dear = dear || operation.instantOperands.contains { operand in
