@@ -11,13 +11,20 @@ import Synchronization
 package final class FormChoice: Sendable {
     /// Forms that nobody has asked for.
     struct Candidate: Sendable {
-        let kind: Kind
+        let variant: Variant
         let forms: [String: PlanForm]
         let divided: PartitionedModel.Divided
     }
 
     /// All recurrences that can have it get the same kind of form.
     enum Kind: CaseIterable, Sendable { case chunks, windows }
+
+    /// A form with its number.
+    enum Variant: Hashable, Sendable {
+        /// Chunks of so many steps.
+        case chunks(Int)
+        case windows
+    }
 
     private enum Found: Sendable {
         case none
@@ -26,9 +33,10 @@ package final class FormChoice: Sendable {
 
     private struct Known {
         var asked: PartitionedModel?
-        var candidates: [Kind: Found] = [:]
-        var models: [Kind: PartitionedModel] = [:]
-        var isChosen: [Key: Bool] = [:]
+        var candidates: [Variant: Found] = [:]
+        var models: [Variant: PartitionedModel] = [:]
+        /// Nil where none is.
+        var chosen: [Key: Variant?] = [:]
     }
 
     /// What a choice depends on.
@@ -92,15 +100,18 @@ package final class FormChoice: Sendable {
     package func partitioned(for work: Workload) -> PartitionedModel? {
         if !asked.isEmpty || model.attends { return known.withLock { $0.asked } }
         guard let candidate = chosen(for: work) else { return nil }
-        if let present = known.withLock({ $0.models[candidate.kind] }) { return present }
+        if let present = known.withLock({ $0.models[candidate.variant] }) { return present }
         guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, forcing: others, context: context) else {
-            known.withLock { $0.candidates[candidate.kind] = Found.none }
+            known.withLock { known in
+                known.candidates[candidate.variant] = Found.none
+                known.chosen = known.chosen.filter { $0.value != candidate.variant }
+            }
             return nil
         }
         return known.withLock { known in
             // Another thread may have been first.
-            let present = known.models[candidate.kind] ?? fresh
-            known.models[candidate.kind] = present
+            let present = known.models[candidate.variant] ?? fresh
+            known.models[candidate.variant] = present
             return present
         }
     }
@@ -116,22 +127,29 @@ package final class FormChoice: Sendable {
     }
 
     private func chosen(_ kind: Kind, for work: Workload) -> Candidate? {
-        guard mayGain(by: kind, work), case .some(let candidate) = found(kind) else { return nil }
+        guard mayGain(by: kind, work) else { return nil }
         let key = Key(kind: kind, batch: work.batch, steps: work.extents.first ?? 0, threads: work.threads)
-        if let isChosen = known.withLock({ $0.isChosen[key] }) { return isChosen ? candidate : nil }
-        let isChosen = context.times.measure("estimate") { () -> Bool in
-            let machine = choice.machine
-            guard let plan = try? choice.plan(for: work),
-                let seconds = try? candidate.divided.estimatedSeconds(work, forcing: others, on: machine)
-            else { return false }
-            return seconds < kind.mostShare * plan.estimatedSeconds(work, on: machine)
+        if let present = known.withLock({ $0.chosen[key] }) { return present.flatMap(found) }
+        guard let candidate = found(kind == .chunks ? .chunks(ChunkwiseForms.usualCount) : .windows) else { return nil }
+        let chosen = context.times.measure("estimate") { () -> Candidate? in
+            func seconds(_ candidate: Candidate) -> Double? { try? candidate.divided.estimatedSeconds(work, forcing: others, on: choice.machine) }
+            guard let plan = try? choice.plan(for: work), var least = seconds(candidate) else { return nil }
+            var best = candidate
+            for other in kind == .chunks ? shorterChunks(for: work) : [] {
+                // What is kept between chunks takes memory: shorter ones must promise something.
+                guard let shorter = found(.chunks(other)), let own = seconds(shorter), own < 0.95 * least else { continue }
+                (best, least) = (shorter, own)
+            }
+            return least < kind.mostShare * plan.estimatedSeconds(work, on: choice.machine) ? best : nil
         }
-        known.withLock { $0.isChosen[key] = isChosen }
-        return isChosen ? candidate : nil
+        known.withLock { $0.chosen[key] = .some(chosen?.variant) }
+        return chosen
     }
 
     /// Fewer elements of states in a run than this are not worth a look at chunks.
     private static let leastElements = 1 << 21
+    /// Nor than this another look at chunks of other lengths.
+    private static let leastElementsForLengths = 1 << 24
     /// Nor are windows for fewer steps, or for more elements of states in a step.
     private static let leastSteps = 1 << 13, mostElements = 16
     /// More recurrences than these are not cut into windows unless somebody asks for it.
@@ -142,20 +160,39 @@ package final class FormChoice: Sendable {
         let steps = work.extents.first ?? 0
         switch kind {
         case .chunks:
-            // Products of matrices have states with two dims to gain on.
-            let matrices = model.graph.states.map { model.graph[$0.value].shape }.filter { shape in shape.count { $0.size > 1 } > 1 }
-            let width = matrices.map(\.elementCount).max() ?? 0
-            return steps >= 2 * ChunkwiseForms.usualCount && width * work.batch * steps >= Self.leastElements
+            return steps >= 2 * ChunkwiseForms.usualCount && elements(work) >= Self.leastElements
         case .windows: return steps >= Self.leastSteps && choice.forms.hasDelay(below: Self.mostElements / max(1, work.batch) + 1)
         }
     }
 
-    private func found(_ kind: Kind) -> Found {
-        if let present = known.withLock({ $0.candidates[kind] }) { return present }
-        let candidate = kind == .chunks ? chunks() : windows()
-        let found = candidate.map(Found.some) ?? .none
-        known.withLock { $0.candidates[kind] = found }
-        return found
+    /// Products of matrices have states with two dims to gain on.
+    private var matrices: [Shape] { model.graph.states.map { model.graph[$0.value].shape }.filter { shape in shape.count { $0.size > 1 } > 1 } }
+
+    /// Elements of the largest of them in a run.
+    private func elements(_ work: Workload) -> Int { (matrices.map(\.elementCount).max() ?? 0) * work.batch * (work.extents.first ?? 0) }
+
+    /// Lengths of chunks that are looked at beside the usual one, where the run is long enough for a look, or the usual chunks are few:
+    /// less is done twice within shorter ones, and more between them, the more so the larger the matrices are.
+    private func shorterChunks(for work: Workload) -> [Int] {
+        let usual = ChunkwiseForms.usualCount
+        guard elements(work) >= Self.leastElementsForLengths || work.extents.first ?? 0 < 4 * usual else { return [] }
+        let widest = matrices.flatMap(\.sizes).max() ?? 0
+        return widest <= usual / 2 ? [usual / 2, usual / 4] : [usual / 2]
+    }
+
+    private func found(_ variant: Variant) -> Candidate? {
+        switch known.withLock({ $0.candidates[variant] }) {
+        case .some(.some(let candidate)): return candidate
+        case .some(.none): return nil
+        case nil: break
+        }
+        let candidate =
+            switch variant {
+            case .chunks(let count): chunks(of: count)
+            case .windows: windows()
+            }
+        known.withLock { $0.candidates[variant] = candidate.map(Found.some) ?? Found.none }
+        return candidate
     }
 
     /// States whose recurrences somebody wants otherwise.
@@ -163,16 +200,16 @@ package final class FormChoice: Sendable {
         model.graph.statesRequired(otherThan: form).union(forced.keys)
     }
 
-    private func chunks() -> Candidate? {
+    private func chunks(of count: Int) -> Candidate? {
         guard model.graph.dataAxes.count == 1 else { return nil }
-        let forms = ChunkwiseForms(of: model.graph).all(without: othersThan(.chunkwise(nil)))
+        let forms = ChunkwiseForms(of: model.graph).all(by: count, without: othersThan(.chunkwise(nil)))
         guard !forms.isEmpty, let graph = try? model.rewritten(forms.chunks, request),
             let divided = try? PartitionedModel.Divided(graph, times: context.times)
         else { return nil }
         for case .traversal(let schedule) in divided.schedules {
             guard (try? CompiledSchedule.workspaceBytes(of: schedule, precision)) != nil else { return nil }
         }
-        return Candidate(kind: .chunks, forms: forms, divided: divided)
+        return Candidate(variant: .chunks(count), forms: forms, divided: divided)
     }
 
     /// The model's own recurrences that cannot be composed and whose elements do not meet; adjoints are affine.
@@ -188,7 +225,7 @@ package final class FormChoice: Sendable {
         guard (1...Self.mostWindowed).contains(forms.count), let graph = try? model.rewritten([:], request),
             let divided = try? PartitionedModel.Divided(graph, solving: forms.solved, times: context.times)
         else { return nil }
-        return Candidate(kind: .windows, forms: forms, divided: divided)
+        return Candidate(variant: .windows, forms: forms, divided: divided)
     }
 }
 
