@@ -67,8 +67,7 @@ embed: setup
 test-python-peers:
 	@cd python && $(PEERS) -m unittest tests.peers
 
-test: build
-	@swift build $(RELEASE) --product recc-math
+test: setup
 	@swift test
 
 test-math: setup

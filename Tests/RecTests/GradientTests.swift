@@ -24,7 +24,7 @@ func expectGradientAgreement(
                 let got = try gradients.run(bound, on: compiled, pool: ThreadPool(count: threads, leastWork: 0))
                 for (a, b) in zip(got.gradients + got.results.outputs, reference.gradients + reference.results.outputs) {
                     let error = relativeError(a.tensor, b.tensor)
-                    let isSame = a.tensor.doubles().elementsEqual(b.tensor.doubles()) { $0 == $1 || $0.isNaN && $1.isNaN }
+                    let isSame = haveSameBits(a.tensor, b.tensor) || a.tensor.doubles().elementsEqual(b.tensor.doubles()) { $0 == $1 || $0.isNaN && $1.isNaN }
                     #expect(
                         a.name == b.name && a.tensor.shape == b.tensor.shape && (isSame || error <= tolerance),
                         "\(a.name) under \(precision) with \(threads) threads: \(error): case \(number) of \(what)", sourceLocation: sourceLocation)

@@ -51,7 +51,7 @@ import Testing
                 // Not a bit depends on how many threads there are.
                 if let first {
                     for (a, b) in zip(got.outputs + got.finalStates, first.outputs + first.finalStates) {
-                        let isSame = a.tensor.withUnsafeBytes { x in b.tensor.withUnsafeBytes { y in x.elementsEqual(y) } }
+                        let isSame = haveSameBits(a.tensor, b.tensor)
                         #expect(isSame, "\(what): \(a.name) differs with \(threads) threads")
                     }
                 }
