@@ -41,5 +41,6 @@ package enum Library {
         ("s5", { PackageResources.s5_rec }),
         ("slstm", { PackageResources.slstm_rec }),
         ("ttt", { PackageResources.ttt_rec }),
+        ("zoh", { PackageResources.zoh_rec }),
     ]
 }
