@@ -103,8 +103,24 @@ extension Value {
     fileprivate var isRounded: Bool {
         guard element == .real || element == .complex else { return false }
         switch operation {
-        case .input, .parameter, .unary, .binary, .contract, .reduce, .scatter, .overTime, .overBatch, .along, .distance, .runningAffine, .solve: return true
+        case .unary(let function, _): return !function.isExact
+        case .binary(let function, _, _): return ![.min, .max, .complex].contains(function)
+        // Which element is the largest must stay visible: gradients look for what is equal to it.
+        case .reduce(let kind, _, _): return ![.min, .max, .argmax].contains(kind)
+        case .overTime(let kind, _, _): return kind == .sum || kind == .mean
+        case .input, .parameter, .contract, .scatter, .overBatch, .along, .distance, .runningAffine, .solve: return true
         case .constant, .select, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .delay, .chunks, .steps: return false
+        }
+    }
+}
+
+extension UnaryOperator {
+    /// Whether every engine gives the same number: what is not computed cannot be rounded.
+    fileprivate var isExact: Bool {
+        switch self {
+        case .negate, .abs, .sign, .floor, .not, .relu, .step, .re, .im, .conj, .stop: true
+        case .exp, .log, .log2, .log1p, .expm1, .sqrt, .rsqrt, .sin, .cos, .tan, .erf, .tanh, .sigmoid, .logsigmoid, .gelu, .silu, .softplus,
+            .cis, .toReal, .toInt, .toComplex, .numbered: false
         }
     }
 }
