@@ -60,7 +60,9 @@ struct Classification {
             }
         }
         let printer = ScalarPrinter(graph: graph, scalars: slopes.scalars, uniformity: traits.uniformity, writesSlopesAlone: areAdjoints)
-        return rows.map { StepWriter(printer: printer, semiring: semiring).write($0) }
+        // What only hands a state on, for the values before the first step, says nothing.
+        let told = rows.filter { if case .delay = graph[$0.state].operation { rows.count == 1 } else { true } }
+        return told.map { StepWriter(printer: printer, semiring: semiring).write($0) }
     }
 
     /// Products of powers of states that begin positive, and so stay positive.

@@ -65,7 +65,7 @@ extension Model {
                 continue
             }
             let name = String(input.dropFirst(CarriedState.prefix.count))
-            guard let tensor = tensors[name] else {
+            guard let tensor = tensors[name] ?? state.formerly(name) else {
                 throw mismatch("the state has no '\(name)'", help: "the run that saved it must have computed the same outputs, or more")
             }
             guard tensor.shape.count == sizes.count + 1, Array(tensor.shape.dropFirst()) == sizes else {

@@ -55,6 +55,9 @@ extension StreamSession {
         if !state.isBeginning, state.program != carried.start.program { throw mismatch("the state is one of another program") }
         var tensors: [String: Tensor] = [:]
         for item in state.tensors { tensors[CarriedState.prefix + item.name] = item.tensor }
+        for input in carried.inputs where tensors[input.name] == nil {
+            tensors[input.name] = state.formerly(String(input.name.dropFirst(CarriedState.prefix.count)))
+        }
         for input in carried.inputs where input.name != CarriedState.switchName && !state.isBeginning {
             let name = input.name.dropFirst(CarriedState.prefix.count)
             guard let tensor = tensors[input.name] else { throw mismatch("the state has no '\(name)'") }

@@ -130,6 +130,7 @@ package struct CarriedState {
             order.append(line)
         }
         let states = Set(graph.states.map(\.value))
+        let begun = Set(graph.values.compactMap { if case .delay(let value, _, .some) = $0.operation { value } else { nil } })
         var taken = Set(names.values)
         for id in graph.ids {
             guard case .delay(let value, let offsets, let initial) = graph[id].operation, offsets[0] < 0 else { continue }
@@ -137,7 +138,7 @@ package struct CarriedState {
             if names[line] == nil {
                 let start = initial.map { graph[$0].name ?? $0.description } ?? "0"
                 let own = graph[value].name ?? value.description
-                let name = isOwn(line, states) && !taken.contains(own) ? own : "\(own) from \(start)"
+                let name = isOwn(line, states, begun) && !taken.contains(own) ? own : "\(own) from \(start)"
                 names[line] = name
                 taken.insert(name)
                 order.append(line)
@@ -150,11 +151,13 @@ package struct CarriedState {
         }
     }
 
-    /// Whether a line begins with what its value is known to begin with: 0, or the start of a state some steps back.
-    private func isOwn(_ line: Line, _ states: Set<ValueID>) -> Bool {
-        if line.initial == nil { return !states.contains(line.value) }
+    /// Whether a line begins with what its value is known to begin with: the identity of a fold, the start of a state some steps back, else 0.
+    ///
+    /// - Parameter begun: values that a delay reads which begins with something.
+    private func isOwn(_ line: Line, _ states: Set<ValueID>, _ begun: Set<ValueID>) -> Bool {
+        if line.initial == nil { return !states.contains(line.value) && !begun.contains(line.value) }
         if case .delay(_, _, .some) = graph[line.value].operation { return true }
-        return false
+        return !states.contains(line.value)
     }
 
     // MARK: What cannot go on
@@ -204,8 +207,8 @@ package struct CarriedState {
 }
 
 extension StreamGraph {
-    /// The same graph in which each value that a delay reads, or begins from, has a name of its own: that of the program, else its number.
-    /// What is carried is called by it, whichever part of the graph is run.
+    /// The same graph in which each value that a delay reads, or begins from, has a name of its own: that of the program, else the
+    /// expression that it is, else its number. What is carried is called by it, whichever part of the graph is run.
     package func namingDelayedValues() -> StreamGraph {
         var result = self
         var taken: [String: ValueID] = [:]
@@ -213,12 +216,18 @@ extension StreamGraph {
         for value in values {
             guard case .delay(let operand, _, let initial) = value.operation else { continue }
             for id in [operand, initial].compactMap({ $0 }) {
-                let name = self[id].name ?? id.description
+                let name = self[id].name ?? shortText(of: id) ?? id.description
                 let owner = taken[name] ?? id
                 taken[name] = owner
                 result[id].name = owner == id ? name : id.description
             }
         }
         return result
+    }
+
+    /// `-inf`, `2 * mean[t](x)`; nil for what is longer.
+    private func shortText(of id: ValueID) -> String? {
+        let text = ExpressionWriter(self).text(id, longest: 24)
+        return text.contains(ExpressionText.omitted.text) ? nil : text
     }
 }

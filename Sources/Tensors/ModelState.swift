@@ -40,6 +40,12 @@ public struct ModelState: Sendable {
     /// Whether no step was taken yet.
     public var isBeginning: Bool { tensors.isEmpty }
 
+    /// What earlier versions called `NAME from %38`, as the value begins with a number that has no name; nil where there is no such tensor.
+    package func formerly(_ name: String) -> Tensor? {
+        let found = tensors.filter { $0.name.hasPrefix("\(name) from %") }
+        return found.count == 1 ? found[0].tensor : nil
+    }
+
     // MARK: Files
 
     /// With what a sampler goes on from it is 2.

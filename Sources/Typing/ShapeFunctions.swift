@@ -91,8 +91,10 @@ extension ModelTyper {
         }
         guard old == new else {
             throw report(
-                .shapeMismatch, "'reshape' keeps the number of elements: \(old) is not \(new)", at: call.span,
-                caption: "\(describe(value)) to \(describe(shape, .real))")
+                .shapeMismatch, "'reshape' keeps the number of elements: from \(old) it makes \(new)", at: call.span,
+                caption: "\(describe(value)) to \(describe(shape, .real))",
+                help: old.constant != nil && new.constant != nil
+                    ? nil : "dims stand for any sizes, so the product of the new ones must be \(old), as in [\(old)/2, 2]")
         }
         return add(.primitive(.reshape(value)), model[value].element, shape, model[value].variance, call.span)
     }

@@ -59,7 +59,12 @@ struct Run: ParsableCommand {
     @Option(help: "Fills parameters that are not given from their initialisers.")
     var seed: UInt64?
 
-    @Option(help: "The number from which chance draws: noise, uniform, bernoulli, categorical and, with --training, dropout.")
+    @Option(
+        parsing: .unconditional, help: "The number from which chance draws: noise, uniform, bernoulli, categorical and, with --training, dropout.",
+        transform: { text in
+            guard let seed = UInt32(text) else { throw ValidationError("it is a whole number from 0 to \(UInt32.max)") }
+            return seed
+        })
     var noiseSeed: UInt32?
 
     @Option(help: "Threads.")
@@ -111,6 +116,7 @@ struct Run: ParsableCommand {
         if stream != nil, let form = try options.planForms().values.first(where: \.isOfWholeRuns) {
             throw ValidationError("--stream takes one step after another: leave --plan \(form.name) out")
         }
+        if interpret { try options.refusePlans("the interpreter takes one step after another") }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
         if memory.bound != nil, interpret || stream != nil { throw ValidationError("--memory bounds whole runs of compiled code") }
     }

@@ -94,6 +94,8 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "How errors are shown.")
     var diagnostics: DiagnosticForm = .text
 
+    func validate() throws { _ = try planForms() }
+
     /// The numbers of `-D H=64`.
     func dimValues() throws -> [String: Int] {
         var result: [String: Int] = [:]
@@ -117,7 +119,9 @@ struct ModelOptions: ParsableArguments {
             guard sides.count == 2, let form = PlanForm(String(sides[1])) else {
                 throw ValidationError("'\(text)' is no plan: write --plan h=\(PlanForm.names.joined(separator: ", or h=")), or h=chunkwise(64) for chunks of 64 steps, \(PlanForm.chunkLengths.lowerBound) to \(PlanForm.chunkLengths.upperBound), or h=shooting(32) for 32 windows, \(PlanForm.windowCounts.lowerBound) to \(PlanForm.windowCounts.upperBound)")
             }
-            result[String(sides[0])] = form
+            guard result.updateValue(form, forKey: String(sides[0])) == nil else {
+                throw ValidationError("the plan of '\(sides[0])' is given twice")
+            }
         }
         return result
     }

@@ -136,6 +136,7 @@ import Testing
               param d: [K]
               param e: [O, D/2, K]
               param f: [12, 1, K]
+              param p: [2*O, D/2, K]
               input n: real
               param g: [O, K]
               param h: [O, 1, K]
@@ -145,6 +146,7 @@ import Testing
               output one = conv[t](x, d, dilation: S)
               output halves = conv[t](x, e, groups: 2, dilation: S)
               output double = conv[t](x, f, groups: D, dilation: S)
+              output pairs = conv[t](x, p, groups: 2, dilation: S)
               output scalar = conv[t](n, d, dilation: S)
               output several = conv[t](n, g, dilation: S)
               output channel = n |> conv[t](h, dilation: S)
@@ -152,7 +154,7 @@ import Testing
             }
             """, ["D": 6, "O": 2, "K": K, "S": dilation], inputs: ["x": (x.numbers, [12, 6]), "n": (Steps(12, 1).numbers, [12])],
             parameters: [
-                "a": each, "b": (each.0, [6, 1, K]), "c": full, "d": one, "e": weights(2, 3, K), "f": weights(12, 1, K), "g": weights(2, K),
+                "a": each, "b": (each.0, [6, 1, K]), "c": full, "d": one, "e": weights(2, 3, K), "f": weights(12, 1, K), "p": weights(4, 3, K), "g": weights(2, K),
                 "h": weights(2, 1, K),
             ])
         func check(_ name: String, _ x: Steps, out: Int, ahead: Int = 0, _ weight: (Int, Int, Int) -> Double) {
@@ -165,6 +167,7 @@ import Testing
         check("one", x, out: 6) { o, d, k in o == d ? one.0[k] : 0 }
         check("halves", x, out: 2) { o, d, k in d / 3 == o ? weights(2, 3, K).0[(o * 3 + d % 3) * K + k] : 0 }
         check("double", x, out: 12) { o, d, k in o / 2 == d ? weights(12, 1, K).0[o * K + k] : 0 }
+        check("pairs", x, out: 4) { o, d, k in d / 3 == o / 2 ? weights(4, 3, K).0[(o * 3 + d % 3) * K + k] : 0 }
         let n = Steps(12, 1)
         check("scalar", n, out: 1) { _, _, k in one.0[k] }
         check("several", n, out: 2) { o, _, k in weights(2, K).0[o * K + k] }

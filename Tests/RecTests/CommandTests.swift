@@ -22,7 +22,9 @@ struct CommandTests {
     /// Commands of these tests keep nothing among the user's files.
     private var environment: [String: String] { ["XDG_CACHE_HOME": folder.appendingPathComponent("cache").path] }
 
-    private func recc(_ arguments: String..., input: Data? = nil) throws -> Outcome {
+    private func recc(_ arguments: String..., input: Data? = nil) throws -> Outcome { try run(arguments, input: input) }
+
+    private func run(_ arguments: [String], input: Data? = nil) throws -> Outcome {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Project.path(".build/debug/recc"))
         process.arguments = arguments
@@ -65,6 +67,15 @@ struct CommandTests {
         #expect(try recc("run", gru, "--threads", "many").status == 2)
         #expect(try recc("run", gru, "-D", "H").status == 2)
         #expect(try recc("nonsense").status == 2)
+        for (wrong, message) in [
+            (["--plan", "h=scan", "--plan", "h=sequential"], "the plan of 'h' is given twice"),
+            (["--plan", "h=scan", "--interpret"], "--plan has no use here: the interpreter takes one step after another"),
+            (["--noise-seed", "4294967296"], "a whole number from 0 to 4294967295"),
+            (["--noise-seed", "-1"], "a whole number from 0 to 4294967295"),
+        ] {
+            let outcome = try run(["run", gru] + wrong)
+            #expect(outcome.status == 2 && outcome.errors.contains(message), "\(outcome)")
+        }
         #expect(try recc("--help").status == 0)
     }
 

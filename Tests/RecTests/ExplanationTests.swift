@@ -63,6 +63,12 @@ import Testing
         #expect(gradient.recurrences.count { $0.forms.contains { $0.name == "chunkwise" && $0.refusal?.reason == reason } } == 1)
     }
 
+    @Test func onlyEquationsAreSteps() throws {
+        let several = try model("model M(H) {\n  input x: [H]\n  param a, b: [H]\n  state h: [H] = [a, b]\n  h = 0.9 * h[t-1] - 0.1 * h[t-2] + x\n  output h\n}\n", ["H": 3])
+        let explanation = try Explanation(several, work: Workload(batch: 1, extents: [50], threads: 1))
+        #expect(explanation.recurrences.map(\.facts.step) == [["h = 0.9 * h[t-1] - 0.1 * h[t-2] + …"]])
+    }
+
     @Test func chunksAreExplained() throws {
         let model = try model(
             "model M(K, V) {\n  input a: real\n  input k: [K]\n  input v: [V]\n  state S: [K, V]\n  S = a * S[t-1] + outer(k, v)\n  output o = k @ S\n}\n",
