@@ -83,12 +83,15 @@ extension FuzzCase {
             style.mostLevels = dice.number(in: 1...2)
             lengths = [0, 1, 2, 5, 63, 64, 65, 127, 128, 129, 200, 300]
         }
+        // The interpreter goes through all pairs of steps.
+        let mostSteps = ProgramGenerator.attends(seed) ? 66 : style.mostElements > 40 ? 150 : 600
+        if mostSteps == 66 { style.mostElements = min(style.mostElements, 40) }
         var generator = ProgramGenerator(seed: seed, style: style)
         let text = given ?? generator.program()
         // A program that was given says itself how many axes it has; those that it lacks are not looked at.
         let axes = given == nil ? generator.timeAxes.count : 1
-        var runs = [RunSize(kind, axes, &dice, length: dice.pick(lengths), mostElements: style.mostElements)]
-        if kind == .code { runs.append(RunSize(kind, axes, &dice, length: dice.pick([1, 3, 64, 130]), mostElements: style.mostElements)) }
+        var runs = [RunSize(kind, axes, &dice, length: dice.pick(lengths), mostSteps: mostSteps)]
+        if kind == .code { runs.append(RunSize(kind, axes, &dice, length: dice.pick([1, 3, 64, 130]), mostSteps: mostSteps)) }
         self.init(text: text, runs: runs, dataSeed: dice.seed(), checkSeed: dice.seed())
         values = dice.weighted([(3, .whole), (10, .usual), (3, .zeros), (2, .notFinite), (2, .huge)])
     }
@@ -96,14 +99,13 @@ extension FuzzCase {
 
 extension FuzzCase.RunSize {
     /// Sizes of a run over so many axes.
-    fileprivate init(_ kind: FuzzClass, _ axes: Int, _ dice: inout Dice, length steps: Int, mostElements: Int) {
+    fileprivate init(_ kind: FuzzClass, _ axes: Int, _ dice: inout Dice, length steps: Int, mostSteps: Int) {
         self.init(batch: dice.weighted([(1, 0), (8, 1), (6, 2), (4, 3), (1, 5)]), length: steps)
         if axes > 1 {
             length = dice.pick(kind == .graph ? [0, 1, 2, 3] : [0, 1, 2, 5, 9, 17, 65])
             secondLength = dice.pick(kind == .graph ? [0, 1, 2, 3] : [1, 2, 5, 9])
         }
         // What the interpreter would take long for is not worth more than several smaller cases.
-        let mostSteps = mostElements > 40 ? 150 : 600
         if batch * length * (axes > 1 ? secondLength : 1) > mostSteps {
             batch = 1
             length = min(length, axes > 1 ? 9 : mostSteps)

@@ -451,7 +451,7 @@ struct Lowering {
     mutating func finish() throws(DiagnosticList) -> StreamGraph {
         separateStates()
         leaveOutIdleCounters()
-        let graph = graph.ordered()
+        let graph = graph.ordered().withoutIdleSecondIndex
         try checkDirections(of: graph)
         return graph
     }

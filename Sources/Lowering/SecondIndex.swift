@@ -27,21 +27,97 @@ extension Lowering {
         return graph.add(Value(.unary(.negate, distance), element: .int, shape: [], variance: variance, span: span))
     }
 
-    /// A reduction over the steps of the second index, also of what is the same at each of them.
+    /// A reduction over the steps of the second index.
+    ///
+    /// Values for pairs of steps are reduced so. What does not depend on the present step is reduced over the axis itself, as in `sum[t](x)`, and
+    /// what does not depend on the other one is the same at each of them.
     mutating func overSteps(_ kind: TimeReduceKind, _ operand: ValueID, named name: String?, _ span: SourceSpan) -> ValueID? {
-        guard let axis = secondAxis else { return nil }
-        var value = graph[operand]
-        (value.name, value.span) = (nil, span)
-        var operand = operand
-        if !value.variance.varies(over: axis) {
-            value.operation = .rename(operand)
-            value.variance = value.variance.union(Variance(batch: true, axes: 1 << UInt8(axis)))
-            operand = graph.add(value)
+        guard let axis = secondAxis, let first = graph.axes[axis].again else { return nil }
+        let variance = graph[operand].variance
+        if variance.varies(over: axis), variance.varies(over: first) { return reduced(kind, operand, over: axis, named: name, span) }
+        if variance.varies(over: axis) { return reduced(kind, atPresentStep(operand, axis, first), over: first, named: name, span) }
+        guard variance.varies(over: first) else { return reduced(kind, everywhere(operand, first, span), over: first, named: name, span) }
+        switch kind {
+        case .mean, .max, .min, .first, .last: return operand
+        case .sum:
+            let isInt = graph[operand].element == .int
+            let one = graph.add(Value(.constant(isInt ? .int(1) : .real(1)), element: isInt ? .int : .real, shape: [], variance: .none, span: span))
+            var count = reduced(.sum, everywhere(one, first, span), over: first, named: nil, span)
+            let shape = graph[operand].shape
+            if !shape.isEmpty {
+                var spread = graph[count]
+                (spread.operation, spread.shape) = (.broadcast(count, from: shape.map { _ in nil }), shape)
+                count = graph.add(spread)
+            }
+            var value = graph[operand]
+            (value.operation, value.name, value.span) = (.binary(.multiply, operand, count), name, span)
+            return graph.add(value)
         }
+    }
+
+    private mutating func reduced(_ kind: TimeReduceKind, _ operand: ValueID, over axis: Int, named name: String?, _ span: SourceSpan) -> ValueID {
+        var value = graph[operand]
         value.operation = .overTime(kind, operand, axis: axis)
         value.variance = value.variance.removing(axis: axis)
-        value.name = name
+        (value.name, value.span) = (name, span)
         return graph.add(value)
+    }
+
+    /// A stream of what is the same at every step.
+    private mutating func everywhere(_ operand: ValueID, _ axis: Int, _ span: SourceSpan) -> ValueID {
+        var value = graph[operand]
+        value.operation = .delay(operand, offsets: graph.axes.indices.map { $0 == axis ? -1 : 0 }, initial: operand)
+        value.variance = Variance(batch: true, axes: 1 << UInt8(axis))
+        (value.name, value.span) = (nil, span)
+        return graph.add(value)
+    }
+
+    /// What varies over the second index alone, as it is at the present step: what was taken along the index is taken as it was.
+    private mutating func atPresentStep(_ operand: ValueID, _ axis: Int, _ first: Int) -> ValueID {
+        var known: [ValueID: ValueID] = [:]
+        func isWithinStep(_ operation: Operation) -> Bool {
+            switch operation {
+            case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter: true
+            case .input, .parameter, .constant, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve: false
+            }
+        }
+        // Operands first, without recursion: expressions may be long.
+        var stack = [(id: operand, isReady: false)]
+        while let (id, isReady) = stack.popLast() {
+            guard known[id] == nil else { continue }
+            var value = graph[id]
+            if !value.variance.varies(over: axis) {
+                known[id] = id
+            } else if case .along(let original, axis) = value.operation {
+                known[id] = original
+            } else if isReady || !isWithinStep(value.operation) {
+                if isWithinStep(value.operation) {
+                    value.operation = value.operation.mapOperands { known[$0] ?? $0 }
+                } else {
+                    value.operation = .along(id, axis: first)
+                }
+                value.variance = value.variance.removing(axis: axis).union(Variance(batch: true, axes: 1 << UInt8(first)))
+                known[id] = graph.add(value)
+            } else {
+                stack.append((id, true))
+                stack += value.operation.operands.map { ($0, false) }
+            }
+        }
+        return known[operand] ?? operand
+    }
+}
+
+extension StreamGraph {
+    /// The graph without a second index that nothing varies over: what it was bound for is not needed.
+    var withoutIdleSecondIndex: StreamGraph {
+        guard let last = axes.indices.last, axes[last].again != nil, !values.contains(where: { $0.variance.varies(over: last) }) else { return self }
+        var result = self
+        result.axes.removeLast()
+        for id in ids {
+            guard case .delay(let operand, let offsets, let initial) = self[id].operation else { continue }
+            result[id].operation = .delay(operand, offsets: Array(offsets.dropLast()), initial: initial)
+        }
+        return result
     }
 }
 

@@ -153,9 +153,6 @@ private func varianceFaults(of value: Value, in graph: StreamGraph) -> [String] 
     // An output that is the same for all sequences is given for each.
     case .rename where operands.isStatic && graph.outputs.contains { graph[$0.value] == value }:
         return value.variance == .once ? [] : ["variance"]
-    // What is the same at all steps of a second index is reduced over them all the same.
-    case .rename where graph.axes.indices.contains { graph.axes[$0].again != nil && value.variance.varies(over: $0) && !operands.varies(over: $0) }:
-        return value.variance.union(operands) == value.variance && value.variance.batch ? [] : ["variance"]
     case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
         .gather, .scatter, .chunks, .steps, .runningAffine, .solve:
         return value.variance == operands ? [] : ["varies over \(value.variance), its operands over \(operands)"]

@@ -206,6 +206,11 @@ import Testing
     @Test func theAxisIsNamedAfterTheFirstIndex() throws {
         let graph = try RecLoweringTests.graph("model M over s { input x: real\n layer a = A\n output y = a(x) }\nmodel A { input x: real\n output y = sum[s <= t](x[s]) }")
         #expect(graph.axes.map(\.name) == ["s", "s'"] && graph.axes[1].again == 0)
+        let whole = try RecLoweringTests.graph(
+            "model M { input x: real\n output y = sum[s in t where x[s] > 0](softmax[s](x[s]) * x[s]) + sum[s in t](1.0)\n output z = mean[s in t](x) + sum[s in t](x) }")
+        #expect(whole.axes.count == 1)
+        let idle = try RecLoweringTests.graph("model M { input x: real\n state h: real\n h = 0.5 * h[t-1] + x\n a = sum[s <= t](h[s])\n output h }")
+        #expect(idle.axes.count == 1)
         let plain = try RecLoweringTests.graph("model M { input x: real\n output y = sum[t](x) }")
         #expect(plain.axes.count == 1)
     }

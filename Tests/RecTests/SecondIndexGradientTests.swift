@@ -13,7 +13,7 @@ import Testing
         Case("a window with distances", ["K": 2, "W": 3], "input q, k, v: [K]\nparam b: [W] = normal(1)\noutput o = sum[t-W < s <= t](softmax[s](sum[K](q * k[s]) + b[t - s]) * v[s])"),
         Case("without the present step", ["K": 2], "input q, k, v: [K]\noutput o = sum[s < t](softmax[s](sum[K](q * k[s])) * v[s])\noutput l = sum[s < t](sum[K](q * k[s])^2)"),
         Case("both ways", ["K": 2], "input q, k, v: [K]\noutput o = sum[s in t](softmax[s](sum[K](q * k[s])) * v[s])\noutput m = mean[t-1 <= s <= t+1](v[s] * q)"),
-        Case("the same at every step", ["K": 2], "input q, v: [K]\noutput a = sum[s in t](softmax[s](0 * q) * v[s])\noutput b = mean[s in t](q * q) + max[s in t](q) + sum[s <= t](q)"),
+        Case("the same at every step", ["K": 2], "input q, v: [K]\noutput a = sum[s in t](softmax[s](0 * q) * v[s])\noutput b = mean[s in t](q * q) + max[s in t](q) + sum[s <= t](q)\noutput c = max[s in t](v[s]) + sum[s in t](q) + logsumexp[s in t](v[s] * v[s])"),
         Case("conditions", ["K": 2], "input n: int\ninput v: [K]\noutput m = mean[s < t where n[s] == n](v[s])\noutput w = sum[s in t where v[s] > v](v[s] * v[s])"),
         Case("extremes", ["K": 2], "input v, q: [K]\noutput a = max[s <= t](v[s] * q)\noutput b = sum[s < t](v[s]) + min[s <= t](v[s] - q)\noutput c = var[s <= t](v[s] * q)"),
         Case("logarithms", ["K": 2], "input v, q: [K]\nl = logsumexp[s < t](v[s] * q)\noutput y = exp(l)\noutput z = logsumexp[s <= t](v[s] - q)"),

@@ -36,10 +36,12 @@ package struct Checker {
         case .graph:
             try checkSource(program, model)
             let reference = try checkRewritings(model)
+            try checkPairs("pairs of steps", model.graph, reference)
             // Planning takes longer than all the rest.
             var dice = Dice(seed: item.checkSeed, for: "planning")
             if dice.chance(15) { try checkPlanning(model) }
-            let chunkwise = chunkwise(model)
+            // What steps attend to runs in blocks of pairs, and in no chunks.
+            let chunkwise = model.attends ? [] : chunkwise(model)
             try checkChunkwise(chunkwise, reference)
             try checkDerivatives(model, reference, chunkwise)
         case .code: try checkCode(model)

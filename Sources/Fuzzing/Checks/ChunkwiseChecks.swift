@@ -56,8 +56,8 @@ extension Checker {
         }
     }
 
-    /// What machine code gives of a chunkwise graph; some graphs are refused, with a reason, and some numbers are left to single steps.
-    private mutating func compareCode(_ check: String, _ graph: StreamGraph, _ reference: Reference) throws {
+    /// What machine code gives of a graph in parts; some graphs are refused, with a reason, and some numbers are left to single steps.
+    mutating func compareCode(_ check: String, _ graph: StreamGraph, _ reference: Reference) throws {
         guard let code = try? PartitionedModel(graph, precision: .f64, context: CompileContext(effort: effort)) else { return outcome.count("refused \(check)") }
         outcome.isOptimized = effort == .full
         guard let results = try must(check, { try code.run(reference.data, pool: ThreadPool(count: 2)) }) else {

@@ -36,6 +36,7 @@ extension Checker {
             try compare("gradient, \(pass.name)", graph, with: reference)
         }
         try checkChunkwiseGradients(chunkwise, request, reference)
+        try checkPairs("gradient, pairs of steps", gradients.graph, reference)
         if dice.chance(5), let choice = try? PlanChoice(gradients) { try plan(choice, "plan of the gradient") }
         // Differences and directions know nothing of gradients that functions have of their own.
         guard model.graph.ownGradients.isEmpty else { return }

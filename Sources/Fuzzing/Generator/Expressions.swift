@@ -35,6 +35,7 @@ extension ProgramGenerator {
     }
 
     private mutating func realExpression(_ type: GeneratedType, _ depth: Int) -> Term {
+        if attends, dice.chance(12), let term = attended(type, depth) { return term }
         switch dice.below(100) {
         case 0..<14: return leaf(type)
         case 14..<26:
@@ -144,6 +145,7 @@ extension ProgramGenerator {
     }
 
     private mutating func intExpression(_ type: GeneratedType, _ depth: Int) -> Term {
+        if attends, dice.chance(12), let term = attended(type, depth) { return term }
         switch dice.below(10) {
         case 0, 1:
             let (a, b) = operands(type, depth)

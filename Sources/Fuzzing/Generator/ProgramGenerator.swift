@@ -33,6 +33,8 @@ struct ProgramGenerator {
     var needsOnce = false
     /// No name is given to a part of an expression: names that need whole sequences would become part of a recurrence.
     var isNaming = true
+    /// Whether steps look at others by an index of their own.
+    private(set) var attends = false
     /// Nothing is reduced over time: what is made is differentiated within the step.
     var isWithinStep = false
     /// For the present level, for each axis of time, which way states look: −1 or 1.
@@ -49,6 +51,13 @@ struct ProgramGenerator {
 
     init(seed: UInt64, style: Style = Style()) {
         self.init(dice: Dice(seed: seed, for: "program"), style: style, dims: nil, axes: nil)
+        attends = Self.attends(seed)
+    }
+
+    /// Whether steps look at others in the program of a seed. Decided apart, so that all other programs are what they would be without.
+    static func attends(_ seed: UInt64) -> Bool {
+        var dice = Dice(seed: seed, for: "attention")
+        return dice.chance(10)
     }
 
     init(dice: Dice, style: Style, dims: [GeneratedAxis]?, axes: [(name: String, length: Int?)]?) {
