@@ -28,13 +28,16 @@ struct Differentiation {
     let truncation: Int?
     /// Whether a factor of a product that may have a pole counts as 0 there.
     let boundsFactors: Bool
+    /// Whether what a select does not choose is kept from having a part.
+    let masksUnchosen: Bool
 
     init(_ graph: StreamGraph, _ request: GradientRequest) throws(DiagnosticList) {
         // Shared first: a state that is read in several places is delayed once, and so is its adjoint.
         let primal = graph.splittingComplex().sharingCommonValues()
         self.primal = primal
         truncation = request.truncation
-        boundsFactors = true
+        boundsFactors = !request.assumesFinite
+        masksUnchosen = !request.assumesFinite
         var problems: [Diagnostic] = []
         func found(_ values: [ValueID], _ what: String, _ name: String, among known: [String]) -> [ValueID] {
             if values.isEmpty {

@@ -28,6 +28,9 @@ package struct GradientRequest: Hashable, Sendable {
     package var targets: [Target]
     /// Gradients do not pass between blocks of so many steps along the first axis; nil for no bound.
     package var truncation: Int?
+    /// Whether all numbers are taken to be finite: then nothing has to be kept from a gradient that has no part in it, as 0 · x is 0. What
+    /// comes out is to be looked at: where it is not finite, it may be so for that reason alone.
+    package var assumesFinite = false
 
     /// A request by name; what the names stand for is looked up when a graph is differentiated.
     package init(seeds: [Seed], targets: [Target], truncation: Int? = nil) {

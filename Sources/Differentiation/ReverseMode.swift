@@ -59,7 +59,7 @@ struct ReverseMode {
         }
         activity = Activity(graph, targets: starts, seeds: seeds)
         poles = request.boundsFactors ? Poles(graph) : Poles.none(in: graph)
-        liveness = Liveness(graph, activity, seeds: seeds)
+        liveness = Liveness(graph, activity, seeds: seeds, isMasked: request.masksUnchosen)
         recurrence = graph.recurrenceNumbers
         builder = GraphBuilder(continuing: graph)
         shares = [[ValueID]](repeating: [], count: graph.values.count)

@@ -155,5 +155,6 @@ extension Differentiation {
         // A program that goes on with the derivative has it as one would write it: a test of what depends on a state would make of a
         // linear step one that is not.
         boundsFactors = false
+        masksUnchosen = true
     }
 }

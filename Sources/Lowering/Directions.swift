@@ -19,15 +19,6 @@ func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
 /// the interpreter nests loops, so that a value over a whole inner axis may feed the next step of the outer one.
 package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
     var problems: [Diagnostic] = []
-    // To be left out with the first form that runs values of pairs of steps.
-    if let index = graph.axes.first(where: { $0.again != nil }) {
-        let place = graph.values.first { if case .along = $0.operation { true } else { false } }?.span
-        throw DiagnosticList([
-            Diagnostic(
-                .unsupported, "a reduction goes through other steps here, by the index '\(index.name)': only the interpreter can run it", at: place,
-                help: "run it with --interpret")
-        ])
-    }
     for component in components(of: graph) where component.isRecurrence {
         let delays = delays(in: graph, component.members)
         var reason: String?

@@ -1,3 +1,4 @@
+import RecSchedule
 import RecSource
 import RecStream
 import RecTensors
@@ -109,9 +110,15 @@ extension Model {
 
     /// The part that can run step by step: without losses, and without outputs that need a missing input.
     ///
-    /// - Throws: where nothing is left, or a result that was asked for is a loss or needs a missing input.
-    package func streaming(given: Set<String>) throws(DiagnosticList) -> Model {
-        let part = try answering(given, keepsStates: false)
+    /// - Parameter context: steps of its past that a model keeps which attends to all of it, the present one among them.
+    /// - Throws: where nothing is left, or a result that was asked for is a loss or needs a missing input; where steps attend to later ones, or
+    ///   to all earlier ones without a context.
+    package func streaming(given: Set<String>, context: Int? = nil) throws(DiagnosticList) -> Model {
+        try answering(given, keepsStates: false).streamingWhole(given).attendingStepByStep(context)
+    }
+
+    private func streamingWhole(_ given: Set<String>) throws(DiagnosticList) -> Model {
+        let part = self
         if let loss = part.graph.losses.first, !mayLeaveOut || part.graph.outputs.isEmpty {
             throw DiagnosticList([
                 Diagnostic(
@@ -121,6 +128,25 @@ extension Model {
         }
         guard !part.graph.losses.isEmpty else { return part }
         return part.part(Selection(outputs: Set(part.graph.outputs.map(\.name))), given: given)
+    }
+
+    /// The same model with windows of its past for steps that attend to others.
+    private func attendingStepByStep(_ context: Int?) throws(DiagnosticList) -> Model {
+        guard attends else { return self }
+        do throws(ScheduleRefusal) {
+            let (graph, isBounded) = try onDeepStack { () throws(ScheduleRefusal) in try self.graph.keepingWindows(context: context) }
+            var result = self
+            result.graph = graph
+            result.code = ModelCode()
+            result.mostStreamedSteps = isBounded ? nil : context
+            return result
+        } catch {
+            throw DiagnosticList([
+                Diagnostic(
+                    .planRefused, "'\(graph.name)' cannot run step by step: \(error.reason)", at: error.span,
+                    help: error.reason.contains("all earlier steps") ? "say how many it may keep: --context 1024, or stream(keeping: 1024)" : "run it over whole sequences")
+            ])
+        }
     }
 
     /// The forms of states that are here; those of states that were left out are of no use.

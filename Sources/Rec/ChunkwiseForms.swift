@@ -156,16 +156,21 @@ extension Model {
 
     /// The graph in which these recurrences run chunk by chunk, of results or of gradients as well; the adjoint of what runs so does too.
     ///
-    /// - Parameter counts: the steps of a chunk, by state.
+    /// - Parameters:
+    ///   - counts: the steps of a chunk, by state.
+    ///   - isFinite: whether numbers are taken to be finite, and results looked at.
     /// - Throws: where a state is unknown or has no such form, or gradients are cut off.
-    package func rewritten(_ counts: [String: Int?], _ request: GradientRequest?) throws(DiagnosticList) -> StreamGraph {
+    package func rewritten(
+        _ counts: [String: Int?], _ request: GradientRequest?, assumingFinite isFinite: Bool = false
+    ) throws(DiagnosticList) -> StreamGraph {
         guard request?.truncation == nil || counts.isEmpty else {
             throw DiagnosticList(
                 .planRefused, "gradients that are cut off do not go with the plan 'chunkwise'", help: "leave out --truncate, or the plan")
         }
         let primal = try ChunkwiseForms(of: graph, for: request).rewritten(counts)
-        guard let request else { return primal }
-        return try onDeepStack { () throws(DiagnosticList) in try gradient(of: primal, request) }
+        guard var request else { return primal }
+        request.assumesFinite = isFinite
+        return try onDeepStack { [request] () throws(DiagnosticList) in try gradient(of: primal, request) }
     }
 
     /// The error where runs in these forms cannot be: a bound of memory, or weights in bf16, do not go with them.

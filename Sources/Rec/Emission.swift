@@ -1,5 +1,6 @@
 import RecAnalysis
 import RecCodeGen
+import RecSchedule
 import RecScheduling
 import RecStream
 import RecSyntax
@@ -85,16 +86,25 @@ extension StreamGraph {
         }
         var result: [UInt8] = []
         for part in parts {
-            switch (part, stage) {
-            case (.steps(let graph), _): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
-            case (.solved(let recurrence), _): result += try Pipeline.simplestPlan(recurrence.repeated).emitted(stage, precision)
-            case (.traversal(let schedule), .llvm), (.pairs(let schedule), .llvm): result += try CompiledSchedule.listing(.llvm, of: schedule, precision: precision)
-            case (.traversal(let schedule), .asm), (.pairs(let schedule), .asm): result += try CompiledSchedule.listing(.assembly, of: schedule, precision: precision)
-            case (.traversal(let schedule), .object), (.pairs(let schedule), .object): result += try CompiledSchedule.listing(.object, of: schedule, precision: precision)
-            case (.traversal(let schedule), _), (.pairs(let schedule), _): result += Array(schedule.text.utf8)
+            switch part {
+            case .steps(let graph): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
+            case .solved(let recurrence): result += try Pipeline.simplestPlan(recurrence.repeated).emitted(stage, precision)
+            case .traversal(let schedule): result += try schedule.emitted(stage, precision)
+            case .pairs(let traversal): result += try traversal.schedule.emitted(stage, precision)
             }
         }
         return result
+    }
+}
+
+extension Schedule {
+    fileprivate func emitted(_ stage: EmittedStage, _ precision: Precision) throws -> [UInt8] {
+        switch stage {
+        case .llvm: try CompiledSchedule.listing(.llvm, of: self, precision: precision)
+        case .asm: try CompiledSchedule.listing(.assembly, of: self, precision: precision)
+        case .object: try CompiledSchedule.listing(.object, of: self, precision: precision)
+        case .plan, .tree, .typed, .graph, .facts: Array(text.utf8)
+        }
     }
 }
 

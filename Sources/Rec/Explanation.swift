@@ -37,11 +37,24 @@ public struct Explanation: Sendable {
         package var note: String
     }
 
+    /// Reductions over pairs of steps that are computed together.
+    package struct Pairs: Sendable {
+        /// The index of the results, and the one that is reduced.
+        package var indices: (outer: String, inner: String)
+        package var span: SourceSpan?
+        /// Which pairs are looked at, and how.
+        package var pairs: String
+        package var note: String
+        /// By the cost model.
+        package var seconds: Double
+    }
+
     package var sources: SourceMap
     package var model: String
     package var dims: [(name: String, size: Int)]
     package var work: Workload
     package var recurrences: [Recurrence] = []
+    package var pairs: [Pairs] = []
     /// One line for each product with weights: where it is computed.
     package var products: [String] = []
     package var segmentCount: Int
@@ -65,6 +78,7 @@ public struct Explanation: Sendable {
     ///   - bound: bytes that the run may have in memory.
     /// - Throws: `DiagnosticList` where a form is not legal, or the run does not fit its bound.
     package init(_ model: Model, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
+        let work = work.along(model.graph.dataAxes)
         try Self.check(model, work, bound)
         let choice = try PlanChoice(model, forcing: forced.others)
         try self.init(model, choice, work)
@@ -75,6 +89,7 @@ public struct Explanation: Sendable {
 
     /// The same of a run with gradients. The adjoint of a state `h` is the state `grad.h`.
     package init(_ gradients: GradientModel, work: Workload, forcing forced: [String: PlanForm] = [:], within bound: Int? = nil) throws {
+        let work = work.along(gradients.model.graph.dataAxes)
         try Self.check(gradients.model, work, bound)
         let choice = try PlanChoice(gradients, forcing: forced.others)
         try self.init(gradients.model, choice, work)
@@ -206,10 +221,11 @@ public struct Explanation: Sendable {
             isBuilt: false)
         let solved = chunks.forms(for: work).solved
         let counts = chunks.forms(for: work).chunks
-        guard !counts.isEmpty || !solved.isEmpty else { return false }
+        guard !counts.isEmpty || !solved.isEmpty || model.attends else { return false }
         var (products, systems, traversals) = (0, 0, 0)
         let divided = try PartitionedModel.Divided(model.rewritten(counts, request), solving: solved, times: nil)
         explainSolved(of: divided)
+        for case .pairs(let traversal) in divided.schedules { pairs.append(Pairs(traversal, work, on: choice.machine)) }
         for case .traversal(let schedule) in divided.schedules {
             traversals += 1
             for leaf in schedule.body {

@@ -7,6 +7,8 @@ extension Explanation {
         var dims: [String: Int]
         var work: Work
         var recurrences: [Entry]
+        /// Reductions over pairs of steps.
+        var pairs: [PairEntry]?
         var products: [String]
         var passes: Int
         /// An estimate of the whole run; that of a plan of a recurrence is of the recurrence alone.
@@ -30,6 +32,15 @@ extension Explanation {
         var batch: Int
         var extents: [Int]
         var threads: Int
+    }
+
+    private struct PairEntry: Encodable {
+        var outer: String
+        var inner: String
+        var at: String?
+        var pairs: String
+        var note: String
+        var seconds: Double
     }
 
     private struct Entry: Encodable {
@@ -79,6 +90,9 @@ extension Explanation {
         let document = Document(
             model: model, dims: Dictionary(dims.map { ($0.name, $0.size) }) { $1 },
             work: Work(batch: work.batch, extents: work.extents, threads: work.threads), recurrences: entries,
+            pairs: pairs.isEmpty ? nil : pairs.map {
+                PairEntry(outer: $0.indices.outer, inner: $0.indices.inner, at: place($0.span), pairs: $0.pairs, note: $0.note, seconds: $0.seconds)
+            },
             products: products, passes: segmentCount, seconds: seconds,
             memory: memory.map { memory in
                 Memory(

@@ -7,8 +7,14 @@ extension Explanation {
         let sizes = dims.map { "\($0.name) = \($0.size)" }.joined(separator: ", ")
         let amount = "\(work.batch) sequence\(work.batch == 1 ? "" : "s") of \(work.extents.map(String.init).joined(separator: " × ")) steps, \(work.threads) thread\(work.threads == 1 ? "" : "s")"
         var lines = ["model \(model)\(sizes.isEmpty ? "" : "  (\(sizes))")", "  chosen for \(amount)"]
-        if recurrences.isEmpty { lines.append("  no recurrence: every step by itself (map)") }
+        if recurrences.isEmpty, pairs.isEmpty { lines.append("  no recurrence: every step by itself (map)") }
         for recurrence in recurrences { lines += page(of: recurrence, sources) }
+        for own in pairs {
+            lines.append("")
+            lines.append("  pairs of steps \(own.indices.outer), \(own.indices.inner)\(place(own.span, sources))")
+            lines.append("    \("looks at".padding(to: 12)) \(own.pairs)")
+            lines.append("    \("runs as".padding(to: 12)) \(own.note), about \(time(own.seconds))")
+        }
         if !products.isEmpty {
             lines.append("")
             lines.append("  products with weights")

@@ -86,9 +86,10 @@ package final class FormChoice: Sendable {
             guard asked.chunks.isEmpty, bound == nil, model.weights == .full, request?.truncation == nil else { throw model.refusalOfAttention(asked, bound, request) }
         }
         if !asked.isEmpty || model.attends, isBuilt {
-            let graph = try model.rewritten(asked.chunks, request)
+            let graph = try model.rewritten(asked.chunks, request, assumingFinite: model.attends)
+            let exact = model.attends && request != nil ? try model.rewritten(asked.chunks, request) : nil
             known.asked = try reportingProblems(in: model.program.sources) { [asked] in
-                try PartitionedModel(graph, solving: asked.solved, precision: precision, forcing: others, context: context)
+                try PartitionedModel(graph, exact: exact, solving: asked.solved, precision: precision, forcing: others, context: context)
             }
         }
         self.known = Mutex(known)
@@ -242,6 +243,17 @@ extension FormChoice.Kind {
 extension Model {
     /// Whether steps attend to others: such a model runs in blocks of pairs of steps, and in no plan of steps alone.
     package var attends: Bool { graph.axes.contains { $0.again != nil } }
+
+    /// - Throws: where a model has no plan of steps alone, which streams and libraries take.
+    func checkHasPlan() throws(DiagnosticList) {
+        guard attends else { return }
+        let span = graph.values.first { if case .along = $0.operation { true } else { false } }?.span
+        throw DiagnosticList([
+            Diagnostic(
+                .planRefused, "'\(typed.name)' attends to other steps: it runs over whole sequences, and not step by step", at: span,
+                help: "run it with 'recc run', or by Model.run")
+        ])
+    }
 
     /// What does not go with steps that attend to others.
     fileprivate func refusalOfAttention(_ asked: [String: PlanForm], _ bound: Int?, _ request: GradientRequest?) -> DiagnosticList {

@@ -89,6 +89,7 @@ public struct GradientModel: Sendable {
     ///
     /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
     package func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
+        try model.checkHasPlan()
         try checkSweeps(of: graph)
         if forms.isEmpty, graph.requirements.isEmpty { return try Pipeline.simplestPlan(graph, times: times) }
         return try PlanForms(self, times: times).plan(forcing: forms)

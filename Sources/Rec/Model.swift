@@ -27,6 +27,8 @@ public struct Model: Sendable {
     var selections: [ModelCode.Part] = []
     /// What tells the program, with its dims, from others.
     package let identity: Deferred<String>
+    /// How many steps a stream takes at most, where it keeps no more of what it attends to.
+    var mostStreamedSteps: Int?
     /// Whether runs leave out results for which inputs are missing; not where results were named.
     package internal(set) var mayLeaveOut = true
     /// How compiled code stores the weights of its products.
@@ -143,6 +145,7 @@ public struct Model: Sendable {
     ///   source requires another form. (`PlanChoice` chooses by cost.)
     /// - Throws: `DiagnosticList` where a state is unknown, cannot run so, or is not what the source requires.
     package func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
+        try checkHasPlan()
         try checkSweeps(of: graph)
         if forms.isEmpty, graph.requirements.isEmpty { return try Pipeline.simplestPlan(graph, times: times) }
         return try PlanForms(self, times: times).plan(forcing: forms)

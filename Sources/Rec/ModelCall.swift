@@ -69,12 +69,14 @@ extension Model {
     ///   - once: the inputs given once, `[batch, …]`; those with a default may be left out.
     ///   - state: from what the stream goes on, `ModelState()` for the beginning; `state()` then gives it after each step, for runs and
     ///     other streams. Nil where it is not wanted.
+    ///   - keeping: steps of its past that a model may keep which attends to all of it, the present one among them. The stream takes no more
+    ///     steps than these. Windows need no such number.
     ///   - precision: of the arithmetic, and of real numbers in `withInput` and `withOutput`.
     ///   - context: where compiled code is kept, if anywhere.
     /// - Throws: where the model has no parameters yet or cannot run step by step, or once inputs are missing or misshapen.
     public func stream(
-        batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], state: ModelState? = nil, precision: Precision = .f32,
-        context: CompileContext = CompileContext()
+        batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], state: ModelState? = nil, keeping kept: Int? = nil,
+        precision: Precision = .f32, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) -> StreamSession {
         try reportingProblems(in: program.sources) {
             if let stream = once.keys.sorted().first(where: Set(streamNames).contains) {
@@ -84,8 +86,11 @@ extension Model {
             guard (1...1 << 31).contains(batch) else {
                 throw DiagnosticList(.badCall, "a stream has from 1 to \(1 << 31) sequences, and not \(batch)")
             }
-            let part = try streaming(given: Set(once.keys).union(streamNames))
-            try part.checkMemory(batch: batch, extents: graph.axes.map { $0.length ?? 1 })
+            guard kept.map({ (1...1 << 20).contains($0) }) ?? true else {
+                throw DiagnosticList(.badCall, "a stream keeps from 1 to \(1 << 20) steps of its past, and not \(kept ?? 0)")
+            }
+            let part = try streaming(given: Set(once.keys).union(streamNames), context: kept)
+            try part.checkMemory(batch: batch, extents: part.graph.axes.map { $0.length ?? 1 })
             return try StackSpace.run {
                 try StreamRun.session(
                     part, ModelData(inputs: once, parameters: parameters), state: state, precision: precision, batch: batch, capacity: capacity, context: context)

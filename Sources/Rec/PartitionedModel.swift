@@ -24,25 +24,28 @@ package final class PartitionedModel: Sendable {
     private let memory = ResultMemory()
     private let context: CompileContext
     /// What runs where blocks of pairs give numbers that are not finite, pair by pair.
+    private let looksAtResults: Bool
     private let exact: Deferred<Result<PartitionedModel, any Error>>?
 
     /// - Parameters:
     ///   - graph: with recurrences written chunk by chunk.
+    ///   - exact: what runs pair by pair where numbers are not finite; nil for the same graph.
     ///   - solved: forms of recurrences whose steps of different times run at once, by state.
     ///   - forced: forms of the other recurrences, by state.
     ///   - size: of blocks of pairs of steps.
     /// - Throws: where a part has no schedule, and what goes wrong in code generation.
     package convenience init(
-        _ graph: StreamGraph, solving solved: [String: PlanForm] = [:], precision: Precision, forcing forced: [String: PlanForm] = [:],
+        _ graph: StreamGraph, exact: StreamGraph? = nil, solving solved: [String: PlanForm] = [:], precision: Precision, forcing forced: [String: PlanForm] = [:],
         pairsBy size: PairPartition.Size = .usual, context: CompileContext = CompileContext()
     ) throws {
-        try self.init(Divided(graph, solving: solved, pairsBy: size, times: context.times), precision: precision, forcing: forced, context: context)
+        try self.init(Divided(graph, exact: exact, solving: solved, pairsBy: size, times: context.times), precision: precision, forcing: forced, context: context)
     }
 
     /// - Throws: what goes wrong in code generation.
     init(_ divided: Divided, precision: Precision, forcing forced: [String: PlanForm], context: CompileContext) throws {
         let schedules = divided.schedules
         results = divided.results
+        looksAtResults = divided.looksAtResults
         self.precision = precision
         self.context = context
         let memory = memory
@@ -52,8 +55,8 @@ package final class PartitionedModel: Sendable {
                 return .steps(StepsPart(try PlanChoice(part: graph, forcing: forced, times: context.times)))
             case .traversal(let schedule):
                 return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
-            case .pairs(let schedule):
-                return .pairs(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
+            case .pairs(let traversal):
+                return .pairs(ScheduleRunner(try CompiledSchedule(traversal.schedule, precision: precision, context: context), memory: memory))
             case .solved(let recurrence): return .solved(recurrence)
             }
         }
@@ -70,7 +73,7 @@ package final class PartitionedModel: Sendable {
     enum Scheduled: Sendable {
         case steps(StreamGraph)
         case traversal(Schedule)
-        case pairs(Schedule)
+        case pairs(PairTraversal)
         case solved(any SolvedRecurrence)
     }
 
@@ -88,20 +91,24 @@ package final class PartitionedModel: Sendable {
         let schedules: [Scheduled]
         /// The graph whose pairs must run one by one where numbers are not finite; nil where there are no pairs.
         let exact: StreamGraph?
+        /// Whether the parts are of a graph that takes all numbers to be finite.
+        let looksAtResults: Bool
 
         /// - Parameter solved: forms of recurrences whose steps of different times run at once, by state.
         /// - Throws: where a part has no schedule, or a recurrence cannot run so.
         init(
-            _ graph: StreamGraph, solving solved: [String: PlanForm] = [:], pairsBy size: PairPartition.Size = .usual, times: PassTimes?
+            _ graph: StreamGraph, exact: StreamGraph? = nil, solving solved: [String: PlanForm] = [:], pairsBy size: PairPartition.Size = .usual, times: PassTimes?
         ) throws(DiagnosticList) {
-            let (results, schedules, exact) = try Self.divided(graph, size, times)
-            (self.results, self.exact) = (results, exact)
+            let (results, schedules, hasPairs) = try Self.divided(graph, size, times)
+            self.results = results
+            looksAtResults = exact != nil
+            self.exact = hasPairs && size != .single ? exact ?? graph : nil
             self.schedules = solved.isEmpty ? schedules : try SolvedForms.dividing(schedules, solved)
         }
 
         private static func divided(
             _ graph: StreamGraph, _ size: PairPartition.Size, _ times: PassTimes?
-        ) throws(DiagnosticList) -> (Results, [Scheduled], exact: StreamGraph?) {
+        ) throws(DiagnosticList) -> (Results, [Scheduled], hasPairs: Bool) {
             do throws(ScheduleRefusal) {
                 return try onDeepStack { () throws(ScheduleRefusal) in
                     let prepared = Pipeline.prepare(graph, times: times)
@@ -110,10 +117,10 @@ package final class PartitionedModel: Sendable {
                         let schedules = parts.parts.map { part -> Scheduled in
                             switch part {
                             case .steps(let graph): .steps(graph)
-                            case .pairs(let traversal): .pairs(traversal.schedule)
+                            case .pairs(let traversal): .pairs(traversal)
                             }
                         }
-                        return (.pairs(parts), schedules, exact: size == .single ? nil : graph)
+                        return (.pairs(parts), schedules, hasPairs: true)
                     }
                     let parts = try GraphPartition(prepared)
                     var schedules: [Scheduled] = []
@@ -123,7 +130,7 @@ package final class PartitionedModel: Sendable {
                         case .traversal(let traversal): schedules.append(.traversal(try Schedule(traversal, of: parts)))
                         }
                     }
-                    return (.chunks(parts), schedules, exact: nil)
+                    return (.chunks(parts), schedules, hasPairs: false)
                 }
             } catch { throw PartitionedModel.diagnostics(of: error) }
         }
@@ -136,7 +143,8 @@ package final class PartitionedModel: Sendable {
                 case .steps(let graph):
                     let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
                     seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
-                case .traversal(let schedule), .pairs(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
+                case .traversal(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
+                case .pairs(let traversal): seconds += traversal.schedule.estimatedSeconds(work, on: machine)
                 case .solved(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
                 }
             }
@@ -229,6 +237,10 @@ package final class PartitionedModel: Sendable {
         var found = switch results {
         case .chunks(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
         case .pairs(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        }
+        // What blocks of pairs give of such numbers is no proof of them.
+        if looksAtResults, let exact, found.outputs.contains(where: { !$0.tensor.isFinite }) || found.losses.contains(where: { !$0.tensor.isFinite }) {
+            return try exact.value.get().run(data, pool: pool)
         }
         found.solves = solves
         return found

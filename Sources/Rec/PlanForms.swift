@@ -1,4 +1,5 @@
 import RecAnalysis
+import RecSchedule
 import RecScheduling
 import RecSource
 import RecStream
@@ -24,7 +25,7 @@ package struct PlanForms: Sendable {
     init(_ gradients: GradientModel, times: PassTimes? = nil) { self.init(gradients.graph, times) }
 
     private init(_ graph: StreamGraph, _ times: PassTimes?) {
-        let prepared = onDeepStack { Pipeline.prepare(graph, times: times) }
+        let prepared = onDeepStack { Pipeline.prepare(graph, times: times).withoutPairs() }
         self.prepared = prepared
         analysis = Deferred {
             onDeepStack {

@@ -31,15 +31,17 @@ package enum StreamRun {
         let bound = try BoundData(known, for: model.graph, openBatch: batch)
         let code = try model.compile(precision, context: context)
         let compiled = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: bound.parameters) }
-        return try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs, state: state.map { model.state($0.tensors) })
+        let session = try StreamSession(compiled, batch: bound.batch, capacity: capacity, once: bound.inputs, state: state.map { model.state($0.tensors) })
+        session.mostSteps = model.mostStreamedSteps
+        return session
     }
 
     /// Results of a run in pieces of `piece` steps. Losses and final states are not given.
     package static func run(
-        _ whole: Model, _ data: ModelData, state: ModelState? = nil, precision: Precision, piece: Int = 1,
+        _ whole: Model, _ data: ModelData, state: ModelState? = nil, precision: Precision, piece: Int = 1, keeping kept: Int? = nil,
         context: CompileContext = CompileContext()
     ) throws -> ModelResults {
-        var model = try whole.streaming(given: Set(data.inputs.keys))
+        var model = try whole.streaming(given: Set(data.inputs.keys), context: kept)
         let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
         var data = data
         if let state {
@@ -58,6 +60,7 @@ package enum StreamRun {
         let compiled = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: bound.parameters) }
         let session = try StreamSession(
             compiled, batch: bound.batch, capacity: piece, once: bound.inputs, state: state.map { model.state($0.tensors) })
+        session.mostSteps = model.mostStreamedSteps
         let total = bound.extents[0]
         var streams: [String: Numbers] = [:]
         for name in session.inputNames { streams[name] = bound.inputs[name].map { Numbers($0, model.element(ofInput: name)) } }

@@ -25,6 +25,8 @@ import RecTensors
 /// one thread at a time.
 public final class StreamSession {
     package let model: CompiledModel
+    /// How many steps it takes at most; nil for no bound.
+    package var mostSteps: Int?
     /// Sequences that take their steps together.
     public let batch: Int
     /// The most steps of one call.
@@ -321,6 +323,11 @@ public final class StreamSession {
             throw DiagnosticList(.badCall, "the stream cannot take \(steps) steps at a time", help: "it has room for \(capacity)")
         }
         guard steps > 0 else { return }
+        if let mostSteps, stepCount + steps > mostSteps {
+            throw DiagnosticList(
+                .badCall, "the stream attends to all of its past, keeps \(mostSteps) steps of it, and cannot take step \(stepCount + steps)",
+                help: "open it so that it keeps more")
+        }
         let range = position..<position + steps
         window.move(to: range)
         let frame = window.frame

@@ -127,7 +127,8 @@ public final class Trainer {
             let forms = checkpoint?.plan ?? options.forms
             let choice = try PlanChoice(gradients, forcing: forms.others)
             let work = Workload(
-                batch: bound.batch, extents: bound.extents, threads: options.threads, bytesPerReal: options.precision.byteCount)
+                batch: bound.batch, extents: Array(bound.extents.prefix(trained.graph.dataAxes.count)), threads: options.threads,
+                bytesPerReal: options.precision.byteCount)
             let precision = options.precision
             @Sendable func compiled() throws -> (form: PlanChoice.Form, code: CompiledPlan) {
                 try choice.build(for: work) { _, plan in try onDeepStack { try CompiledPlan(plan, precision: precision) } }

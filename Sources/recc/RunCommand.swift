@@ -79,6 +79,11 @@ struct Run: ParsableCommand {
     @Option(help: "Runs step by step: 'steps' over the given data, '-' over standard input.")
     var stream: String?
 
+    @Option(
+        name: .customLong("context"),
+        help: "With --stream: steps of its past that a model keeps which attends to all of it; the stream takes no more.")
+    var keptSteps: Int?
+
     @Option(help: "The state to go on from, as --save-state wrote it.", completion: .file(extensions: ["safetensors"]))
     var state: String?
 
@@ -117,6 +122,10 @@ struct Run: ParsableCommand {
             throw ValidationError("--stream takes one step after another: leave --plan \(form.name) out")
         }
         if interpret { try options.refusePlans("the interpreter takes one step after another") }
+        if let keptSteps {
+            guard stream != nil else { throw ValidationError("--context is of streams: give --stream with it") }
+            guard (1...1 << 20).contains(keptSteps) else { throw ValidationError("--context is from 1 to \(1 << 20) steps, and not \(keptSteps)") }
+        }
         if stream != nil, interpret { throw ValidationError("--stream runs compiled code: leave --interpret out") }
         if memory.bound != nil, interpret || stream != nil { throw ValidationError("--memory bounds whole runs of compiled code") }
     }
@@ -189,7 +198,7 @@ struct Run: ParsableCommand {
         let there = stream == "-" ? given.union(named.streamNames) : given
         var leftOut = named.leftOut(given: there).map(\.text)
         if stream != nil {
-            let part = try named.streaming(given: there)
+            let part = try named.streaming(given: there, context: keptSteps)
             leftOut += try named.answering(there).graph.losses.map { "loss '\($0.name)', which is known only when the sequence has ended" }
             tell(leftOut)
             return part

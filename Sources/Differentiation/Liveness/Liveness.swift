@@ -31,13 +31,15 @@ struct Liveness {
     private static let mostTerms = 12
 
     /// `seeds` are live always.
-    init(_ graph: StreamGraph, _ activity: Activity, seeds: [ValueID]) {
+    ///
+    /// - Parameter isMasked: false where everything counts as live.
+    init(_ graph: StreamGraph, _ activity: Activity, seeds: [ValueID], isMasked: Bool) {
         self.graph = graph
         overflows = graph.overflowingValues
         own = graph.furtherOperands
         lives = [Live](repeating: .always, count: graph.values.count)
         let active = graph.ids.filter(activity.isActive)
-        guard active.contains(where: decides) else { return }
+        guard isMasked, active.contains(where: decides) else { return }
         let seeds = Set(seeds)
         var users = [[ValueID]](repeating: [], count: graph.values.count)
         for id in active { for operand in Set(own[id] ?? graph[id].operation.operands) where activity.isActive(operand) { users[operand.index].append(id) } }

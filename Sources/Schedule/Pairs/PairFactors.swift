@@ -5,7 +5,9 @@ extension StreamGraph {
     ///
     /// - what guards against infinities is left out;
     /// - a factor that is the same for all terms of a sum stands behind it: `Σ_s p[s] / l` is `(Σ_s p[s]) / l`;
-    /// - what chooses between a product and 0 chooses between a factor and 0;
+    /// - what chooses between a product and 0 chooses between a factor and 0, and one that is a value of pairs for that reason alone is none;
+    /// - products of what is repeated along dims are products of what it is;
+    /// - a number by which a product is divided or multiplied goes into a factor that has fewer elements;
     /// - a sum of products with a sum over a dim is taken from a sum that is there: `Σ_s e[s] · (g · v[s])` is `g · Σ_s e[s] v[s]`, as in
     ///   Dao, "FlashAttention-2" (ICLR 2024), section 3.1.2, where it is the dot product of the output and its gradient.
     ///
@@ -43,6 +45,12 @@ private struct PairFactors {
 
     mutating func run() -> StreamGraph {
         for id in graph.ids { unguard(id) }
+        for id in graph.ids.prefix(count) where pairs.contains(id) {
+            builder.span = graph[id].span
+            unrepeat(id)
+            unmask(id)
+            scale(id)
+        }
         for id in graph.ids.prefix(count) {
             guard case .overTime(let kind, let y, let axis) = graph[id].operation, pairs.contains(y), kind == .sum || kind == .mean else { continue }
             builder.span = graph[id].span
@@ -74,6 +82,101 @@ private struct PairFactors {
         var inner = tested
         if case .unary(.abs, let a) = graph[inner].operation { inner = a }
         if inner == x { builder.replace(id, by: .rename(x)) }
+    }
+
+    // MARK: Products
+
+    /// A product of what is repeated along dims, as one of what it is.
+    private mutating func unrepeat(_ id: ValueID) {
+        guard case .binary(.multiply, let a, let b) = graph[id].operation, graph[id].element == .real else { return }
+        func core(_ id: ValueID) -> (ValueID, [Int]) {
+            let inner = named(id)
+            guard case .broadcast(let a, let from) = graph[inner].operation, from.contains(where: { $0 == nil }) else { return (inner, Array(graph[inner].shape.indices)) }
+            return (a, graph[a].shape.indices.map { from.firstIndex(of: $0) ?? 0 })
+        }
+        let (left, right) = (core(a), core(b))
+        let all = Array(graph[id].shape.indices)
+        guard left.1 != all || right.1 != all, Set(left.1 + right.1) == Set(all) else { return }
+        builder.replace(
+            id, by: .contract(Contraction(left: left.0, right: right.0, leftLabels: left.1, rightLabels: right.1, resultLabels: all)))
+    }
+
+    /// A factor that is one of pairs only because a condition is, without the condition, which the product has then.
+    private mutating func unmask(_ id: ValueID) {
+        switch graph[id].operation {
+        case .contract(let c):
+            for isLeft in [true, false] {
+                let (factor, labels) = isLeft ? (c.left, c.leftLabels) : (c.right, c.rightLabels)
+                guard case .select(let condition, let a, let zero) = graph[named(factor)].operation, number(zero) == 0, !pairs.contains(a) else { continue }
+                // The condition along the dims of the result; dims that are summed have all the same.
+                let places = c.resultLabels.map { labels.firstIndex(of: $0) }
+                guard let own = spread(condition, along: places, to: graph[id].shape) else { continue }
+                var inner = c
+                if isLeft { inner.left = a } else { inner.right = a }
+                let product = builder.add(.contract(inner), proposing: ValueType(.real, graph[id].shape, .none))
+                builder.replace(id, by: .select(own, then: product, otherwise: zeros(graph[id].shape)))
+                return
+            }
+        case .binary(.multiply, let a, let b):
+            for (masked, other) in [(a, b), (b, a)] {
+                guard case .select(let condition, let inner, let zero) = graph[named(masked)].operation, number(zero) == 0, isMasked(other, by: condition)
+                else { continue }
+                builder.replace(id, by: .binary(.multiply, inner, other))
+                return
+            }
+        case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            return
+        }
+    }
+
+    /// A condition with the dims that stand at some of its places; nil where it differs along others.
+    private mutating func spread(_ condition: ValueID, along places: [Int?], to shape: Shape) -> ValueID? {
+        let own = named(condition)
+        guard case .broadcast(let a, let from) = graph[own].operation else {
+            guard Set(places.compactMap { $0 }).count == graph[own].shape.count else { return nil }
+            return shape.isEmpty ? own : builder.broadcast(own, to: shape, from: places)
+        }
+        let inner = places.map { place in place.flatMap { from[$0] } }
+        guard Set(inner.compactMap { $0 }).count == graph[a].shape.count else { return nil }
+        return shape.isEmpty ? a : builder.broadcast(a, to: shape, from: inner)
+    }
+
+    /// `(a · b) / c` as `(a / c) · b`, where `c` is one number for all steps and `a` belongs to one of the two.
+    private mutating func scale(_ id: ValueID) {
+        guard case .binary(let function, let product, let scale) = graph[id].operation, function == .divide || function == .multiply else { return }
+        var (inner, factor) = (named(product), named(scale))
+        if function == .multiply, !graph[factor].variance.isStatic { swap(&inner, &factor) }
+        guard graph[factor].variance.isStatic, case .broadcast(let number, let from) = graph[factor].operation, from.allSatisfy({ $0 == nil })
+        else { return scaleScalar(id, function, inner, factor) }
+        push(id, function, inner, number)
+    }
+
+    private mutating func scaleScalar(_ id: ValueID, _ function: BinaryOperator, _ inner: ValueID, _ factor: ValueID) {
+        guard graph[factor].shape.isEmpty, graph[factor].variance.isStatic else { return }
+        push(id, function, inner, factor)
+    }
+
+    private mutating func push(_ id: ValueID, _ function: BinaryOperator, _ product: ValueID, _ number: ValueID) {
+        guard graph[number].shape.isEmpty else { return }
+        var own: Contraction
+        switch graph[product].operation {
+        case .contract(let c): own = c
+        case .reduce(.sum, let term, let axes):
+            // A sum of a product is recognized as such only later.
+            guard case .binary(.multiply, let a, let b) = graph[named(term)].operation else { return }
+            let all = Array(graph[term].shape.indices)
+            own = Contraction(left: a, right: b, leftLabels: all, rightLabels: all, resultLabels: all.filter { !axes.contains($0) })
+        case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            return
+        }
+        guard let isLeft = [true, false].first(where: { !pairs.contains($0 ? own.left : own.right) }) else { return }
+        let factor = isLeft ? own.left : own.right
+        guard graph[factor].variance.isStream else { return }
+        let scaled = builder.binary(function, factor, filled(number, graph[factor].shape))
+        if isLeft { own.left = scaled } else { own.right = scaled }
+        builder.replace(id, by: .contract(own))
     }
 
     // MARK: Factors behind a sum

@@ -1,3 +1,4 @@
+import RecSource
 import RecStream
 
 /// Reductions over pairs of steps that are computed together: for each block of steps of one index all chunks of the other one.
@@ -6,6 +7,14 @@ package struct PairTraversal: Sendable {
     package let schedule: Schedule
     /// The tensors that it needs of other parts.
     let wanted: Set<PairTensor>
+    /// The names of both indices: of that of the results, and of that which is reduced.
+    package let indices: (outer: String, inner: String)
+    /// Where the first reduction stands in the source.
+    package let span: SourceSpan?
+    /// How many reductions it computes.
+    package let count: Int
+    /// Whether exponentials are made smaller as larger exponents turn up, so that one look at each pair is enough.
+    package let isRunning: Bool
 
     /// - Parameter reductions: over one index.
     /// - Throws: where an operation is none that code is made for.
@@ -20,6 +29,10 @@ package struct PairTraversal: Sendable {
         let isMasked = blocks.behind.map { $0 > 0 } ?? true
         for id in reductions.sorted() { try work.add(id, isMasked: isMasked, together: Set(reductions)) }
         wanted = work.tiles.wanted
+        indices = (graph.axes[outer].name, graph.axes[inner].name)
+        span = reductions.lazy.compactMap { graph[$0].span }.first
+        count = reductions.count
+        isRunning = reductions.contains { RunningExponential(of: $0, in: graph).map { reductions.contains($0.most) } ?? false }
         let parts = try GraphPartition(work.graph())
         guard parts.parts.count == 1, case .traversal(let traversal) = parts.parts[0] else {
             throw ScheduleRefusal(reason: "pairs of steps are no single traversal", span: graph[first].span)
