@@ -223,7 +223,7 @@ public struct Explanation: Sendable {
         let counts = chunks.forms(for: work).chunks
         guard !counts.isEmpty || !solved.isEmpty || model.attends else { return false }
         var (products, systems, traversals) = (0, 0, 0)
-        let divided = try PartitionedModel.Divided(model.rewritten(counts, request), solving: solved, times: nil)
+        let divided = try PartitionedModel.Divided(model.rewritten(counts, request, assumingFinite: model.attends), solving: solved, times: nil)
         explainSolved(of: divided)
         for case .pairs(let traversal) in divided.schedules { pairs.append(Pairs(traversal, work, on: choice.machine)) }
         for case .traversal(let schedule) in divided.schedules {

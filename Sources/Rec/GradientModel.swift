@@ -83,7 +83,9 @@ public struct GradientModel: Sendable {
     /// The graph of results and gradients in which these recurrences of the model, and their adjoints, run chunk by chunk.
     ///
     /// - Parameter counts: the steps of a chunk, by state.
-    package func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph { try model.rewritten(counts, request) }
+    package func rewritten(_ counts: [String: Int?]) throws(DiagnosticList) -> StreamGraph {
+        try model.rewritten(counts, request, assumingFinite: model.attends)
+    }
 
     /// The plan in which recurrences run in the given forms, by state; that of the adjoint of a state `h` is `grad.h`.
     ///
