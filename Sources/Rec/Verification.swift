@@ -84,7 +84,8 @@ package struct Verification: Sendable {
     /// - Parameters:
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
-    package init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1) throws {
+    ///   - names: of the forms in which compiled engines run, where there are such; nil for all.
+    package init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1, forms names: Set<String>? = nil) throws {
         var file = file
         file.gradients = file.gradients.map { NamedTensor(name: model.graph.gradientName($0.name), tensor: $0.tensor) }
         let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
@@ -109,6 +110,7 @@ package struct Verification: Sendable {
         if !chunks.isEmpty { known.append(.chunkwise(16)) }
         if !windows.isEmpty { known.append(.shooting(4)) }
         if !newton.isEmpty { known.append(.newton) }
+        if let names { known.removeAll { !names.contains($0.name) } }
         for (engine, form) in engines.flatMap({ engine in (engine.isCompiled ? known : [.sequential]).map { (engine, $0) } }) {
             let scans = all(form)
             let results = try model.run(file.data, on: engine, threads: threads, forcing: scans.model)

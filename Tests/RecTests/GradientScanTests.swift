@@ -5,32 +5,13 @@ import Testing
 
 /// The recurrences of a backward pass run in every form that their structure allows, like any others.
 @Suite struct GradientScanTests {
-    @Test(.enabled(if: !ConformanceTests.programs.isEmpty), arguments: ConformanceTests.programs)
-    func conformanceGradientsAreRightAsScans(path: String) throws {
-        let file = try CaseFile(path: path.replacing(".rec", with: ".safetensors"))
-        guard !file.gradients.isEmpty else { return }
-        let model = try Model(Program(path: path), fitting: file.data)
-        var request = GradientRequest(of: model.graph)
-        if !file.cotangents.isEmpty { request.seeds = file.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:)) }
-        let gradients = try GradientModel(model, request)
-        let forms = PlanForms(gradients).all(as: .scan)
-        guard !forms.isEmpty else { return }
-        for precision in [Precision.f64, .f32] {
-            let got = try gradients.run(file.data, cotangents: file.cotangents, on: .compiled(precision), threads: 2, forcing: forms)
-            for item in file.gradients {
-                let error = relativeError(try got[item.name], item.tensor)
-                #expect(error <= Verification.gradientTolerance(of: .compiled(precision)), "\(item.name) under \(precision): \(error), \(forms.keys.sorted())")
-            }
-        }
-    }
-
     @Test(arguments: ExampleTests.paths)
     func examplesAgreeAsScans(path: String) throws {
         let name = ExampleTests.name(path)
         guard name != "silero_vad" else { return }
         let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[name]))
         let isOneAxis = model.graph.axes.count == 1
-        let cases = [(1, 1, nil), (1, 150, nil), (3, 131, [131, 0, 70])].map { batch, length, lengths in
+        let cases = [(1, 1, nil), (3, 131, [131, 0, 70])].map { batch, length, lengths in
             RandomCase(for: model, batch: batch, length: length, lengths: isOneAxis ? lengths : nil, seed: 5)
         }
         var request = GradientRequest(of: model.graph)

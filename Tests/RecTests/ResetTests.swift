@@ -81,15 +81,20 @@ import Testing
             let plans = PlanForms(model)
             #expect(plans.recurrences.compactMap(\.refusal).isEmpty, "\(test.name): \(plans.recurrences.compactMap(\.refusal))")
             let form = plans.all(as: .scan)
+            let cases = try [1, 3, 63, 64, 65, 130, 300].map { length in
+                let random = data(model, length: length, seed: length + width)
+                return (length: length, bound: try BoundData(random.data, for: model.graph), reference: try model.run(random.data, on: .interpreter))
+            }
             for (precision, tolerance) in [(Precision.f64, 1e-9), (.f32, 1e-3)] where precision == .f64 || test.isForSingle {
                 let code = try model.compile(precision, forcing: form)
-                for length in [1, 3, 63, 64, 65, 130, 300] {
-                    let random = data(model, length: length, seed: length + width)
-                    let bound = try BoundData(random.data, for: model.graph)
+                for (length, bound, reference) in cases {
                     let compiled = try CompiledModel(code, parameters: bound.parameters)
-                    let reference = try model.run(random.data, on: .interpreter)
+                    var one: [NamedTensor]?
                     for threads in [1, 2, 3] {
                         let got = try model.run(bound, on: compiled, pool: ThreadPool(count: threads, leastWork: 0))
+                        // What has the same bits is as far off.
+                        if let one, zip(one, got.outputs + got.finalStates).allSatisfy({ haveSameBits($0.tensor, $1.tensor) }) { continue }
+                        one = got.outputs + got.finalStates
                         for (a, b) in zip(got.outputs + got.finalStates, reference.outputs + reference.finalStates) {
                             let (x, y) = (a.tensor.doubles(), b.tensor.doubles())
                             let first = x.indices.first { !isSame(x[$0], y[$0], tolerance) }

@@ -23,11 +23,10 @@ import Testing
         let program = Program(text: "model M(C) \(text)\n")
         try #require(program.diagnostics.isEmpty, "\(program.diagnostics.map(\.message))")
         let model = try Model(program, dims: ["C": 5])
-        for extent in [(0, 3), (1, 1), (4, 3), (9, 7), (40, 1)] {
+        let cases = [(0, 3), (1, 1), (4, 3), (9, 7), (40, 1)].flatMap { extent in
             let extents = zip(model.graph.axes, [extent.0, extent.1]).map { $0.length ?? $1 }
-            for batch in [0, 1, 3] {
-                try expectAgreement(model, generated(model, batch: batch, extents: extents), "\(batch)×\(extents)")
-            }
+            return [0, 1, 3].map { batch in (data: generated(model, batch: batch, extents: extents), what: "\(batch)×\(extents)") }
         }
+        try expectAgreement(model, cases)
     }
 }
