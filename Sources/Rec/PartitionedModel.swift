@@ -13,7 +13,7 @@ package final class PartitionedModel: Sendable {
     private enum Code: Sendable {
         case steps(StepsPart)
         case traversal(ScheduleRunner)
-        case pairs(ScheduleRunner)
+        case pairs(PairTraversal, ScheduleRunner)
         case solved(any SolvedRecurrence)
     }
 
@@ -56,7 +56,8 @@ package final class PartitionedModel: Sendable {
             case .traversal(let schedule):
                 return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
             case .pairs(let traversal):
-                return .pairs(ScheduleRunner(try CompiledSchedule(traversal.schedule, precision: precision, context: context), memory: memory))
+                let own = traversal.holdsInts ? Precision.f64 : precision
+                return .pairs(traversal, ScheduleRunner(try CompiledSchedule(traversal.schedule, precision: own, context: context), memory: memory))
             case .solved(let recurrence): return .solved(recurrence)
             }
         }
@@ -168,7 +169,7 @@ package final class PartitionedModel: Sendable {
             case .steps(let part):
                 guard let plan = try? part.choice.plan(for: work) else { return nil }
                 seconds += plan.estimatedSeconds(work, on: machine)
-            case .traversal(let runner), .pairs(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
+            case .traversal(let runner), .pairs(_, let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
             case .solved(let recurrence):
                 guard let own = try? recurrence.estimatedSeconds(work, on: machine) else { return nil }
                 seconds += own
@@ -185,7 +186,7 @@ package final class PartitionedModel: Sendable {
             case .steps(let part):
                 guard let plan = try? part.choice.plan(for: work) else { continue }
                 total += plan.operationCount(for: work)
-            case .traversal(let runner), .pairs(let runner):
+            case .traversal(let runner), .pairs(_, let runner):
                 let schedule = runner.code.schedule
                 let size = ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: [])
                 let turns = Double(schedule.turns(for: size)) / Double(max(1, schedule.blockCount(for: size)))
@@ -221,10 +222,12 @@ package final class PartitionedModel: Sendable {
             case .traversal(let runner):
                 guard let written = runner.run(size, pool: pool, tensors: { PartitionEvaluation.tensor($0, tensors, data) }) else { return nil }
                 tensors.merge(written) { $1 }
-            case .pairs(let runner):
-                guard let written = runner.run(size, pool: pool, tensors: { PairPartition.tensor($0, tensors, data) }) else {
+            case .pairs(let traversal, let runner):
+                if traversal.holdsInts { try checkInts(of: traversal, tensors, data) }
+                guard var written = runner.run(size, pool: pool, tensors: { PairPartition.tensor($0, tensors, data) }) else {
                     return try exact?.value.get().run(data, pool: pool)
                 }
+                for name in traversal.ints { written[name] = written[name].map { Tensor($0.doubles().map { Int(clamping: $0) }, shape: $0.shape) } }
                 tensors.merge(written) { $1 }
             case .solved(let recurrence):
                 let own = SolvedRun(tensors: tensors, data: data, precision: precision, context: context, pool: pool, memory: memory)
@@ -245,4 +248,27 @@ package final class PartitionedModel: Sendable {
         found.solves = solves
         return found
     }
+}
+
+extension PartitionedModel {
+    /// Ints that are added up over pairs of steps are exact as long as their sums are within double precision.
+    private func checkInts(of traversal: PairTraversal, _ tensors: [String: Tensor], _ data: BoundData) throws {
+        let most = 0x1p52 / Double(max(1, data.extents.first ?? 1))
+        for buffer in traversal.schedule.buffers {
+            guard traversal.givenInts.contains(PairPartition.tensorName(buffer)), let tensor = PairPartition.tensor(buffer, tensors, data),
+                // The largest of no ints is the least of all.
+                let large = tensor.doubles().first(where: { abs($0) > most && abs($0) < 0x1p63 })
+            else { continue }
+            throw DiagnosticList([
+                Diagnostic(
+                    .unsupported, "ints of pairs of steps are exact in code up to \(Int(most)) in a sequence so long, and here is \(large)", at: traversal.span,
+                    help: "run it with --interpret, or take real numbers")
+            ])
+        }
+    }
+}
+
+extension Int {
+    /// The nearest int.
+    fileprivate init(clamping number: Double) { self = Int(exactly: number) ?? (number > 0 ? .max : number < 0 ? .min : 0) }
 }

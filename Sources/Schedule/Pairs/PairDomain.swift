@@ -53,8 +53,8 @@ struct PairDomains {
         let bound = isLeast ? Double.infinity : -.infinity
         switch graph[id].operation {
         case .select(let condition, let a, let b):
-            return number(b) == bound ? holding(condition).intersection(finite(a, isLeast: isLeast)) : .all
-        case .binary(.subtract, let a, let b) where graph[b].variance.axes & (graph[b].variance.axes - (graph[b].variance.axes == 0 ? 0 : 1)) == 0:
+            return number(b) == bound || graph[id].element == .int && number(b) == (isLeast ? Double(Int.max) : Double(Int.min)) ? holding(condition).intersection(finite(a, isLeast: isLeast)) : .all
+        case .binary(.subtract, let a, let b) where !graph.isPair(b):
             return finite(a, isLeast: isLeast)
         case .rename(let a), .broadcast(let a, _), .reshape(let a): return finite(a, isLeast: isLeast)
         default: return .all
@@ -98,6 +98,8 @@ struct PairDomains {
 struct PairDistance {
     var sign: Int
     var offset: Int
+
+    init(sign: Int, offset: Int) { (self.sign, self.offset) = (sign, offset) }
 
     /// Nil where a value is nothing like that, or its numbers are too large to be told from their neighbours as reals.
     init?(_ id: ValueID, in graph: StreamGraph) {

@@ -69,8 +69,10 @@ package struct PairPartition: Sendable {
             var groups: [Int: Set<ValueID>] = [:]
             for id in reductions[level] ?? [] {
                 guard case .overTime(_, _, let axis) = graph[id].operation else { continue }
-                groups[axis, default: []].insert(id)
-                if let most = levels.running[id]?.most { groups[axis]?.insert(most) }
+                // Ints need double precision, which others are not to pay for.
+                let own = 2 * axis + (graph.computesWithInts(id) ? 1 : 0)
+                groups[own, default: []].insert(id)
+                if let most = levels.running[id]?.most { groups[own]?.insert(most) }
             }
             for (_, group) in groups.sorted(by: { $0.key < $1.key }) {
                 let traversal = try PairTraversal(group.sorted(), in: graph, by: size)

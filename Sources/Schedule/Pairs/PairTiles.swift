@@ -10,8 +10,12 @@ struct PairTiles {
     /// The index that the results vary over, and the one that is reduced.
     let outer: Int
     let inner: Int
+    /// Whether ints are computed with: as reals of double precision, which hold them as long as they are not too large.
+    let holdsInts: Bool
     var builder: GraphBuilder
     private(set) var wanted: Set<PairTensor> = []
+    /// The names of tensors that are read as ints.
+    private(set) var givenInts: Set<String> = []
     private let outerDim: Dim
     /// The steps of a block.
     var blockDim: Dim { outerDim }
@@ -38,8 +42,9 @@ struct PairTiles {
         var lead: Int { (hasOuter ? 1 : 0) + (hasInner ? 1 : 0) }
     }
 
-    init(_ graph: StreamGraph, outer: Int, inner: Int, by size: PairPartition.Size) {
+    init(_ graph: StreamGraph, outer: Int, inner: Int, by size: PairPartition.Size, holdsInts: Bool) {
         self.graph = graph
+        self.holdsInts = holdsInts
         self.outer = outer
         self.inner = inner
         outerDim = Dim("\(graph.axes[outer].name) of block", size.block)
@@ -103,10 +108,19 @@ struct PairTiles {
         return made
     }
 
+    private func name(of source: ValueID) -> String {
+        switch graph[source].operation {
+        case .input(let name, _): PairTensor.input(name)
+        case .parameter(let info): PairTensor.parameter(info.path)
+        default: PairTensor(value: source, form: .plain).description
+        }
+    }
+
     /// What a value that is not one of pairs is read from.
     private mutating func read(_ id: ValueID, _ form: PairTensor.Form = .plain) -> Tile {
         let (variance, shape) = (graph[id].variance, graph[id].shape)
         let source = graph.unindexed(id)
+        if graph[id].element == .int, form == .plain { givenInts.insert(name(of: source)) }
         switch (graph[source].operation, form) {
         case (.input(let name, _), .plain): return tensor(PairTensor.input(name), shape, variance)
         case (.parameter(let info), .plain): return tensor(PairTensor.parameter(info.path), shape, variance)
@@ -170,11 +184,14 @@ struct PairTiles {
         let value = graph[id]
         let shape = value.shape
         if let number = ChunkShapes(graph: graph, count: 1).number(id) {
-            if value.element == .real { return self.number(number, shape) }
+            if value.element == .real || holdsInts && value.element == .int { return self.number(number, shape) }
             if value.element == .bool { return Tile(id: builder.constant(.bool(number != 0), shape)) }
         }
         guard graph.isPair(id) || dependsOnContext(id) else { return try given(id) }
         switch value.operation {
+        case .distance: return distance(PairDistance(sign: 1, offset: 0), shape)
+        case .unary(.toReal, let a) where graph[a].element == .int && holdsInts: return try tile(a)
+        case .unary(.toInt, let a) where graph[a].element == .bool && holdsInts: return elementwise([try tile(a)]) { $0.unary(.toReal, $1[0]) }
         case .unary(.toReal, let a) where graph[a].element == .int:
             if let own = PairDistance(a, in: graph) { return distance(own, shape) }
             guard !graph.isPair(a) else { throw refusal("ints of pairs of steps are computed", id) }
@@ -184,7 +201,9 @@ struct PairTiles {
             return elementwise([try tile(a)]) { $0.unary(.toReal, $1[0]) }
         case .unary(.toInt, _), .unary(.numbered, _): throw refusal("ints of pairs of steps are computed", id)
         case .unary(let function, let a): return elementwise([try tile(a)]) { $0.unary(function, $1[0]) }
-        case .binary(let function, let a, let b) where graph[a].element == .int: return try compared(function, a, b, id)
+        case .binary(let function, let a, let b) where graph[a].element == .int && !holdsInts: return try compared(function, a, b, id)
+        case .binary(let function, _, _) where value.element == .int && !function.keepsInts:
+            throw refusal("ints of pairs of steps are computed with '\(function.rawValue)'", id)
         case .binary(let function, let a, let b): return elementwise([try tile(a), try tile(b)]) { $0.binary(function, $1[0], $1[1]) }
         case .select(let condition, let a, let b):
             return elementwise([try tile(condition), try tile(a), try tile(b)]) { $0.select($1[0], $1[1], $1[2]) }
@@ -219,7 +238,7 @@ struct PairTiles {
             let own = try tile(a)
             let made = builder.pad(own.id, axis: axis + own.lead, before: before, after: after, mode: mode, named: shape[axis].name)
             return Tile(id: made, hasOuter: own.hasOuter, hasInner: own.hasInner)
-        case .input, .parameter, .constant, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps,
+        case .input, .parameter, .constant, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .chunks, .steps,
             .runningAffine, .solve:
             throw refusal("an operation on pairs of steps has no code", id)
         }
@@ -228,7 +247,7 @@ struct PairTiles {
     /// A value that other parts compute.
     private mutating func given(_ id: ValueID) throws(ScheduleRefusal) -> Tile {
         switch graph[id].element {
-        case .real: return read(id)
+        case .int where holdsInts, .real: return read(id)
         case .bool: return elementwise([read(id, .truth)]) { $0.binary(.notEqual, $1[0], $0.constant(.real(0), $0[$1[0]].shape)) }
         case .int, .complex: throw refusal("pairs of steps hold \(graph[id].element.rawValue)s", id)
         }
@@ -358,5 +377,17 @@ extension StreamGraph {
         var id = id
         while case .along(let a, _) = self[id].operation { id = a }
         return id
+    }
+}
+
+extension BinaryOperator {
+    /// Whether what it gives for ints of some size is hardly larger.
+    fileprivate var keepsInts: Bool {
+        switch self {
+        case .add, .subtract, .min, .max: true
+        case .multiply, .divide, .power, .logaddexp, .atan2, .mod, .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater, .and, .or, .complex,
+            .random, .uniform, .uniformNext:
+            false
+        }
     }
 }

@@ -13,6 +13,12 @@ package struct PairTraversal: Sendable {
     package let span: SourceSpan?
     /// How many reductions it computes.
     package let count: Int
+    /// Whether ints are computed with, for which code has to be in double precision.
+    package let holdsInts: Bool
+    /// Whether results are ints, by name.
+    package let ints: Set<String>
+    /// The names of tensors of ints that it reads as they are.
+    package let givenInts: Set<String>
     /// Whether exponentials are made smaller as larger exponents turn up, so that one look at each pair is enough.
     package let isRunning: Bool
 
@@ -22,13 +28,16 @@ package struct PairTraversal: Sendable {
         guard let first = reductions.first, case .overTime(_, _, let inner) = graph[first].operation, let outer = graph.counterpart(of: inner) else {
             throw ScheduleRefusal(reason: "there is nothing to reduce", span: nil)
         }
-        var work = PairReductions(graph, outer: outer, inner: inner, by: size)
+        holdsInts = reductions.contains { graph.computesWithInts($0) }
+        ints = Set(reductions.filter { graph[$0].element == .int }.map { PairTensor(value: $0, form: .plain).description })
+        var work = PairReductions(graph, outer: outer, inner: inner, by: size, holdsInts: holdsInts)
         let domain = work.domain(of: reductions)
         let blocks = work.blocks(domain, size.block)
         // What stands behind a sequence's end is behind all of its steps.
         let isMasked = blocks.behind.map { $0 > 0 } ?? true
         for id in reductions.sorted() { try work.add(id, isMasked: isMasked, together: Set(reductions)) }
         wanted = work.tiles.wanted
+        givenInts = work.tiles.givenInts
         indices = (graph.axes[outer].name, graph.axes[inner].name)
         span = reductions.lazy.compactMap { graph[$0].span }.first
         count = reductions.count
@@ -49,9 +58,9 @@ private struct PairReductions {
     var sums: Set<String> = []
     private var results: [(name: String, value: ValueID, initial: ValueID)] = []
 
-    init(_ graph: StreamGraph, outer: Int, inner: Int, by size: PairPartition.Size) {
+    init(_ graph: StreamGraph, outer: Int, inner: Int, by size: PairPartition.Size, holdsInts: Bool) {
         source = graph
-        tiles = PairTiles(graph, outer: outer, inner: inner, by: size)
+        tiles = PairTiles(graph, outer: outer, inner: inner, by: size, holdsInts: holdsInts)
     }
 
     /// The pairs that some reduction takes.
@@ -77,7 +86,7 @@ private struct PairReductions {
 
     mutating func add(_ id: ValueID, isMasked: Bool, together: Set<ValueID>) throws(ScheduleRefusal) {
         guard case .overTime(let kind, let term, _) = source[id].operation else { return }
-        guard source[id].element == .real else { throw tiles.refusal("pairs of steps hold \(source[id].element.rawValue)s", id) }
+        guard source[id].element == .real || source[id].element == .int else { throw tiles.refusal("pairs of steps hold \(source[id].element.rawValue)s", id) }
         switch kind {
         case .max, .min:
             let neutral = kind == .max ? -Double.infinity : .infinity
@@ -138,5 +147,20 @@ private struct PairReductions {
         var builder = tiles.builder
         for result in results { builder.state(result.name, result.value, from: result.initial) }
         return builder.graph.ordered().sharingCommonValues().recognizingContractions().ordered()
+    }
+}
+
+extension StreamGraph {
+    /// Whether a reduction over pairs needs ints other than to compare them, or than distances.
+    func computesWithInts(_ id: ValueID) -> Bool {
+        guard self[id].element != .int else { return true }
+        var seen: Set<ValueID> = []
+        var rest = self[id].operation.operands
+        while let next = rest.popLast() {
+            guard isPair(next), seen.insert(next).inserted else { continue }
+            if self[next].element == .int, PairDistance(next, in: self) == nil { return true }
+            rest += self[next].operation.operands
+        }
+        return false
     }
 }

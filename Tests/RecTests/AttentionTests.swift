@@ -1,0 +1,115 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Rec
+
+/// Reductions over other steps as programs write them, compiled, against the interpreter: results, gradients, numbers that are not finite,
+/// and streams.
+@Suite(.timeLimit(.minutes(30))) struct AttentionTests {
+    typealias Case = EveryFormTests.Case
+
+    static let further = [
+        Case("heads that share keys", ["H": 3, "K": 4], "input q: [H, K]\ninput k, v: [K]\noutput o = sum[s <= t](softmax[s](sum[K](q * k[s]) / sqrt(K)) * v[s])"),
+        Case("slopes by heads", ["H": 2, "K": 3], "input q, k, v: [H, K]\nparam m: [H]\noutput o = sum[s <= t](softmax[s](sum[K](q * k[s]) - abs(m) * (t - s)) * v[s])"),
+        Case("no softmax", ["K": 3], "input q, k, v: [K]\noutput o = sum[t-9 <= s < t](sum[K](q * k[s]) * exp(-0.1 * (t - s)) * v[s])\noutput m = mean[s <= t](tanh(q - k[s]))"),
+        Case("ints", "input a, b: int\noutput c = sum[s <= t where a[s] == b](b[s] - 1)\noutput d = max[s < t](a[s] + t)\noutput e = argmin[s in t](a[s])\noutput f = min[s <= t where a[s] < 0](b[s])"),
+        Case("in reverse", ["K": 2], "input q, k: [K]\noutput o = sum[s <= t](softmax[s](sum[K](q * k[s])) * k[s])\noutput p = sum[s >= t](softmax[s](sum[K](q * k[s])) * k[s])"),
+    ]
+
+    private func data(_ model: Model, batch: Int, _ steps: Int, lengths: [Int]? = nil) -> ModelData {
+        var data = ModelData(parameters: model.initialParameters(seed: 3))
+        for value in model.graph.values {
+            guard case .input(let name, _) = value.operation else { continue }
+            var random = SeededGenerator(seed: 4, for: name)
+            let shape = [batch] + (value.variance.isStream ? [steps] : []) + value.shape.sizes
+            let count = shape.reduce(1, *)
+            data.inputs[name] = value.element == .int
+                ? Tensor((0..<count).map { _ in Int(random.next() % 5) - 1 }, shape: shape) : Tensor((0..<count).map { _ in random.normal() }, shape: shape)
+        }
+        data.lengths = lengths
+        return data
+    }
+
+    private func expectSame(_ got: [NamedTensor], _ expected: [NamedTensor], _ what: String, within tolerance: Double) {
+        #expect(got.map(\.name) == expected.map(\.name), "\(what)")
+        for (a, b) in zip(got, expected) {
+            let error = Deviation(of: a.tensor, from: b.tensor).error
+            #expect(a.tensor.shape == b.tensor.shape && error <= tolerance, "\(what): \(a.name) \(error)")
+        }
+    }
+
+    @Test(arguments: SecondIndexGradientTests.cases + further) func compiledAsInterpreted(_ item: Case) throws {
+        let model = try Model(Program(text: "func soft(x) = tanh(x)\n  gradient (dy) = 0.5 * dy * x\n\n" + item.source), dims: item.dims)
+        let gradients = try? GradientModel(model, nil)
+        for (batch, steps, lengths) in [(2, 70, nil), (3, 9, [9, 0, 4])] as [(Int, Int, [Int]?)] {
+            let data = data(model, batch: batch, steps, lengths: lengths)
+            let expected = try model.run(data, on: .interpreter)
+            for precision in [Precision.f64, .f32] where precision == .f64 || lengths == nil {
+                let got = try model.run(data, on: .compiled(precision), threads: 2)
+                expectSame(got.outputs + got.finalStates, expected.outputs + expected.finalStates, "\(item) \(precision) \(steps)", within: precision == .f64 ? 1e-11 : 2e-5)
+            }
+            guard let gradients, lengths == nil, model.graph.outputs.contains(where: { model.graph[$0.value].element == .real }) else { continue }
+            var cotangents: [String: Tensor] = [:]
+            for output in expected.outputs where !output.tensor.type.isFloating || true {
+                guard model.graph.outputs.first(where: { $0.name == output.name }).map({ model.graph[$0.value].element == .real }) == true else { continue }
+                var random = SeededGenerator(seed: 6, for: output.name)
+                cotangents[output.name] = Tensor((0..<output.tensor.count).map { _ in random.normal() }, shape: output.tensor.shape)
+            }
+            _ = gradients
+            let wanted = try model.gradients(data, cotangents: cotangents, on: .interpreter)
+            let got = try model.gradients(data, cotangents: cotangents, on: .compiled(.f64), threads: 2)
+            expectSame(got.gradients, wanted.gradients, "gradients, \(item)", within: 1e-9)
+        }
+    }
+
+    static let causal = Case(
+        "causal", ["H": 2, "K": 4], "input x: [K]\nparam Q, V: [H, K, K]\nk = tanh(x)\nv = V @ x\noutput o = sum[s <= t](softmax[s](sum[K]((Q @ x) * k[s])) * v[s])")
+
+    @Test("numbers that are not finite reach what the program says, and nothing else", arguments: [Double.nan, .infinity])
+    func notFinite(_ number: Double) throws {
+        let model = try Model(Program(text: Self.causal.source), dims: Self.causal.dims)
+        var data = data(model, batch: 2, 80)
+        var numbers = data.inputs["x"]?.doubles() ?? []
+        numbers[50 * 4 + 1] = number
+        data.inputs["x"] = Tensor(numbers, shape: [2, 80, 4])
+        let expected = try model.run(data, on: .interpreter), got = try model.run(data, on: .compiled(.f64), threads: 2)
+        let (a, b) = (try got["o"].doubles(), try expected["o"].doubles())
+        #expect(a[..<(50 * 8)].allSatisfy(\.isFinite) && zip(a, b).allSatisfy { $0.isNaN == $1.isNaN && ($0.isNaN || abs($0 - $1) < 1e-11) })
+        let cotangents = ["o": Tensor(a.indices.map { $0 < 40 * 8 ? 1.0 : 0 }, shape: [2, 80, 2, 4])]
+        let slopes = try model.gradients(data, cotangents: cotangents, on: .compiled(.f64)), reference = try model.gradients(data, cotangents: cotangents, on: .interpreter)
+        for (one, other) in zip(slopes.gradients, reference.gradients) {
+            #expect(zip(one.tensor.doubles(), other.tensor.doubles()).allSatisfy { $0.isNaN == $1.isNaN && ($0.isNaN || abs($0 - $1) < 1e-9) }, "\(one.name)")
+        }
+    }
+
+    @Test("streams keep what they attend to", arguments: [
+        (causal, 40), (Case("window", ["K": 3], "input q, k: [K]\ninput n: int\noutput o = sum[t-5 < s <= t](softmax[s](sum[K](q * k[s])) * k[s])\noutput c = sum[t-4 <= s < t where n[s] == n](1)"), nil),
+    ] as [(Case, Int?)])
+    func streams(_ item: Case, _ kept: Int?) throws {
+        let model = try Model(Program(text: item.source), dims: item.dims)
+        let data = data(model, batch: 2, 37)
+        let expected = try model.run(data, on: .interpreter)
+        for piece in [1, 5] {
+            let got = try StreamRun.run(model, data, precision: .f64, piece: piece, keeping: kept)
+            expectSame(got.outputs, expected.outputs, "\(item), \(piece) at a time", within: 1e-11)
+        }
+        guard kept != nil else { return }
+        #expect(throws: DiagnosticList.self) { try StreamRun.run(model, data, precision: .f64, keeping: 36) }
+        #expect(throws: DiagnosticList.self) { try StreamRun.run(model, data, precision: .f64) }
+    }
+
+    @Test func whatDoesNotGoWithIt() throws {
+        let model = try Model(Program(text: Self.causal.source), dims: Self.causal.dims)
+        let data = data(model, batch: 1, 8)
+        for (what, body) in [
+            ("leave out --memory", { _ = try model.run(data, within: 1 << 30) }), ("leave the weights in full", { _ = try model.storingWeights(as: .bf16).run(data) }),
+            ("run it with", { _ = try model.compile() }),
+        ] as [(String, () throws -> Void)] {
+            let error = #expect(throws: (any Error).self) { try body() }
+            #expect("\(error.map { "\($0)" } ?? "")".contains(what) || (error as? DiagnosticList)?.diagnostics.contains { ($0.help ?? "").contains(what) } == true, "\(what)")
+        }
+        let explanation = try Explanation(model, work: Workload(batch: 1, extents: [300], threads: 1))
+        #expect(explanation.pairs.count == 1 && explanation.text(model.program.sources).contains("s ≤ t"))
+    }
+}
