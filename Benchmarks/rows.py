@@ -40,6 +40,7 @@ KINDS = {
         {"W": "HD", "Wg": "HD", "U": "HH", "Ug": "HH", "b": "H", "bg": "H"}),
     "linear": Kind("Benchmarks/programs/linear.rec", CELL, {"W": "HD"}, output="y"),
     "decayed_attention": Kind("Benchmarks/programs/decayed_attention.rec", MEMORY | {"rate": "N"}, output="o"),
+    "softmax_attention": Kind("Benchmarks/programs/softmax_attention.rec", MEMORY, output="o"),
     "gated_attention": Kind("Benchmarks/programs/gated_attention.rec", MEMORY | {"gate": "NK"}, output="o"),
     "delta_rule": Kind("Benchmarks/programs/delta_rule.rec", MEMORY | {"rate": "N"}, output="o"),
     "gated_delta_rule": Kind("Benchmarks/programs/gated_delta_rule.rec", MEMORY | {"rate": "N", "decay": "N"}, output="o"),
@@ -121,6 +122,7 @@ def memories(batch, heads, length):
     dims = {"N": heads, "K": 64, "V": 64}
     chunks = ("jax scan", "jax chunks")
     for name, kind, peers in (
+        ("softmax attention", "softmax_attention", ("torch attention",)),
         ("linear attention, decay by head", "decayed_attention", chunks + ("torch chunks", "torch attention")),
         ("gated linear attention", "gated_attention", chunks),
         ("mLSTM", "matrix_lstm", chunks + ("mlstm-kernels",)),

@@ -175,6 +175,9 @@ extension Model {
 
     /// The error where runs in these forms cannot be: a bound of memory, or weights in bf16, do not go with them.
     package func check(_ forms: [String: PlanForm], within bound: Int? = nil) throws(DiagnosticList) {
+        if attends, bound != nil {
+            throw DiagnosticList(.planRefused, "'\(typed.name)' attends to other steps, and a bound of memory does not go with that", help: "leave out --memory")
+        }
         guard let form = forms.min(by: { $0.key < $1.key })?.value else { return }
         let manner =
             switch form {

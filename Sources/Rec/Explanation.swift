@@ -134,7 +134,7 @@ public struct Explanation: Sendable {
             let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try candidates.forms(of: names, parts)
-            forms.append(Self.chunkwise(facts, chunkwise, graph))
+            forms.append(Self.chunkwise(facts, chunkwise, graph, attends: model.attends))
             let isOwn = chunkwise.has(Self.merged(facts.states))
             for form in [PlanForm.shooting(nil), .newton] {
                 forms.append(Self.solved(form, facts, graph, isOwn: isOwn, isEstimated: isEstimated, work, choice.machine))
@@ -189,11 +189,12 @@ public struct Explanation: Sendable {
     }
 
     /// The form in chunks, where a model's own recurrence is affine in more than a number; adjoints follow the model's.
-    private static func chunkwise(_ facts: RecurrenceFacts, _ forms: ChunkwiseForms, _ graph: StreamGraph) -> Form {
+    private static func chunkwise(_ facts: RecurrenceFacts, _ forms: ChunkwiseForms, _ graph: StreamGraph, attends: Bool) -> Form {
         let states = merged(facts.states)
         guard facts.kind == .affine, facts.delayed.contains(where: { !graph[$0].shape.isEmpty }), forms.has(states) else {
             return Form(name: "chunkwise", refusal: unbuilt, seconds: nil)
         }
+        if attends { return Form(name: "chunkwise", refusal: PlanRefusal("not beside steps that attend to others"), seconds: nil) }
         return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { PlanRefusal($0.reason, at: $0.span) }, seconds: nil)
     }
 

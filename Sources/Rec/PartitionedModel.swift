@@ -133,7 +133,7 @@ package final class PartitionedModel: Sendable {
                     }
                     return (.chunks(parts), schedules, hasPairs: false)
                 }
-            } catch { throw PartitionedModel.diagnostics(of: error) }
+            } catch { throw graph.axes.contains { $0.again != nil } ? PartitionedModel.diagnostics(ofPairs: error) : PartitionedModel.diagnostics(of: error) }
         }
 
         /// Seconds that a run should take, by the cost model; other recurrences run in the plan that should be fastest.
@@ -151,6 +151,13 @@ package final class PartitionedModel: Sendable {
             }
             return seconds
         }
+    }
+
+    static func diagnostics(ofPairs refusal: ScheduleRefusal) -> DiagnosticList {
+        DiagnosticList([
+            Diagnostic(
+                .planRefused, "there is no code for these pairs of steps: \(refusal.reason)", at: refusal.span, help: "run it with --interpret")
+        ])
     }
 
     static func diagnostics(of refusal: ScheduleRefusal) -> DiagnosticList {

@@ -32,7 +32,7 @@ struct MemoryNeeds {
         for id in traversal.stored { uses[id, default: 0] += 1 }
         for id in own {
             force(id)
-            if gathersChunks, case .chunks(let a, _, _) = graph[id].operation, !forms.isUniform(a) { values.insert(id) }
+            if gathersChunks, case .chunks = graph[id].operation { values.insert(id) }
             if values.contains(id) || graph[id].element == .bool || forms.isUniform(id) { continue }
             let cost = cost(of: id)
             if cost > Self.leastCost, uses[id, default: 0] > 1 || widened.contains(id) && cost > 2 * Self.leastCost {

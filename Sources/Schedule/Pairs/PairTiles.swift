@@ -194,22 +194,22 @@ struct PairTiles {
         case .unary(.toInt, let a) where graph[a].element == .bool && holdsInts: return elementwise([try tile(a)]) { $0.unary(.toReal, $1[0]) }
         case .unary(.toReal, let a) where graph[a].element == .int:
             if let own = PairDistance(a, in: graph) { return distance(own, shape) }
-            guard !graph.isPair(a) else { throw refusal("ints of pairs of steps are computed", id) }
+            guard !graph.isPair(a) else { throw refusal("their ints are computed", id) }
             let parts = [read(a, .high), read(a, .middle), read(a, .low)]
             return elementwise(parts) { $0.binary(.add, $0.binary(.add, $1[0], $1[1]), $1[2]) }
         case .unary(.toReal, let a) where graph[a].element == .bool:
             return elementwise([try tile(a)]) { $0.unary(.toReal, $1[0]) }
-        case .unary(.toInt, _), .unary(.numbered, _): throw refusal("ints of pairs of steps are computed", id)
+        case .unary(.toInt, _), .unary(.numbered, _): throw refusal("their ints are computed", id)
         case .unary(let function, let a): return elementwise([try tile(a)]) { $0.unary(function, $1[0]) }
         case .binary(let function, let a, let b) where graph[a].element == .int && !holdsInts: return try compared(function, a, b, id)
         case .binary(let function, _, _) where value.element == .int && !function.keepsInts:
-            throw refusal("ints of pairs of steps are computed with '\(function.rawValue)'", id)
+            throw refusal("their ints are computed with '\(function.rawValue)'", id)
         case .binary(let function, let a, let b): return elementwise([try tile(a), try tile(b)]) { $0.binary(function, $1[0], $1[1]) }
         case .select(let condition, let a, let b):
             return elementwise([try tile(condition), try tile(a), try tile(b)]) { $0.select($1[0], $1[1], $1[2]) }
         case .contract(let c): return try contracted(c, shape, summingInner: false)
         case .reduce(let kind, let a, let axes):
-            guard kind != .argmax, kind != .logsumexp else { throw refusal("'\(kind.rawValue)' of pairs of steps has no code", id) }
+            guard kind != .argmax, kind != .logsumexp else { throw refusal("'\(kind.rawValue)' of them has no code", id) }
             let own = try tile(a)
             return Tile(id: builder.reduce(kind, own.id, axes: axes.map { $0 + own.lead }), hasOuter: own.hasOuter, hasInner: own.hasInner)
         case .broadcast(let a, let from):
@@ -238,9 +238,10 @@ struct PairTiles {
             let own = try tile(a)
             let made = builder.pad(own.id, axis: axis + own.lead, before: before, after: after, mode: mode, named: shape[axis].name)
             return Tile(id: made, hasOuter: own.hasOuter, hasInner: own.hasInner)
-        case .input, .parameter, .constant, .window, .gather, .scatter, .delay, .overTime, .overBatch, .along, .chunks, .steps,
+        case .gather: throw refusal("a table is looked up for each of them", id)
+        case .input, .parameter, .constant, .window, .scatter, .delay, .overTime, .overBatch, .along, .chunks, .steps,
             .runningAffine, .solve:
-            throw refusal("an operation on pairs of steps has no code", id)
+            throw refusal("an operation on them has no code", id)
         }
     }
 
@@ -249,7 +250,7 @@ struct PairTiles {
         switch graph[id].element {
         case .int where holdsInts, .real: return read(id)
         case .bool: return elementwise([read(id, .truth)]) { $0.binary(.notEqual, $1[0], $0.constant(.real(0), $0[$1[0]].shape)) }
-        case .int, .complex: throw refusal("pairs of steps hold \(graph[id].element.rawValue)s", id)
+        case .int, .complex: throw refusal("they are \(graph[id].element.rawValue)s", id)
         }
     }
 
@@ -269,13 +270,13 @@ struct PairTiles {
 
     /// Ints are compared as reals that hold them exactly.
     private mutating func compared(_ function: BinaryOperator, _ a: ValueID, _ b: ValueID, _ id: ValueID) throws(ScheduleRefusal) -> Tile {
-        guard graph[id].element == .bool else { throw refusal("ints of pairs of steps are computed", id) }
+        guard graph[id].element == .bool else { throw refusal("their ints are computed", id) }
         let shape = graph[id].shape
         let (x, y) = (PairDistance(a, in: graph), PairDistance(b, in: graph))
         func part(_ operand: ValueID, _ distance: PairDistance?, _ form: PairTensor.Form, _ tiles: inout PairTiles) throws(ScheduleRefusal) -> Tile {
             if let distance, distance.sign != 0 { return tiles.distance(distance, shape) }
             if let number = tiles.int(operand) { return tiles.number(PairTensor.number(number, form), shape) }
-            guard !tiles.graph.isPair(operand) else { throw tiles.refusal("ints of pairs of steps are computed", operand) }
+            guard !tiles.graph.isPair(operand) else { throw tiles.refusal("their ints are computed", operand) }
             return tiles.read(operand, form)
         }
         if x.map({ $0.sign != 0 }) ?? false || y.map({ $0.sign != 0 }) ?? false {

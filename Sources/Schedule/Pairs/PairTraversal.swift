@@ -86,7 +86,7 @@ private struct PairReductions {
 
     mutating func add(_ id: ValueID, isMasked: Bool, together: Set<ValueID>) throws(ScheduleRefusal) {
         guard case .overTime(let kind, let term, _) = source[id].operation else { return }
-        guard source[id].element == .real || source[id].element == .int else { throw tiles.refusal("pairs of steps hold \(source[id].element.rawValue)s", id) }
+        guard source[id].element == .real || source[id].element == .int else { throw tiles.refusal("they are \(source[id].element.rawValue)s", id) }
         switch kind {
         case .max, .min:
             let neutral = kind == .max ? -Double.infinity : .infinity
@@ -105,7 +105,7 @@ private struct PairReductions {
             carry(id, from: 0) { tiles, before in
                 tiles.elementwise([before, share, own]) { $0.binary(.add, $0.binary(.multiply, $1[0], $1[1]), $1[2]) }
             }
-        case .mean, .first, .last: throw tiles.refusal("'\(kind.rawValue)' of pairs of steps has no code", id)
+        case .mean, .first, .last: throw tiles.refusal("'\(kind.rawValue)' of them has no code", id)
         }
     }
 
