@@ -43,7 +43,7 @@ extension GraphBuilder {
     mutating func isFirstEqual(_ x: ValueID, _ y: ValueID, axis: Int) -> ValueID {
         let areNaN = binary(.and, binary(.notEqual, x, x), binary(.notEqual, y, y))
         let hit = binary(.or, binary(.equal, x, y), areNaN)
-        if graph.axes[axis].again != nil {
+        if graph.axes[axis].again != nil, graph.isPair(x) {
             // Pairs of steps are told apart by their distance, which is largest at the first step.
             let distance = filled(unary(.toReal, self.distance(axis: axis)), self[x].shape)
             let largest = overTime(.max, select(hit, distance, constant(.real(-.infinity), self[x].shape)), axis: axis)

@@ -37,6 +37,16 @@ import Testing
         try expectDerivatives(Self.attention(window: 4, .max), [Extent(batch: 2, extents: [9]), Extent(batch: 3, extents: [6], lengths: [6, 1, 3])], isCompiled: false)
     }
 
+    @Test("what does not vary over the first index is reduced over the second one alone") func largestOfOneIndex() throws {
+        var b = GraphBuilder(axes: [StreamAxis(name: "t"), StreamAxis(name: "s", again: 0)])
+        let k = Dim("K", 2)
+        let x = b.along(b.input("x", [k], over: [0]), axis: 1)
+        let isSeen = b.spread(b.binary(.lessOrEqual, b.constant(.int(0)), b.distance(axis: 1)), to: [k])
+        let near = b.select(isSeen, x, b.constant(.real(0), [k]))
+        b.output("y", b.binary(.multiply, b.overTime(.sum, near, axis: 1), b.overTime(.max, x, axis: 1)))
+        try expectDerivatives(b.graph, isCompiled: false)
+    }
+
     @Test func textOfPairs() throws {
         let graph = Self.attention(window: 2)
         #expect(try StreamGraph(text: graph.text) == graph)

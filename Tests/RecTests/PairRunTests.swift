@@ -93,7 +93,20 @@ import Testing
         return b.graph
     }
 
+    /// Exponents held against the largest of all steps, whatever the present one is.
+    static func unpaired() -> StreamGraph {
+        var b = builder()
+        let x = b.input("x", over: [0])
+        let others = b.along(x, axis: 1)
+        let most = b.overTime(.max, others, axis: 1)
+        let weight = b.unary(.exp, b.binary(.subtract, others, most))
+        let near = b.select(mask(&b, 6), weight, b.constant(0))
+        b.output("y", b.binary(.divide, b.overTime(.sum, b.binary(.multiply, near, x), axis: 1), b.overTime(.sum, weight, axis: 1)))
+        return b.graph
+    }
+
     static let cases = [
+        Case(description: "unpaired", graph: unpaired()),
         Case(description: "causal", graph: attention(nil)), Case(description: "window", graph: attention(5)),
         Case(description: "one head", graph: attention(30, heads: 1)), Case(description: "both ways", graph: attention(nil, causal: false)),
         Case(description: "selections", graph: selections()), Case(description: "layers", graph: layers()),

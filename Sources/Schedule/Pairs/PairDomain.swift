@@ -36,7 +36,9 @@ struct PairDomains {
             switch function {
             case .exp: return finite(a)
             case .negate, .stop, .abs, .sqrt, .relu, .tanh, .sin: return nonzero(a)
-            default: return .all
+            case .sign, .floor, .not, .log, .log2, .log1p, .expm1, .rsqrt, .cos, .tan, .erf, .sigmoid, .logsigmoid, .gelu, .silu, .softplus, .step, .re, .im,
+                .conj, .cis, .toReal, .toInt, .toComplex, .numbered:
+                return .all
             }
         case .binary(.multiply, let a, let b): return nonzero(a).intersection(nonzero(b))
         case .binary(.divide, let a, _): return nonzero(a)
@@ -44,7 +46,9 @@ struct PairDomains {
         case .contract(let c): return nonzero(c.left).intersection(nonzero(c.right))
         case .rename(let a), .broadcast(let a, _), .reshape(let a): return nonzero(a)
         case .reduce(.sum, let a, _): return nonzero(a)
-        default: return .all
+        case .input, .parameter, .constant, .binary, .reduce, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime, .overBatch,
+            .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            return .all
         }
     }
 
@@ -57,7 +61,9 @@ struct PairDomains {
         case .binary(.subtract, let a, let b) where !graph.isPair(b):
             return finite(a, isLeast: isLeast)
         case .rename(let a), .broadcast(let a, _), .reshape(let a): return finite(a, isLeast: isLeast)
-        default: return .all
+        case .input, .parameter, .constant, .unary, .binary, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter, .delay,
+            .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            return .all
         }
     }
 
@@ -68,7 +74,9 @@ struct PairDomains {
         case .binary(.and, let a, let b): return holding(a).intersection(holding(b))
         case .binary(.or, let a, let b): return holding(a).union(holding(b))
         case .binary(let function, let a, let b): return compared(function, a, b)
-        default: return .all
+        case .input, .parameter, .constant, .unary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            return .all
         }
     }
 
@@ -89,7 +97,9 @@ struct PairDomains {
         case .greater: return atLeast(1)
         case .greaterOrEqual: return atLeast(0)
         case .equal: return atMost(0).intersection(atLeast(0))
-        default: return .all
+        case .notEqual, .add, .subtract, .multiply, .divide, .power, .min, .max, .logaddexp, .atan2, .mod, .and, .or, .complex, .random, .uniform,
+            .uniformNext:
+            return .all
         }
     }
 }
@@ -122,7 +132,9 @@ struct PairDistance {
         case .binary(.add, let a, let b):
             guard let x = PairDistance(a, in: graph), let y = PairDistance(b, in: graph) else { return nil }
             (sign, offset) = (x.sign + y.sign, x.offset + y.offset)
-        default: return nil
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .reshape, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .along, .chunks, .steps, .runningAffine, .solve:
+            return nil
         }
         guard abs(sign) <= 1, abs(offset) < 1 << 22 else { return nil }
     }

@@ -204,7 +204,9 @@ private struct PairStepsPart {
         switch source[id].operation {
         case .delay(let a, let offsets, let initial): .delay(a, offsets: [offsets.first { $0 != 0 } ?? 0], initial: initial)
         case .overTime(let kind, let a, _): .overTime(kind, a, axis: 0)
-        case let same: same
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+            .window, .gather, .scatter, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            source[id].operation
         }
     }
 }
@@ -214,7 +216,9 @@ extension StreamGraph {
     func isGiven(_ id: ValueID) -> Bool {
         switch self[id].operation {
         case .input, .parameter: true
-        default: false
+        case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            false
         }
     }
 

@@ -112,7 +112,9 @@ struct PairTiles {
         switch graph[source].operation {
         case .input(let name, _): PairTensor.input(name)
         case .parameter(let info): PairTensor.parameter(info.path)
-        default: PairTensor(value: source, form: .plain).description
+        case .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather,
+            .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            PairTensor(value: source, form: .plain).description
         }
     }
 
@@ -307,7 +309,9 @@ struct PairTiles {
         case .constant(.int(let number)): number
         case .broadcast(let a, _), .rename(let a), .reshape(let a): int(a)
         case .unary(.negate, let a): int(a).flatMap { $0 == .min ? nil : -$0 }
-        default: nil
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter,
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            nil
         }
     }
 
@@ -350,7 +354,9 @@ struct PairTiles {
             let own = Array(shape.indices)
             let c = Contraction(left: a, right: b, leftLabels: own, rightLabels: own, resultLabels: own)
             return try contracted(c, shape, summingInner: true, masking: isMasked ? masking : nil)
-        default: return try joined(.sum, id, isMasked: isMasked, else: 0)
+        case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
+            .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            return try joined(.sum, id, isMasked: isMasked, else: 0)
         }
     }
 

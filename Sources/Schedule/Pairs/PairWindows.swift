@@ -115,7 +115,9 @@ private struct PairWindows {
             open.append((delay, a))
             return delay
         case .chunks, .steps, .overBatch: throw refusal("it needs a whole sequence", id)
-        default: break
+        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+            .window, .gather, .scatter, .runningAffine, .solve:
+            break
         }
         let type = ValueType(source[id].element, source[id].shape, variance(id))
         guard operation.operands.contains(where: isWindow.contains) else {

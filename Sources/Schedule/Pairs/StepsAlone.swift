@@ -27,7 +27,9 @@ extension StreamGraph {
             case .overTime(let kind, let a, _): value.operation = .overTime(kind, moved(a), axis: 0)
             case .delay(let a, let offsets, let initial):
                 value.operation = .delay(moved(a), offsets: [offsets.first { $0 != 0 } ?? 0], initial: initial.map(moved))
-            case let same: value.operation = same.mapOperands(moved)
+            case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+                .window, .gather, .scatter, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+                value.operation = value.operation.mapOperands(moved)
             }
             _ = result.add(value)
         }

@@ -43,7 +43,7 @@ struct RunningExponential {
             var difference = a
             while case .rename(let inner) = graph[difference].operation { difference = inner }
             guard case .binary(.subtract, let x, let shift) = graph[difference].operation,
-                let most = graph.largest(behind: shift), case .overTime(.max, let y, axis) = graph[most].operation, graph.unnamed(y) == graph.unnamed(x),
+                let most = graph.largest(behind: shift), case .overTime(.max, let y, axis) = graph[most].operation, graph.isPair(y), graph.unnamed(y) == graph.unnamed(x),
                 graph[shift].shape.sizes == graph[most].shape.sizes
             else { return nil }
             return RunningExponential(most: most, shift: shift, dims: Array(graph[most].shape.indices))
