@@ -4,32 +4,54 @@ import RecTensors
 
 /// Runs the parts of a graph one after another, in f64: those of steps as graphs, traversals as their schedules are written.
 package struct PartitionEvaluation {
-    private let parts: GraphPartition
-    private let schedules: [Schedule?]
+    private enum Part {
+        case steps(StreamGraph)
+        case traversal(Schedule)
+    }
+
+    private enum Whole {
+        case chunks(GraphPartition)
+        case pairs(PairPartition)
+    }
+
+    private let whole: Whole
+    private let parts: [Part]
 
     /// - Throws: where a traversal has no schedule.
-    package init(_ parts: GraphPartition) throws(ScheduleRefusal) {
-        self.parts = parts
-        var schedules: [Schedule?] = []
-        for part in parts.parts {
+    package init(_ partition: GraphPartition) throws(ScheduleRefusal) {
+        whole = .chunks(partition)
+        var parts: [Part] = []
+        for part in partition.parts {
             switch part {
-            case .steps: schedules.append(nil)
-            case .traversal(let traversal): schedules.append(try Schedule(traversal, of: parts))
+            case .steps(let graph): parts.append(.steps(graph))
+            case .traversal(let traversal): parts.append(.traversal(try Schedule(traversal, of: partition)))
             }
         }
-        self.schedules = schedules
+        self.parts = parts
+    }
+
+    package init(_ partition: PairPartition) {
+        whole = .pairs(partition)
+        parts = partition.parts.map { part in
+            switch part {
+            case .steps(let graph): .steps(graph)
+            case .pairs(let traversal): .traversal(traversal.schedule)
+            }
+        }
     }
 
     /// - Parameter data: as for the graph.
     package func run(_ data: BoundData) -> ModelResults {
+        var data = data
+        // Data run along the first axis alone.
+        data.extents = Array(data.extents.prefix(1))
         var tensors: [String: Tensor] = [:]
         var losses: [NamedTensor] = []
         var finalStates: [NamedTensor] = []
-        let steps = data.extents.first ?? 0
-        let size = ScheduleSize(batch: data.batch, steps: steps, lengths: data.lengths)
-        for (part, schedule) in zip(parts.parts, schedules) {
-            switch (part, schedule) {
-            case (.steps(let graph), _):
+        let size = ScheduleSize(batch: data.batch, steps: data.extents.first ?? 0, lengths: data.lengths)
+        for part in parts {
+            switch part {
+            case .steps(let graph):
                 var own = data
                 own.inputs.merge(tensors) { $1 }
                 own.parameters.merge(tensors) { $1 }
@@ -37,21 +59,31 @@ package struct PartitionEvaluation {
                 for output in results.outputs { tensors[output.name] = output.tensor }
                 losses += results.losses
                 finalStates += results.finalStates
-            case (.traversal, let schedule?):
+            case .traversal(let schedule):
                 var given: [String: [Double]] = [:]
                 for buffer in schedule.buffers {
-                    if let tensor = Self.tensor(buffer, tensors, data) { given[buffer.name] = tensor.doubles() }
+                    if let tensor = tensor(buffer, tensors, data) { given[buffer.name] = tensor.doubles() }
                 }
                 let ran = ScheduleEvaluation(schedule, size: size, tensors: given)
                 for (name, numbers) in ran.results {
                     let buffer = schedule.buffers.first { $0.name == name }
-                    let cleared = buffer?.role == .stream(isResult: true) || buffer?.role == .block(isResult: true) ? Self.cleared(numbers, size, buffer?.count ?? 0) : numbers
+                    let isStream = buffer?.role == .stream(isResult: true) || buffer?.role == .block(isResult: true)
+                    let cleared = isStream ? Self.cleared(numbers, size, buffer?.count ?? 0) : numbers
                     tensors[name] = Tensor(cleared, shape: [cleared.count])
                 }
-            case (.traversal, nil): break
             }
         }
-        return parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        return switch whole {
+        case .chunks(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        case .pairs(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        }
+    }
+
+    private func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData) -> Tensor? {
+        switch whole {
+        case .chunks: Self.tensor(buffer, tensors, data)
+        case .pairs: PairPartition.tensor(buffer, tensors, data)
+        }
     }
 
     /// Steps behind the end of a sequence are 0.

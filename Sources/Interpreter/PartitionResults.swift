@@ -35,23 +35,16 @@ extension PairPartition {
             finalStates: graph.states.compactMap { state in finalStates.first { $0.name == state.name } })
     }
 
-    /// The name of the tensor that lies in a buffer of a schedule of pairs.
-    package static func tensorName(_ buffer: Schedule.Buffer) -> String {
-        var name = Substring(buffer.name)
-        for prefix in ["input ", "parameter ", "block "] where name.hasPrefix(prefix) { name = name.dropFirst(prefix.count) }
-        return String(name)
-    }
-
     /// The tensor of a buffer that a schedule of pairs reads.
     package static func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData) -> Tensor? {
-        let name = tensorName(buffer)
-        if name == "places" {
+        switch PairTraversal.source(of: buffer) {
+        case .input(let name): return data.inputs[name]
+        case .parameter(let path): return data.parameters[path]
+        case .part(let name): return tensors[name]
+        case .places:
             let steps = data.extents.first ?? 0
             return Tensor((0..<data.batch * steps).map { Double($0 % max(1, steps)) }, shape: [data.batch, steps])
         }
-        if name.hasPrefix("x ") { return data.inputs[String(name.dropFirst(2))] }
-        if name.hasPrefix("p ") { return data.parameters[String(name.dropFirst(2))] }
-        return tensors[name]
     }
 }
 

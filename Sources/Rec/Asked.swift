@@ -1,4 +1,3 @@
-import RecSchedule
 import RecSource
 import RecStream
 import RecTensors
@@ -128,25 +127,6 @@ extension Model {
         }
         guard !part.graph.losses.isEmpty else { return part }
         return part.part(Selection(outputs: Set(part.graph.outputs.map(\.name))), given: given)
-    }
-
-    /// The same model with windows of its past for steps that attend to others.
-    private func attendingStepByStep(_ context: Int?) throws(DiagnosticList) -> Model {
-        guard attends else { return self }
-        do throws(ScheduleRefusal) {
-            let (graph, isBounded) = try onDeepStack { () throws(ScheduleRefusal) in try self.graph.keepingWindows(context: context) }
-            var result = self
-            result.graph = graph
-            result.code = ModelCode()
-            result.mostStreamedSteps = isBounded ? nil : context
-            return result
-        } catch {
-            throw DiagnosticList([
-                Diagnostic(
-                    .planRefused, "'\(graph.name)' cannot run step by step: \(error.reason)", at: error.span,
-                    help: error.reason.contains("all earlier steps") ? "say how many it may keep: --context 1024, or stream(keeping: 1024)" : "run it over whole sequences")
-            ])
-        }
     }
 
     /// The forms of states that are here; those of states that were left out are of no use.

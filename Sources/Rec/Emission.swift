@@ -90,7 +90,7 @@ extension StreamGraph {
             case .steps(let graph): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
             case .solved(let recurrence): result += try Pipeline.simplestPlan(recurrence.repeated).emitted(stage, precision)
             case .traversal(let schedule): result += try schedule.emitted(stage, precision)
-            case .pairs(let traversal): result += try traversal.schedule.emitted(stage, precision)
+            case .pairs(let traversal): result += try traversal.schedule.emitted(stage, traversal.holdsInts ? .f64 : precision)
             }
         }
         return result

@@ -83,7 +83,7 @@ package final class FormChoice: Sendable {
         var known = Known()
         try model.check(asked, within: bound)
         if model.attends {
-            guard asked.chunks.isEmpty, bound == nil, model.weights == .full, request?.truncation == nil else { throw model.refusalOfAttention(asked, bound, request) }
+            guard asked.chunks.isEmpty, model.weights == .full, request?.truncation == nil else { throw model.refusalOfAttention(asked) }
         }
         if !asked.isEmpty || model.attends, isBuilt {
             let graph = try model.rewritten(asked.chunks, request, assumingFinite: model.attends)
@@ -237,29 +237,5 @@ extension FormChoice.Kind {
         case .chunks: 0.8
         case .windows: 0.5
         }
-    }
-}
-
-extension Model {
-    /// Whether steps attend to others: such a model runs in blocks of pairs of steps, and in no plan of steps alone.
-    package var attends: Bool { graph.axes.contains { $0.again != nil } }
-
-    /// - Throws: where a model has no plan of steps alone, which streams and libraries take.
-    func checkHasPlan() throws(DiagnosticList) {
-        guard attends else { return }
-        let span = graph.values.first { if case .along = $0.operation { true } else { false } }?.span
-        throw DiagnosticList([
-            Diagnostic(
-                .planRefused, "'\(typed.name)' attends to other steps: it runs over whole sequences, and not step by step", at: span,
-                help: "run it with 'recc run', or by Model.run")
-        ])
-    }
-
-    /// What does not go with steps that attend to others.
-    fileprivate func refusalOfAttention(_ asked: [String: PlanForm], _ bound: Int?, _ request: GradientRequest?) -> DiagnosticList {
-        if weights != .full { return weightsRefused("steps that attend to others", help: "leave the weights in full") }
-        let (what, help) = asked.chunks.first.map { ("the plan 'chunkwise' of '\($0.key)' does", "leave the plan out") }
-            ?? (bound != nil ? ("a bound of memory does", "leave out --memory") : ("gradients that are cut off do", "leave out --truncate"))
-        return DiagnosticList(.planRefused, "'\(typed.name)' attends to other steps, and \(what) not go with that", help: help)
     }
 }

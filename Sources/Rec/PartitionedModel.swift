@@ -23,8 +23,9 @@ package final class PartitionedModel: Sendable {
     /// Of all parts, which run one after another.
     private let memory = ResultMemory()
     private let context: CompileContext
-    /// What runs where blocks of pairs give numbers that are not finite, pair by pair.
+    /// Whether results must be finite to count.
     private let looksAtResults: Bool
+    /// What runs where blocks of pairs give numbers that are not finite, pair by pair.
     private let exact: Deferred<Result<PartitionedModel, any Error>>?
 
     /// - Parameters:
@@ -64,7 +65,7 @@ package final class PartitionedModel: Sendable {
         exact = divided.exact.map { graph in
             Deferred {
                 Result {
-                    try PartitionedModel(Divided(graph, pairsBy: .single, times: context.times), precision: precision, forcing: forced, context: context)
+                    try PartitionedModel(Divided(graph, solving: divided.solved, pairsBy: .single, times: context.times), precision: precision, forcing: forced, context: context)
                 }
             }
         }
@@ -94,6 +95,8 @@ package final class PartitionedModel: Sendable {
         let exact: StreamGraph?
         /// Whether the parts are of a graph that takes all numbers to be finite.
         let looksAtResults: Bool
+        /// Forms of recurrences whose steps of different times run at once, by state.
+        let solved: [String: PlanForm]
 
         /// - Parameter solved: forms of recurrences whose steps of different times run at once, by state.
         /// - Throws: where a part has no schedule, or a recurrence cannot run so.
@@ -102,6 +105,7 @@ package final class PartitionedModel: Sendable {
         ) throws(DiagnosticList) {
             let (results, schedules, hasPairs) = try Self.divided(graph, size, times)
             self.results = results
+            self.solved = solved
             looksAtResults = exact != nil
             self.exact = hasPairs && size != .single ? exact ?? graph : nil
             self.schedules = solved.isEmpty ? schedules : try SolvedForms.dividing(schedules, solved)
@@ -261,8 +265,8 @@ extension PartitionedModel {
     /// Ints that are added up over pairs of steps are exact as long as their sums are within double precision.
     private func checkInts(of traversal: PairTraversal, _ tensors: [String: Tensor], _ data: BoundData) throws {
         let most = 0x1p52 / Double(max(1, data.extents.first ?? 1))
-        for buffer in traversal.schedule.buffers {
-            guard traversal.givenInts.contains(PairPartition.tensorName(buffer)), let tensor = PairPartition.tensor(buffer, tensors, data),
+        for buffer in traversal.intBuffers {
+            guard let tensor = PairPartition.tensor(buffer, tensors, data),
                 // The largest of no ints is the least of all.
                 let large = tensor.doubles().first(where: { abs($0) > most && abs($0) < 0x1p63 })
             else { continue }

@@ -15,6 +15,7 @@ package enum StreamRun {
         var known = data
         var model = whole
         if let state {
+            try whole.checkBeginning(state)
             model = try whole.carrying(.either, givingEachStep: true)
             known.inputs.merge(try model.inputs(from: state, batch: batch)) { $1 }
         }
@@ -45,6 +46,7 @@ package enum StreamRun {
         let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
         var data = data
         if let state {
+            try model.checkBeginning(state)
             model = try model.carrying(.either, givingEachStep: true)
             data.inputs.merge(try model.inputs(from: state, batch: model.batch(of: data))) { $1 }
         }

@@ -249,4 +249,11 @@ struct PartitionPlaces {
 package struct ScheduleRefusal: Error, Equatable, Sendable {
     package var reason: String
     package var span: SourceSpan?
+    package var help: String?
+
+    package init(reason: String, span: SourceSpan?, help: String? = nil) {
+        self.reason = reason
+        self.span = span
+        self.help = help
+    }
 }

@@ -189,13 +189,18 @@ struct ScheduleBuilder {
 
     /// What is read at the steps of the block, in memory of the schedule's own from the first chunk on.
     mutating func blockPlace(_ id: ValueID, _ name: String) -> Place {
-        let source = blockOfCaller(name, id, isResult: false)
-        let target = scratch(id)
+        let (place, leaf) = copy(of: id, blockOfCaller(name, id, isResult: false))
+        schedule.before.append(leaf)
+        return place
+    }
+
+    /// A value in memory of the schedule's own, and what copies it there.
+    mutating func copy(of id: ValueID, _ source: Place) -> (Place, Schedule.Leaf) {
+        let place = scratch(id)
         var nest = NestNodes()
         let node = nest.add(.load(view(source, id)))
-        schedule.before.append(.nest(nest.nest(loops(of: id), node, view(target, id))))
-        memory[id] = target
-        return target
+        memory[id] = place
+        return (place, .nest(nest.nest(loops(of: id), node, view(place, id))))
     }
 
     /// Elements of a place, in a nest whose loops are the value's own.

@@ -133,11 +133,8 @@ extension ScheduleBuilder {
 
     /// The steps of a chunk of a stream, one behind the other.
     private mutating func copied(_ id: ValueID, _ stream: Place) -> Place {
-        let place = scratch(id)
-        var nest = NestNodes()
-        let node = nest.add(.load(view(stream, id)))
-        schedule.body.append(.nest(nest.nest(loops(of: id), node, view(place, id))))
-        memory[id] = place
+        let (place, leaf) = copy(of: id, stream)
+        schedule.body.append(leaf)
         return place
     }
 

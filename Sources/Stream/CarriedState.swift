@@ -169,6 +169,13 @@ package struct CarriedState {
                 help: help)
         }
         guard graph.dataAxes.count == 1 else { return [refuse("it runs over \(graph.axes.count) axes", nil)] }
+        if graph.axes.contains(where: { $0.again != nil }) {
+            return [
+                refuse(
+                    "its steps attend to others", graph.ids.first { if case .along = graph[$0].operation { true } else { false } },
+                    help: "run it over whole sequences, or as a stream")
+            ]
+        }
         // Losses are those of each run: what they alone need may be anything.
         let isCarried = graph.needed(by: carriedRoots(of: graph))
         // Of each value the first reduction over time that it follows from.

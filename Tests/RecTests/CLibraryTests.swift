@@ -35,7 +35,7 @@ import Testing
 
     private static let dims: [String: Int] = ["V": 11, "L": 2, "N": 3, "S": 3, "K": 4]
 
-    @Test(arguments: ExampleTests.paths) func examples(path: String) throws {
+    @Test(arguments: ExampleTests.planned) func examples(path: String) throws {
         let program = try Program(path: path)
         let typed = try program.model()
         let dims = Dictionary(uniqueKeysWithValues: typed.dims.filter { typed.defaults[$0] == nil }.map { ($0, Self.dims[$0] ?? 6) })

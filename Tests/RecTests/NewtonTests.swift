@@ -160,25 +160,7 @@ import Testing
 
     @Test("the last state goes on to other forms") func handedOn() throws {
         for own in Self.cases where own.name != "from the last step to the first" {
-            let model = try SolvedPrograms.model(own.text)
-            let data = SolvedPrograms.data(model, batch: 1, length: 60)
-            func part(_ steps: Range<Int>) -> ModelData {
-                var result = data
-                for input in model.typed.inputs where !input.isOnce {
-                    result.inputs[input.name] = data.inputs[input.name].map {
-                        Tensor(Array($0.doubles()[3 * steps.lowerBound..<3 * steps.upperBound]), shape: [1, steps.count, 3])
-                    }
-                }
-                return result
-            }
-            let whole = try model.run(data, on: .compiled(.f64), forcing: [own.state: .sequential])
-            for forms in [(PlanForm.newton, PlanForm.sequential), (.shooting(2), .newton)] {
-                let first = try model.run(part(0..<41), state: ModelState(), on: .compiled(.f64), forcing: [own.state: forms.0])
-                let second = try model.run(part(41..<60), state: first.state, on: .compiled(.f64), forcing: [own.state: forms.1])
-                for (a, b) in zip(whole.outputs, second.outputs) {
-                    #expect(zip(a.tensor.doubles().suffix(b.tensor.count), b.tensor.doubles()).allSatisfy { abs($0 - $1) < 1e-12 }, "\(own.name) \(forms)")
-                }
-            }
+            try SolvedPrograms.expectHandedOn(own, of: 60, at: 41, [(.newton, .sequential), (.shooting(2), .newton)], within: 1e-12)
         }
     }
 

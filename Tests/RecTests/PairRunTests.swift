@@ -138,6 +138,13 @@ import Testing
             for (batch, steps, lengths) in sizes {
                 let data = data(graph, batch: batch, steps, lengths)
                 let expected = Interpreter(graph).run(data)
+                if precision == .f64 {
+                    // A wrong schedule is told from wrong code.
+                    let evaluated = try PartitionEvaluation(PairPartition(Pipeline.prepare(graph), by: size)).run(data)
+                    for (a, b) in zip(evaluated.outputs, expected.outputs) {
+                        #expect(Deviation(of: a.tensor, from: b.tensor).error < 1e-12, "\(what), schedules evaluated: \(a.name)", sourceLocation: sourceLocation)
+                    }
+                }
                 for threads in [1, 3] {
                     let got = try #require(try model.run(data, pool: ThreadPool(count: threads)), sourceLocation: sourceLocation)
                     #expect(got.outputs.map(\.name) == expected.outputs.map(\.name), sourceLocation: sourceLocation)

@@ -126,26 +126,8 @@ import Testing
 
     @Test("the last state goes on to other forms and streams") func handedOn() throws {
         for own in Self.cases where own.name != "from the last step to the first" {
-            let model = try model(own.text)
-            let data = self.data(model, batch: 1, length: 90)
-            func part(_ steps: Range<Int>) -> ModelData {
-                var result = data
-                for input in model.typed.inputs where !input.isOnce {
-                    result.inputs[input.name] = data.inputs[input.name].map {
-                        Tensor(Array($0.doubles()[3 * steps.lowerBound..<3 * steps.upperBound]), shape: [1, steps.count, 3])
-                    }
-                }
-                return result
-            }
-            let whole = try model.run(data, on: .compiled(.f64), forcing: [own.state: .sequential])
-            for forms in [(PlanForm.shooting(4), PlanForm.sequential), (.sequential, .shooting(4)), (.shooting(3), .shooting(2))] {
-                let first = try model.run(part(0..<61), state: ModelState(), on: .compiled(.f64), forcing: [own.state: forms.0])
-                let second = try model.run(part(61..<90), state: first.state, on: .compiled(.f64), forcing: [own.state: forms.1])
-                for (a, b) in zip(whole.outputs, second.outputs) {
-                    let count = b.tensor.count
-                    #expect(zip(a.tensor.doubles().suffix(count), b.tensor.doubles()).allSatisfy { abs($0 - $1) < 1e-13 }, "\(own.name) \(forms)")
-                }
-            }
+            try SolvedPrograms.expectHandedOn(
+                own, of: 90, at: 61, [(.shooting(4), .sequential), (.sequential, .shooting(4)), (.shooting(3), .shooting(2))], within: 1e-13)
         }
     }
 

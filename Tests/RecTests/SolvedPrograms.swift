@@ -132,6 +132,32 @@ enum SolvedPrograms {
         return data
     }
 
+    /// Runs a sequence in two pieces, each in a form of its own, and holds the second one against steps in order.
+    static func expectHandedOn(_ own: Case, of length: Int, at cut: Int, _ forms: [(PlanForm, PlanForm)], within tolerance: Double) throws {
+        let model = try model(own.text)
+        let data = data(model, batch: 1, length: length)
+        func part(_ steps: Range<Int>) -> ModelData {
+            var result = data
+            for input in model.typed.inputs where !input.isOnce {
+                result.inputs[input.name] = data.inputs[input.name].map {
+                    Tensor(Array($0.doubles()[3 * steps.lowerBound..<3 * steps.upperBound]), shape: [1, steps.count, 3])
+                }
+            }
+            return result
+        }
+        let whole = try model.run(data, on: .compiled(.f64), forcing: [own.state: .sequential])
+        for (before, behind) in forms {
+            let first = try model.run(part(0..<cut), state: ModelState(), on: .compiled(.f64), forcing: [own.state: before])
+            let second = try model.run(part(cut..<length), state: first.state, on: .compiled(.f64), forcing: [own.state: behind])
+            #expect(!second.outputs.isEmpty)
+            for (a, b) in zip(whole.outputs, second.outputs) {
+                #expect(
+                    zip(a.tensor.doubles().suffix(b.tensor.count), b.tensor.doubles()).allSatisfy { abs($0 - $1) < tolerance },
+                    "\(own.name) \(before) \(behind)")
+            }
+        }
+    }
+
     static func distance(_ a: ModelResults, _ b: ModelResults) -> Double {
         var worst = 0.0
         #expect(a.outputs.map(\.name) == b.outputs.map(\.name) && Set(a.finalStates.map(\.name)) == Set(b.finalStates.map(\.name)))

@@ -32,11 +32,9 @@ import Testing
         let program = try Program(path: module)
         let files = try DataFiles(case: Project.path("Tests/RecTests/Library/\(model).safetensors"), for: program.model(named: name))
         let built = try files.model(program, named: name, dims: [:], passingOverUnknown: false, usingResults: true)
-        // Reductions over other steps run in the interpreter alone so far.
-        let isCompiled = (try? checkSweeps(of: built.graph)) != nil
         let isAround = built.graph.states.allSatisfy { $0.name.contains(".") }
         let verification = try Verification(
-            built, files.file, engines: isCompiled ? [.interpreter, .compiled(.f64)] : [.interpreter], forms: isAround ? ["sequential"] : nil)
+            built, files.file, engines: [.interpreter, .compiled(.f64)], forms: isAround ? ["sequential"] : nil)
         #expect(verification.isWithin, "\(verification.verdict)")
         #expect(verification.unknown == [] && verification.missing.allSatisfy { $0.hasPrefix("grad ") }, "\(verification.unknown) \(verification.missing)")
         #expect(verification.rows.contains { $0.what.hasPrefix("grad") })

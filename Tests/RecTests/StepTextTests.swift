@@ -124,7 +124,7 @@ import Testing
     }
 
     /// No page names a value by its number.
-    @Test(arguments: ExampleTests.paths)
+    @Test(arguments: ExampleTests.planned)
     func valuesHaveNames(path: String) throws {
         let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[ExampleTests.name(path)]))
         let work = Workload(batch: 1, extents: model.graph.axes.map { $0.length ?? 100 }, threads: 2)

@@ -56,7 +56,7 @@ import Testing
         let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[name]))
         // What has a gradient of its own has no tangent.
         guard model.graph.ownGradients.isEmpty else { return }
-        let lengths = model.graph.axes.count == 1 ? [9, 4] : nil
+        let lengths = model.graph.dataAxes.count == 1 ? [9, 4] : nil
         try expectTransposed(model, RandomCase(for: model, batch: 2, length: 9, lengths: lengths, seed: 3), name, seed: 3)
     }
 }

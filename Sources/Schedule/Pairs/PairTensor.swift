@@ -19,9 +19,10 @@ struct PairTensor: Hashable, CustomStringConvertible {
     /// `%12`, `%12 low`.
     var description: String { form == .plain ? value.description : "\(value) \(form.rawValue)" }
 
+    private static let inputMark = "x ", parameterMark = "p "
     /// The names of tensors that are the caller's.
-    static func input(_ name: String) -> String { "x \(name)" }
-    static func parameter(_ path: String) -> String { "p \(path)" }
+    static func input(_ name: String) -> String { inputMark + name }
+    static func parameter(_ path: String) -> String { parameterMark + path }
     /// The number of each step of a sequence.
     static let places = "places"
     /// In front of what is read at the steps of a block.
@@ -61,4 +62,34 @@ struct PairTensor: Hashable, CustomStringConvertible {
 
 extension ValueID {
     fileprivate func negated(in builder: inout GraphBuilder) -> ValueID { builder.unary(.negate, self) }
+}
+
+extension PairTraversal {
+    /// Where the numbers of a buffer come from.
+    package enum Source: Hashable, Sendable {
+        case input(String)
+        case parameter(String)
+        /// The number of each step.
+        case places
+        /// What another part hands on.
+        case part(String)
+    }
+
+    /// What lies in a buffer of the caller.
+    package static func source(of buffer: Schedule.Buffer) -> Source { PairTensor.source(name: tensorName(of: buffer)) }
+
+    static func tensorName(of buffer: Schedule.Buffer) -> String {
+        var name = Substring(buffer.name)
+        for prefix in ["input ", "parameter ", PairTensor.block] where name.hasPrefix(prefix) { name = name.dropFirst(prefix.count) }
+        return String(name)
+    }
+}
+
+extension PairTensor {
+    fileprivate static func source(name: String) -> PairTraversal.Source {
+        if name == places { return .places }
+        if name.hasPrefix(inputMark) { return .input(String(name.dropFirst(inputMark.count))) }
+        if name.hasPrefix(parameterMark) { return .parameter(String(name.dropFirst(parameterMark.count))) }
+        return .part(name)
+    }
 }

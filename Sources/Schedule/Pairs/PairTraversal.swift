@@ -17,8 +17,8 @@ package struct PairTraversal: Sendable {
     package let holdsInts: Bool
     /// Whether results are ints, by name.
     package let ints: Set<String>
-    /// The names of tensors of ints that it reads as they are.
-    package let givenInts: Set<String>
+    /// The buffers with ints that it reads as they are.
+    package let intBuffers: [Schedule.Buffer]
     /// Whether exponentials are made smaller as larger exponents turn up, so that one look at each pair is enough.
     package let isRunning: Bool
 
@@ -37,7 +37,6 @@ package struct PairTraversal: Sendable {
         let isMasked = blocks.behind.map { $0 > 0 } ?? true
         for id in reductions.sorted() { try work.add(id, isMasked: isMasked, together: Set(reductions)) }
         wanted = work.tiles.wanted
-        givenInts = work.tiles.givenInts
         indices = (graph.axes[outer].name, graph.axes[inner].name)
         span = reductions.lazy.compactMap { graph[$0].span }.first
         count = reductions.count
@@ -47,6 +46,8 @@ package struct PairTraversal: Sendable {
             throw ScheduleRefusal(reason: "pairs of steps are no single traversal", span: graph[first].span)
         }
         schedule = try Schedule(traversal, of: parts, blocks: blocks, checking: size == .single ? [] : work.sums)
+        let names = work.tiles.givenInts
+        intBuffers = schedule.buffers.filter { names.contains(Self.tensorName(of: $0)) }
     }
 }
 

@@ -51,7 +51,9 @@ private struct PairWindows {
         least = domain.least ?? 0
         isBounded = domain.most != nil
         guard let most = domain.most ?? context.map({ $0 - 1 }) else {
-            throw ScheduleRefusal(reason: "it attends to all earlier steps, which take more memory with each", span: graph.ids.lazy.compactMap { graph.isPair($0) ? graph[$0].span : nil }.first)
+            throw ScheduleRefusal(
+                reason: "it attends to all earlier steps, which take more memory with each", span: graph.ids.lazy.compactMap { graph.isPair($0) ? graph[$0].span : nil }.first,
+                help: "give it a window, as [t-1023 <= s <= t]; a stream may be told how many to keep: --context 1024, stream(keeping: 1024)")
         }
         window = Dim(graph.axes[second].name, max(1, most - (domain.least ?? 0) + 1))
         builder = GraphBuilder(graph.name, axes: Array(graph.axes[graph.dataAxes]))
