@@ -28,6 +28,8 @@ struct Differentiation {
     let truncation: Int?
     /// Whether a factor of a product that may have a pole counts as 0 there.
     let boundsFactors: Bool
+    /// Whether slopes count as 0 where they are infinite or NaN.
+    let boundsSlopes: Bool
     /// Whether what a select does not choose is kept from having a part.
     let masksUnchosen: Bool
 
@@ -37,6 +39,7 @@ struct Differentiation {
         self.primal = primal
         truncation = request.truncation
         boundsFactors = !request.assumesFinite
+        boundsSlopes = !request.assumesFinite
         masksUnchosen = !request.assumesFinite
         var problems: [Diagnostic] = []
         func found(_ values: [ValueID], _ what: String, _ name: String, among known: [String]) -> [ValueID] {

@@ -209,7 +209,7 @@ private struct Moving {
 
 extension GraphBuilder {
     /// Whether a value is made of the constant 0.
-    fileprivate func isZero(_ id: ValueID) -> Bool {
+    func isZero(_ id: ValueID) -> Bool {
         switch self[id].operation {
         case .constant(let scalar): scalar == .real(0)
         case .broadcast(let a, _), .rename(let a), .reshape(let a), .slice(let a, _, _, _): isZero(a)

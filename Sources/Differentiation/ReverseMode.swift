@@ -84,6 +84,7 @@ struct ReverseMode {
         builder.span = nil
         nameRecurrences(closeMasks())
         for target in request.targets { builder.output(target.target.gradientName, result(target)) }
+        if !request.boundsSlopes { builder.unbound(from: primal.values.count) }
         return builder.graph
     }
 

@@ -155,6 +155,7 @@ extension Differentiation {
         // A program that goes on with the derivative has it as one would write it: a test of what depends on a state would make of a
         // linear step one that is not.
         boundsFactors = false
+        boundsSlopes = true
         masksUnchosen = true
     }
 }

@@ -66,4 +66,28 @@ extension GraphBuilder {
         let isFinite = binary(.less, unary(.abs, slope), constant(.real(.infinity), shape))
         return select(isFinite, slope, zeros(shape))
     }
+
+    /// Takes slopes as they are, also where they are infinite or NaN: what `bounded` has added is left out again.
+    ///
+    /// - Parameter first: values from here on are those of derivatives.
+    mutating func unbound(from first: Int) {
+        for id in graph.ids.dropFirst(first) {
+            guard case .select(let condition, let slope, let zero) = graph[id].operation, condition.index >= first, isZero(zero),
+                case .binary(.less, let size, let bound) = graph[condition].operation, isInfinity(bound)
+            else { continue }
+            var inner = size
+            if case .unary(.abs, let a) = graph[size].operation { inner = a }
+            if inner == slope { replace(id, by: .rename(slope)) }
+        }
+    }
+
+    private func isInfinity(_ id: ValueID) -> Bool {
+        switch graph[id].operation {
+        case .constant(let scalar): scalar == .real(.infinity)
+        case .broadcast(let a, _): isInfinity(a)
+        case .input, .parameter, .unary, .binary, .select, .contract, .reduce, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter,
+            .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+            false
+        }
+    }
 }

@@ -14,6 +14,8 @@ import Testing
         Case("slopes by heads", ["H": 2, "K": 3], "input q, k, v: [H, K]\nparam m: [H]\noutput o = sum[s <= t](softmax[s](sum[K](q * k[s]) - abs(m) * (t - s)) * v[s])"),
         Case("no softmax", ["K": 3], "input q, k, v: [K]\noutput o = sum[t-9 <= s < t](sum[K](q * k[s]) * exp(-0.1 * (t - s)) * v[s])\noutput m = mean[s <= t](tanh(q - k[s]))"),
         Case("ints", "input a, b: int\noutput c = sum[s <= t where a[s] == b](b[s] - 1)\noutput d = max[s < t](a[s] + t)\noutput e = argmin[s in t](a[s])\noutput f = min[s <= t where a[s] < 0](b[s])"),
+        Case("divisors that are 0 where there is no step", "input q, k, v: real\nz = sum[s < t](exp(q * k[s]))\noutput a = sum[s < t](exp(q * k[s]) * v[s] / z)\noutput b = sum[s < t](v[s] / real(t) * k[s])\noutput c = sum[s < t where k[s] > 9](v[s] * (1 / real(t)))"),
+        Case("what a program keeps finite", "input k, v: real\nw = 1 / real(t)\nf = if abs(w) < inf then w else 0\noutput a = f + sum[s <= t](k[s] * f)\noutput b = max[s <= t]((if k[s] > 0 then w else 0) * k[s])\noutput c = sum[s <= t](if (if t - s > 0 then w else 0) * (if t - s > 0 then v[s] else 0) > 0 then k[s] else 0)"),
         Case("in reverse", ["K": 2], "input q, k: [K]\noutput o = sum[s <= t](softmax[s](sum[K](q * k[s])) * k[s])\noutput p = sum[s >= t](softmax[s](sum[K](q * k[s])) * k[s])"),
     ]
 
