@@ -127,7 +127,7 @@ private struct BindingCheck {
         for k in extents.indices { if let first = graph.axes[k].again { extents[k] = extents[first] } }
         for k in extents.indices where extents[k] < 0 {
             // Nothing runs over the axis from outside: there is nothing to say how long it is.
-            if !isOpen, !inputValues.contains(where: { $0.value.variance.isStream }) {
+            if !isOpen, graph.axes[k].again == nil, !inputValues.contains(where: { $0.value.variance.isStream }) {
                 problem(.missingTensor, "no input says how long the axis '\(graph.axes[k].name)' is")
             }
             extents[k] = 0

@@ -16,6 +16,8 @@ import Testing
         Case("ints", "input a, b: int\noutput c = sum[s <= t where a[s] == b](b[s] - 1)\noutput d = max[s < t](a[s] + t)\noutput e = argmin[s in t](a[s])\noutput f = min[s <= t where a[s] < 0](b[s])"),
         Case("divisors that are 0 where there is no step", "input q, k, v: real\nz = sum[s < t](exp(q * k[s]))\noutput a = sum[s < t](exp(q * k[s]) * v[s] / z)\noutput b = sum[s < t](v[s] / real(t) * k[s])\noutput c = sum[s < t where k[s] > 9](v[s] * (1 / real(t)))"),
         Case("what a program keeps finite", "input k, v: real\nw = 1 / real(t)\nf = if abs(w) < inf then w else 0\noutput a = f + sum[s <= t](k[s] * f)\noutput b = max[s <= t]((if k[s] > 0 then w else 0) * k[s])\noutput c = sum[s <= t](if (if t - s > 0 then w else 0) * (if t - s > 0 then v[s] else 0) > 0 then k[s] else 0)"),
+        Case("over dims as well", ["K": 3], "input x, y: [K]\noutput a = sum[s <= t](logsumexp(x[s] + y) * y)\noutput b = logsumexp[K, s <= t](x[s] * y)"),
+        Case("numbers of distances", "input x: real\noutput a = sum[s <= t](softmax[s](-(t - s)^2) * x[s])\noutput b = sum[s <= t where mod(t - s, 3) == 0](x[s])\noutput c = sum[s <= t where mod(s - t, 4) == 1](1)"),
         Case("in reverse", ["K": 2], "input q, k: [K]\noutput o = sum[s <= t](softmax[s](sum[K](q * k[s])) * k[s])\noutput p = sum[s >= t](softmax[s](sum[K](q * k[s])) * k[s])"),
     ]
 
@@ -74,7 +76,7 @@ import Testing
     }
 
     static let causal = Case(
-        "causal", ["H": 2, "K": 4], "input x: [K]\nparam Q, V: [H, K, K]\nk = tanh(x)\nv = V @ x\noutput o = sum[s <= t](softmax[s](sum[K]((Q @ x) * k[s])) * v[s])")
+        "causal", ["H": 2, "K": 4], "input x: [K]\nparam Q, V: [H, K, K]\nk = tanh(x)\nv = V @ x\noutput o = sum[s <= t](softmax[s](sum[K]((Q @ x) * k[s])) * v[s])\noutput m = mean[s <= t](k[s] * x)")
 
     @Test("numbers that are not finite reach what the program says, and nothing else", arguments: [Double.nan, .infinity])
     func notFinite(_ number: Double) throws {

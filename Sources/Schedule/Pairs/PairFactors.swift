@@ -19,6 +19,23 @@ extension StreamGraph {
     }
 }
 
+extension StreamGraph {
+    /// The graph in which means over pairs of steps are sums, divided by how many steps a sequence has.
+    func writingMeansOfPairsAsSums() -> StreamGraph {
+        var builder = GraphBuilder(continuing: self)
+        for id in ids {
+            guard case .overTime(.mean, let term, let axis) = self[id].operation, isPair(term) else { continue }
+            builder.span = self[id].span
+            let shape = self[id].shape
+            let ones = builder.rename(builder.constant(1), over: Variance(batch: true, axes: 1 << UInt8(axis)))
+            let count = builder.overTime(.sum, ones, axis: axis)
+            let counts = shape.isEmpty ? count : builder.broadcast(count, to: shape, from: shape.map { _ in nil })
+            builder.replace(id, by: .binary(.divide, builder.overTime(.sum, term, axis: axis), counts))
+        }
+        return builder.graph.ordered()
+    }
+}
+
 struct PairFactors {
     var builder: GraphBuilder
     let count: Int
@@ -52,15 +69,9 @@ struct PairFactors {
             scale(id)
         }
         for id in graph.ids.prefix(count) {
-            guard case .overTime(let kind, let y, let axis) = graph[id].operation, pairs.contains(y), kind == .sum || kind == .mean else { continue }
+            guard case .overTime(.sum, let y, let axis) = graph[id].operation, pairs.contains(y) else { continue }
             builder.span = graph[id].span
-            if kind == .mean {
-                let ones = builder.rename(builder.constant(1), over: Variance(batch: true, axes: 1 << UInt8(axis)))
-                let length = filled(builder.overTime(.sum, ones, axis: axis), graph[id].shape)
-                builder.replace(id, by: .binary(.divide, builder.overTime(.sum, y, axis: axis), length))
-            } else {
-                gather(id, y, axis)
-            }
+            gather(id, y, axis)
         }
         for id in graph.ids.prefix(count) { take(id) }
         return graph.ordered().sharingCommonValues()

@@ -31,7 +31,8 @@ package struct PairPartition: Sendable {
 
     /// - Throws: where there is no code for a value of pairs, or a recurrence needs one.
     package init(_ graph: StreamGraph, by size: Size = .usual) throws(ScheduleRefusal) {
-        let graph = size == .single ? graph : graph.gatheringPairFactors()
+        let sums = graph.writingMeansOfPairsAsSums()
+        let graph = size == .single ? sums : sums.gatheringPairFactors()
         guard graph.dataAxes.count == 1 else { throw ScheduleRefusal(reason: "pairs of steps are of one axis, and the model runs over several", span: nil) }
         self.graph = graph
         levels = try PairLevels(graph)

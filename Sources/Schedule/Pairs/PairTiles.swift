@@ -204,15 +204,22 @@ struct PairTiles {
         case .unary(.toInt, _), .unary(.numbered, _): throw refusal("their ints are computed", id)
         case .unary(let function, let a): return elementwise([try tile(a)]) { $0.unary(function, $1[0]) }
         case .binary(let function, let a, let b) where graph[a].element == .int && !holdsInts: return try compared(function, a, b, id)
-        case .binary(let function, _, _) where value.element == .int && !function.keepsInts:
-            throw refusal("their ints are computed with '\(function.rawValue)'", id)
+        case .binary(let function, _, _) where value.element == .int && !function.keepsInts && PairIntSize(id, in: graph) == nil:
+            throw refusal("their ints are computed with '\(function.rawValue)', and may be too large for it", id)
+        case .binary(.mod, let a, let b) where value.element == .int:
+            // By 0 the remainder of ints is 0.
+            return elementwise([try tile(a), try tile(b)]) { builder, operands in
+                let zero = builder.constant(.real(0), builder[operands[0]].shape)
+                return builder.select(builder.binary(.equal, operands[1], zero), zero, builder.binary(.mod, operands[0], operands[1]))
+            }
         case .binary(let function, let a, let b): return elementwise([try tile(a), try tile(b)]) { $0.binary(function, $1[0], $1[1]) }
         case .select(let condition, let a, let b):
             return elementwise([try tile(condition), try tile(a), try tile(b)]) { $0.select($1[0], $1[1], $1[2]) }
         case .contract(let c): return try contracted(c, shape, summingInner: false)
         case .reduce(let kind, let a, let axes):
-            guard kind != .argmax, kind != .logsumexp else { throw refusal("'\(kind.rawValue)' of them has no code", id) }
+            guard kind != .argmax else { throw refusal("'\(kind.rawValue)' of them has no code", id) }
             let own = try tile(a)
+            if kind == .logsumexp { return logsumexp(own, axes) }
             return Tile(id: builder.reduce(kind, own.id, axes: axes.map { $0 + own.lead }), hasOuter: own.hasOuter, hasInner: own.hasInner)
         case .broadcast(let a, let from):
             let own = try tile(a)
@@ -266,6 +273,20 @@ struct PairTiles {
         guard !shape.isEmpty else { return scalar }
         let whole = lead(true, true)
         return Tile(id: builder.broadcast(scalar.id, to: whole + shape, from: [0, 1] + shape.map { _ in nil }), hasOuter: true, hasInner: true)
+    }
+
+    /// The logarithm of a sum of exponentials over dims, held against the largest: of −∞ alone −∞, and ∞ where one is.
+    private mutating func logsumexp(_ own: Tile, _ axes: [Int]) -> Tile {
+        let reduced = axes.map { $0 + own.lead }
+        let whole = builder[own.id].shape
+        let most = builder.reduce(.max, own.id, axes: reduced)
+        let shape = builder[most].shape
+        let isFinite = builder.binary(.less, builder.unary(.abs, most), builder.constant(.real(.infinity), shape))
+        let shift = builder.select(isFinite, most, builder.constant(.real(0), shape))
+        let kept = whole.indices.filter { !reduced.contains($0) }
+        let wide = builder.broadcast(shift, to: whole, from: whole.indices.map { kept.firstIndex(of: $0) })
+        let sum = builder.reduce(.sum, builder.unary(.exp, builder.binary(.subtract, own.id, wide)), axes: reduced)
+        return Tile(id: builder.binary(.add, builder.unary(.log, sum), shift), hasOuter: own.hasOuter, hasInner: own.hasInner)
     }
 
     // MARK: Ints
