@@ -103,11 +103,11 @@ final class ModelHandle: Handle {
         for (name, tensor) in try tensors(list, count, copying: { !isInput($0) }) {
             if inputs.contains(name) {
                 data.inputs[name] = tensor
-            } else if name == "lengths" {
+            } else if name == "lengths" || name.hasPrefix("lengths.") {
                 guard tensor.shape.count == 1, tensor.type == .i64 || tensor.type == .i32 else {
-                    throw .badCall("'lengths' are whole numbers, one for each sequence, and not \(tensor.type.rawValue) of the shape \(tensor.shape)")
+                    throw .badCall("'\(name)' are whole numbers, one for each sequence, and not \(tensor.type.rawValue) of the shape \(tensor.shape)")
                 }
-                data.lengths = tensor.ints()
+                if name == "lengths" { data.lengths = tensor.ints() } else { data.lengthsByAxis[String(name.dropFirst("lengths.".count))] = tensor.ints() }
             } else if allowed, name.hasPrefix("cotangent.") {
                 cotangents[String(name.dropFirst("cotangent.".count))] = tensor
             } else {
@@ -127,7 +127,7 @@ final class ModelHandle: Handle {
                 data, state: state, on: options.engine, threads: threads, forcing: options.forms, within: options.memory, context: options.context)
         }
         // Weights are packed once.
-        return try kept(precision).run(data.inputs, lengths: data.lengths, threads: threads)
+        return try kept(precision).run(data.inputs, lengths: data.lengths, lengthsByAxis: data.lengthsByAxis, threads: threads)
     }
 
     private func kept(_ precision: Precision) throws(DiagnosticList) -> Runner {

@@ -10,8 +10,8 @@ final class StreamMemory {
     let batch: Int
     /// The length of each axis.
     let extents: [Int]
-    /// The length of each sequence along the first axis; nil where all have the full length.
-    private let lengths: [Int]?
+    /// By axis the length of each sequence; nil where all have the full length.
+    private let lengths: [[Int]?]
 
     /// The sequence, and the step along each axis, at which rows are looked up.
     var sequence = 0
@@ -30,7 +30,7 @@ final class StreamMemory {
     init(_ graph: StreamGraph, _ data: BoundData) {
         self.graph = graph
         batch = data.batch
-        lengths = data.lengths
+        lengths = graph.axes.indices.map { data.lengths(along: $0) }
         // Data say nothing of chunks.
         let extents = graph.axes.indices.map { axis in
             graph.axes[axis].chunks.map { ($0.count - 1 + data.extents[$0.axis]) / $0.count } ?? data.extents[graph.axes[axis].again ?? axis]
@@ -64,12 +64,11 @@ final class StreamMemory {
 
     func width(of id: ValueID) -> Int { widths[id.index] }
 
-    /// The present sequence's own length along an axis. Only the first axis has sequences of different length.
+    /// The present sequence's own length along an axis.
     func length(along axis: Int) -> Int {
         if let chunks = graph.axes[axis].chunks { return (length(along: chunks.axis) + chunks.count - 1) / chunks.count }
         if let first = graph.axes[axis].again { return length(along: first) }
-        if axis == 0, let lengths { return lengths[sequence] }
-        return extents[axis]
+        return lengths[axis].map { $0[sequence] } ?? extents[axis]
     }
 
     /// A value at the present step.
@@ -94,11 +93,17 @@ extension StreamMemory {
     func fill(_ id: ValueID, with numbers: [Double]) {
         let all = everything(of: id)
         for (k, number) in numbers.prefix(all.count).enumerated() { all[k] = number }
-        guard let lengths, stride(of: id, along: 0) > 0 else { return }
-        let width = stride(of: id, along: 0)
-        for (sequence, length) in lengths.enumerated() where length < extents[0] {
-            let start = (sequence * extents[0] + length) * width
-            UnsafeMutableBufferPointer(rebasing: all[start..<start + (extents[0] - length) * width]).update(repeating: 0)
+        for axis in extents.indices {
+            guard let lengths = lengths[axis], case let width = stride(of: id, along: axis), width > 0 else { continue }
+            // Blocks of the axis stand one behind the other, as many for each sequence.
+            let block = extents[axis] * width
+            let each = batch == 0 || block == 0 ? 0 : all.count / block / batch
+            for (sequence, length) in lengths.enumerated() where length < extents[axis] {
+                for place in 0..<each {
+                    let start = (sequence * each + place) * block + length * width
+                    UnsafeMutableBufferPointer(rebasing: all[start..<start + (extents[axis] - length) * width]).update(repeating: 0)
+                }
+            }
         }
     }
 

@@ -32,7 +32,7 @@ package func lower(
         axes.append(StreamAxis(name: axis.name, length: length))
     }
     let own = axes.indices.map { GraphAxis($0) }
-    if let index = model.secondIndex { axes.appendSecondIndex(named: index) }
+    for (axis, index) in model.secondIndices.sorted(by: { $0.key < $1.key }) { axes.appendSecondIndex(named: index, over: axis) }
     var lowering = Lowering(program, graph: StreamGraph(name: name, axes: axes), isTraining: isTraining)
     lowering.inline(model, dims: values, path: "", inputs: nil, axes: own)
     if !lowering.diagnostics.isEmpty { throw DiagnosticList(lowering.diagnostics) }
@@ -124,7 +124,9 @@ struct Lowering {
             guard let shape = shape(value.shape, dims, value.span) else { return [] }
             var variance = Variance(batch: value.variance.batch, axes: 0)
             for (k, axis) in axes.enumerated() where value.variance.varies(over: k) { variance.axes |= 1 << UInt8(axis.position) }
-            if let second = secondAxis, value.variance.varies(over: axes.count) { variance.axes |= 1 << UInt8(second) }
+            for (k, axis) in axes.enumerated() where value.variance.varies(over: axes.count + k) {
+                if let second = secondAxis(of: axis.position) { variance.axes |= 1 << UInt8(second) }
+            }
             let name = value.name.map { statePath + $0 }
             func operand(_ id: ValueID) -> ValueID { lowered[id.index] ?? ValueID(0) }
             func emit(_ operation: Operation) -> ValueID {
@@ -150,8 +152,8 @@ struct Lowering {
                 let delay = emit(.delay(ValueID(graph.values.count), offsets: moved, initial: initial.map(operand)))
                 delays.append((delay, target))
                 lowered[index] = delay
-            case .primitive(.overTime(let kind, let target, let axis)) where axis == axes.count:
-                lowered[index] = overSteps(kind, operand(target), named: name, value.span)
+            case .primitive(.overTime(let kind, let target, let axis)) where axis >= axes.count:
+                lowered[index] = overSteps(kind, operand(target), of: axes[axis - axes.count].position, named: name, value.span)
             case .primitive(.overTime(let kind, let target, let axis)):
                 lowered[index] = emit(.overTime(axes[axis].kind(kind), operand(target), axis: axes[axis].position))
             case .primitive(let operation):
@@ -221,12 +223,12 @@ struct Lowering {
                 lowered[index] = added.window
             case .step(let axis):
                 lowered[index] = step(along: axes[axis], value.span)
-            case .along(let target):
-                lowered[index] = along(operand(target), named: name, value.span)
-            case .distance:
-                lowered[index] = distance(along: axes[0], value.span)
+            case .along(let target, let axis):
+                lowered[index] = along(operand(target), of: axes[axis].position, named: name, value.span)
+            case .distance(let axis):
+                lowered[index] = distance(along: axes[axis], value.span)
             case .draw(let isNormal):
-                let steps = value.variance.isStream ? axes : []
+                let steps = axes.indices.filter { value.variance.varies(over: $0) }.map { axes[$0] }
                 lowered[index] = draw(shape, isNormal: isNormal, along: steps, named: name, value.span)
             case .training(let trained, let otherwise):
                 lowered[index] = operand(isTraining ? trained : otherwise)
@@ -451,7 +453,7 @@ struct Lowering {
     mutating func finish() throws(DiagnosticList) -> StreamGraph {
         separateStates()
         leaveOutIdleCounters()
-        let graph = graph.ordered().withoutIdleSecondIndex
+        let graph = graph.ordered().withoutIdleSecondIndices
         try checkDirections(of: graph)
         return graph
     }

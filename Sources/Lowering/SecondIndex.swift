@@ -4,11 +4,11 @@ import RecStream
 /// A second index over the axis of time: values at its steps, and reductions over them.
 extension Lowering {
     /// The axis that is a second index over another one.
-    var secondAxis: Int? { graph.axes.firstIndex { $0.again != nil } }
+    func secondAxis(of axis: Int) -> Int? { graph.axes.firstIndex { $0.again == axis } }
 
     /// A value at the step of the second index. What a layer is given may be the same at every step, and then it is itself.
-    mutating func along(_ operand: ValueID, named name: String?, _ span: SourceSpan) -> ValueID? {
-        guard let axis = secondAxis, let first = graph.axes[axis].again else { return nil }
+    mutating func along(_ operand: ValueID, of first: Int, named name: String?, _ span: SourceSpan) -> ValueID? {
+        guard let axis = secondAxis(of: first) else { return nil }
         var value = graph[operand]
         guard value.variance.varies(over: first) else { return operand }
         value.operation = .along(operand, axis: axis)
@@ -20,7 +20,7 @@ extension Lowering {
 
     /// How many steps the present one is behind that of the second index, as the axis is gone along here.
     mutating func distance(along axis: GraphAxis, _ span: SourceSpan) -> ValueID? {
-        guard let second = secondAxis else { return nil }
+        guard let second = secondAxis(of: axis.position) else { return nil }
         let variance = Variance(batch: true, axes: 1 << UInt8(axis.position) | 1 << UInt8(second))
         let distance = graph.add(Value(.distance(axis: second), element: .int, shape: [], variance: variance, span: span))
         guard axis.isReversed else { return distance }
@@ -31,8 +31,8 @@ extension Lowering {
     ///
     /// Values for pairs of steps are reduced so. What does not depend on the present step is reduced over the axis itself, as in `sum[t](x)`, and
     /// what does not depend on the other one is the same at each of them.
-    mutating func overSteps(_ kind: TimeReduceKind, _ operand: ValueID, named name: String?, _ span: SourceSpan) -> ValueID? {
-        guard let axis = secondAxis, let first = graph.axes[axis].again else { return nil }
+    mutating func overSteps(_ kind: TimeReduceKind, _ operand: ValueID, of first: Int, named name: String?, _ span: SourceSpan) -> ValueID? {
+        guard let axis = secondAxis(of: first) else { return nil }
         let variance = graph[operand].variance
         if variance.varies(over: axis), variance.varies(over: first) { return reduced(kind, operand, over: axis, named: name, span) }
         if variance.varies(over: axis) { return reduced(kind, atPresentStep(operand, axis, first), over: first, named: name, span) }
@@ -108,24 +108,39 @@ extension Lowering {
 }
 
 extension StreamGraph {
-    /// The graph without a second index that nothing varies over: what it was bound for is not needed.
-    var withoutIdleSecondIndex: StreamGraph {
-        guard let last = axes.indices.last, axes[last].again != nil, !values.contains(where: { $0.variance.varies(over: last) }) else { return self }
+    /// The graph without second indices that nothing varies over: what they were bound for is not needed.
+    var withoutIdleSecondIndices: StreamGraph {
+        let kept = axes.indices.filter { axis in axes[axis].again == nil || values.contains { $0.variance.varies(over: axis) } }
+        guard kept.count < axes.count else { return self }
+        // Second indices stand behind the axes of data, so that what they are over keeps its place.
         var result = self
-        result.axes.removeLast()
+        result.axes = kept.map { axes[$0] }
+        func moved(_ axis: Int) -> Int { kept.firstIndex(of: axis) ?? axis }
         for id in ids {
-            guard case .delay(let operand, let offsets, let initial) = self[id].operation else { continue }
-            result[id].operation = .delay(operand, offsets: Array(offsets.dropLast()), initial: initial)
+            let value = self[id]
+            result[id].variance.axes = kept.reduce(0) { value.variance.varies(over: $1) ? $0 | 1 << UInt8(moved($1)) : $0 }
+            switch value.operation {
+            case .delay(let operand, let offsets, let initial):
+                result[id].operation = .delay(operand, offsets: kept.map { offsets[$0] }, initial: initial)
+            case .overTime(let kind, let operand, let axis): result[id].operation = .overTime(kind, operand, axis: moved(axis))
+            case .along(let operand, let axis): result[id].operation = .along(operand, axis: moved(axis))
+            case .distance(let axis): result[id].operation = .distance(axis: moved(axis))
+            case .chunks(let operand, let axis, let fill): result[id].operation = .chunks(operand, axis: moved(axis), fill: fill)
+            case .steps(let operand, let axis): result[id].operation = .steps(operand, axis: moved(axis))
+            case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
+                .window, .gather, .scatter, .overBatch, .runningAffine, .solve:
+                continue
+            }
         }
         return result
     }
 }
 
 extension [StreamAxis] {
-    /// Adds a second index over the first axis, by its name or, where an axis has that, by a longer one.
-    mutating func appendSecondIndex(named name: String) {
+    /// Adds a second index over an axis, by its name or, where an axis has that, by a longer one.
+    mutating func appendSecondIndex(named name: String, over axis: Int) {
         var name = name
         while contains(where: { $0.name == name }) { name += "'" }
-        append(StreamAxis(name: name, length: self[0].length, again: 0))
+        append(StreamAxis(name: name, length: self[axis].length, again: axis))
     }
 }

@@ -29,7 +29,7 @@ extension TypedModel {
         switch value.operation {
         case .primitive(let operation): operation.instantOperands
         case .parameter, .dim, .adjoint, .step, .distance, .draw: []
-        case .along(let operand): [operand]
+        case .along(let operand, _): [operand]
         case .own(let inner, let gradient):
             [inner] + ownGradients[gradient].arguments + ownGradients[gradient].shares.compactMap { $0 }
         case .training(let a, let b): [a, b]

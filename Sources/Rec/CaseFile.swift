@@ -4,7 +4,7 @@ import RecTensors
 import RecTyping
 
 /// A file with data for a model, and perhaps with the results they should give: tensors `input.NAME`, `once.NAME`,
-/// `param.PATH`, `const.PATH`, `lengths`, `output.NAME`, `loss.NAME`, `final.STATE`, `cotangent.NAME`, `grad.NAME`. Where no name of
+/// `param.PATH`, `const.PATH`, `lengths`, `lengths.AXIS`, `output.NAME`, `loss.NAME`, `final.STATE`, `cotangent.NAME`, `grad.NAME`. Where no name of
 /// the file says of what kind it is, names are those of the model: `x`, `h`.
 public struct CaseFile: Sendable {
     /// Inputs, parameters and lengths.
@@ -46,7 +46,7 @@ public struct CaseFile: Sendable {
             throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors; a table goes to an input: --input x=\(path)")
         }
         names = archive.tensors.map(\.name)
-        if !names.contains(where: Self.saysItsKind) { plain = archive.tensors.filter { $0.name != "lengths" } }
+        if !names.contains(where: Self.saysItsKind) { plain = archive.tensors.filter { $0.name != "lengths" && !$0.name.hasPrefix("lengths.") } }
         for item in archive.tensors {
             guard let dot = item.name.firstIndex(of: ".") else {
                 if item.name == "lengths" { data.lengths = try Self.lengths(item.tensor, path) }
@@ -56,6 +56,7 @@ public struct CaseFile: Sendable {
             let tensor = NamedTensor(name: name, tensor: item.tensor)
             switch item.name[..<dot] {
             case "input", "once": data.inputs[name] = item.tensor
+            case "lengths": data.lengthsByAxis[name] = try Self.lengths(item.tensor, path)
             case "param", "const": data.parameters[name] = item.tensor
             case "output": outputs.append(tensor)
             case "loss": losses.append(tensor)

@@ -134,6 +134,7 @@ public struct GradientModel: Sendable {
     ) throws -> GradientResults {
         try CallCheck.threads(threads)
         try CallCheck.memory(bound)
+        let given = data
         let data = try context.times.measure("check data") { () throws in try bind(data, cotangents: cotangents) }
         switch engine {
         case .interpreter:
@@ -143,6 +144,13 @@ public struct GradientModel: Sendable {
             return context.times.measure("run") { split(Interpreter(graph).run(data)) }
         case .compiled(let precision):
             try model.checkMemory(batch: data.batch, extents: data.extents)
+            let ends = model.axesToEnd(data)
+            if !ends.isEmpty {
+                let ended = try code.gradients(ending: ends) { () throws(DiagnosticList) in try GradientModel(model.ending(along: ends), request) }
+                return try ended.running(
+                    given.endingByInputs(data, along: ends, of: model.graph), cotangents, on: engine, threads: threads, forcing: forms, within: bound,
+                    context: context)
+            }
             let runner = try code.runner(precision, forms, context) { () throws(DiagnosticList) in
                 try Runner(self, precision: precision, parameters: data.parameters, forcing: forms, context: context)
             }
@@ -183,7 +191,8 @@ public struct GradientModel: Sendable {
 
     /// Data and cotangents, checked.
     package func bind(_ data: ModelData, cotangents: [String: Tensor] = [:]) throws(DiagnosticList) -> BoundData {
-        try CallCheck.inputs(data.inputs.keys.filter { !$0.hasPrefix("cotangent.") }, of: model.typed)
+        let lengths = graph.dataAxes.map(graph.lengthsName).filter { graph.requiredInputs(of: graph.ids).contains($0) }
+        try CallCheck.inputs(data.inputs.keys.filter { !$0.hasPrefix("cotangent.") && !lengths.contains($0) }, of: model.typed)
         var all = data
         all.parameters = model.parameters(with: data.parameters)
         if let unknown = cotangents.keys.sorted().first(where: { name in !request.seeds.contains { $0.cotangentName == "cotangent.\(name)" } }) {

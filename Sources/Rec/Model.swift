@@ -248,6 +248,11 @@ public struct Model: Sendable {
             guard weights == .full else { throw weightsRefused("the interpreter", help: "run compiled code, in f32") }
             return context.times.measure("run") { Interpreter(graph).run(bound) }
         case .compiled(let precision):
+            let ends = axesToEnd(bound)
+            if !ends.isEmpty {
+                return try ending(along: ends).runningWhole(
+                    data.endingByInputs(bound, along: ends, of: graph), on: engine, threads: threads, forcing: forms, within: limit, context: context)
+            }
             let runner = try code.runner(precision, forms, context) { () throws(DiagnosticList) in
                 try Runner(self, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
             }

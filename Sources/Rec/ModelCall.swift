@@ -12,17 +12,20 @@ extension Model {
     ///
     /// - Parameters:
     ///   - inputs: `[batch, t, …]` for streams, `[batch, …]` for once inputs; without a batch axis the batch is 1.
-    ///   - lengths: the length of each sequence in steps; nil where all have the full length.
+    ///   - lengths: the length of each sequence in steps along the first axis; nil where all have the full length.
+    ///   - lengthsByAxis: the same along other axes, by name.
     ///   - state: from what the run goes on, `ModelState()` for the beginning; the results then have the state behind their last step.
     ///   - threads: from 1 to 1024.
     /// - Throws: where the model has no parameters yet, or inputs are missing, unknown or misshapen.
     public func callAsFunction(
-        _ inputs: [String: Tensor], lengths: [Int]? = nil, state: ModelState? = nil, threads: Int = 1
+        _ inputs: [String: Tensor], lengths: [Int]? = nil, lengthsByAxis: [String: [Int]] = [:], state: ModelState? = nil, threads: Int = 1
     ) throws(DiagnosticList) -> ModelResults {
-        if let state { return try run(ModelData(inputs: inputs, lengths: lengths), state: state, threads: threads) }
+        if let state {
+            return try run(ModelData(inputs: inputs, lengths: lengths, lengthsByAxis: lengthsByAxis), state: state, threads: threads)
+        }
         try CallCheck.inputs(inputs.keys, of: typed)
         let part = try answering(Set(inputs.keys))
-        return try part.code.runner(of: part).run(inputs, lengths: lengths, threads: threads)
+        return try part.code.runner(of: part).run(inputs, lengths: lengths, lengthsByAxis: lengthsByAxis, threads: threads)
     }
 
     /// The same of one sequence, given as plain numbers.

@@ -20,6 +20,8 @@ package final class ModelCode: Sendable {
         var given: Set<String>?
         /// From what its runs begin, where their state is carried, and whether it is given for each step.
         var carried: Carried?
+        /// The axes along which lengths are inputs.
+        var endedAxes: [Int] = []
     }
 
     package struct Carried: Hashable, Sendable {
@@ -30,6 +32,7 @@ package final class ModelCode: Sendable {
     private let runner = Mutex<Runner?>(nil)
     private let runners = Mutex<[Key: Runner]>([:])
 
+    private let gradients = Mutex<[[Int]: GradientModel]>([:])
     private let parts = Mutex<[Part: (graph: StreamGraph, code: ModelCode)]>([:])
 
     package init() {}
@@ -49,6 +52,17 @@ package final class ModelCode: Sendable {
             return present
         }
         return result
+    }
+
+    /// The gradients of a model with lengths along some axes as inputs.
+    func gradients(ending axes: [Int], make: () throws(DiagnosticList) -> GradientModel) throws(DiagnosticList) -> GradientModel {
+        if let known = gradients.withLock({ $0[axes] }) { return known }
+        let fresh = try make()
+        return gradients.withLock { known in
+            let present = known[axes] ?? fresh
+            known[axes] = present
+            return present
+        }
     }
 
     /// The runner of a model with its own parameters.

@@ -28,11 +28,12 @@ package struct RandomCase: Sendable {
         result.data.parameters = model.parameters(file.data.parameters, else: data.parameters)
         if !file.data.inputs.isEmpty {
             // The case's inputs say how large everything is.
-            let given = ModelData(inputs: file.data.inputs, parameters: result.data.parameters, lengths: file.data.lengths)
+            let given = ModelData(inputs: file.data.inputs, parameters: result.data.parameters, lengths: file.data.lengths, lengthsByAxis: file.data.lengthsByAxis)
             let bound = try BoundData(given, for: model.graph)
             result = RandomCase(
                 for: model, batch: bound.batch, extents: bound.extents, lengths: bound.lengths, ranges: ranges, seed: seed)
-            result.data = ModelData(inputs: bound.inputs, parameters: bound.parameters, lengths: bound.lengths)
+            result.data = ModelData(
+                inputs: bound.inputs, parameters: bound.parameters, lengths: bound.lengths, lengthsByAxis: bound.lengthsByAxis(of: model.graph))
         }
         result.cotangents.merge(file.cotangents) { $1 }
         return result

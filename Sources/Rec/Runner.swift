@@ -34,6 +34,8 @@ public final class Runner: Sendable {
     private let pools = Mutex<[Int: ThreadPool]>([:])
     /// What runs the results for which there are inputs, by the inputs, where some are missing.
     private let parts = Mutex<[Set<String>: Runner]>([:])
+    /// What runs sequences of different length along several axes, by the axes.
+    private let ended = Mutex<[[Int]: Runner]>([:])
 
     /// A runner of a model.
     ///
@@ -117,16 +119,21 @@ public final class Runner: Sendable {
     ///
     /// - Parameters:
     ///   - inputs: `[batch, t, …]` for streams, `[batch, …]` for once inputs; without a batch axis the batch is 1.
-    ///   - lengths: the length of each sequence in steps; nil where all have the full length.
+    ///   - lengths: the length of each sequence in steps along the first axis; nil where all have the full length.
+    ///   - lengthsByAxis: the same along other axes, by name.
     ///   - threads: from 1 to 1024.
     /// - Throws: where inputs are missing, unknown or misshapen, or the run does not fit its bound or the machine.
-    public func run(_ inputs: [String: Tensor], lengths: [Int]? = nil, threads: Int = 1) throws(DiagnosticList) -> ModelResults {
+    public func run(
+        _ inputs: [String: Tensor], lengths: [Int]? = nil, lengthsByAxis: [String: [Int]] = [:], threads: Int = 1
+    ) throws(DiagnosticList) -> ModelResults {
         try reportingProblems(in: model.program.sources) {
             try CallCheck.threads(threads)
             try CallCheck.inputs(inputs.keys, of: model.typed)
-            if let part = try part(given: Set(inputs.keys)) { return try part.run(inputs, lengths: lengths, threads: threads) }
-            let data = try BoundData(ModelData(inputs: inputs, parameters: parameters, lengths: lengths), for: graph)
+            if let part = try part(given: Set(inputs.keys)) { return try part.run(inputs, lengths: lengths, lengthsByAxis: lengthsByAxis, threads: threads) }
+            let given = ModelData(inputs: inputs, parameters: parameters, lengths: lengths, lengthsByAxis: lengthsByAxis)
+            let data = try BoundData(given, for: graph)
             try model.checkMemory(batch: data.batch, extents: data.extents)
+            if let (ended, data) = try ended(given, data) { return try StackSpace.run { try ended.run(data, pool: pool(of: threads)) } }
             return try StackSpace.run { try run(data, pool: pool(of: threads)) }
         }
     }
@@ -146,18 +153,22 @@ public final class Runner: Sendable {
     /// - Throws: as `run(_:lengths:threads:)`, and where the memory has another size, or an output is unknown.
     @discardableResult
     public func run(
-        _ inputs: [String: Tensor], into memory: [String: UnsafeMutableRawBufferPointer], lengths: [Int]? = nil, threads: Int = 1
+        _ inputs: [String: Tensor], into memory: [String: UnsafeMutableRawBufferPointer], lengths: [Int]? = nil,
+        lengthsByAxis: [String: [Int]] = [:], threads: Int = 1
     ) throws(DiagnosticList) -> ModelResults {
         try reportingProblems(in: model.program.sources) {
             try CallCheck.threads(threads)
             try CallCheck.inputs(inputs.keys, of: model.typed)
-            if let part = try part(given: Set(inputs.keys)) { return try part.run(inputs, into: memory, lengths: lengths, threads: threads) }
-            var data = try BoundData(ModelData(inputs: inputs, parameters: parameters, lengths: lengths), for: graph)
-            try check(memory, for: data)
-            data.destinations.memory = memory
-            try model.checkMemory(batch: data.batch, extents: data.extents)
-            let bound = data
-            return Self.placed(try StackSpace.run { try run(bound, pool: pool(of: threads)) }, in: memory)
+            if let part = try part(given: Set(inputs.keys)) { return try part.run(inputs, into: memory, lengths: lengths, lengthsByAxis: lengthsByAxis, threads: threads) }
+            let given = ModelData(inputs: inputs, parameters: parameters, lengths: lengths, lengthsByAxis: lengthsByAxis)
+            let whole = try BoundData(given, for: graph)
+            try check(memory, for: whole)
+            try model.checkMemory(batch: whole.batch, extents: whole.extents)
+            let (runner, data) = try ended(given, whole) ?? (self, whole)
+            var bound = data
+            bound.destinations.memory = memory
+            let placed = bound
+            return Self.placed(try StackSpace.run { try runner.run(placed, pool: pool(of: threads)) }, in: memory)
         }
     }
 
@@ -212,6 +223,24 @@ public final class Runner: Sendable {
             parts[given] = present
             return present
         }
+    }
+
+    /// What runs data with lengths along several axes, and those data with the lengths as inputs; nil for other data.
+    private func ended(_ given: ModelData, _ data: BoundData) throws(DiagnosticList) -> (runner: Runner, data: BoundData)? {
+        let axes = model.axesToEnd(data)
+        guard !axes.isEmpty else { return nil }
+        let known = ended.withLock { $0[axes] }
+        let runner: Runner
+        if let known { runner = known } else {
+            let fresh = try Runner(model.ending(along: axes), precision: precision, parameters: parameters, forcing: forced, within: bound, context: context)
+            runner = ended.withLock { known in
+                // Another thread may have been first.
+                let present = known[axes] ?? fresh
+                known[axes] = present
+                return present
+            }
+        }
+        return (runner, try BoundData(given.endingByInputs(data, along: axes, of: graph), for: runner.graph))
     }
 
     /// The pool for so many threads.

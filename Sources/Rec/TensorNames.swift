@@ -36,7 +36,7 @@ struct TensorNames: Sendable {
                 return !known.data.contains { kinds.contains(Self.parts($0).kind) && Self.parts($0).rest == rest }
             }
             if Self.resultKinds.contains(kind) { return usesResults && !known.results.contains(name) }
-            return name != "lengths" && !(isPlain && known.plain.contains(name))
+            return name != "lengths" && kind != "lengths" && !(isPlain && known.plain.contains(name))
         }
         return problem(
             wrong, model.graph.name,

@@ -154,6 +154,7 @@ package enum ExpressionPrinter {
     private static func write(_ range: StepRangeSyntax, to out: inout String) {
         switch range.bounds {
         case .all(let step, let axis): out += "\(step.text) in \(axis.text)"
+        case .axis(let axis): out += axis.text
         case .compared(let terms, let signs):
             for (k, term) in terms.enumerated() {
                 if k > 0 { out += " \(signs[k - 1].rawValue) " }

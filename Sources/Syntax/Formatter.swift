@@ -166,11 +166,12 @@ private enum MemberPrinter {
         func value(_ expression: Expression?, _ before: String = " = ") -> String {
             expression.map { before + ExpressionPrinter.text($0) } ?? ""
         }
+        func over(_ axes: [Identifier]) -> String { axes.isEmpty ? "" : axes.count == 1 ? " over \(axes[0].text)" : " over (\(names(axes)))" }
         func from(_ name: TextSyntax?) -> String { name.map { " from \"\($0.text)\"" } ?? "" }
         switch member {
         case .input(let input):
             let once = input.isOnce ? " once" : ""
-            return ("input \(names(input.names)): \(ExpressionPrinter.text(input.type))\(once)\(value(input.defaultValue))", input.span)
+            return ("input \(names(input.names)): \(ExpressionPrinter.text(input.type))\(over(input.axes))\(once)\(value(input.defaultValue))", input.span)
         case .parameter(let parameter):
             let word = parameter.isTrained ? "param" : "const"
             return ("\(word) \(names(parameter.names)): \(ExpressionPrinter.text(parameter.type))\(value(parameter.initializer))\(from(parameter.tensorName))", parameter.span)
@@ -185,7 +186,7 @@ private enum MemberPrinter {
             let body = layer.reversed.map { reversal in
                 "reverse\(reversal.axes.map { "[\($0.map { ExpressionPrinter.text($0) }.joined(separator: ", "))]" } ?? "")(\(copies))"
             } ?? copies
-            return ("layer \(layer.name.text) = \(body)\(from(layer.tensors))", layer.span)
+            return ("layer \(layer.name.text) = \(body)\(over(layer.axes))\(from(layer.tensors))", layer.span)
         case .equation(let equation):
             return ("\(names(equation.names))\(value(equation.value))", equation.span)
         case .output(let output):

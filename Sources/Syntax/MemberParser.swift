@@ -68,9 +68,18 @@ extension Parser {
         let names = try names()
         try expect(":", "and a type after the name of an input")
         let type = try type()
+        let axes = try overAxes()
         let isOnce = acceptWord("once")
         let value = accept("=") ? try expression() : nil
-        return InputDeclaration(names: names, type: type, isOnce: isOnce, defaultValue: value, span: span(from: start))
+        return InputDeclaration(names: names, type: type, axes: axes, isOnce: isOnce, defaultValue: value, span: span(from: start))
+    }
+
+    /// `over s`, `over (t, s)`, where it stands: axes of the model.
+    private mutating func overAxes() throws -> [Identifier] {
+        guard accept(.over) else { return [] }
+        guard accept("(") else { return [try identifier("the name of an axis")] }
+        if isNext(")") { throw unexpected("the name of an axis") }
+        return try list(until: ")", "in the axes") { try $0.identifier("the name of an axis") }
     }
 
     private mutating func parameterDeclaration(isTrained: Bool) throws -> ParameterDeclaration {
@@ -136,9 +145,10 @@ extension Parser {
             advance()
             brackets -= 1
         }
+        let axes = try overAxes()
         let tensors = try tensorName()
         return LayerDeclaration(
-            name: name, reversed: reversed, count: count, model: model, arguments: arguments, tensors: tensors, span: span(from: start))
+            name: name, reversed: reversed, count: count, model: model, arguments: arguments, axes: axes, tensors: tensors, span: span(from: start))
     }
 
     /// `reverse(` or `reverse[i](` in front of an instance; nil where a model is called so: what stands in its parentheses are dims.

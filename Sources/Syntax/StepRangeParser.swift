@@ -46,6 +46,8 @@ extension Parser {
             let step = try identifier("the name of an index in front of 'in'")
             advance()
             bounds = .all(step, of: try identifier("an axis of time behind 'in'"))
+        } else if second.kind == .identifier("where"), case .identifier = next.kind {
+            bounds = .axis(try identifier("an axis of time in front of 'where'"))
         } else {
             bounds = try comparedSteps()
         }

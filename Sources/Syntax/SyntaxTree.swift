@@ -146,6 +146,8 @@ package struct TypeSyntax: Equatable, Sendable {
 package struct InputDeclaration: Equatable, Sendable {
     package var names: [Identifier]
     package var type: TypeSyntax
+    /// `over s`: the axes that it runs over; none where it does not say so.
+    package var axes: [Identifier]
     package var isOnce: Bool
     /// Only for `once`: the value where the data have none.
     package var defaultValue: Expression?
@@ -190,6 +192,8 @@ package struct LayerDeclaration: Equatable, Sendable {
     package var count: Expression?
     package var model: Identifier
     package var arguments: [Argument]
+    /// `over s`: the axes of this model for those of the layer's; none where it does not say so.
+    package var axes: [Identifier]
     /// Where its tensors are in files of weights.
     package var tensors: TextSyntax?
     package var span: SourceSpan
@@ -300,6 +304,8 @@ package struct StepRangeSyntax: Equatable, Sendable {
         case all(Identifier, of: Identifier)
         /// `s <= t`, `t-256 < s <= t`: two terms or three, with what stands between them.
         case compared([Expression], by: [BinarySyntax])
+        /// `s where …`: the steps of an axis of the model itself.
+        case axis(Identifier)
     }
 
     package var bounds: Bounds
@@ -310,6 +316,7 @@ package struct StepRangeSyntax: Equatable, Sendable {
         switch bounds {
         case .all(let step, let axis): [step, axis].map { Expression(.name($0.text), $0.span) } + (condition.map { [$0] } ?? [])
         case .compared(let terms, _): terms + (condition.map { [$0] } ?? [])
+        case .axis(let axis): [Expression(.name(axis.text), axis.span)] + (condition.map { [$0] } ?? [])
         }
     }
 
@@ -319,6 +326,7 @@ package struct StepRangeSyntax: Equatable, Sendable {
         case .all(let step, _): [step.text]
         case .compared(let terms, _):
             (terms.count == 3 ? [terms[1]] : terms).compactMap { if case .name(let name) = $0.kind { name } else { nil } }
+        case .axis: []
         }
     }
 }

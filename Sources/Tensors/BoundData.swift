@@ -11,6 +11,8 @@ package struct BoundData: Sendable {
     package var extents: [Int]
     /// The length of each sequence along the first axis; nil where all have the full length.
     package var lengths: [Int]?
+    /// The same along other axes of data.
+    package var furtherLengths: [Int: [Int]] = [:]
     /// `[batch, axes…, dims…]` for streams, `[batch, dims…]` for once inputs.
     package var inputs: [String: Tensor]
     package var parameters: [String: Tensor]
@@ -53,6 +55,15 @@ extension BoundData {
         self = BoundData(
             batch: check.batch, extents: check.extents, lengths: check.lengths, inputs: check.inputs,
             parameters: check.parameters)
+        furtherLengths = check.furtherLengths
+    }
+
+    /// The lengths along an axis of data; nil where all sequences have the full length.
+    package func lengths(along axis: Int) -> [Int]? { axis == 0 ? lengths : furtherLengths[axis] }
+
+    /// The lengths along axes behind the first, by name.
+    package func lengthsByAxis(of graph: StreamGraph) -> [String: [Int]] {
+        Dictionary(furtherLengths.map { (graph.axes[$0.key].name, $0.value) }, uniquingKeysWith: { first, _ in first })
     }
 }
 
@@ -76,6 +87,7 @@ private struct BindingCheck {
     var batch = 1
     var extents: [Int]
     var lengths: [Int]?
+    var furtherLengths: [Int: [Int]] = [:]
     var inputs: [String: Tensor] = [:]
     var parameters: [String: Tensor] = [:]
 
@@ -132,17 +144,35 @@ private struct BindingCheck {
             }
             extents[k] = 0
         }
-        if let given = data.lengths {
-            if graph.dataAxes.count != 1 {
-                problem(.unsupported, "sequences of different length need a model over one axis")
-            } else if given.count != batch {
-                problem(.misshapenTensor, "'lengths' has \(given.count) entries for a batch of \(batch)")
-            } else if let bad = given.first(where: { $0 < 0 || $0 > extents[0] }) {
-                problem(.badData, "a length of \(bad) does not lie within 0 … \(extents[0])")
+        lengths = data.lengths.flatMap { checked($0, along: 0, named: "lengths") }
+        for (name, given) in data.lengthsByAxis.sorted(by: { $0.key < $1.key }) {
+            guard let axis = graph.dataAxes.first(where: { graph.axes[$0].name == name }) else {
+                let known = graph.dataAxes.map { graph.axes[$0].name }
+                problem(
+                    .unknownName, "there are lengths along '\(name)', and no axis of that name",
+                    help: nearest(name, among: known).map { "did you mean 'lengths.\($0)'?" } ?? "the axes are \(known.joined(separator: ", "))")
+                continue
+            }
+            let own = checked(given, along: axis, named: "lengths.\(name)")
+            if axis > 0 {
+                furtherLengths[axis] = own
+            } else if data.lengths == nil {
+                lengths = own
             } else {
-                lengths = given
+                problem(.badData, "there are lengths along '\(name)' twice", help: "give either 'lengths' or 'lengths.\(name)'")
             }
         }
+    }
+
+    private mutating func checked(_ given: [Int], along axis: Int, named name: String) -> [Int]? {
+        if given.count != batch {
+            problem(.misshapenTensor, "'\(name)' has \(given.count) entries for a batch of \(batch)")
+        } else if let bad = given.first(where: { $0 < 0 || $0 > extents[axis] }) {
+            problem(.badData, "a length of \(bad) does not lie within 0 … \(extents[axis])")
+        } else {
+            return given
+        }
+        return nil
     }
 
     mutating func bindInputs() {

@@ -8,14 +8,17 @@ public struct ModelData: Sendable {
     public var inputs: [String: Tensor] = [:]
     /// In the shapes of the source, by path: `W`, `encoder.W`.
     public var parameters: [String: Tensor] = [:]
-    /// The length of each sequence of the batch in steps; nil where all have the full length.
+    /// The length of each sequence of the batch in steps, along the first axis; nil where all have the full length.
     public var lengths: [Int]?
+    /// The same along other axes, by name, and along the first where `lengths` is nil: `["s": [7, 5]]`.
+    public var lengthsByAxis: [String: [Int]] = [:]
 
     /// Data of these inputs and parameters.
-    public init(inputs: [String: Tensor] = [:], parameters: [String: Tensor] = [:], lengths: [Int]? = nil) {
+    public init(inputs: [String: Tensor] = [:], parameters: [String: Tensor] = [:], lengths: [Int]? = nil, lengthsByAxis: [String: [Int]] = [:]) {
         self.inputs = inputs
         self.parameters = parameters
         self.lengths = lengths
+        self.lengthsByAxis = lengthsByAxis
     }
 }
 

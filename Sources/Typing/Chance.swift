@@ -5,13 +5,15 @@ import RecSyntax
 /// Functions that draw by chance.
 extension ModelTyper {
     /// Adds a draw of one number for each element of a shape.
-    private func draw(_ shape: TypedShape, isNormal: Bool, _ call: Builtins.Call) throws -> ValueID {
+    private func draw(_ shape: TypedShape, isNormal: Bool, like value: ValueID? = nil, _ call: Builtins.Call) throws -> ValueID {
         guard !model.axes.isEmpty else {
             throw report(
                 .unsupported, "an operator leaves nothing to chance", at: call.span,
                 help: "draw in a model, and give the operator what was drawn")
         }
-        return add(.draw(isNormal: isNormal), .real, shape, drawsOnce ? .once : allAxes, call.span)
+        // What goes with a stream is drawn where that is.
+        let axes = value.flatMap { model[$0].variance.isStream ? model[$0].variance : nil }
+        return add(.draw(isNormal: isNormal), .real, shape, drawsOnce ? .once : axes ?? headAxes, call.span)
     }
 
     /// `noise[H]()`, `uniform[K, V]()`; without brackets one number.
@@ -45,7 +47,7 @@ extension ModelTyper {
         chance = try converted(chance, to: .real, arguments[0].span)
         try checkProbability(chance, upTo: 1, "a probability", arguments[0].span)
         if let brackets = call.brackets { chance = try broadcast(chance, to: try brackets.map { try typedDim($0) }, arguments[0].span) }
-        return apply(.less, try draw(model[chance].shape, isNormal: false, call), chance, call.span)
+        return apply(.less, try draw(model[chance].shape, isNormal: false, like: chance, call), chance, call.span)
     }
 
     /// An index by logarithms of weights along the last axis, or a named one: the largest of the logarithms, each with noise of a Gumbel
@@ -61,7 +63,7 @@ extension ModelTyper {
         }
         let axes = try call.brackets.map { try stepAxes($0, of: logits) } ?? [last]
         guard axes.count == 1 else { throw report(.ambiguousDim, "'categorical' chooses along one axis", at: call.span) }
-        let uniform = try draw(model[logits].shape, isNormal: false, call)
+        let uniform = try draw(model[logits].shape, isNormal: false, like: logits, call)
         let gumbel = unary(.log, unary(.negate, unary(.log, uniform, call.span), call.span), call.span)
         return reduce(.argmax, apply(.subtract, logits, gumbel, call.span), axes, call.span)
     }
@@ -82,7 +84,7 @@ extension ModelTyper {
             throw report(.shapeMismatch, "the rate of 'dropout' is one number", at: arguments[1].span, caption: describe(rate))
         }
         let shape = model[value].shape
-        let isDropped = apply(.less, try draw(shape, isNormal: false, call), try broadcast(rate, to: shape, call.span), call.span)
+        let isDropped = apply(.less, try draw(shape, isNormal: false, like: value, call), try broadcast(rate, to: shape, call.span), call.span)
         let left = apply(.subtract, constant(1, call.span), rate, call.span)
         let scaled = apply(.divide, value, try broadcast(left, to: shape, call.span), call.span)
         let none = try broadcast(constant(0, call.span), to: shape, call.span)

@@ -59,7 +59,8 @@ extension ModelTyper {
         if syntax.axes.count > 2 {
             report(.unsupported, "a model runs over one axis or two, not \(syntax.axes.count)", at: syntax.axes[2].name.span)
         }
-        if axes.isEmpty {
+        let own = axesOfInputs(syntax)
+        if axes.isEmpty, own.isEmpty || own.contains(where: { $0.name == "t" }) || !syntax.axes.isEmpty || syntax.hasPlainStreams {
             axes = [(syntax.axes.first?.name.text ?? "t", nil)]
             if definitionSpans["t"] == nil, syntax.axes.isEmpty { definitionSpans["t"] = syntax.name.span }
         }
@@ -69,6 +70,16 @@ extension ModelTyper {
                 help: "give the length to the second axis")
         }
         model.axes = axes
+        headAxes = allAxes
+        for axis in own where !model.axes.contains(where: { $0.name == axis.name }) {
+            guard model.axes.count < Self.mostAxes else {
+                report(.unsupported, "a model and its inputs run over \(Self.mostAxes) axes at most", at: axis.span)
+                return
+            }
+            guard claim(Identifier(text: axis.name, span: axis.span)) else { continue }
+            model.axes.append((axis.name, nil))
+        }
+        if headAxes == Variance(batch: true, axes: 0) { headAxes = allAxes }
     }
 
     /// Takes a name; false where it is taken already.
@@ -83,6 +94,9 @@ extension ModelTyper {
         definitionSpans[name.text] = name.span
         return true
     }
+
+    /// Axes of a model, and second indices over them, have places of their own in a variance of 8.
+    private static let mostAxes = 3
 
     var allAxes: Variance { Variance(batch: true, axes: UInt8((1 << model.axes.count) - 1)) }
 
@@ -113,10 +127,15 @@ extension ModelTyper {
                 }
                 checkDefault(fallback, of: type.element, at: value.span)
             }
+            if declaration.isOnce, let axis = declaration.axes.first {
+                report(
+                    .onceNeedsConstant, "what is given once does not run over '\(axis.text)'", at: axis.span,
+                    help: "leave out 'once', or 'over \(axis.text)'")
+            }
+            let variance = declaration.isOnce ? .once : axes(of: declaration)
             for name in declaration.names where claim(name) {
                 let value = add(
-                    .primitive(.input(name: name.text, fallback: fallback)), type.element, type.shape,
-                    declaration.isOnce ? .once : allAxes, name.span, named: name.text)
+                    .primitive(.input(name: name.text, fallback: fallback)), type.element, type.shape, variance, name.span, named: name.text)
                 definitions[name.text] = .value(value)
                 model.inputs.append(TypedInput(name: name.text, isOnce: declaration.isOnce, value: value))
             }
@@ -136,7 +155,7 @@ extension ModelTyper {
             guard let type = try? typeInfo(stepType(declaration.type, of: declaration.names)) else { return fail(declaration.names) }
             for name in declaration.names where claim(name) {
                 definitions[name.text] = .state(states.count)
-                states.append(DeclaredState(name: name, type: type, initial: declaration.initial))
+                states.append(DeclaredState(name: name, type: type, initial: declaration.initial, axes: allAxes))
             }
         case .layer(let declaration):
             guard claim(declaration.name) else { return }

@@ -11,7 +11,7 @@ extension ModelTyper {
             let delays = delays(in: members).sorted { $0.span.start < $1.span.start }
             let passesLayer = component.contains { if case .callOutput = model.values[$0].operation { true } else { false } }
             let elsewhere = component.sorted().first { index in
-                if case .along(let operand) = model.values[index].operation { members.contains(operand.index) } else { false }
+                if case .along(let operand, _) = model.values[index].operation { members.contains(operand.index) } else { false }
             }
             if let elsewhere, !passesLayer {
                 let names = component.sorted().compactMap { model.values[$0].name }

@@ -153,11 +153,11 @@ extension ModelTyper {
         }
         progress[index] = .inProgress
         path.append((equation.names[0].text, .here, equation.names[0].span))
-        let saved = (environment, secondIndices)
-        (environment, secondIndices) = (nil, [])
+        let saved = (environment, secondIndices, reducedSteps)
+        (environment, secondIndices, reducedSteps) = (nil, [], [])
         defer {
             path.removeLast()
-            (environment, secondIndices) = saved
+            (environment, secondIndices, reducedSteps) = saved
         }
         do {
             let meaning = try checked(meaning(of: equation.value), of: equation)
@@ -245,7 +245,7 @@ extension ModelTyper {
         if case .state(let index) = definitions[name.text] {
             value = try fit(value, to: states[index].type, what: "the equation of '\(name.text)'", at: span)
             // A state is a stream even where its equation is constant.
-            if !model[value].variance.isStream { value = steady(value, span) }
+            if !model[value].variance.isStream { value = steady(value, over: states[index].axes, span) }
         }
         if model[value].name == nil {
             model.values[value.index].name = name.text
@@ -262,7 +262,7 @@ extension ModelTyper {
             let type = states[index].type
             guard offsets.contains(where: { $0 != 0 }) else { return try value(of: subject) }
             let delay = add(
-                .primitive(.delay(ValueID(0), offsets: offsets, initial: nil)), type.element, type.shape, allAxes, span)
+                .primitive(.delay(ValueID(0), offsets: offsets, initial: nil)), type.element, type.shape, states[index].axes, span)
             states[index].delays.append(delay)
             return delay
         }

@@ -65,7 +65,7 @@ extension ModelTyper {
                 let links = chains[way, default: []]
                 let typed = model[value]
                 let next = add(
-                    .primitive(.delay(links.last ?? value, offsets: [way], initial: initials[links.count])), typed.element, typed.shape, allAxes,
+                    .primitive(.delay(links.last ?? value, offsets: [way], initial: initials[links.count])), typed.element, typed.shape, state.axes,
                     state.name.span, named: "\(state.name.text)[\(time)\(way < 0 ? "-" : "+")\(links.count + 1)]")
                 if links.isEmpty { own.append(next) }
                 chains[way, default: []].append(next)

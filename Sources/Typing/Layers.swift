@@ -18,14 +18,8 @@ extension ModelTyper {
         }
         guard let inner = lookUpModel(full) else { return nil }
         guard let (values, names) = dims(of: inner, declaration), let axes = axes(of: inner, declaration) else { return nil }
-        if inner.secondIndex != nil {
-            guard model.axes.count == 1 else {
-                report(
-                    .unsupported, "'\(inner.name)' goes through other steps of its axis, and '\(model.name)' runs over two", at: declaration.span,
-                    help: "a model with such a layer runs over one axis")
-                return nil
-            }
-            model.secondIndex = model.secondIndex ?? inner.secondIndex
+        for (axis, name) in inner.secondIndices {
+            model.secondIndices[axes[axis]] = model.secondIndices[axes[axis]] ?? name
         }
         guard let reversed = declaration.reversed.map({ reversedAxes($0, of: inner, axes) }) ?? [] else { return nil }
         var count: DimExpression?
@@ -89,6 +83,7 @@ extension ModelTyper {
 
     /// For each axis of the layer's model the axis of this one: of the same name, else the only one.
     private func axes(of inner: TypedModel, _ declaration: LayerDeclaration) -> [Int]? {
+        if !declaration.axes.isEmpty { return axes(named: declaration.axes, of: inner) }
         var axes: [Int] = []
         for axis in inner.axes {
             if let same = model.axes.firstIndex(where: { $0.name == axis.name }) {
@@ -98,11 +93,47 @@ extension ModelTyper {
             } else {
                 report(
                     .unsupported, "'\(inner.name)' runs over '\(axis.name)', '\(model.name)' does not", at: declaration.span,
-                    help: "name the axes alike")
+                    help: inner.axes.count == 1 ? "say which axis it runs over: layer \(declaration.name.text) = … over \(model.axes[0].name)" : "name the axes alike, or say which they are: … over (\(model.axes.map(\.name).joined(separator: ", ")))")
                 return nil
             }
         }
         return axes
+    }
+
+    /// The axes that stand behind `over`, one for each of the layer's model.
+    private func axes(named names: [Identifier], of inner: TypedModel) -> [Int]? {
+        var axes: [Int] = []
+        for name in names {
+            guard let axis = model.axes.firstIndex(where: { $0.name == name.text }) else {
+                report(
+                    .unknownName, "there is no axis '\(name.text)' here", at: name.span,
+                    help: "the axes of '\(model.name)' are \(model.axes.map(\.name).joined(separator: ", "))")
+                return nil
+            }
+            guard !axes.contains(axis) else {
+                report(.duplicateDefinition, "'\(name.text)' is named twice", at: name.span)
+                return nil
+            }
+            axes.append(axis)
+        }
+        guard axes.count == inner.axes.count else {
+            report(
+                .wrongArgument, "'\(inner.name)' runs over \(inner.axes.count == 1 ? "one axis" : "\(inner.axes.count) axes"), and here are \(axes.count)",
+                at: names[0].span.joined(with: names[names.count - 1].span))
+            return nil
+        }
+        return axes
+    }
+
+    /// What varies over axes of the layer's model, in this one.
+    private func outside(_ variance: Variance, _ layer: TypedLayer) -> Variance {
+        var axes: UInt8 = 0
+        for (k, axis) in layer.axes.enumerated() where variance.varies(over: k) { axes |= 1 << UInt8(axis) }
+        return Variance(batch: true, axes: axes)
+    }
+
+    private func names(of axes: Variance) -> String {
+        model.axes.indices.filter { axes.varies(over: $0) }.map { "'\(model.axes[$0].name)'" }.joined(separator: " and ")
     }
 
     /// Whether a model's output can be the input of its next copy.
@@ -180,10 +211,7 @@ extension ModelTyper {
                 if let name = layer.names[dim.name] { return TypedDim(name, size) }
                 return namedDim(size)
             }
-            var axes: UInt8 = 0
-            for (k, axis) in layer.axes.enumerated() where value.variance.varies(over: k) { axes |= 1 << UInt8(axis) }
-            let variance = Variance(batch: true, axes: axes)
-            return (output.name, add(.callOutput(call: call, output: position), value.element, shape, variance, span))
+            return (output.name, add(.callOutput(call: call, output: position), value.element, shape, outside(value.variance, layer), span))
         }
         return .record(outputs, of: name.text)
     }
@@ -207,14 +235,21 @@ extension ModelTyper {
                 .onceNeedsConstant, "'\(input.name)' is given once, this varies over time", at: expression.span,
                 help: "take one of its steps: first[\(model.axes[0].name)](x)")
         }
-        return input.isOnce || model[value].variance.isStream ? value : steady(value, expression.span)
+        if input.isOnce { return value }
+        let axes = outside(expected.variance, layer)
+        if let other = model.axes.indices.first(where: { model[value].variance.varies(over: $0) && !axes.varies(over: $0) }) {
+            throw report(
+                .notAStream, "the layer '\(layer.name)' takes '\(input.name)' over \(names(of: axes)), and this varies over '\(model.axes[other].name)'",
+                at: expression.span,
+                help: inner.axes.count == 1 ? "say which axis the layer runs over: layer \(layer.name) = … over \(model.axes[other].name)" : nil)
+        }
+        return model[value].variance.isStream ? value : steady(value, over: axes, expression.span)
     }
 
-    /// A stream that has the given value at every step.
-    func steady(_ value: ValueID, _ span: SourceSpan) -> ValueID {
+    /// A stream that has the given value at every step of some axes.
+    func steady(_ value: ValueID, over axes: Variance, _ span: SourceSpan) -> ValueID {
         let typed = model[value]
-        let offsets = [Int](repeating: -1, count: model.axes.count)
-        return add(
-            .primitive(.delay(value, offsets: offsets, initial: value)), typed.element, typed.shape, allAxes, span)
+        let offsets = model.axes.indices.map { axes.varies(over: $0) ? -1 : 0 }
+        return add(.primitive(.delay(value, offsets: offsets, initial: value)), typed.element, typed.shape, axes, span)
     }
 }

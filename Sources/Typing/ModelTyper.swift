@@ -50,6 +50,8 @@ final class ModelTyper {
         var initial: Expression?
         var equation: Int?
         var delays: [ValueID] = []
+        /// What it varies over.
+        var axes: Variance
     }
 
     struct TypeInfo {
@@ -76,6 +78,10 @@ final class ModelTyper {
     var path: [(name: String, reading: Reading, place: SourceSpan)] = []
     /// The second indices that reductions have bound here, the innermost last.
     var secondIndices: [SecondIndex] = []
+    /// The steps of axes of the model that reductions around what is typed go through, where a condition says which, the innermost last.
+    var reducedSteps: [ReducedSteps] = []
+    /// The axes in the head of the model, over which inputs run that say nothing else.
+    var headAxes = Variance.none
     /// The names that reductions of the model give to indices of their own, each with where the first of them stands.
     lazy var indexPlaces = boundNames()
     /// The functions being inlined and where they were called from, innermost last.
@@ -160,6 +166,7 @@ final class ModelTyper {
         for member in syntax.members where !member.isEquation && !member.isBroken { declare(member) }
         for member in syntax.members where member.isEquation { declare(member) }
         for member in syntax.members where member.isBroken { declare(member) }
+        findAxesOfStates()
         typeEquations()
         finishStates()
         for member in syntax.members { finish(member) }

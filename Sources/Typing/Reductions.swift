@@ -11,8 +11,14 @@ extension ModelTyper {
         if case .array(let items) = expressions[0].kind { return try listReduction(call, items, expressions[0].span) }
         let span = expressions[0].span
         var value = try value(of: expressions[0])
-        if try isOverSecondIndex(call) { return try reductionOverSteps(value, call) }
+        if try isOverSecondIndex(call) { return try reductionOverSecondIndex(value, call) }
         let (times, dims) = try split(brackets: call.brackets)
+        if let axis = times.first(where: { isOverSomeSteps(name, $0) }) {
+            guard times.count == 1 else {
+                throw report(.unsupported, "'\(name)' goes over one axis of time here", at: call.span, help: "take one axis after the other")
+            }
+            return try reductionOverSteps(value, call, steps(along: axis, span))
+        }
         if name == "var" { return try variance(of: value, times, dims, call, span) }
         if dims != nil || times.isEmpty { value = try reduceInStep(name, value, dims, call, span) }
         for axis in times { value = try reduceOverTime(name, value, axis, call) }
@@ -38,9 +44,7 @@ extension ModelTyper {
         guard let kind = TimeReduceKind(rawValue: name) else {
             throw report(
                 .unsupported, "'\(name)' cannot run over the axis '\(model.axes[axis].name)'", at: call.name.span,
-                help: ["softmax", "logsumexp", "argmax", "argmin"].contains(name)
-                    ? "it goes through steps by an index of its own: \(name == "softmax" ? "sum[s in \(model.axes[axis].name)](softmax[s](x[s]) * y[s])" : "\(name)[s in \(model.axes[axis].name)](x[s])")"
-                    : "over time there are sum, mean, var, max, min, first and last")
+                help: "over time there are sum, mean, var, max, min, softmax, logsumexp, argmax, argmin, first and last")
         }
         guard model[value].variance.varies(over: axis) else {
             throw report(

@@ -2,9 +2,11 @@ import RecSource
 import RecStream
 import RecSyntax
 
-/// An index of its own over the axis of time, which a reduction binds: `s` in `sum[s <= t](x[s])`.
+/// An index of its own over an axis of time, which a reduction binds: `s` in `sum[s <= t](x[s])`.
 struct SecondIndex {
     var name: String
+    /// The axis whose steps it goes through.
+    var axis: Int
     /// Where the reduction says which steps it goes through.
     var span: SourceSpan
     /// For which pairs of the present step and that of the index; nil for all.
@@ -18,10 +20,10 @@ struct SecondIndex {
 }
 
 extension ModelTyper {
-    /// Where what varies over a second index does so, beside the axes of the model. All second indices go over the one axis.
-    var secondAxis: Int { model.axes.count }
+    /// Where what varies over a second index does so, behind the axes of the model. All second indices over an axis share one place.
+    func secondAxis(of axis: Int) -> Int { model.axes.count + axis }
 
-    func hasSecondIndex(_ value: ValueID) -> Bool { model[value].variance.varies(over: secondAxis) }
+    func hasSecondIndex(_ value: ValueID) -> Bool { model[value].variance.axes >> UInt8(model.axes.count) != 0 }
 
     /// Which of the second indices a name is; nil where it is none here.
     func secondIndex(_ name: String) -> Int? {
@@ -37,20 +39,22 @@ extension ModelTyper {
     /// The number of its step.
     func step(of index: Int, _ span: SourceSpan) throws -> ValueID {
         try requireInnermost(index, at: span)
-        return along(step(along: 0, span), span)
+        let axis = secondIndices[index].axis
+        return along(step(along: axis, span), axis, span)
     }
 
     /// `s.first`, `s.last`
     func member(_ name: Identifier, of index: Int, _ span: SourceSpan) throws -> ValueID {
         try requireInnermost(index, at: span)
-        return along(try memberOfTime(0, name, span), span)
+        let axis = secondIndices[index].axis
+        return along(try memberOfTime(axis, name, span), axis, span)
     }
 
-    /// What varies over time, at the step of the second index.
-    private func along(_ value: ValueID, _ span: SourceSpan) -> ValueID {
+    /// What varies over an axis of time, at the step of the second index.
+    private func along(_ value: ValueID, _ axis: Int, _ span: SourceSpan) -> ValueID {
         let typed = model[value]
-        let variance = typed.variance.removing(axis: 0).union(Variance(batch: typed.variance.batch, axes: 1 << UInt8(secondAxis)))
-        return add(.along(value), typed.element, typed.shape, variance, span)
+        let variance = typed.variance.removing(axis: axis).union(Variance(batch: typed.variance.batch, axes: 1 << UInt8(secondAxis(of: axis))))
+        return add(.along(value, axis: axis), typed.element, typed.shape, variance, span)
     }
 
     /// `x[s]`, `x[s-1]`, `x[s-3:s+1]`: what `read` gives of items that speak of the present step, at the step of the index.
@@ -60,7 +64,7 @@ extension ModelTyper {
         if let other = items.flatMap(\.expressions).first(where: mentionsAxis) {
             throw report(
                 .secondIndex, "a value is looked at at one step, and here are two", at: other.span,
-                help: "write \(sources.text(of: subject.span))[\(model.axes[0].name)] or \(sources.text(of: subject.span))[\(secondIndices[secondIndices.count - 1].name)]")
+                help: "write \(sources.text(of: subject.span))[\(model.axes[secondIndices[secondIndices.count - 1].axis].name)] or \(sources.text(of: subject.span))[\(secondIndices[secondIndices.count - 1].name)]")
         }
         for item in items.flatMap(\.expressions) {
             _ = try mentions(item) { name in
@@ -70,7 +74,7 @@ extension ModelTyper {
             }
         }
         let last = secondIndices.count - 1
-        let (index, axis) = (secondIndices[last].name, model.axes[0].name)
+        let (index, axis) = (secondIndices[last].name, model.axes[secondIndices[last].axis].name)
         path.append(("", .elsewhere, span))
         secondIndices[last].isTaking = true
         defer {
@@ -78,24 +82,25 @@ extension ModelTyper {
             secondIndices[last].isTaking = false
         }
         let value = try read(items.map { $0.replacing(index, by: axis) })
-        guard model[value].variance.varies(over: 0) else {
+        guard model[value].variance.varies(over: secondIndices[last].axis) else {
             throw report(
-                .notAStream, "'\(sources.text(of: subject.span))' does not vary over time", at: span, help: "use it without an index of time")
+                .notAStream, "'\(sources.text(of: subject.span))' does not vary over \(model.axes.count == 1 ? "time" : "'\(axis)'")", at: span,
+                help: "use it without an index of time")
         }
-        return along(value, span)
+        return along(value, secondIndices[last].axis, span)
     }
 
     /// `t - s` and `s - t`, which take no counter; nil for other differences.
     func distance(_ a: ValueID, _ b: ValueID, _ span: SourceSpan) -> ValueID? {
-        func isStep(_ value: ValueID) -> Bool { if case .step = model[value].operation { true } else { false } }
-        func isIndex(_ value: ValueID) -> Bool { if case .along(let step) = model[value].operation { isStep(step) } else { false } }
-        guard isStep(a) && isIndex(b) || isIndex(a) && isStep(b) else { return nil }
-        let distance = distance(span)
-        return isStep(a) ? distance : unary(.negate, distance, span)
+        func axis(ofStep value: ValueID) -> Int? { if case .step(let axis) = model[value].operation { axis } else { nil } }
+        func axis(ofIndex value: ValueID) -> Int? { if case .along(let step, _) = model[value].operation { axis(ofStep: step) } else { nil } }
+        if let base = axis(ofStep: a), base == axis(ofIndex: b) { return distance(along: base, span) }
+        if let base = axis(ofStep: b), base == axis(ofIndex: a) { return unary(.negate, distance(along: base, span), span) }
+        return nil
     }
 
-    func distance(_ span: SourceSpan) -> ValueID {
-        add(.distance, .int, [], Variance(batch: true, axes: 1 | 1 << UInt8(secondAxis)), span)
+    func distance(along axis: Int, _ span: SourceSpan) -> ValueID {
+        add(.distance(axis: axis), .int, [], Variance(batch: true, axes: 1 << UInt8(axis) | 1 << UInt8(secondAxis(of: axis))), span)
     }
 
     // MARK: Mistakes
@@ -105,7 +110,7 @@ extension ModelTyper {
         let (index, last) = (secondIndices[position], secondIndices[secondIndices.count - 1])
         guard position == secondIndices.count - 1 else {
             throw report(
-                .secondIndex, "'\(index.name)' is used where '\(last.name)' goes through the steps: a value has one index beside '\(model.axes[0].name)'",
+                .secondIndex, "'\(index.name)' is used where '\(last.name)' goes through the steps: a value has one index beside '\(model.axes[last.axis].name)'",
                 at: span, labels: [Diagnostic.Label(span: last.span, text: "within this reduction")],
                 help: "give the inner reduction an equation of its own, without '\(index.name)'")
         }

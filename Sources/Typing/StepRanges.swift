@@ -13,21 +13,21 @@ extension ModelTyper {
 
     /// The index that a range binds, with the bounds as a mask; the condition behind `where` is for the caller to add.
     func index(boundBy range: StepRangeSyntax, _ span: SourceSpan) throws -> SecondIndex {
-        guard let time = model.axes.first?.name, model.axes.count == 1 else {
-            throw report(
-                .unsupported, "other steps are gone through in a model over one axis, and '\(model.name)' runs over \(model.axes.count)", at: span,
-                help: model.axes.isEmpty ? "reduce in a model, and give the operator the result" : "put it into a layer over one axis of a model that has one")
+        guard let time = model.axes.first?.name else {
+            throw report(.unsupported, "an operator has no steps to go through", at: span, help: "reduce in a model, and give the operator the result")
         }
         let name: Identifier
+        let place: Int
         var (lower, upper): (Bound?, Bound?)
         switch range.bounds {
         case .all(let step, let axis):
-            guard axis.text == time else {
+            guard let found = model.axes.firstIndex(where: { $0.name == axis.text }) else {
                 throw report(.unknownName, "there is no axis '\(axis.text)' here", at: axis.span, help: "the model runs over '\(time)': write \(step.text) in \(time)")
             }
-            name = step
+            (name, place) = (step, found)
         case .compared(let terms, let signs):
-            (name, lower, upper) = try bounds(terms, signs, span)
+            (name, place, lower, upper) = try bounds(terms, signs, span)
+        case .axis: throw Abandoned()
         }
         try requireFree(name)
         let firstValue = model.values.count
@@ -37,9 +37,9 @@ extension ModelTyper {
             mask = mask.map { apply(.and, $0, condition, span) } ?? condition
         }
         // `s <= t + o` where `t - s >= -o`.
-        if let upper { add(upper.isStrict ? .less : .lessOrEqual, try behind(upper, span), distance(span)) }
-        if let lower { add(lower.isStrict ? .less : .lessOrEqual, distance(span), try behind(lower, span)) }
-        return SecondIndex(name: name.text, span: span, mask: mask, firstValue: firstValue, environment: environment)
+        if let upper { add(upper.isStrict ? .less : .lessOrEqual, try behind(upper, span), distance(along: place, span)) }
+        if let lower { add(lower.isStrict ? .less : .lessOrEqual, distance(along: place, span), try behind(lower, span)) }
+        return SecondIndex(name: name.text, axis: place, span: span, mask: mask, firstValue: firstValue, environment: environment)
     }
 
     /// How far a bound is behind the present step.
@@ -51,7 +51,7 @@ extension ModelTyper {
 
     private func bounds(
         _ terms: [Expression], _ signs: [BinarySyntax], _ span: SourceSpan
-    ) throws -> (name: Identifier, lower: Bound?, upper: Bound?) {
+    ) throws -> (name: Identifier, axis: Int, lower: Bound?, upper: Bound?) {
         let time = model.axes[0].name
         let isAscending = signs.map { $0 == .less || $0 == .lessOrEqual }
         guard Set(isAscending).count == 1 else {
@@ -65,6 +65,7 @@ extension ModelTyper {
                 .wrongArgument, "'\(sources.text(of: span))' does not say which steps a new index goes through", at: span,
                 help: "compare it with the present step, s <= \(time) or \(time)-8 < s <= \(time); conditions stand behind 'where': s in \(time) where \(sources.text(of: span))")
         }
+        var axis: Int?
         func bound(_ position: Int, _ isStrict: Bool) throws -> Bound {
             let term = terms[position]
             guard mentionsAxis(term), let step = try? quietly({ try self.step(term) }), step.axis != nil else {
@@ -72,6 +73,10 @@ extension ModelTyper {
                     .delayNotConstant, "'\(sources.text(of: term.span))' is no step a constant number of steps from the present one", at: term.span,
                     help: "count from it, as in \(time)-8 or \(time)-W; what is computed stands behind 'where': \(text) in \(time) where …")
             }
+            guard axis == nil || axis == step.axis else {
+                throw report(.wrongArgument, "the two ends are steps of different axes", at: span, help: "both ends count from one axis: \(time)-8 < \(text) <= \(time)")
+            }
+            axis = step.axis
             return Bound(offset: step.offset, isStrict: isStrict)
         }
         let lower = place > 0 ? try bound(place - 1, isStrict[place - 1]) : nil
@@ -83,7 +88,7 @@ extension ModelTyper {
                 throw report(.badSlice, "there is no step in '\(sources.text(of: span))'", at: span, help: "the last 8 steps are \(time)-8 < \(text) <= \(time)")
             }
         }
-        return (Identifier(text: text, span: terms[place].span), lower, upper)
+        return (Identifier(text: text, span: terms[place].span), axis ?? 0, lower, upper)
     }
 
     /// Reports a name for an index that stands for something else here.

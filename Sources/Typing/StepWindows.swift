@@ -41,7 +41,7 @@ extension ModelTyper {
         if let state, !window.mayBeHere {
             // A state at other steps is known by its declaration.
             let type = states[state].type
-            let value = add(.window(ValueID(0), window), type.element, [dim] + type.shape, allAxes, span)
+            let value = add(.window(ValueID(0), window), type.element, [dim] + type.shape, states[state].axes, span)
             states[state].delays.append(value)
             return value
         }

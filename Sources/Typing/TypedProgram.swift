@@ -37,10 +37,10 @@ package enum TypedOperation: Equatable, Sendable {
     case adjoint
     /// The number of the step along an axis of the model, from 0; an int.
     case step(axis: Int)
-    /// A value at the step of the second index, `x[s]`: what varies over the axis of time varies over the second index instead.
-    case along(ValueID)
-    /// `t - s`: how many steps the present one is behind that of the second index; an int.
-    case distance
+    /// A value at the step of the second index over an axis, `x[s]`: what varies over the axis varies over the second index instead.
+    case along(ValueID, axis: Int)
+    /// `t - s`: how many steps the present one is behind that of the second index over an axis; an int.
+    case distance(axis: Int)
     /// A number by chance for each element, new at each step where it varies over time: from a standard normal distribution, or between 0 and
     /// 1. Each such value is a source of its own.
     case draw(isNormal: Bool)
@@ -146,8 +146,8 @@ package struct TypedModel: Equatable, Sendable {
     package var ownGradients: [TypedOwnGradient] = []
     package var requirements: [StreamGraph.Requirement]
     package var examples: [TypedExample]
-    /// The name of the first second index over the axis of time that a reduction binds, here or in a layer.
-    package var secondIndex: String?
+    /// By axis the name of the first second index over it that a reduction binds, here or in a layer.
+    package var secondIndices: [Int: String] = [:]
     package var span: SourceSpan
 
     package static func == (a: TypedModel, b: TypedModel) -> Bool {

@@ -124,7 +124,7 @@ extension TypedModel {
         switch value.operation {
         case .primitive(let operation): operation.operands
         case .parameter, .dim, .adjoint, .step, .distance, .draw: []
-        case .along(let operand): [operand]
+        case .along(let operand, _): [operand]
         case .own(let inner, let gradient): [inner] + ownGradients[gradient].arguments
         case .training(let a, let b): [a, b]
         case .slice(let operand, _, _, _), .pad(let operand, _, _, _, _): [operand]
