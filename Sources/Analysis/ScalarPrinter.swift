@@ -44,7 +44,7 @@ struct ScalarPrinter {
             value = operand
             offsets = zip(offsets, further).map(+)
         }
-        return name(value).delayed(by: offsets, along: graph.axes)
+        return name(value).delayed(by: offsets, along: graph.axes, of: graph[value].variance)
     }
 
     /// Elements of a state at the other step.

@@ -91,10 +91,12 @@ package struct ExpressionText: Equatable, Sendable {
         ExpressionText("\(within(.renaming)) as [\(names.joined(separator: ", "))]", .choice)
     }
 
-    /// `h[t-1]`
-    package func delayed(by offsets: [Int], along axes: [StreamAxis]) -> ExpressionText {
-        let indices = zip(axes, offsets).filter { $0.0.chunks == nil || $0.1 != 0 }.map { axis, offset in
-            offset == 0 ? axis.name : offset < 0 ? "\(axis.name)\(offset)" : "\(axis.name)+\(offset)"
+    /// `h[t-1]`, of what varies over some axes.
+    package func delayed(by offsets: [Int], along axes: [StreamAxis], of variance: Variance) -> ExpressionText {
+        let varied = axes.indices.filter { variance.varies(over: $0) && (axes[$0].chunks == nil || offsets[$0] != 0) || offsets[$0] != 0 }
+        let indices = varied.map { place in
+            let (axis, offset) = (axes[place], offsets[place])
+            return offset == 0 ? axis.name : offset < 0 ? "\(axis.name)\(offset)" : "\(axis.name)+\(offset)"
         }
         return ExpressionText("\(within(.whole))[\(indices.joined(separator: ", "))]")
     }

@@ -44,7 +44,7 @@ package struct ExpressionWriter {
             return .call("reshape", [write(a, depth - 1), ExpressionText("[\(value.shape.map(\.name).joined(separator: ", "))]")])
         case .unary(.toReal, let a), .unary(.toComplex, let a): return write(a, depth)
         // A step of what has a name is as short as the name.
-        case .delay(let a, let offsets, _) where graph[a].hasWord: return state(a).delayed(by: offsets, along: graph.axes)
+        case .delay(let a, let offsets, _) where graph[a].hasWord: return state(a).delayed(by: offsets, along: graph.axes, of: graph[a].variance)
         case .select(let test, let slope, let otherwise) where slopesAlone && graph.isGuarded(slope, by: test, otherwise):
             return write(slope, depth)
         case .unary, .binary, .select, .contract, .reduce, .slice, .concat, .pad, .window, .gather, .scatter, .delay, .overTime,
@@ -80,7 +80,7 @@ package struct ExpressionWriter {
         case .window(let a, let axis, _): return .call("windows[\(graph[a].shape[axis].name)]", [part(a)])
         case .gather(let table, let index): return ExpressionText("\(part(table).within(.whole))[\(part(index).text)]")
         case .scatter(let rows, let index, _): return .call("scatter", [part(rows), part(index)])
-        case .delay(let a, let offsets, _): return part(a).delayed(by: offsets, along: graph.axes)
+        case .delay(let a, let offsets, _): return part(a).delayed(by: offsets, along: graph.axes, of: graph[a].variance)
         case .overTime(let kind, let a, let axis): return .call("\(kind.rawValue)[\(graph.axes[axis].name)]", [part(a)])
         case .overBatch(let a): return .call("sum[batch]", [part(a)])
         case .along(let a, let axis): return ExpressionText("\(part(a).within(.whole))[\(graph.axes[axis].name)]")

@@ -231,9 +231,10 @@ extension ModelTyper {
                 at: expression.span)
         }
         if input.isOnce, model[value].variance.isStream {
+            let axis = model.axes.indices.first { model[value].variance.varies(over: $0) } ?? 0
             throw report(
                 .onceNeedsConstant, "'\(input.name)' is given once, this varies over time", at: expression.span,
-                help: "take one of its steps: first[\(model.axes[0].name)](x)")
+                help: "take one of its steps: first[\(model.axes[axis].name)](x)")
         }
         if input.isOnce { return value }
         let axes = outside(expected.variance, layer)

@@ -61,10 +61,11 @@ extension ModelTyper {
     func along(
         _ subject: Expression, _ items: [IndexItem], _ span: SourceSpan, read: ([IndexItem]) throws -> ValueID
     ) throws -> ValueID {
-        if let other = items.flatMap(\.expressions).first(where: mentionsAxis) {
+        let base = model.axes[secondIndices[secondIndices.count - 1].axis].name
+        if let other = items.flatMap(\.expressions).first(where: { mentions($0) { $0 == base } }) {
             throw report(
                 .secondIndex, "a value is looked at at one step, and here are two", at: other.span,
-                help: "write \(sources.text(of: subject.span))[\(model.axes[secondIndices[secondIndices.count - 1].axis].name)] or \(sources.text(of: subject.span))[\(secondIndices[secondIndices.count - 1].name)]")
+                help: "write \(sources.text(of: subject.span))[\(base)] or \(sources.text(of: subject.span))[\(secondIndices[secondIndices.count - 1].name)]")
         }
         for item in items.flatMap(\.expressions) {
             _ = try mentions(item) { name in

@@ -44,7 +44,7 @@ import Testing
     @Test func whatGoesThroughSteps() {
         expectError(.unsupported, at: "prod", in: program("y = prod[s <= t](n[s])"), says: "does not go through other steps", helps: "sum, mean")
         expectError(.unsupported, at: "norm", in: program("y = sum[s <= t](norm[s](n[s]))"), helps: "argmax")
-        expectError(.unsupported, at: "softmax", in: program("y = softmax[t](n)"), says: "cannot run over", helps: "sum[s in t](softmax[s](x[s]) * y[s])")
+        expectError(.unsupported, at: "norm", in: program("y = norm[t](n)"), says: "cannot run over", helps: "softmax, logsumexp")
         expectError(.unsupported, at: "D", in: program("y = argmax[s <= t, D](x[s])"), says: "over steps or over dims")
         expectError(.wrongElementType, at: "b[s]", in: program("y = sum[s <= t](b[s])"), says: "bool", helps: "then 1 else 0")
         expectError(.wrongArgument, at: "s <= t", in: program("y = sum[s <= t]([n, n])"), says: "a list is reduced over its items")
@@ -79,11 +79,7 @@ import Testing
         expectError(.notAStream, at: "c[s]", in: program("param c: real\n y = sum[s <= t](c[s])"), says: "does not vary over time")
     }
 
-    @Test func modelsRunOverOneAxis() {
-        expectError(.unsupported, at: "s <= i", in: "model M over (i, j) { input x: real\n output y = sum[s <= i](x[s, j]) }", says: "over one axis", helps: "a layer")
-        expectError(
-            .unsupported, at: "layer a = A", in: "model A over i { input x: real\n output y = sum[s <= i](x[s]) }\nmodel M over (i, j) { input x: real\n layer a = A\n output y = a(x) }",
-            says: "'A' goes through other steps")
+    @Test func operatorsHaveNoSteps() {
         expectError(.unsupported, at: "s <= t", in: "monoid S(m) { identity (0) combine (a, b) { m = sum[s <= t](a.m) } }\nmodel M { input x: real\n f = fold S(x)\n output y = f.m }", helps: "in a model")
     }
 
