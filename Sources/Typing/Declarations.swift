@@ -69,6 +69,7 @@ extension ModelTyper {
                 help: "give the length to the second axis")
         }
         model.axes = axes
+        checkRoundsAreBounded(syntax)
     }
 
     /// Takes a name; false where it is taken already.

@@ -37,6 +37,12 @@ extension ModelTyper {
             }
             count = value
         }
+        if inner.until != nil, reversed.contains(axes[1]) {
+            report(
+                .unsupported, "'\(inner.name)' ends its rounds along '\(inner.axes[1].name)' on a condition, so that they begin with the first", at: declaration.span,
+                help: "turn the other axis alone: reverse[\(inner.axes[0].name)](\(declaration.model.text)(…))")
+            return nil
+        }
         model.layers.append(
             TypedLayer(
                 name: declaration.name.text, model: inner.name, count: count, dims: values, names: names, axes: axes, reversedAxes: reversed,
@@ -173,6 +179,7 @@ extension ModelTyper {
         }
         model.calls.append(TypedCall(layer: index, inputs: given, span: span))
         let call = model.calls.count - 1
+        let further = furtherAxes(of: layer, given: Array(given.values))
         let outputs = try inner.outputs.enumerated().map { position, output -> (name: String, value: ValueID) in
             let value = inner[output.value]
             let shape = try value.shape.map { dim -> TypedDim in
@@ -182,6 +189,7 @@ extension ModelTyper {
             }
             var axes: UInt8 = 0
             for (k, axis) in layer.axes.enumerated() where value.variance.varies(over: k) { axes |= 1 << UInt8(axis) }
+            if value.variance.batch { axes |= further }
             let variance = Variance(batch: true, axes: axes)
             return (output.name, add(.callOutput(call: call, output: position), value.element, shape, variance, span))
         }

@@ -162,9 +162,11 @@ final class ModelTyper {
         for member in syntax.members where member.isBroken { declare(member) }
         typeEquations()
         finishStates()
+        finishRounds(syntax)
         for member in syntax.members { finish(member) }
         if diagnostics.isEmpty, !syntax.members.contains(where: \.isBroken) {
             checkDirections()
+            checkRounds()
             checkStepDerivatives()
         }
         return model
