@@ -86,7 +86,7 @@ struct Lowering {
     var movedRounds: [Rounds.Place: ValueID] = [:]
     var heldValues: [Rounds.Held: ValueID] = [:]
     /// The number of the step along each axis, for who counts from its beginning and who from its end.
-    var steps: [GraphAxis: ValueID] = [:]
+    var steps: [StepCounter.Key: StepCounter] = [:]
     /// Whether dropout drops.
     private let isTraining: Bool
     /// How many values draw by chance, and from what all of them draw.
@@ -250,7 +250,7 @@ struct Lowering {
                     lowered[index] = chosen.window
                 }
             case .step(let axis):
-                lowered[index] = step(along: axes[axis], value.span)
+                lowered[index] = step(along: axes[axis], rounds, value.span)
             case .along(let target):
                 lowered[index] = along(operand(target), named: name, value.span)
             case .distance:

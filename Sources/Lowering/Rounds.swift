@@ -139,8 +139,8 @@ extension Lowering {
                 return builder.overTime(kind, builder.chosen(rounds.taken, operand, outside), axis: rounds.axis)
             }
             switch kind {
-            // The first round is always taken.
-            case .first: return builder.overTime(.first, builder.rename(operand, over: builder[rounds.taken].variance), axis: rounds.axis)
+            // The first round is always taken; a choice all the same says that no other has a part in gradients.
+            case .first: return builder.overTime(.first, builder.chosen(rounds.taken, operand, builder.nothing(like: operand)), axis: rounds.axis)
             case .last: return last.map { builder.overTime(.last, $0, axis: rounds.axis) } ?? operand
             case .sum: return over(.sum, else: extreme(0, 0))
             case .max: return over(.max, else: extreme(-.infinity, .min))

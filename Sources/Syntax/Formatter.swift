@@ -170,7 +170,7 @@ private enum MemberPrinter {
         func from(_ name: TextSyntax?) -> String { name.map { " from \"\($0.text)\"" } ?? "" }
         switch member {
         case .input(let input):
-            let once = input.isOnce ? " once" : ""
+            let once = input.isOnce ? " once" : input.axis.map { " over \($0.text)" } ?? ""
             return ("input \(names(input.names)): \(ExpressionPrinter.text(input.type))\(once)\(value(input.defaultValue))", input.span)
         case .parameter(let parameter):
             let word = parameter.isTrained ? "param" : "const"

@@ -69,8 +69,9 @@ extension Parser {
         try expect(":", "and a type after the name of an input")
         let type = try type()
         let isOnce = acceptWord("once")
+        let axis = try !isOnce && accept(.over) ? identifier("the name of an axis") : nil
         let value = accept("=") ? try expression() : nil
-        return InputDeclaration(names: names, type: type, isOnce: isOnce, defaultValue: value, span: span(from: start))
+        return InputDeclaration(names: names, type: type, isOnce: isOnce, axis: axis, defaultValue: value, span: span(from: start))
     }
 
     private mutating func parameterDeclaration(isTrained: Bool) throws -> ParameterDeclaration {

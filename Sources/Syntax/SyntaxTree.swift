@@ -144,11 +144,13 @@ package struct TypeSyntax: Equatable, Sendable {
     package var span: SourceSpan
 }
 
-/// `input q, k: [K]`, `input h0: [H] once = 0`
+/// `input q, k: [K]`, `input h0: [H] once = 0`, `input x: [D] over t`
 package struct InputDeclaration: Equatable, Sendable {
     package var names: [Identifier]
     package var type: TypeSyntax
     package var isOnce: Bool
+    /// The one axis that it has a value for each step of; nil for all of the model's.
+    package var axis: Identifier?
     /// Only for `once`: the value where the data have none.
     package var defaultValue: Expression?
     package var span: SourceSpan

@@ -114,10 +114,10 @@ extension ModelTyper {
                 }
                 checkDefault(fallback, of: type.element, at: value.span)
             }
+            guard let variance = variance(of: declaration) else { return fail(declaration.names) }
             for name in declaration.names where claim(name) {
                 let value = add(
-                    .primitive(.input(name: name.text, fallback: fallback)), type.element, type.shape,
-                    declaration.isOnce ? .once : allAxes, name.span, named: name.text)
+                    .primitive(.input(name: name.text, fallback: fallback)), type.element, type.shape, variance, name.span, named: name.text)
                 definitions[name.text] = .value(value)
                 model.inputs.append(TypedInput(name: name.text, isOnce: declaration.isOnce, value: value))
             }
@@ -155,6 +155,18 @@ extension ModelTyper {
         case .dim, .require, .example:
             break
         }
+    }
+
+    /// What an input varies over; nil where that is an axis that there is not, which is reported.
+    private func variance(of input: InputDeclaration) -> Variance? {
+        if input.isOnce { return .once }
+        guard let name = input.axis else { return allAxes }
+        if let axis = model.axes.firstIndex(where: { $0.name == name.text }) { return Variance(batch: true, axes: 1 << UInt8(axis)) }
+        let axes = model.axes.map(\.name)
+        report(
+            .unknownName, "there is no axis '\(name.text)' here", at: name.span,
+            help: nearest(name.text, among: axes).map { "did you mean '\($0)'?" } ?? "the model runs over \(axes.map { "'\($0)'" }.joined(separator: " and "))")
+        return nil
     }
 
     /// What a broken line seems to define, where nothing else does, is silent wherever it is used.

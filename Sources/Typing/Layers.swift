@@ -131,6 +131,12 @@ extension ModelTyper {
                 help: "a repeated layer keeps the shape of its input")
             return false
         }
+        guard output.variance.axes & ~input.variance.axes == 0 else {
+            report(
+                .notAStream, "the output of '\(inner.name)' varies over more than its input, and cannot be the input of the next copy",
+                at: declaration.model.span)
+            return false
+        }
         return true
     }
 
@@ -215,14 +221,22 @@ extension ModelTyper {
                 .onceNeedsConstant, "'\(input.name)' is given once, this varies over time", at: expression.span,
                 help: "take one of its steps: first[\(model.axes[0].name)](x)")
         }
-        return input.isOnce || model[value].variance.isStream ? value : steady(value, expression.span)
+        if input.isOnce { return value }
+        // The axes of this model that the input has values along; the layer knows nothing of others.
+        let along = layer.axes.enumerated().reduce(UInt8(0)) { expected.variance.varies(over: $1.offset) ? $0 | 1 << UInt8($1.element) : $0 }
+        if let axis = layer.axes.first(where: { model[value].variance.varies(over: $0) && along & 1 << UInt8($0) == 0 }) {
+            throw report(
+                .notAStream, "'\(input.name)' of '\(inner.name)' is the same at every step of '\(model.axes[axis].name)', this varies over it",
+                at: expression.span, help: "take one of its steps: first[\(model.axes[axis].name)](x)")
+        }
+        return model[value].variance.isStream ? value : steady(value, expression.span, over: along)
     }
 
-    /// A stream that has the given value at every step.
-    func steady(_ value: ValueID, _ span: SourceSpan) -> ValueID {
+    /// A stream that has the given value at every step, of all axes or of some.
+    func steady(_ value: ValueID, _ span: SourceSpan, over axes: UInt8? = nil) -> ValueID {
         let typed = model[value]
-        let offsets = [Int](repeating: -1, count: model.axes.count)
-        return add(
-            .primitive(.delay(value, offsets: offsets, initial: value)), typed.element, typed.shape, allAxes, span)
+        let variance = Variance(batch: true, axes: axes ?? allAxes.axes)
+        let offsets = model.axes.indices.map { variance.varies(over: $0) ? -1 : 0 }
+        return add(.primitive(.delay(value, offsets: offsets, initial: value)), typed.element, typed.shape, variance, span)
     }
 }
