@@ -16,7 +16,7 @@ extension Lowering {
         func spread(_ value: ValueID, _ element: ElementType) -> ValueID {
             shape.isEmpty ? value : add(.broadcast(value, from: shape.map { _ in nil }), element, shape)
         }
-        let steps = axes.map { step(along: $0, span) }
+        let steps = axes.map { step(along: $0, nil, span) }
         let seed = self.seed ?? graph.add(
             Value(.input(name: DrawSeed.name, fallback: 0), element: .int, shape: [], variance: .once, name: DrawSeed.name, span: span))
         self.seed = seed
@@ -67,7 +67,7 @@ extension Lowering {
             roots += graph.folds.flatMap { $0.states + $0.elements } + graph.ownGradients.flatMap(\.arguments)
             return graph.needed(by: roots)[value.index]
         }
-        for number in steps.values {
+        for number in steps.values.map(\.delay) {
             guard let own = graph.states.firstIndex(where: { state in
                 if case .delay(let operand, _, _) = graph[number].operation { operand == state.value } else { false }
             }) else { continue }

@@ -82,8 +82,11 @@ struct Lowering {
     private var calls: [String: Int] = [:]
     /// Delays that read a state by its own name, and so what it was before the first step.
     var ownDelays: Set<ValueID> = []
+    /// Which rounds are taken some way away, and values as they are in the last round that is taken.
+    var movedRounds: [Rounds.Place: ValueID] = [:]
+    var heldValues: [Rounds.Held: ValueID] = [:]
     /// The number of the step along each axis, for who counts from its beginning and who from its end.
-    var steps: [GraphAxis: ValueID] = [:]
+    var steps: [StepCounter.Key: StepCounter] = [:]
     /// Whether dropout drops.
     private let isTraining: Bool
     /// How many values draw by chance, and from what all of them draw.
@@ -105,18 +108,26 @@ struct Lowering {
     }
 
     /// Adds a model's values. `inputs` are the values of a layer's inputs, nil for the main model; `axes` are the model's
-    /// axes in the graph. Returns the outputs.
+    /// axes in the graph; `rounds` are those that the model around ends on a condition. Returns the outputs.
     @discardableResult
     mutating func inline(
         _ model: TypedModel, dims: [String: Int], path: String, tensors: TensorScope = TensorScope(), statePath: String? = nil,
-        inputs: [String: ValueID]?, axes: [GraphAxis]
+        inputs: [String: ValueID]?, axes: [GraphAxis], rounds outer: Rounds? = nil
     ) -> [ValueID] {
         let statePath = statePath ?? path
+        let further = furtherAxes(than: axes, inputs, outer)
+        guard model.until == nil || !axes[1].isReversed else {
+            fail(.unsupported, "'\(model.name)' ends its rounds on a condition, so that they begin with the first, and is turned round here", model.span)
+            return []
+        }
+        let rounds = model.until.map { beginRounds(along: axes[1].position, within: outer, model[$0].span) } ?? outer
         var lowered: [ValueID?] = [ValueID?](repeating: nil, count: model.values.count)
         var callOutputs: [Int: [ValueID]] = [:]
         var delays: [(delay: ValueID, operand: ValueID)] = []
-        // The delays of each window.
+        // The delays of each window, and those behind a choice of rounds.
         var rows: [Int: [ValueID]] = [:]
+        // What is read in place of a delay that may lead to a round that is not taken.
+        var readings: [ValueID: ValueID] = [:]
         // A value's instant operands come first; typing wrote them in that order but for delays' initial values.
         for index in model.order {
             guard !isTooLarge else { return [] }
@@ -127,8 +138,14 @@ struct Lowering {
             for (k, axis) in axes.enumerated() where value.variance.varies(over: axes.count + k) {
                 if let second = secondAxis(of: axis.position) { variance.axes |= 1 << UInt8(second) }
             }
+            if value.variance.batch { variance.axes |= further }
             let name = value.name.map { statePath + $0 }
             func operand(_ id: ValueID) -> ValueID { lowered[id.index] ?? ValueID(0) }
+            func differsFromRoundToRound(_ id: ValueID) -> Bool {
+                guard let rounds else { return false }
+                let (variance, bit) = (model[id].variance, UInt8(1) << UInt8(rounds.axis))
+                return axes.indices.contains { axes[$0].position == rounds.axis && variance.varies(over: $0) } || variance.batch && further & bit != 0
+            }
             func emit(_ operation: Operation) -> ValueID {
                 var variance = variance
                 // What a layer is given may vary less than its input was declared to.
@@ -151,11 +168,17 @@ struct Lowering {
                 // The operand may not be there yet; it is set when all values are.
                 let delay = emit(.delay(ValueID(graph.values.count), offsets: moved, initial: initial.map(operand)))
                 delays.append((delay, target))
-                lowered[index] = delay
+                if initial != target, let rounds, graph[delay].variance.varies(over: rounds.axis), rounds.mayLeave(by: moved),
+                    moved[rounds.axis] != 0 || differsFromRoundToRound(target)
+                {
+                    readings[delay] = reading(delay, in: rounds, value.span)
+                    rows[index] = [delay]
+                }
+                lowered[index] = readings[delay] ?? delay
             case .primitive(.overTime(let kind, let target, let axis)) where axis >= axes.count:
                 lowered[index] = overSteps(kind, operand(target), of: axes[axis - axes.count].position, named: name, value.span)
             case .primitive(.overTime(let kind, let target, let axis)):
-                lowered[index] = emit(.overTime(axes[axis].kind(kind), operand(target), axis: axes[axis].position))
+                lowered[index] = overTime(axes[axis].kind(kind), operand(target), axes[axis].position, rounds, named: name, value.span)
             case .primitive(let operation):
                 lowered[index] = emit(operation.mapOperands(operand))
             case .parameter(var info):
@@ -190,7 +213,7 @@ struct Lowering {
                     let typed = model.calls[call]
                     callOutputs[call] = inline(
                         typed, of: model, inputs: typed.inputs.mapValues(operand), dims: dims, path: path, tensors: tensors,
-                        statePath: statePath, axes: axes)
+                        statePath: statePath, axes: axes, rounds: rounds)
                 }
                 guard let outputs = callOutputs[call], output < outputs.count else { return [] }
                 lowered[index] = adapted(outputs[output], to: shape, value.span)
@@ -207,9 +230,11 @@ struct Lowering {
                 lowered[index] = graph.add(Value(.unary(.stop, spread), element: .real, shape: shape, variance: .none, span: value.span))
             case .derivative(let result, let place):
                 var places = model.sameValues(as: place).compactMap { lowered[$0.index] }
-                if case .primitive(.delay(let target, _, _)) = model[place].operation, let first = places.first {
+                if case .primitive(.delay(let target, _, _)) = model[place].operation,
+                    let first = (rows[place.index] ?? places).first
+                {
                     // A window may have the same step in it.
-                    let rows = delays.filter { $0.operand == target && graph.isMovedAlike($0.delay, first) }.map(\.delay)
+                    let rows = delays.filter { $0.operand == target && graph.isMovedAlike($0.delay, first) }.map { readings[$0.delay] ?? $0.delay }
                     places += rows.filter { !places.contains($0) }
                 }
                 lowered[index] = derivative(of: operand(result), by: places, named: name, value.span)
@@ -221,8 +246,13 @@ struct Lowering {
                 delays += added.delays.map { ($0, target) }
                 rows[index] = added.delays
                 lowered[index] = added.window
+                if let rounds {
+                    let chosen = reading(added, in: rounds, differs: differsFromRoundToRound(target), value.span)
+                    readings.merge(chosen.readings) { $1 }
+                    lowered[index] = chosen.window
+                }
             case .step(let axis):
-                lowered[index] = step(along: axes[axis], value.span)
+                lowered[index] = step(along: axes[axis], rounds, value.span)
             case .along(let target, let axis):
                 lowered[index] = along(operand(target), of: axes[axis].position, named: name, value.span)
             case .distance(let axis):
@@ -234,18 +264,23 @@ struct Lowering {
                 lowered[index] = operand(isTraining ? trained : otherwise)
             }
         }
+        var results = lowered
+        if let rounds, let until = model.until, let condition = lowered[until.index] {
+            end(rounds, on: condition, named: statePath + graph.axes[rounds.axis].name + ".taken", model[until].span)
+            for output in model.outputs { results[output.value.index] = lowered[output.value.index].map { result($0, of: rounds, output.span) } }
+        }
         for (delay, target) in delays {
             guard let operand = lowered[target.index], case .delay(_, let offsets, let initial) = graph[delay].operation
             else { continue }
             graph[delay].operation = .delay(operand, offsets: offsets, initial: initial)
         }
-        record(model, lowered, rows, path: statePath, dims: dims, isMain: inputs == nil)
-        return model.outputs.compactMap { lowered[$0.value.index] }
+        record(model, lowered, rows, results, path: statePath, dims: dims, isMain: inputs == nil)
+        return model.outputs.compactMap { results[$0.value.index] }
     }
 
     private mutating func inline(
         _ call: TypedCall, of model: TypedModel, inputs: [String: ValueID], dims: [String: Int], path: String,
-        tensors: TensorScope, statePath: String, axes: [GraphAxis]
+        tensors: TensorScope, statePath: String, axes: [GraphAxis], rounds: Rounds?
     ) -> [ValueID] {
         let layer = model.layers[call.layer]
         let path = path + layer.name
@@ -270,7 +305,7 @@ struct Lowering {
         guard let count = layer.count else {
             return inline(
                 inner, dims: values, path: path + ".", tensors: tensors.inside(layer), statePath: statePath + ".", inputs: inputs,
-                axes: innerAxes)
+                axes: innerAxes, rounds: rounds)
         }
         guard let number = count.evaluate(dims), (1...TypedLayer.mostCopies).contains(number) else {
             let given = count.evaluate(dims).map { ", not \($0)" } ?? ""
@@ -283,7 +318,7 @@ struct Lowering {
         for copy in 0..<number {
             outputs = inline(
                 inner, dims: values, path: "\(path).\(copy).", tensors: tensors.inside(layer, copy: copy),
-                statePath: "\(statePath).\(copy).", inputs: chained, axes: innerAxes)
+                statePath: "\(statePath).\(copy).", inputs: chained, axes: innerAxes, rounds: rounds)
             guard let next = outputs.first else { return [] }
             chained[stream] = next
         }
@@ -372,7 +407,7 @@ struct Lowering {
     }
 
     private mutating func record(
-        _ model: TypedModel, _ lowered: [ValueID?], _ rows: [Int: [ValueID]], path: String, dims: [String: Int], isMain: Bool
+        _ model: TypedModel, _ lowered: [ValueID?], _ rows: [Int: [ValueID]], _ results: [ValueID?], path: String, dims: [String: Int], isMain: Bool
     ) {
         let taken = Set(graph.folds.flatMap(\.states) + model.folds.flatMap { $0.states.compactMap { lowered[$0.index] } })
         for state in model.states {
@@ -383,10 +418,12 @@ struct Lowering {
                 for delay in delays { read(value, by: delay) }
             }
             ownDelays.formUnion(delays)
+            let initial = state.initial.flatMap { lowered[$0.index] }
+            if let initial, graph[initial].variance.isStream {
+                fail(.unsupported, "what '\(path + state.name)' begins with differs from step to step here, as what its layer is given does", state.span)
+            }
             graph.states.append(
-                StreamGraph.State(
-                    name: path + state.name, value: value, initial: state.initial.flatMap { lowered[$0.index] },
-                    span: state.span))
+                StreamGraph.State(name: path + state.name, value: value, initial: initial, span: state.span))
         }
         for fold in model.folds {
             var inner = Lowering(program, graph: StreamGraph(name: fold.monoid, axes: []))
@@ -404,7 +441,7 @@ struct Lowering {
             graph.requirements.append(full)
         }
         if isMain {
-            for output in outputs(model.outputs, lowered) { graph.outputs.append(perSequence(output)) }
+            for output in outputs(model.outputs, results) { graph.outputs.append(perSequence(output)) }
             graph.losses = outputs(model.losses, lowered)
         }
     }

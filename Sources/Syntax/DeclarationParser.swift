@@ -162,10 +162,13 @@ extension Parser {
             }
         }
         let axes = try accept(.over) ? axisDeclarations() : []
+        let until = try !axes.isEmpty && acceptWord("until") ? identifier("the name of the condition that ends the rounds") : nil
         skipNewlines()
         var help: String?
         if isNext("["), dims.isEmpty, axes.isEmpty { help = "dims stand in parentheses: model \(name.text)(D)" }
         if isNext(","), !axes.isEmpty { help = "two axes stand in parentheses: over (i, j)" }
+        if until != nil, !isNext("{") { help = "'until' takes a name, which an equation gives its value: \(until?.text ?? "halt") = …" }
+        if axes.isEmpty, isNextWord("until") { help = "rounds within a step end so: over (t, k: 8) until halt" }
         try expect("{", "before the model's body", help: help)
         var members: [Member] = []
         while true {
@@ -186,7 +189,7 @@ extension Parser {
         }
         if isNext("}") { advance() }
         return ModelDeclaration(
-            documentation: documentation, name: name, dims: dims, axes: axes, members: members, span: span(from: start))
+            documentation: documentation, name: name, dims: dims, axes: axes, until: until, members: members, span: span(from: start))
     }
 
     private mutating func axisDeclarations() throws -> [ModelDeclaration.AxisDeclaration] {

@@ -138,6 +138,7 @@ private struct Formatter {
         }
         if axes.count == 1 { head += " over \(axes[0])" }
         if axes.count > 1 { head += " over (\(axes.joined(separator: ", ")))" }
+        if let until = model.until { head += " until \(until.text)" }
         emit(head + " {", from: model.span.start, to: model.span.start)
         indent += 1
         for member in model.members { write(member) }

@@ -91,13 +91,15 @@ package struct MonoidDeclaration: Equatable, Sendable {
     }
 }
 
-/// `model Name(D, H = 64) over (t, k: K) { … }`
+/// `model Name(D, H = 64) over (t, k: K) until halt { … }`
 package struct ModelDeclaration: Equatable, Sendable {
     package var documentation: String?
     package var name: Identifier
     package var dims: [DimParameter]
     /// Empty where nothing is written: then the axis is `t`.
     package var axes: [AxisDeclaration]
+    /// The name of the condition that ends the rounds of the inner axis.
+    package var until: Identifier?
     package var members: [Member]
     package var span: SourceSpan
 
@@ -142,7 +144,7 @@ package struct TypeSyntax: Equatable, Sendable {
     package var span: SourceSpan
 }
 
-/// `input q, k: [K]`, `input h0: [H] once = 0`
+/// `input q, k: [K]`, `input h0: [H] once = 0`, `input x: [D] over t`
 package struct InputDeclaration: Equatable, Sendable {
     package var names: [Identifier]
     package var type: TypeSyntax

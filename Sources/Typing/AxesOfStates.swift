@@ -37,7 +37,9 @@ extension ModelTyper {
         while isChanged {
             isChanged = false
             for (index, equation) in equations.enumerated() {
-                let found = axes[index] | self.axes(of: equation.value, equations: axes)
+                var found = axes[index] | self.axes(of: equation.value, equations: axes)
+                // Which rounds are taken differs from step to step.
+                if let axis = stoppingAxis, found & 1 << UInt8(axis) != 0 { found |= allAxes.axes }
                 isChanged = isChanged || found != axes[index]
                 axes[index] = found
             }
@@ -61,6 +63,7 @@ extension ModelTyper {
             case .call(let name, let brackets, _):
                 if name.text != "softmax", Builtins.names.contains(name.text) {
                     for bracket in brackets ?? [] { reduced |= self.reduced(bracket) }
+                    if let axis = stoppingAxis, reduced & 1 << UInt8(axis) != 0 { result |= allAxes.axes & ~reduced }
                 } else if case .layer(let index) = definitions[name.text] {
                     for axis in model.layers[index].axes { result |= 1 << UInt8(axis) & ~reduced }
                 }

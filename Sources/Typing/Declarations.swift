@@ -72,6 +72,13 @@ extension ModelTyper {
         model.axes = axes
         headAxes = allAxes
         for axis in own where !model.axes.contains(where: { $0.name == axis.name }) {
+            guard syntax.axes.count < 2 else {
+                report(
+                    .unknownName, "there is no axis '\(axis.name)' here", at: axis.span,
+                    help: nearest(axis.name, among: syntax.axes.map(\.name.text)).map { "did you mean '\($0)'?" }
+                        ?? "the model runs over \(syntax.axes.map { "'\($0.name.text)'" }.joined(separator: " and "))")
+                continue
+            }
             guard model.axes.count < Self.mostAxes else {
                 report(.unsupported, "a model and its inputs run over \(Self.mostAxes) axes at most", at: axis.span)
                 return
@@ -80,6 +87,7 @@ extension ModelTyper {
             model.axes.append((axis.name, nil))
         }
         if headAxes == Variance(batch: true, axes: 0) { headAxes = allAxes }
+        checkRoundsAreBounded(syntax)
     }
 
     /// Takes a name; false where it is taken already.

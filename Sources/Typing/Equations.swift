@@ -283,6 +283,6 @@ extension ModelTyper {
         }
         return add(
             .primitive(.delay(value, offsets: offsets, initial: nil)), model[value].element, model[value].shape,
-            model[value].variance, span)
+            variance(ofDelayed: value, by: offsets), span)
     }
 }

@@ -31,6 +31,12 @@ extension ModelTyper {
             }
             count = value
         }
+        if inner.until != nil, reversed.contains(axes[1]) {
+            report(
+                .unsupported, "'\(inner.name)' ends its rounds along '\(inner.axes[1].name)' on a condition, so that they begin with the first", at: declaration.span,
+                help: "turn the other axis alone: reverse[\(inner.axes[0].name)](\(declaration.model.text)(…))")
+            return nil
+        }
         model.layers.append(
             TypedLayer(
                 name: declaration.name.text, model: inner.name, count: count, dims: values, names: names, axes: axes, reversedAxes: reversed,
@@ -156,6 +162,12 @@ extension ModelTyper {
                 help: "a repeated layer keeps the shape of its input")
             return false
         }
+        guard output.variance.axes & ~input.variance.axes == 0 else {
+            report(
+                .notAStream, "the output of '\(inner.name)' varies over more than its input, and cannot be the input of the next copy",
+                at: declaration.model.span)
+            return false
+        }
         return true
     }
 
@@ -204,6 +216,7 @@ extension ModelTyper {
         }
         model.calls.append(TypedCall(layer: index, inputs: given, span: span))
         let call = model.calls.count - 1
+        let further = furtherAxes(of: layer, given: Array(given.values))
         let outputs = try inner.outputs.enumerated().map { position, output -> (name: String, value: ValueID) in
             let value = inner[output.value]
             let shape = try value.shape.map { dim -> TypedDim in
@@ -211,7 +224,9 @@ extension ModelTyper {
                 if let name = layer.names[dim.name] { return TypedDim(name, size) }
                 return namedDim(size)
             }
-            return (output.name, add(.callOutput(call: call, output: position), value.element, shape, outside(value.variance, layer), span))
+            var variance = outside(value.variance, layer)
+            if value.variance.batch { variance.axes |= further }
+            return (output.name, add(.callOutput(call: call, output: position), value.element, shape, variance, span))
         }
         return .record(outputs, of: name.text)
     }
@@ -238,7 +253,16 @@ extension ModelTyper {
         }
         if input.isOnce { return value }
         let axes = outside(expected.variance, layer)
-        if let other = model.axes.indices.first(where: { model[value].variance.varies(over: $0) && !axes.varies(over: $0) }) {
+        let variance = model[value].variance
+        if let axis = layer.axes.first(where: { variance.varies(over: $0) && !axes.varies(over: $0) }) {
+            throw report(
+                .notAStream, "'\(input.name)' of '\(inner.name)' is the same at every step of '\(model.axes[axis].name)', this varies over it",
+                at: expression.span, help: "take one of its steps: first[\(model.axes[axis].name)](x)")
+        }
+        // Where nothing else says how long an axis is, a layer over it has nothing to run along.
+        if variance.isStream, variance.axes & axes.axes == 0, layer.axes.allSatisfy({ model.axes[$0].length == nil }),
+            let other = model.axes.indices.first(where: { variance.varies(over: $0) })
+        {
             throw report(
                 .notAStream, "the layer '\(layer.name)' takes '\(input.name)' over \(names(of: axes)), and this varies over '\(model.axes[other].name)'",
                 at: expression.span,

@@ -169,9 +169,11 @@ final class ModelTyper {
         findAxesOfStates()
         typeEquations()
         finishStates()
+        finishRounds(syntax)
         for member in syntax.members { finish(member) }
         if diagnostics.isEmpty, !syntax.members.contains(where: \.isBroken) {
             checkDirections()
+            checkRounds()
             checkStepDerivatives()
         }
         return model

@@ -21,7 +21,7 @@ extension ModelTyper {
         }
         if name == "var" { return try variance(of: value, times, dims, call, span) }
         if dims != nil || times.isEmpty { value = try reduceInStep(name, value, dims, call, span) }
-        for axis in times { value = try reduceOverTime(name, value, axis, call) }
+        for axis in roundsFirst(times) { value = try reduceOverTime(name, value, axis, call) }
         return value
     }
 
@@ -52,6 +52,7 @@ extension ModelTyper {
                 help: "use it as it is")
         }
         try requireOneIndex(value, "a reduction over '\(model.axes[axis].name)'", call.span)
+        try requireSameRounds(value, over: axis, name, call.span)
         var value = value
         switch kind {
         case .sum, .max, .min: try require(value, is: [.real, .int], "'\(name)' over time", call.positional[0].span)
@@ -62,7 +63,7 @@ extension ModelTyper {
         }
         return add(
             .primitive(.overTime(kind, value, axis: axis)), model[value].element, model[value].shape,
-            model[value].variance.removing(axis: axis), call.span)
+            variance(ofReduced: value, over: axis), call.span)
     }
 
     func reduceInStep(
@@ -133,7 +134,7 @@ extension ModelTyper {
         let axes = try dims.map { try stepAxes($0, of: value) } ?? (times.isEmpty ? Array(model[value].shape.indices) : [])
         func mean(_ value: ValueID) throws -> ValueID {
             let inStep = dims != nil || times.isEmpty ? try reduceInStep("mean", value, dims, call, span) : value
-            return try times.reduce(inStep) { try reduceOverTime("mean", $0, $1, call) }
+            return try roundsFirst(times).reduce(inStep) { try reduceOverTime("mean", $0, $1, call) }
         }
         let center = try spread(try mean(value), like: value, without: axes, call.span)
         let deviation = apply(.subtract, value, center, call.span)

@@ -61,8 +61,10 @@ extension ModelTyper {
         if model[operand].name == nil, let equation = path.last(where: { !$0.name.isEmpty })?.name {
             model.values[operand.index].name = "\(equation).past"
         }
+        // Steps ahead may be among them, as far as dims say.
+        let moved = window.offsets.indices.map { $0 == window.axis ? 1 : window.offsets[$0] }
         let value = add(
-            .window(operand, window), model[operand].element, [dim] + model[operand].shape, model[operand].variance, span)
+            .window(operand, window), model[operand].element, [dim] + model[operand].shape, variance(ofDelayed: operand, by: moved), span)
         if let state { states[state].delays.append(value) }
         return value
     }

@@ -28,7 +28,7 @@ extension ModelTyper {
             // Where there is no next step, a delay gives false.
             let always = add(.primitive(.constant(.bool(true))), .bool, [], .none, span)
             let offsets = model.axes.indices.map { $0 == axis ? 1 : 0 }
-            let goesOn = add(.primitive(.delay(always, offsets: offsets, initial: nil)), .bool, [], streams(over: axis), span)
+            let goesOn = add(.primitive(.delay(always, offsets: offsets, initial: nil)), .bool, [], axis == stoppingAxis ? allAxes : streams(over: axis), span)
             return unary(.not, goesOn, span)
         default:
             throw report(

@@ -135,6 +135,8 @@ package struct TypedModel: Equatable, Sendable {
     /// Names for dims: `dim G = 4 * H`.
     package var aliases: [String: DimExpression]
     package var axes: [(name: String, length: DimExpression?)]
+    /// The condition that ends the rounds of the inner axis; nil where all of them are taken.
+    package var until: ValueID?
     package var values: [TypedValue]
     package var inputs: [TypedInput]
     package var outputs: [TypedOutput]

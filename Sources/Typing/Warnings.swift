@@ -54,6 +54,7 @@ private func unreadStates(of model: ModelDeclaration) -> [Diagnostic] {
         }
     }
     guard !waiting.isEmpty else { return [] }
+    if let until = model.until { waiting.append(until.text) }
     var reached: Set<String> = []
     while let name = waiting.popLast() {
         if reached.insert(name).inserted { waiting += reads[name] ?? [] }
@@ -90,6 +91,7 @@ private struct UnusedNames {
             mention([dim.defaultValue])
         }
         for axis in model.axes { mention([axis.length]) }
+        if let until = model.until { mentioned.insert(until.text) }
         // A state has a result, its last value; an output is one.
         var results: Set<String> = []
         for member in model.members {

@@ -4,7 +4,7 @@ import Testing
 
 /// Forward mode is the transpose of reverse mode: ⟨J v, w⟩ = ⟨v, Jᵀ w⟩ for any direction v and any cotangents w.
 @Suite struct TangentTests {
-    private func expectTransposed(_ model: Model, _ item: RandomCase, _ what: String, seed: UInt64) throws {
+    func expectTransposed(_ model: Model, _ item: RandomCase, _ what: String, seed: UInt64) throws {
         var request = GradientRequest(of: model.graph)
         let cotangents = item.cotangents.filter { !$0.key.hasPrefix("final.") }
         request.seeds = model.graph.losses.map { .loss($0.name) } + cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:))
