@@ -67,7 +67,7 @@ package struct PartitionEvaluation {
                 let ran = ScheduleEvaluation(schedule, size: size, tensors: given)
                 for (name, numbers) in ran.results {
                     let buffer = schedule.buffers.first { $0.name == name }
-                    let isStream = buffer?.role == .stream(isResult: true) || buffer?.role == .block(isResult: true)
+                    let isStream = buffer?.role == .stream(isResult: true) || buffer?.role == .block(isResult: true) || buffer?.role == .sum
                     let cleared = isStream ? Self.cleared(numbers, size, buffer?.count ?? 0) : numbers
                     tensors[name] = Tensor(cleared, shape: [cleared.count])
                 }

@@ -19,9 +19,9 @@ package final class ScheduleEvaluation {
         self.schedule = schedule
         self.size = size
         memory = schedule.buffers.map { buffer in
-            // What nobody has written is no number.
+            // What nobody has written is no number; sums begin with 0.
             tensors[buffer.name]
-                ?? [Double](repeating: .nan, count: schedule.elements(of: buffer, for: size) ?? (buffer.role == .carried ? 2 : 1) * buffer.count)
+                ?? [Double](repeating: buffer.role == .sum ? 0 : .nan, count: schedule.elements(of: buffer, for: size) ?? (buffer.role == .carried ? 2 : 1) * buffer.count)
         }
         run()
     }
@@ -31,7 +31,7 @@ package final class ScheduleEvaluation {
         var found: [String: [Double]] = [:]
         for (buffer, numbers) in zip(schedule.buffers, memory) {
             switch buffer.role {
-            case .stream(isResult: true), .block(isResult: true), .once(isResult: true), .kept: found[buffer.name] = numbers
+            case .stream(isResult: true), .block(isResult: true), .sum, .once(isResult: true), .kept: found[buffer.name] = numbers
             case .stream, .block, .once, .shared, .carried, .scratch: break
             }
         }
@@ -49,7 +49,7 @@ package final class ScheduleEvaluation {
     private func run() {
         for turn in 0..<schedule.turns(for: size) {
             let count = schedule.blockCount(for: size)
-            let block = Schedule.block(ofTurn: turn % count, among: count)
+            let block = schedule.block(ofTurn: turn % count, among: count)
             var rest = turn / count
             parallel = schedule.parallel.map { _ in 0 }
             for k in schedule.parallel.indices.reversed() {
@@ -67,10 +67,16 @@ package final class ScheduleEvaluation {
             for leaf in schedule.before { run(leaf) }
             for k in running {
                 chunk = schedule.isDescending ? chunks - 1 - k : k
-                for leaf in schedule.body { run(leaf) }
+                for leaf in isInner ? schedule.inner?.body ?? [] : schedule.body { run(leaf) }
             }
             for leaf in schedule.behind { run(leaf) }
         }
+    }
+
+    private var isInner: Bool {
+        guard let inner = schedule.inner, let blocks = schedule.blocks, validSteps == schedule.count, blockStart + blocks.count <= length else { return false }
+        let first = chunk * schedule.count
+        return inner.holds(block: blockStart...blockStart + blocks.count - 1, chunk: first...first + schedule.count - 1)
     }
 
     // MARK: Places
@@ -85,7 +91,7 @@ package final class ScheduleEvaluation {
         let buffer = schedule[id]
         var base = zip(parallel, buffer.parallelStrides).reduce(0) { $0 + $1.0 * $1.1 }
         switch buffer.role {
-        case .stream, .block, .once, .shared, .scratch:
+        case .stream, .block, .sum, .once, .shared, .scratch:
             if buffer.role == .once(isResult: false) || buffer.role == .once(isResult: true) { base += sequence * buffer.count }
         case .kept: base += (sequence * (size.chunks(of: schedule.count) + 1) + place(of: slot)) * buffer.count
         case .carried: base += place(of: slot) % 2 * buffer.count
@@ -160,6 +166,7 @@ package final class ScheduleEvaluation {
             case .select(let condition, let a, let b): value = values[condition] != 0 ? values[a] : values[b]
             case .isInside(let index, let range): value = range.contains(self.value(index, turns)) ? 1 : 0
             case .isStep(let index): value = self.value(index, turns) < validSteps ? 1 : 0
+            case .isBlockStep(let index): value = blockStart + self.value(index, turns) < length ? 1 : 0
             case .isFirst: value = chunk == running.lowerBound ? 1 : 0
             case .isLast: value = chunk == running.upperBound - 1 ? 1 : 0
             }

@@ -10,8 +10,10 @@ extension Explanation.Pairs {
         let blocks = schedule.blocks ?? Schedule.Blocks(count: 1, before: nil, behind: nil)
         pairs = Self.range(blocks, indices)
         let products = schedule.body.count { if case .matmul = $0 { true } else { false } }
+        let sums = traversal.addedUp == 0 ? "" : ", \(traversal.addedUp) of them added up from block to block"
         note = "blocks of \(blocks.count) × \(schedule.count) steps, \(traversal.count) reduction\(traversal.count == 1 ? "" : "s")"
             + (traversal.isRunning ? " with exponents held against the largest so far" : "")
+            + sums
             + ", \(products) product\(products == 1 ? "" : "s") of matrices a block"
     }
 

@@ -22,7 +22,8 @@ struct ScheduleCost {
         self.lanes = lanes
         self.bytesPerReal = bytesPerReal
         var total = 0.0
-        for leaf in schedule.body {
+        // Most chunks are inner ones where there are any.
+        for leaf in schedule.inner?.body ?? schedule.body {
             total += Self.leaf
             switch leaf {
             case .nest(let nest):
@@ -76,7 +77,7 @@ struct ScheduleCost {
             case .binary(let function, let a, let b):
                 (bits, weight) = (dependences[a] | dependences[b], FunctionCost.weight(of: function, bytesPerReal: bytesPerReal))
             case .select(let a, let b, let c): (bits, weight) = (dependences[a] | dependences[b] | dependences[c], 1)
-            case .isInside(let index, _), .isStep(let index): (bits, weight) = (bit(index), 1)
+            case .isInside(let index, _), .isStep(let index), .isBlockStep(let index): (bits, weight) = (bit(index), 1)
             }
             dependences.append(bits)
             total += weight * count(extents, inner, lanes, bits)

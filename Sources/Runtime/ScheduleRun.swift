@@ -45,7 +45,7 @@ package final class ScheduleRunner: Sendable {
                 continue
             }
             let bytes = ResultBytes(from: memory, byteCount: max(64, count * precision.byteCount))
-            if isRagged, buffer.role == .stream(isResult: true) || buffer.role == .block(isResult: true) {
+            if buffer.role == .sum || isRagged && (buffer.role == .stream(isResult: true) || buffer.role == .block(isResult: true)) {
                 bytes.start.initializeMemory(as: UInt8.self, repeating: 0, count: count * precision.byteCount)
             }
             written.append((buffer, count, bytes))
@@ -53,10 +53,14 @@ package final class ScheduleRunner: Sendable {
         }
         let turns = schedule.turns(for: size)
         let isFinite = Atomic(true)
+        let places = size.chunks(of: schedule.count) + 1
+        let blocks = schedule.blockCount(for: size)
+        let progress = schedule.addsUp ? ResultBytes(from: memory, byteCount: max(64, turns / max(1, blocks) * places * 8)) : nothing
+        if schedule.addsUp { progress.start.initializeMemory(as: UInt8.self, repeating: 0, count: turns / max(1, blocks) * places * 8) }
         size.lengths.withUnsafeBufferPointer { lengths in
             guard turns > 0, let first = lengths.baseAddress else { return }
             let words = CompiledSchedule.arguments(
-                lengths: first, steps: size.steps, places: size.chunks(of: schedule.count) + 1, buffers: addresses)
+                lengths: first, steps: size.steps, places: places, progress: UnsafeRawPointer(progress.start), buffers: addresses)
             let workers = min(pool.count, turns)
             let workspaces = (0..<workers).map { _ in ResultBytes(from: memory, byteCount: code.workspaceBytes) }
             words.withUnsafeBufferPointer { arguments in
@@ -67,21 +71,22 @@ package final class ScheduleRunner: Sendable {
                 } else {
                     pool.run { worker, _ in
                         guard worker < workers else { return }
-                        let (low, high) = (turns * worker / workers, turns * (worker + 1) / workers)
-                        if self.code.function(shared.arguments, low, high, shared.workspaces[worker]) != 0 {
-                            isFinite.store(false, ordering: .relaxed)
+                        for turns in schedule.turns(of: worker, among: workers, turns, blocks) {
+                            if self.code.function(shared.arguments, turns.lowerBound, turns.upperBound, shared.workspaces[worker]) != 0 {
+                                isFinite.store(false, ordering: .relaxed)
+                            }
                         }
                     }
                 }
             }
-            withExtendedLifetime((held, workspaces)) {}
+            withExtendedLifetime((held, workspaces, progress)) {}
         }
         guard isFinite.load(ordering: .relaxed) else { return nil }
         var results: [String: Tensor] = [:]
         for (buffer, count, bytes) in written {
             switch buffer.role {
             // The code has looked at the first, and what is kept is no result.
-            case .stream, .block, .kept: break
+            case .stream, .block, .sum, .kept: break
             case .once, .shared, .carried, .scratch: guard hasFinite(bytes.start, count) else { return nil }
             }
             results[buffer.name] = Tensor(type: precision == .f32 ? .f32 : .f64, shape: [count], adopting: bytes.start) { withExtendedLifetime(bytes) {} }

@@ -21,6 +21,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
     package var before: [Leaf] = []
     package var body: [Leaf] = []
     package var behind: [Leaf] = []
+    /// What runs in place of the body for chunks all of whose pairs with the steps of the block count; nil where it is nothing else.
+    package var inner: Inner?
 
     /// Steps that are kept in hand while the chunks run by, as those that attend to others.
     ///
@@ -47,6 +49,22 @@ package struct Schedule: Equatable, Encodable, Sendable {
         }
     }
 
+    /// Chunks of which all steps are there, as those of the block are, and stand within bounds.
+    package struct Inner: Equatable, Encodable, Sendable {
+        /// How much later a step of the block is than one of the chunk at least, and at most; nil where there is no bound.
+        package var least: Int?
+        package var most: Int?
+        package var body: [Leaf]
+
+        /// Whether all pairs are within the bounds.
+        ///
+        /// - Parameters:
+        ///   - block, chunk: the first and last steps.
+        package func holds(block: ClosedRange<Int>, chunk: ClosedRange<Int>) -> Bool {
+            (least.map { block.lowerBound - chunk.upperBound >= $0 } ?? true) && (most.map { block.upperBound - chunk.lowerBound <= $0 } ?? true)
+        }
+    }
+
     package struct BufferID: Hashable, Encodable, Sendable {
         package var index: Int
         package init(_ index: Int) { self.index = index }
@@ -59,6 +77,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
             case stream(isResult: Bool)
             /// `[batch, time, shape]`, of the caller, of the steps of the present block; read, or written.
             case block(isResult: Bool)
+            /// `[batch, time, shape]`, of the caller: to the steps of its chunks every block adds, one after another.
+            case sum
             /// `[batch, shape]`, of the caller.
             case once(isResult: Bool)
             /// `[shape]`, of the caller.
@@ -130,6 +150,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
         case isInside(Index, ClosedRange<Int>)
         /// Whether a step of the chunk is one of the sequence.
         case isStep(Index)
+        /// Whether a step of the block is one of the sequence.
+        case isBlockStep(Index)
         /// Whether there is no chunk before the present one, or behind it.
         case isFirst, isLast
     }
@@ -254,7 +276,7 @@ package struct Schedule: Equatable, Encodable, Sendable {
 }
 
 extension Schedule.Leaf {
-    /// The buffers that it reads or writes.
+    /// The buffers that it reads, and last the one that it writes.
     package var buffers: [Schedule.BufferID] {
         func loads(_ nodes: [Schedule.Node]) -> [Schedule.BufferID] {
             nodes.compactMap { if case .load(let view) = $0 { view.buffer } else { nil } }
@@ -264,6 +286,41 @@ extension Schedule.Leaf {
         case .running(let running): return loads(running.nodes) + [running.target.buffer]
         case .matmul(let product): return [product.left, product.right, product.result.buffer]
         case .solve(let system): return [system.matrix, system.right, system.result]
+        }
+    }
+}
+
+extension Schedule.Leaf {
+    /// The buffer that it writes.
+    package var written: Schedule.BufferID {
+        switch self {
+        case .nest(let nest): nest.target.buffer
+        case .running(let running): running.target.buffer
+        case .matmul(let product): product.result.buffer
+        case .solve(let system): system.result
+        }
+    }
+
+    /// The buffers that it reads.
+    package var read: [Schedule.BufferID] { Array(buffers.dropLast()) }
+}
+
+extension Schedule.Node {
+    package var operands: [Int] {
+        switch self {
+        case .constant, .load, .isInside, .isStep, .isBlockStep, .isFirst, .isLast: []
+        case .unary(_, let a): [a]
+        case .binary(_, let a, let b): [a, b]
+        case .select(let condition, let a, let b): [condition, a, b]
+        }
+    }
+
+    package func mapOperands(_ moved: (Int) -> Int) -> Schedule.Node {
+        switch self {
+        case .constant, .load, .isInside, .isStep, .isBlockStep, .isFirst, .isLast: self
+        case .unary(let function, let a): .unary(function, moved(a))
+        case .binary(let function, let a, let b): .binary(function, moved(a), moved(b))
+        case .select(let condition, let a, let b): .select(moved(condition), moved(a), moved(b))
         }
     }
 }

@@ -189,6 +189,16 @@ struct ScheduleBuilder {
 
     /// What is read at the steps of the block, in memory of the schedule's own from the first chunk on.
     mutating func blockPlace(_ id: ValueID, _ name: String) -> Place {
+        if name == PairTensor.block + PairTensor.validity {
+            let place = scratch(id)
+            var nest = NestNodes()
+            let isStep = nest.add(.isBlockStep(index(of: id)[0]), isBool: true)
+            let (one, zero) = (nest.add(.constant(1)), nest.add(.constant(0)))
+            let node = nest.add(.select(isStep, one, zero))
+            schedule.before.append(.nest(nest.nest(loops(of: id), node, view(place, id))))
+            memory[id] = place
+            return place
+        }
         let (place, leaf) = copy(of: id, blockOfCaller(name, id, isResult: false))
         schedule.before.append(leaf)
         return place
@@ -244,10 +254,23 @@ struct ScheduleBuilder {
     // MARK: Results
 
     private mutating func store(_ id: ValueID) throws(ScheduleRefusal) {
+        if schedule.blocks != nil { return try addUp(id) }
         let target = caller(GraphPartition.name(id), id, .stream(isResult: true), rows: true)
         var nest = NestNodes()
         let node = try self.node(id, index(of: id), &nest)
         var made = nest.nest(loops(of: id), node, view(target, id))
+        made.stepLoop = 0
+        schedule.body.append(.nest(made))
+    }
+
+    /// Adds what a block gives for the steps of a chunk to what others gave.
+    private mutating func addUp(_ id: ValueID) throws(ScheduleRefusal) {
+        guard let name = graph.outputs.first(where: { parts.source($0.value) == id })?.name else { throw refusal("a sum of blocks has no name", id) }
+        let target = view(caller(name, id, .sum, rows: true), id)
+        var nest = NestNodes()
+        let before = nest.add(.load(target))
+        let node = nest.add(.binary(.add, before, try self.node(id, index(of: id), &nest)))
+        var made = nest.nest(loops(of: id), node, target)
         made.stepLoop = 0
         schedule.body.append(.nest(made))
     }

@@ -148,7 +148,7 @@ extension ScheduleBuilder {
             if place.isStream { place = copied(a, place) }
             switch schedule[place.buffer].role {
             case .scratch, .carried: place.strides = rowMajor(id).strides
-            case .stream, .block, .once, .shared, .kept:
+            case .stream, .block, .sum, .once, .shared, .kept:
                 // A tensor of the caller has its parallel dims between the others.
                 place.strides = zip(graph[id].shape.strides, positions[id] ?? []).map { $1 == nil ? $0 : 0 }
             }

@@ -18,6 +18,12 @@ extension Schedule {
         lines.append("    chunks of \(count)\(isReversed ? " from the end" : "")\(isDescending ? ", last first" : "") {")
         lines += body.flatMap { Self.lines($0, "      ") }
         lines.append("    }")
+        if let inner {
+            let bounds = [inner.least.map { "from \($0) later" }, inner.most.map { "to \($0) later" }].compactMap { $0 }
+            lines.append("    chunks within the block's bounds\(bounds.isEmpty ? "" : ", \(bounds.joined(separator: " "))") {")
+            lines += inner.body.flatMap { Self.lines($0, "      ") }
+            lines.append("    }")
+        }
         lines += behind.flatMap { Self.lines($0, "    ") }
         lines.append("  }")
         return lines.joined(separator: "\n") + "\n"
@@ -27,6 +33,7 @@ extension Schedule {
         switch role {
         case .stream(let isResult): isResult ? "stream out" : "stream in"
         case .block(let isResult): isResult ? "block out" : "block in"
+        case .sum: "sum out"
         case .once(let isResult): isResult ? "once out" : "once in"
         case .shared: "shared in"
         case .kept: "kept"
@@ -94,6 +101,7 @@ extension Schedule {
             case .select(let c, let a, let b): text = "select n\(c), n\(a), n\(b)"
             case .isInside(let index, let range): text = "\(Self.text(index)) in \(range.lowerBound)…\(range.upperBound)"
             case .isStep(let index): text = "is step \(Self.text(index))"
+            case .isBlockStep(let index): text = "is step of block \(Self.text(index))"
             case .isFirst: text = "is first chunk"
             case .isLast: text = "is last chunk"
             }

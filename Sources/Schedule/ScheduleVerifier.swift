@@ -22,7 +22,7 @@ private struct ScheduleVerifier {
         var slot: Schedule.View.Slot
     }
 
-    private enum Section { case before, body, behind }
+    private enum Section { case before, body, inner, behind }
     private var section = Section.before
 
     init(_ schedule: Schedule) { self.schedule = schedule }
@@ -41,6 +41,11 @@ private struct ScheduleVerifier {
         }
         let lasting = written
         check(schedule.body, .body)
+        if let inner = schedule.inner {
+            if schedule.blocks == nil { faults.append("chunks are within blocks, and the schedule has none") }
+            written = lasting
+            check(inner.body, .inner)
+        }
         // A sequence without steps has no chunk.
         written = lasting
         for buffer in schedule.buffers.indices.map({ Schedule.BufferID($0) }) where schedule[buffer].role == .carried {
@@ -56,14 +61,17 @@ private struct ScheduleVerifier {
             if buffer.count < 0 { faults.append("@\(index) has \(buffer.count) elements") }
             if buffer.parallelStrides.count != schedule.parallel.count { faults.append("@\(index) has other parallel dims than the schedule") }
             switch buffer.role {
-            case .stream, .block, .once, .shared, .kept:
+            case .stream, .block, .sum, .once, .shared, .kept:
+                if case .sum = buffer.role, schedule.blocks == nil || schedule.isDescending {
+                    faults.append("blocks add to @\(index), and the schedule has none, or goes backwards")
+                }
                 if case .block = buffer.role, schedule.blocks == nil { faults.append("@\(index) is of blocks, and the schedule has none") }
                 if !names.insert(buffer.name).inserted { faults.append("two buffers of the caller are \"\(buffer.name)\"") }
             case .carried, .scratch:
                 if buffer.parallelStrides.contains(where: { $0 != 0 }) { faults.append("@\(index) is one worker's own, and has parallel dims") }
             }
         }
-        for leaf in schedule.before + schedule.body + schedule.behind {
+        for leaf in schedule.before + schedule.body + (schedule.inner?.body ?? []) + schedule.behind {
             for buffer in leaf.buffers where !schedule.buffers.indices.contains(buffer.index) { faults.append("there is no @\(buffer.index)") }
         }
     }
@@ -181,7 +189,7 @@ private struct ScheduleVerifier {
             case .select(let condition, let a, let b):
                 expect([condition], true, gives: nil)
                 expect([a, b], isBool[k], gives: nil)
-            case .isInside(let index, _), .isStep(let index):
+            case .isInside(let index, _), .isStep(let index), .isBlockStep(let index):
                 expect([], nil, gives: true)
                 _ = range(of: index, extents)
             case .isFirst, .isLast: expect([], nil, gives: true)
@@ -239,7 +247,7 @@ private struct ScheduleVerifier {
         for (dim, stride) in zip(schedule.parallel, buffer.parallelStrides) { all = all.plus(0...0, times: 1, reaching: (dim.size - 1) * stride) }
         if all.lowerBound < 0 || all.upperBound >= buffer.count { fault("places \(all) of @\(id.index), which has \(buffer.count)") }
         switch buffer.role {
-        case .stream, .block: if step == nil || slot != .none { fault("@\(id.index) is a stream, and no step of it is named") }
+        case .stream, .block, .sum: if step == nil || slot != .none { fault("@\(id.index) is a stream, and no step of it is named") }
         case .kept, .carried: if slot == .none || step != nil { fault("@\(id.index) is carried, and it is not said between which chunks") }
         case .once, .shared, .scratch: if slot != .none || step != nil { fault("@\(id.index) is the same at all steps and chunks") }
         }
@@ -256,7 +264,7 @@ private struct ScheduleVerifier {
         written.insert(Written(buffer: id, slot: slot))
         switch schedule[id].role {
         case .stream(isResult: false), .block(isResult: false), .once(isResult: false), .shared: fault("@\(id.index) is the caller's, and is written")
-        case .stream(isResult: true), .block(isResult: true), .once(isResult: true), .kept, .carried, .scratch: break
+        case .stream(isResult: true), .block(isResult: true), .sum, .once(isResult: true), .kept, .carried, .scratch: break
         }
     }
 
@@ -266,7 +274,7 @@ private struct ScheduleVerifier {
             if !written.contains(Written(buffer: id, slot: slot)) {
                 fault("@\(id.index)\(slot == .none ? "" : "[\(slot.rawValue)]") is read, and nothing has written it")
             }
-        case .stream, .block, .once, .shared, .kept: break
+        case .stream, .block, .sum, .once, .shared, .kept: break
         }
     }
 }

@@ -8,8 +8,6 @@ import CLLVM
 struct StepBarrier {
     /// Words from one worker's count to the next one's: two cache lines, since some machines fetch them in pairs.
     static let slotWords = 16
-    /// Looks at a count before the processor is given away: there may be fewer of them than workers.
-    private static let mostLooks = 400
 
     private let function: LLVMValueRef
     private let builder: IRBuilder
@@ -52,29 +50,7 @@ struct StepBarrier {
         }
         b.store(count, slot(b.parameter(1)), alignment: 8, ordering: LLVMAtomicOrderingRelease)
         b.loop(from: b.int(0), to: b.parameter(2)) { other, _ in
-            let before = b.currentBlock
-            let look = b.block("look")
-            let wait = b.block("wait")
-            let rest = b.block("rest")
-            let again = b.block("again")
-            let arrived = b.block("arrived")
-            b.branch(look)
-            b.position(at: look)
-            let looks = b.phi(b.i64)
-            let seen = b.load(b.i64, slot(other), alignment: 8, ordering: LLVMAtomicOrderingAcquire)
-            b.branch(b.compare(LLVMIntSGE, seen, count), arrived, wait)
-            b.position(at: wait)
-            if target.triple.hasPrefix("x86_64") { _ = b.intrinsic("llvm.x86.sse2.pause", overloads: [], []) }
-            let next = b.add(looks, b.int(1))
-            b.branch(b.compare(LLVMIntSGT, next, b.int(mostLooks)), rest, again)
-            b.position(at: rest)
-            _ = b.callExternal("sched_yield", result: b.i32)
-            b.branch(again)
-            b.position(at: again)
-            b.addIncoming(looks, b.int(0), from: before)
-            b.addIncoming(looks, next, from: again)
-            b.branch(look)
-            b.position(at: arrived)
+            b.wait(for: count, at: slot(other), target: target)
             return []
         }
         b.returnVoid()

@@ -69,8 +69,9 @@ package final class CompiledSchedule: @unchecked Sendable {
     /// - Parameters:
     ///   - lengths: of each sequence.
     ///   - steps: of the longest sequence.
+    ///   - progress: where it is counted how many blocks have added to each chunk, 0 at first; for schedules in which blocks do.
     ///   - buffers: the addresses of the caller's buffers, in the order of the schedule.
     package static func arguments(
-        lengths: UnsafePointer<Int>, steps: Int, places: Int, buffers: [UnsafeRawPointer]
-    ) -> [Int] { [Int(bitPattern: lengths), steps, places] + buffers.map { Int(bitPattern: $0) } }
+        lengths: UnsafePointer<Int>, steps: Int, places: Int, progress: UnsafeRawPointer, buffers: [UnsafeRawPointer]
+    ) -> [Int] { [Int(bitPattern: lengths), steps, places, Int(bitPattern: progress)] + buffers.map { Int(bitPattern: $0) } }
 }

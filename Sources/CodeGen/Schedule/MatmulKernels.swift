@@ -104,6 +104,21 @@ final class MatmulKernels {
     /// Most rows of a tile by its vectors: sums, a row of the right factor and one element of the left one fill the registers.
     private func mostRows(_ vectors: Int) -> Int { min(12, shape.rows * shape.vectors / vectors) }
 
+    /// Sums that a tile must have so that none waits for the last addition to itself, and what it takes beside them, in additions.
+    private static let fewestSums = 8
+    private static let tileCost = 3
+
+    /// The rows of a tile with which all tiles of a column take the least time.
+    private func tileRows(_ vectors: Int, of count: Int) -> Int {
+        let most = mostRows(vectors)
+        func cost(_ height: Int) -> Int {
+            func tile(_ rows: Int) -> Int { rows == 0 ? 0 : max(rows * vectors, Self.fewestSums) + Self.tileCost }
+            return count / height * tile(height) + tile(count % height)
+        }
+        // Of equal ones the larger.
+        return (1...max(1, min(most, count))).reversed().min { cost($0) < cost($1) } ?? 1
+    }
+
     private func emitTiles(
         _ row: Schedule.Matmul.Loop, _ column: Schedule.Matmul.Loop, _ sums: [Schedule.Matmul.Loop],
         _ triangles: [Schedule.Matmul.Triangle], _ places: Places, _ b: IRBuilder
@@ -116,8 +131,7 @@ final class MatmulKernels {
             // As many tiles of this width as there are.
             let tiles = rest >= width ? rest / width : 1
             let valid = rest >= width ? lanes : rest - (vectors - 1) * lanes
-            let most = mostRows(vectors)
-            let height = (max(4, most - 2)...max(4, most)).last { row.extent % $0 == 0 } ?? min(most, row.extent)
+            let height = tileRows(vectors, of: row.extent)
             func tileColumn(_ index: IRValue) {
                 let first = b.add(b.int(column0), b.multiply(index, b.int(width)))
                 let here = moved(places, column, first, b)

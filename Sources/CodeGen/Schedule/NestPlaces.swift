@@ -58,13 +58,17 @@ extension ScheduleNestEmitter {
 
     /// The same place of the next chunk, where that is in memory of the caller: its rows lie too far apart for the processor to foresee.
     private func prefetch(_ view: Schedule.View, _ address: IRValue, forWriting: Bool = false) {
-        guard view.step != nil, case .stream = frame.schedule[view.buffer].role else { return }
+        switch frame.schedule[view.buffer].role {
+        case .stream, .sum: guard view.step != nil else { return }
+        case .block, .once, .shared, .kept, .carried, .scratch: return
+        }
         builder.prefetch(builder.element(address, builder.int(frame.distanceToNextChunk(view.buffer)), of: builder.real), forWriting: forWriting)
     }
 
     func store(_ value: IRValue, _ view: Schedule.View) {
         let size = builder.precision.byteCount
-        if isChecked || frame.schedule[view.buffer].role == .stream(isResult: true) { frame.finite.note(value, present: present) }
+        let role = frame.schedule[view.buffer].role
+        if isChecked || role == .stream(isResult: true) || role == .sum { frame.finite.note(value, present: present) }
         guard lanes > 1, let vectorLoop else { return builder.store(value, address(view), alignment: size) }
         if stride(view, vectorLoop) == 1 {
             let address = address(view)

@@ -53,6 +53,52 @@ extension ScheduleNestEmitter {
         return builder.lanes(of: total) == 1 && LLVMGetTypeKind(builder.type(of: total)) == LLVMVectorTypeKind ? builder.extract(total, 0) : total
     }
 
+    /// The loop whose results lie side by side, where as many rows as a vector has lanes can be joined at once.
+    func neighbouringRows(_ nest: Schedule.Nest, _ inner: [Int], _ along: Int) -> Int? {
+        guard inner == [along], extents[along] % frame.lanes == 0 else { return nil }
+        return extents.indices.last { loop in
+            loop < inner[0] && loop != nest.stepLoop && extents[loop] > 1 && extents[loop] % frame.lanes == 0 && stride(nest.target, loop) == 1
+        }
+    }
+
+    /// As many rows as a vector has lanes, each with sums of its own; the square of them is turned, so that lanes of all rows are joined at
+    /// once, in the order of `reduceInLanes`.
+    func emitRows(_ nest: Schedule.Nest, _ kind: ReduceKind, rows: Int, along: Int) {
+        let native = frame.lanes
+        loops(extents.indices.filter { $0 != rows && $0 != along }, nest.stepLoop) {
+            self.builder.loop(from: self.builder.int(0), to: self.builder.int(self.extents[rows]), by: native) { row, _ in
+                let neutral = self.builder.splat(self.identity(kind), native)
+                let start = [IRValue](repeating: neutral, count: native)
+                var joined = self.builder.loop(from: self.builder.int(0), to: self.builder.int(self.extents[along]), by: native, carrying: start) { index, carried in
+                    self.vectorLoop = along
+                    (self.lanes, self.present) = (native, native)
+                    var next = carried
+                    for k in 0..<native {
+                        self.open(rows, at: self.builder.add(row, self.builder.int(k))) {
+                            self.open(along, at: index) { next[k] = self.combine(kind, carried[k], self.wide(nest.result)) }
+                        }
+                    }
+                    self.vectorLoop = nil
+                    (self.lanes, self.present) = (1, 1)
+                    return next
+                }
+                joined = self.builder.transposed(joined)
+                while joined.count > 1 {
+                    let half = joined.count / 2
+                    joined = (0..<half).map { self.combine(kind, joined[$0], joined[$0 + half]) }
+                }
+                self.vectorLoop = rows
+                (self.lanes, self.present) = (native, native)
+                self.variables[rows] = row
+                self.store(joined[0], nest.target)
+                self.variables[rows] = nil
+                self.vectorLoop = nil
+                (self.lanes, self.present) = (1, 1)
+                return []
+            }
+        }
+    }
+
     func identity(_ kind: ReduceKind) -> IRValue {
         switch kind {
         case .sum: builder.number(0)

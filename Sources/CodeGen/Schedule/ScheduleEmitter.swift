@@ -26,16 +26,21 @@ final class ScheduleEmitter {
     private(set) var validSteps: IRValue
     private var firstStep: IRValue
     /// Of the present block.
-    private var validBlockSteps: IRValue
+    private(set) var validBlockSteps: IRValue
     private var firstBlockStep: IRValue
     /// The chunks that run: from the first to the last one, exclusive.
     private var firstChunk: IRValue
     private var endChunk: IRValue
     private var bases: [Int: IRValue] = [:]
+    /// Where it stands how many blocks have added to the first chunk of the present sequence and parallel places.
+    private var progress: IRValue
+    /// The present block, and the end of the chunks of the one before.
+    private var block: IRValue
+    private var endOfChunksBefore: IRValue
 
     /// The words of `arguments` before the addresses of the caller's buffers: the address of the sequences' lengths, the steps between
-    /// sequences in streams, the places for what is kept between chunks.
-    static let header = 3
+    /// sequences in streams, the places for what is kept between chunks, and the address of how many blocks have added to each chunk.
+    static let header = 4
 
     init(_ schedule: Schedule, named name: String, in module: LLVMModule, precision: Precision, target: HostTarget, products: MatmulKernels) {
         self.schedule = schedule
@@ -52,6 +57,7 @@ final class ScheduleEmitter {
         let zero = builder.int(0)
         (sequence, length, chunk, chunks, validSteps, firstStep) = (zero, zero, zero, zero, zero, zero)
         (validBlockSteps, firstBlockStep, firstChunk, endChunk) = (zero, zero, zero, zero)
+        (progress, block, endOfChunksBefore) = (zero, zero, zero)
         var next = Self.header
         for (index, buffer) in schedule.buffers.enumerated() where buffer.role != .scratch && buffer.role != .carried {
             callers[index] = next
@@ -72,14 +78,15 @@ final class ScheduleEmitter {
         let places = word(2)
         builder.loop(from: builder.parameter(1), to: builder.parameter(2)) { turn, _ in
             var rest = turn
-            var block = builder.int(0)
             if let blocks = schedule.blocks {
                 let count = builder.quotient(builder.add(steps, builder.int(blocks.count - 1)), builder.int(blocks.count))
                 let own = builder.remainder(turn, count)
-                let half = builder.quotient(own, builder.int(2))
-                let isEven = builder.compare(LLVMIntEQ, builder.and(own, builder.int(1)), builder.int(0))
-                block = builder.select(isEven, half, builder.subtract(builder.subtract(count, builder.int(1)), half))
                 rest = builder.quotient(turn, count)
+                block = place(ofTurn: own, among: count)
+                if schedule.addsUp {
+                    let start = builder.load(builder.pointer, builder.element(builder.parameter(0), builder.int(3), of: builder.i64), alignment: 8)
+                    progress = builder.element(start, builder.multiply(rest, places), of: builder.i64)
+                }
             }
             var parallel = schedule.parallel.map { _ in turn }
             for k in schedule.parallel.indices.reversed() {
@@ -102,7 +109,11 @@ final class ScheduleEmitter {
             // Blocks are those of the longest sequence.
             builder.ifThen(builder.compare(LLVMIntSLT, firstBlockStep, length)) {
                 validBlockSteps = builder.minimum(builder.int(blocks.count), builder.subtract(length, firstBlockStep))
-                findChunks(of: blocks)
+                (firstChunk, endChunk) = findChunks(of: blocks, from: firstBlockStep)
+                if schedule.addsUp {
+                    let before = findChunks(of: blocks, from: builder.subtract(firstBlockStep, builder.int(blocks.count))).end
+                    endOfChunksBefore = builder.select(builder.compare(LLVMIntEQ, block, builder.int(0)), builder.int(0), before)
+                }
                 emitChunks()
             }
             return []
@@ -110,9 +121,18 @@ final class ScheduleEmitter {
         builder.returnValue(finite.verdict())
     }
 
-    /// The chunks that the present block has to do with; as of `Schedule.Blocks.chunks`.
-    private func findChunks(of blocks: Schedule.Blocks) {
+    /// The block of a turn; as of `Schedule.block(ofTurn:)`.
+    private func place(ofTurn turn: IRValue, among count: IRValue) -> IRValue {
+        if schedule.addsUp { return turn }
+        let half = builder.quotient(turn, builder.int(2))
+        let isEven = builder.compare(LLVMIntEQ, builder.and(turn, builder.int(1)), builder.int(0))
+        return builder.select(isEven, half, builder.subtract(builder.subtract(count, builder.int(1)), half))
+    }
+
+    /// The chunks that the block from a step on has to do with; as of `Schedule.Blocks.chunks`.
+    private func findChunks(of blocks: Schedule.Blocks, from firstBlockStep: IRValue) -> (first: IRValue, end: IRValue) {
         let count = builder.int(schedule.count)
+        var (firstChunk, endChunk) = (builder.int(0), chunks)
         if let before = blocks.before {
             let start = builder.maximum(builder.subtract(firstBlockStep, builder.int(before)), builder.int(0))
             firstChunk = builder.minimum(builder.quotient(start, count), chunks)
@@ -122,7 +142,7 @@ final class ScheduleEmitter {
             let last = builder.add(firstBlockStep, builder.int(blocks.count - 1 + behind + schedule.count))
             endChunk = builder.minimum(builder.quotient(builder.maximum(last, builder.int(0)), count), chunks)
         }
-        endChunk = builder.maximum(endChunk, firstChunk)
+        return (firstChunk, builder.maximum(endChunk, firstChunk))
     }
 
     private func emitChunks() {
@@ -132,10 +152,46 @@ final class ScheduleEmitter {
             chunk = schedule.isDescending ? builder.subtract(builder.subtract(chunks, builder.int(1)), k) : k
             firstStep = builder.multiply(chunk, count)
             validSteps = builder.minimum(count, builder.subtract(length, firstStep))
-            for leaf in schedule.body { emit(leaf) }
+            guard let inner = schedule.inner, let blocks = schedule.blocks else {
+                emit(schedule.body)
+                return []
+            }
+            let isInner = self.isInner(inner, blocks)
+            builder.ifThen(isInner) { emit(inner.body) }
+            builder.ifThen(builder.not(isInner)) { emit(schedule.body) }
             return []
         }
         for leaf in schedule.behind { emit(leaf) }
+    }
+
+    /// What runs for a chunk. To sums of all blocks this one adds when those before it have.
+    private func emit(_ leaves: [Schedule.Leaf]) {
+        let firstSum = leaves.firstIndex { schedule[$0.written].role == .sum }
+        for (k, leaf) in leaves.enumerated() {
+            if k == firstSum {
+                builder.ifThen(builder.compare(LLVMIntSLT, chunk, endOfChunksBefore)) {
+                    builder.wait(for: block, at: builder.element(progress, chunk, of: builder.i64), target: target)
+                }
+            }
+            emit(leaf)
+        }
+        guard firstSum != nil else { return }
+        let next = builder.add(block, builder.int(1))
+        builder.store(next, builder.element(progress, chunk, of: builder.i64), alignment: 8, ordering: LLVMAtomicOrderingRelease)
+    }
+
+    /// Whether the present chunk is one for the inner body; as of `Schedule.Inner.holds`.
+    private func isInner(_ inner: Schedule.Inner, _ blocks: Schedule.Blocks) -> IRValue {
+        var result = builder.and(
+            builder.compare(LLVMIntEQ, validSteps, builder.int(schedule.count)), builder.compare(LLVMIntEQ, validBlockSteps, builder.int(blocks.count)))
+        let distance = builder.subtract(firstBlockStep, firstStep)
+        if let least = inner.least {
+            result = builder.and(result, builder.compare(LLVMIntSGE, distance, builder.int(least + schedule.count - 1)))
+        }
+        if let most = inner.most {
+            result = builder.and(result, builder.compare(LLVMIntSLE, distance, builder.int(most - blocks.count + 1)))
+        }
+        return result
     }
 
     private func emit(_ leaf: Schedule.Leaf) {
@@ -166,7 +222,7 @@ final class ScheduleEmitter {
                 builder.pointer, builder.element(builder.parameter(0), builder.int(argument), of: builder.i64), alignment: 8)
             var offset = builder.int(0)
             switch buffer.role {
-            case .stream, .block: offset = builder.multiply(builder.multiply(sequence, steps), builder.int(buffer.count))
+            case .stream, .block, .sum: offset = builder.multiply(builder.multiply(sequence, steps), builder.int(buffer.count))
             case .once: offset = builder.multiply(sequence, builder.int(buffer.count))
             case .kept: offset = builder.multiply(builder.multiply(sequence, places), builder.int(buffer.count))
             case .shared, .carried, .scratch: break
@@ -183,7 +239,7 @@ final class ScheduleEmitter {
         guard let start = bases[id.index] else { preconditionFailure("every buffer has a base") }
         let buffer = schedule[id]
         switch buffer.role {
-        case .stream, .block, .once, .shared, .scratch: return start
+        case .stream, .block, .sum, .once, .shared, .scratch: return start
         case .kept: return builder.element(start, builder.multiply(place(of: slot), builder.int(buffer.count)), of: builder.real)
         case .carried:
             let half = builder.and(place(of: slot), builder.int(1))

@@ -41,7 +41,7 @@ final class ScheduleNestEmitter {
             case .unary(_, let a): dependences.append(dependences[a])
             case .binary(_, let a, let b): dependences.append(dependences[a] | dependences[b])
             case .select(let a, let b, let c): dependences.append(dependences[a] | dependences[b] | dependences[c])
-            case .isInside(let index, _), .isStep(let index): dependences.append(bit(index))
+            case .isInside(let index, _), .isStep(let index), .isBlockStep(let index): dependences.append(bit(index))
             }
         }
         self.dependences = dependences
@@ -66,7 +66,9 @@ final class ScheduleNestEmitter {
             let inner = Array(outer..<extents.count)
             let along = inner.last.flatMap { extents[$0] > 1 && score($0) > (inLanes.map { score($0) + (stride(nest.target, $0) == 1 ? 1 : 0) } ?? -1) ? $0 : nil }
             compute()
-            if let along {
+            if let along, let rows = neighbouringRows(nest, inner, along) {
+                emitRows(nest, reduction.kind, rows: rows, along: along)
+            } else if let along {
                 loops(Array(0..<outer), nest.stepLoop) {
                     let sum = self.reduceInLanes(reduction.kind, inner, along, nest.result)
                     self.store(sum, nest.target)
@@ -238,6 +240,9 @@ final class ScheduleNestEmitter {
         case .isStep(let index):
             let place = self.place(unbounded(index), isVector: isVector(node))
             return builder.compare(LLVMIntSLT, place, builder.splat(frame.validSteps, builder.lanes(of: place)))
+        case .isBlockStep(let index):
+            let place = self.place(unbounded(index), isVector: isVector(node))
+            return builder.compare(LLVMIntSLT, place, builder.splat(frame.validBlockSteps, builder.lanes(of: place)))
         case .isFirst: return frame.isFirst
         case .isLast: return frame.isLast
         }

@@ -75,13 +75,51 @@ package struct PairPartition: Sendable {
                 groups[own, default: []].insert(id)
                 if let most = levels.running[id]?.most { groups[own]?.insert(most) }
             }
-            for (_, group) in groups.sorted(by: { $0.key < $1.key }) {
-                let traversal = try PairTraversal(group.sorted(), in: graph, by: size)
+            for (group, others) in joined(groups.sorted { $0.key < $1.key }.map { $0.value.sorted() }, size) {
+                let traversal = try PairTraversal(group, addingUp: others, in: graph, by: size)
                 found.append(.pairs(traversal))
                 for tensor in traversal.wanted { want(tensor) }
             }
         }
         parts = found.reversed()
+    }
+
+    /// The groups of reductions that are computed together. Sums over one index go along with those over the other one where they are made
+    /// of the same values of pairs, which then are computed once.
+    private func joined(_ groups: [[ValueID]], _ size: Size) -> [(own: [ValueID], others: [ValueID])] {
+        let apart = groups.map { (own: $0, others: [ValueID]()) }
+        guard size != .single, groups.count == 2 else { return apart }
+        for id in groups[0] + groups[1] {
+            guard case .overTime(.sum, _, _) = graph[id].operation, graph[id].element == .real, levels.running[id] == nil, !graph.computesWithInts(id) else { return apart }
+        }
+        let (first, second) = (graph.dearPairs(of: groups[0]), graph.dearPairs(of: groups[1]))
+        guard !first.isDisjoint(with: second) else { return apart }
+        func elements(_ group: [ValueID]) -> Int { group.reduce(0) { $0 + graph[$1].shape.elementCount } }
+        // What has more elements stays in hand.
+        return elements(groups[0]) < elements(groups[1]) ? [(groups[1], groups[0])] : [(groups[0], groups[1])]
+    }
+}
+
+extension StreamGraph {
+    /// The values of pairs that reductions are made of and that are worth computing once: sums of products, and functions that are no single
+    /// instruction.
+    fileprivate func dearPairs(of reductions: [ValueID]) -> Set<ValueID> {
+        var seen: Set<ValueID> = []
+        var rest = reductions.flatMap { self[$0].operation.operands }
+        while let id = rest.popLast() {
+            guard isPair(id), seen.insert(id).inserted else { continue }
+            rest += self[id].operation.operands
+        }
+        return seen.filter { id in
+            switch self[id].operation {
+            case .contract, .reduce: true
+            case .unary(let function, _): !function.isSimple
+            case .binary(let function, _, _): !function.isSimple
+            case .input, .parameter, .constant, .select, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window, .gather, .scatter, .delay,
+                .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+                false
+            }
+        }
     }
 }
 

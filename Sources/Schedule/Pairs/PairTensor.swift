@@ -25,6 +25,8 @@ struct PairTensor: Hashable, CustomStringConvertible {
     static func parameter(_ path: String) -> String { parameterMark + path }
     /// The number of each step of a sequence.
     static let places = "places"
+    /// Whether a step of a block is one of the sequence, as 0 or 1.
+    static let validity = "is step"
     /// In front of what is read at the steps of a block.
     static let block = "block "
 

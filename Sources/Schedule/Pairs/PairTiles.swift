@@ -21,7 +21,7 @@ struct PairTiles {
     var blockDim: Dim { outerDim }
     private let innerDim: Dim
     private var tensors: [String: Tile] = [:]
-    private var validity: Tile?
+    private var validity: [Side: Tile] = [:]
     private var tiles: [Context?: [ValueID: Tile]] = [:]
     private var context: Context?
     /// What a reduction of the traversal is before and behind the present chunk.
@@ -40,6 +40,13 @@ struct PairTiles {
         var hasOuter = false
         var hasInner = false
         var lead: Int { (hasOuter ? 1 : 0) + (hasInner ? 1 : 0) }
+        func has(_ side: Side) -> Bool { side == .block ? hasOuter : hasInner }
+    }
+
+    /// The steps of the block, or those of the chunk.
+    enum Side {
+        case block, chunk
+        var other: Side { self == .block ? .chunk : .block }
     }
 
     init(_ graph: StreamGraph, outer: Int, inner: Int, by size: PairPartition.Size, holdsInts: Bool) {
@@ -60,7 +67,7 @@ struct PairTiles {
 
     func refusal(_ reason: String, _ id: ValueID) -> ScheduleRefusal { ScheduleRefusal(reason: reason, span: graph[id].span) }
 
-    private func lead(_ hasOuter: Bool, _ hasInner: Bool) -> Shape { (hasOuter ? [outerDim] : []) + (hasInner ? [innerDim] : []) }
+    func lead(_ hasOuter: Bool, _ hasInner: Bool) -> Shape { (hasOuter ? [outerDim] : []) + (hasInner ? [innerDim] : []) }
 
     // MARK: Shapes
 
@@ -133,13 +140,20 @@ struct PairTiles {
         }
     }
 
-    /// Whether a step of the chunk is one of the sequence.
-    mutating func isValid() -> Tile {
-        if let validity { return validity }
-        let ones = builder.rename(builder.constant(1), over: Variance(batch: true, axes: 1))
-        let made = builder.chunks(ones, axis: 1, named: innerDim.name)
-        let tile = Tile(id: builder.binary(.notEqual, made, builder.constant(.real(0), [innerDim])), hasInner: true)
-        validity = tile
+    /// Whether a step of the chunk, or of the block, is one of the sequence.
+    mutating func isValid(_ side: Side) -> Tile {
+        if let known = validity[side] { return known }
+        let made: ValueID
+        switch side {
+        case .chunk:
+            let ones = builder.rename(builder.constant(1), over: Variance(batch: true, axes: 1))
+            made = builder.chunks(ones, axis: 1, named: innerDim.name)
+        case .block:
+            made = builder.add(.input(name: PairTensor.block + PairTensor.validity, fallback: nil), proposing: ValueType(.real, [outerDim], chunked))
+        }
+        let condition = builder.binary(.notEqual, made, builder.constant(.real(0), builder[made].shape))
+        let tile = Tile(id: condition, hasOuter: side == .block, hasInner: side == .chunk)
+        validity[side] = tile
         return tile
     }
 
@@ -215,7 +229,7 @@ struct PairTiles {
         case .binary(let function, let a, let b): return elementwise([try tile(a), try tile(b)]) { $0.binary(function, $1[0], $1[1]) }
         case .select(let condition, let a, let b):
             return elementwise([try tile(condition), try tile(a), try tile(b)]) { $0.select($1[0], $1[1], $1[2]) }
-        case .contract(let c): return try contracted(c, shape, summingInner: false)
+        case .contract(let c): return try contracted(c, shape)
         case .reduce(let kind, let a, let axes):
             guard kind != .argmax else { throw refusal("'\(kind.rawValue)' of them has no code", id) }
             let own = try tile(a)
@@ -341,21 +355,21 @@ struct PairTiles {
     /// Labels of the first dims.
     private static let outerLabel = 1_000_000, innerLabel = 1_000_001
 
-    /// A sum of products, perhaps over the steps of the chunk as well.
-    mutating func contracted(
-        _ c: Contraction, _ shape: Shape, summingInner: Bool, masking: ((inout PairTiles, Tile) -> Tile)? = nil
-    ) throws(ScheduleRefusal) -> Tile {
+    /// A sum of products, perhaps over the steps of the chunk or of the block as well.
+    ///
+    /// - Parameter isMasked: whether steps that are summed count 0 behind the end of the sequence.
+    private mutating func contracted(_ c: Contraction, _ shape: Shape, over side: Side? = nil, isMasked: Bool = false) throws(ScheduleRefusal) -> Tile {
         var (left, right) = (try tile(c.left), try tile(c.right))
-        if let masking {
+        if let side, isMasked {
             // Either factor of pairs may be infinite where the other one counts 0.
-            if left.hasInner, left.hasOuter || !right.hasInner { left = masking(&self, left) }
-            if right.hasInner, right.hasOuter || !left.hasInner || !left.hasOuter { right = masking(&self, right) }
+            if left.has(side), left.has(side.other) || !right.has(side) { left = valid(left, side, else: 0) }
+            if right.has(side), right.has(side.other) || !left.has(side) || !left.has(side.other) { right = valid(right, side, else: 0) }
         }
         func labels(_ tile: Tile, _ own: [Int]) -> [Int] {
             (tile.hasOuter ? [Self.outerLabel] : []) + (tile.hasInner ? [Self.innerLabel] : []) + own
         }
-        let hasOuter = left.hasOuter || right.hasOuter
-        let hasInner = !summingInner && (left.hasInner || right.hasInner)
+        let hasOuter = side != .block && (left.hasOuter || right.hasOuter)
+        let hasInner = side != .chunk && (left.hasInner || right.hasInner)
         let result = (hasOuter ? [Self.outerLabel] : []) + (hasInner ? [Self.innerLabel] : []) + c.resultLabels
         let contraction = Contraction(
             left: left.id, right: right.id, leftLabels: labels(left, c.leftLabels), rightLabels: labels(right, c.rightLabels), resultLabels: result)
@@ -363,37 +377,36 @@ struct PairTiles {
         return Tile(id: made, hasOuter: hasOuter, hasInner: hasInner)
     }
 
-    /// The sum of a value over the steps of the chunk; what is behind the end of the sequence counts 0 where `isMasked`.
-    mutating func summed(_ id: ValueID, isMasked: Bool) throws(ScheduleRefusal) -> Tile {
+    /// The sum of a value over the steps of the chunk, or of the block; what is behind the end of the sequence counts 0 where `isMasked`.
+    mutating func summed(_ id: ValueID, over side: Side = .chunk, isMasked: Bool) throws(ScheduleRefusal) -> Tile {
         let shape = graph[id].shape
-        let masking = { (tiles: inout PairTiles, tile: Tile) -> Tile in tiles.valid(tile, else: 0) }
         switch graph[id].operation {
-        case .rename(let a) where graph[a].shape == shape && graph.isPair(a): return try summed(a, isMasked: isMasked)
-        case .contract(let c): return try contracted(c, shape, summingInner: true, masking: isMasked ? masking : nil)
+        case .rename(let a) where graph[a].shape == shape && graph.isPair(a): return try summed(a, over: side, isMasked: isMasked)
+        case .contract(let c): return try contracted(c, shape, over: side, isMasked: isMasked)
         case .binary(.multiply, let a, let b):
             // Elements apart, and yet a sum of products.
             let own = Array(shape.indices)
             let c = Contraction(left: a, right: b, leftLabels: own, rightLabels: own, resultLabels: own)
-            return try contracted(c, shape, summingInner: true, masking: isMasked ? masking : nil)
+            return try contracted(c, shape, over: side, isMasked: isMasked)
         case .input, .parameter, .constant, .unary, .binary, .select, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
             .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
-            return try joined(.sum, id, isMasked: isMasked, else: 0)
+            return try joined(.sum, id, over: side, isMasked: isMasked, else: 0)
         }
     }
 
-    /// A reduction of a value over the steps of the chunk.
-    mutating func joined(_ kind: ReduceKind, _ id: ValueID, isMasked: Bool, else neutral: Double) throws(ScheduleRefusal) -> Tile {
+    /// A reduction of a value over the steps of the chunk, or of the block.
+    mutating func joined(_ kind: ReduceKind, _ id: ValueID, over side: Side = .chunk, isMasked: Bool, else neutral: Double) throws(ScheduleRefusal) -> Tile {
         var own = try tile(id)
-        if isMasked { own = valid(own, else: neutral) }
-        guard own.hasInner else { throw refusal("what is reduced is the same for all steps", id) }
-        return Tile(id: builder.reduce(kind, own.id, axes: [own.lead - 1]), hasOuter: own.hasOuter)
+        if isMasked { own = valid(own, side, else: neutral) }
+        guard own.has(side) else { throw refusal("what is reduced is the same for all steps", id) }
+        let axis = side == .block ? 0 : own.lead - 1
+        return Tile(id: builder.reduce(kind, own.id, axes: [axis]), hasOuter: side == .chunk && own.hasOuter, hasInner: side == .block && own.hasInner)
     }
 
-    private mutating func valid(_ tile: Tile, else neutral: Double) -> Tile {
+    private mutating func valid(_ tile: Tile, _ side: Side, else neutral: Double) -> Tile {
         let shape = Array(builder[tile.id].shape.dropFirst(tile.lead))
-        let condition = isValid()
-        let wide = shape.isEmpty ? condition : Tile(
-            id: builder.broadcast(condition.id, to: [innerDim] + shape, from: [0] + shape.map { _ in nil }), hasInner: true)
+        var wide = isValid(side)
+        if !shape.isEmpty { wide.id = builder.broadcast(wide.id, to: lead(wide.hasOuter, wide.hasInner) + shape, from: [0] + shape.map { _ in nil }) }
         let other = number(neutral, shape)
         return elementwise([wide, tile, other]) { $0.select($1[0], $1[1], $1[2]) }
     }

@@ -13,6 +13,8 @@ package struct PairTraversal: Sendable {
     package let span: SourceSpan?
     /// How many reductions it computes.
     package let count: Int
+    /// How many of them are sums over the steps of blocks, to which blocks add one after another.
+    package let addedUp: Int
     /// Whether ints are computed with, for which code has to be in double precision.
     package let holdsInts: Bool
     /// Whether results are ints, by name.
@@ -22,30 +24,37 @@ package struct PairTraversal: Sendable {
     /// Whether exponentials are made smaller as larger exponents turn up, so that one look at each pair is enough.
     package let isRunning: Bool
 
-    /// - Parameter reductions: over one index.
+    /// - Parameters:
+    ///   - reductions: over one index.
+    ///   - others: sums over the other index, of values that are computed anyway.
     /// - Throws: where an operation is none that code is made for.
-    init(_ reductions: [ValueID], in graph: StreamGraph, by size: PairPartition.Size) throws(ScheduleRefusal) {
+    init(_ reductions: [ValueID], addingUp others: [ValueID] = [], in graph: StreamGraph, by size: PairPartition.Size) throws(ScheduleRefusal) {
         guard let first = reductions.first, case .overTime(_, _, let inner) = graph[first].operation, let outer = graph.counterpart(of: inner) else {
             throw ScheduleRefusal(reason: "there is nothing to reduce", span: nil)
         }
         holdsInts = reductions.contains { graph.computesWithInts($0) }
         ints = Set(reductions.filter { graph[$0].element == .int }.map { PairTensor(value: $0, form: .plain).description })
         var work = PairReductions(graph, outer: outer, inner: inner, by: size, holdsInts: holdsInts)
-        let domain = work.domain(of: reductions)
+        let domain = work.domain(of: reductions + others)
         let blocks = work.blocks(domain, size.block)
         // What stands behind a sequence's end is behind all of its steps.
         let isMasked = blocks.behind.map { $0 > 0 } ?? true
         for id in reductions.sorted() { try work.add(id, isMasked: isMasked, together: Set(reductions)) }
+        for id in others.sorted() { try work.addUp(id) }
         wanted = work.tiles.wanted
         indices = (graph.axes[outer].name, graph.axes[inner].name)
         span = reductions.lazy.compactMap { graph[$0].span }.first
-        count = reductions.count
+        count = reductions.count + others.count
+        addedUp = others.count
         isRunning = reductions.contains { RunningExponential(of: $0, in: graph).map { reductions.contains($0.most) } ?? false }
         let parts = try GraphPartition(work.graph())
         guard parts.parts.count == 1, case .traversal(let traversal) = parts.parts[0] else {
             throw ScheduleRefusal(reason: "pairs of steps are no single traversal", span: graph[first].span)
         }
-        schedule = try Schedule(traversal, of: parts, blocks: blocks, checking: size == .single ? [] : work.sums)
+        let plain = try Schedule(traversal, of: parts, blocks: blocks, checking: size == .single ? [] : work.sums)
+        let schedule = plain.separatingInnerChunks()
+        assert(schedule.violations().isEmpty, "\(schedule.violations())\n\(schedule.text)")
+        self.schedule = schedule
         let names = work.tiles.givenInts
         intBuffers = schedule.buffers.filter { names.contains(Self.tensorName(of: $0)) }
     }
@@ -58,6 +67,7 @@ private struct PairReductions {
     /// Names of results that are sums.
     var sums: Set<String> = []
     private var results: [(name: String, value: ValueID, initial: ValueID)] = []
+    private var addedUp: [(name: String, value: ValueID)] = []
 
     init(_ graph: StreamGraph, outer: Int, inner: Int, by size: PairPartition.Size, holdsInts: Bool) {
         source = graph
@@ -110,6 +120,14 @@ private struct PairReductions {
         }
     }
 
+    /// A sum over the steps of the block, which is added to what other blocks give.
+    mutating func addUp(_ id: ValueID) throws(ScheduleRefusal) {
+        guard case .overTime(.sum, let term, _) = source[id].operation else { throw tiles.refusal("blocks add nothing but sums", id) }
+        let own = try tiles.summed(term, over: .block, isMasked: true)
+        let whole = tiles.builder.rename(tiles.lifted(own, false, true), to: tiles.lead(false, true) + source[id].shape)
+        addedUp.append((PairTensor(value: id, form: .plain).description, tiles.builder.steps(whole, axis: 1)))
+    }
+
     /// What a sum is multiplied by where a larger exponent has turned up; 0 where there was none at all.
     private mutating func shrinking(_ running: RunningExponential, to shape: Shape) throws(ScheduleRefusal) -> PairTiles.Tile {
         func shift(_ isBefore: Bool, _ tiles: inout PairTiles) throws(ScheduleRefusal) -> PairTiles.Tile {
@@ -147,6 +165,7 @@ private struct PairReductions {
     func graph() -> StreamGraph {
         var builder = tiles.builder
         for result in results { builder.state(result.name, result.value, from: result.initial) }
+        for result in addedUp { builder.output(result.name, result.value) }
         return builder.graph.ordered().sharingCommonValues().recognizingContractions().ordered()
     }
 }
