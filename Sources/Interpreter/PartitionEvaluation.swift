@@ -6,7 +6,7 @@ import RecTensors
 package struct PartitionEvaluation {
     private enum Part {
         case steps(StreamGraph)
-        case traversal(Schedule)
+        case traversal(Schedule, along: Int)
     }
 
     private enum Whole {
@@ -24,7 +24,7 @@ package struct PartitionEvaluation {
         for part in partition.parts {
             switch part {
             case .steps(let graph): parts.append(.steps(graph))
-            case .traversal(let traversal): parts.append(.traversal(try Schedule(traversal, of: partition)))
+            case .traversal(let traversal): parts.append(.traversal(try Schedule(traversal, of: partition), along: 0))
             }
         }
         self.parts = parts
@@ -35,7 +35,7 @@ package struct PartitionEvaluation {
         parts = partition.parts.map { part in
             switch part {
             case .steps(let graph): .steps(graph)
-            case .pairs(let traversal): .traversal(traversal.schedule)
+            case .pairs(let traversal): .traversal(traversal.schedule, along: traversal.axis)
             }
         }
     }
@@ -43,12 +43,14 @@ package struct PartitionEvaluation {
     /// - Parameter data: as for the graph.
     package func run(_ data: BoundData) -> ModelResults {
         var data = data
-        // Data run along the first axis alone.
-        data.extents = Array(data.extents.prefix(1))
+        // Data run along axes of their own alone.
+        switch whole {
+        case .chunks: data.extents = Array(data.extents.prefix(1))
+        case .pairs(let parts): data.extents = Array(data.extents.prefix(parts.graph.dataAxes.count))
+        }
         var tensors: [String: Tensor] = [:]
         var losses: [NamedTensor] = []
         var finalStates: [NamedTensor] = []
-        let size = ScheduleSize(batch: data.batch, steps: data.extents.first ?? 0, lengths: data.lengths)
         for part in parts {
             switch part {
             case .steps(let graph):
@@ -59,10 +61,11 @@ package struct PartitionEvaluation {
                 for output in results.outputs { tensors[output.name] = output.tensor }
                 losses += results.losses
                 finalStates += results.finalStates
-            case .traversal(let schedule):
+            case .traversal(let schedule, let axis):
+                let size = ScheduleSize(batch: data.batch, steps: data.extents[axis], lengths: data.lengths(along: axis))
                 var given: [String: [Double]] = [:]
                 for buffer in schedule.buffers {
-                    if let tensor = tensor(buffer, tensors, data) { given[buffer.name] = tensor.doubles() }
+                    if let tensor = tensor(buffer, tensors, data, along: axis) { given[buffer.name] = tensor.doubles() }
                 }
                 let ran = ScheduleEvaluation(schedule, size: size, tensors: given)
                 for (name, numbers) in ran.results {
@@ -79,10 +82,10 @@ package struct PartitionEvaluation {
         }
     }
 
-    private func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData) -> Tensor? {
+    private func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData, along axis: Int) -> Tensor? {
         switch whole {
         case .chunks: Self.tensor(buffer, tensors, data)
-        case .pairs: PairPartition.tensor(buffer, tensors, data)
+        case .pairs: PairPartition.tensor(buffer, tensors, data, along: axis)
         }
     }
 

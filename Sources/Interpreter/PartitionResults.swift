@@ -4,7 +4,7 @@ import RecTensors
 
 extension GraphPartition {
     /// The shape of the tensor of a value.
-    package func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] { graph.tensorShape(id, batch: batch, steps: steps) }
+    package func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] { graph.tensorShape(id, batch: batch, extents: [steps]) }
 
     /// The results of a run out of the tensors that its parts have handed on, and the losses and last states of its parts of steps.
     ///
@@ -36,22 +36,31 @@ extension PairPartition {
     }
 
     /// The tensor of a buffer that a schedule of pairs reads.
-    package static func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData) -> Tensor? {
+    ///
+    /// - Parameter axis: whose steps the pairs are of.
+    package static func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData, along axis: Int) -> Tensor? {
         switch PairTraversal.source(of: buffer) {
         case .input(let name): return data.inputs[name]
         case .parameter(let path): return data.parameters[path]
         case .part(let name): return tensors[name]
         case .places:
-            let steps = data.extents.first ?? 0
+            let steps = data.extents[axis]
             return Tensor((0..<data.batch * steps).map { Double($0 % max(1, steps)) }, shape: [data.batch, steps])
         }
     }
 }
 
 extension StreamGraph {
-    /// The shape of the tensor of a value over one axis.
-    fileprivate func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] {
-        (self[id].variance.batch ? [batch] : []) + (self[id].variance.isStream ? [steps] : []) + self[id].shape.sizes
+    /// The shape of the tensor of a value, over axes of data of these lengths.
+    fileprivate func tensorShape(_ id: ValueID, batch: Int, extents: [Int]) -> [Int] {
+        let value = self[id]
+        let axes = dataAxes(of: value.variance)
+        return (value.variance.batch ? [batch] : []) + axes.map { extents[$0] } + value.shape.sizes
+    }
+
+    /// The axes of data that something varies over, those of second indices among them.
+    private func dataAxes(of variance: Variance) -> [Int] {
+        Set(axes.indices.filter { variance.varies(over: $0) }.map { axes[$0].chunks?.axis ?? axes[$0].again ?? $0 }).sorted()
     }
 
     /// The outputs out of tensors that parts have handed on, by value.
@@ -71,7 +80,7 @@ extension StreamGraph {
         }
         return outputs.compactMap { output in
             tensor(output.value).map {
-                NamedTensor(name: output.name, tensor: $0.reshaped(tensorShape(output.value, batch: data.batch, steps: data.extents.first ?? 0)))
+                NamedTensor(name: output.name, tensor: $0.reshaped(tensorShape(output.value, batch: data.batch, extents: data.extents)))
             }
         }
     }

@@ -5,7 +5,7 @@ extension Explanation.Pairs {
     init(_ traversal: PairTraversal, _ work: Workload, on machine: MachineProfile) {
         indices = traversal.indices
         span = traversal.span
-        seconds = traversal.schedule.estimatedSeconds(work, on: machine)
+        seconds = traversal.estimatedSeconds(work, on: machine)
         let schedule = traversal.schedule
         let blocks = schedule.blocks ?? Schedule.Blocks(count: 1, before: nil, behind: nil)
         pairs = Self.range(blocks, indices)

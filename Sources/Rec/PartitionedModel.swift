@@ -87,6 +87,14 @@ package final class PartitionedModel: Sendable {
         enum Results: Sendable {
             case chunks(GraphPartition)
             case pairs(PairPartition)
+
+            /// The axes of data that parts run along.
+            var dataAxes: Range<Int> {
+                switch self {
+                case .chunks(let parts): parts.graph.dataAxes
+                case .pairs(let parts): parts.graph.dataAxes
+                }
+            }
         }
 
         let results: Results
@@ -149,7 +157,7 @@ package final class PartitionedModel: Sendable {
                     let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
                     seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
                 case .traversal(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
-                case .pairs(let traversal): seconds += traversal.schedule.estimatedSeconds(work, on: machine)
+                case .pairs(let traversal): seconds += traversal.estimatedSeconds(work, on: machine)
                 case .solved(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
                 }
             }
@@ -180,7 +188,8 @@ package final class PartitionedModel: Sendable {
             case .steps(let part):
                 guard let plan = try? part.choice.plan(for: work) else { return nil }
                 seconds += plan.estimatedSeconds(work, on: machine)
-            case .traversal(let runner), .pairs(_, let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
+            case .traversal(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
+            case .pairs(let traversal, _): seconds += traversal.estimatedSeconds(work, on: machine)
             case .solved(let recurrence):
                 guard let own = try? recurrence.estimatedSeconds(work, on: machine) else { return nil }
                 seconds += own
@@ -197,11 +206,9 @@ package final class PartitionedModel: Sendable {
             case .steps(let part):
                 guard let plan = try? part.choice.plan(for: work) else { continue }
                 total += plan.operationCount(for: work)
-            case .traversal(let runner), .pairs(_, let runner):
-                let schedule = runner.code.schedule
-                let size = ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: [])
-                let turns = Double(schedule.turns(for: size)) / Double(max(1, schedule.blockCount(for: size)))
-                total += turns * Double(schedule.chunkCount(for: size)) * schedule.operationsOfChunk
+            case .traversal(let runner): total += runner.code.schedule.operations(for: ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: []))
+            case .pairs(let traversal, _):
+                total += traversal.schedule.operations(for: ScheduleSize(batch: work.batch, steps: work.extents[traversal.axis], lengths: []))
             case .solved(let recurrence): total += recurrence.operationCount(for: work)
             }
         }
@@ -213,11 +220,10 @@ package final class PartitionedModel: Sendable {
         var tensors: [String: Tensor] = [:]
         var losses: [NamedTensor] = []
         var finalStates: [NamedTensor] = []
-        let steps = data.extents.first ?? 0
-        let size = ScheduleSize(batch: data.batch, steps: steps, lengths: data.lengths)
-        // Parts run along the only axis of data.
+        // Parts run along axes of data alone.
         var data = data
-        data.extents = Array(data.extents.prefix(1))
+        data.extents = Array(data.extents.prefix(results.dataAxes.count))
+        func size(along axis: Int) -> ScheduleSize { ScheduleSize(batch: data.batch, steps: data.extents[axis], lengths: data.lengths(along: axis)) }
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         var solves: [String: SolveReport] = [:]
         for code in codes {
@@ -231,11 +237,11 @@ package final class PartitionedModel: Sendable {
                 losses += results.losses
                 finalStates += results.finalStates
             case .traversal(let runner):
-                guard let written = runner.run(size, pool: pool, tensors: { PartitionEvaluation.tensor($0, tensors, data) }) else { return nil }
+                guard let written = runner.run(size(along: 0), pool: pool, tensors: { PartitionEvaluation.tensor($0, tensors, data) }) else { return nil }
                 tensors.merge(written) { $1 }
             case .pairs(let traversal, let runner):
                 if traversal.holdsInts { try checkInts(of: traversal, tensors, data) }
-                guard var written = runner.run(size, pool: pool, tensors: { PairPartition.tensor($0, tensors, data) }) else {
+                guard var written = runner.run(size(along: traversal.axis), pool: pool, tensors: { PairPartition.tensor($0, tensors, data, along: traversal.axis) }) else {
                     return try exact?.value.get().run(data, pool: pool)
                 }
                 for name in traversal.ints { written[name] = written[name].map { Tensor($0.doubles().map { Int(clamping: $0) }, shape: $0.shape) } }
@@ -264,9 +270,9 @@ package final class PartitionedModel: Sendable {
 extension PartitionedModel {
     /// Ints that are added up over pairs of steps are exact as long as their sums are within double precision.
     private func checkInts(of traversal: PairTraversal, _ tensors: [String: Tensor], _ data: BoundData) throws {
-        let most = 0x1p52 / Double(max(1, data.extents.first ?? 1))
+        let most = 0x1p52 / Double(max(1, data.extents[traversal.axis]))
         for buffer in traversal.intBuffers {
-            guard let tensor = PairPartition.tensor(buffer, tensors, data),
+            guard let tensor = PairPartition.tensor(buffer, tensors, data, along: traversal.axis),
                 // The largest of no ints is the least of all.
                 let large = tensor.doubles().first(where: { abs($0) > most && abs($0) < 0x1p63 })
             else { continue }

@@ -86,6 +86,15 @@ struct ScheduleCost {
     }
 }
 
+extension PairTraversal {
+    /// Seconds that it should take, by the cost model.
+    func estimatedSeconds(_ work: Workload, on machine: MachineProfile) -> Double {
+        var own = work
+        own.extents = [work.extents[axis]]
+        return schedule.estimatedSeconds(own, on: machine)
+    }
+}
+
 extension Schedule {
     /// Seconds that a traversal should take, by the cost model.
     func estimatedSeconds(_ work: Workload, on machine: MachineProfile) -> Double {

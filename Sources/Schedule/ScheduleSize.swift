@@ -60,6 +60,11 @@ extension Schedule {
         return (0..<blockCount(for: size)).reduce(0) { $0 + blocks.chunks(of: count, from: $1 * blocks.count, among: all).count }
     }
 
+    /// Floating-point operations of all products and systems of a run.
+    package func operations(for size: ScheduleSize) -> Double {
+        Double(turns(for: size)) / Double(max(1, blockCount(for: size))) * Double(chunkCount(for: size)) * operationsOfChunk
+    }
+
     /// Floating-point operations of the products and systems of a chunk, for one turn of the outer loops.
     package var operationsOfChunk: Double {
         body.reduce(0) { sum, leaf in

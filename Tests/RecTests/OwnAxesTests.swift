@@ -16,6 +16,8 @@ import Testing
         "over (i, j) { input x: [C]\n input f: [C] over i\n input g: [C] over j\n state h: [C]\n h = 0.5 * h[i-1, j] + 0.3 * h[i, j-1] + x * f + g\n output h\n output r = last[j](h) + f\n output c = last[i](last[j](h)) }",
         "over (i, j) { input f: [C] over i\n input g: [C] over j\n state h: [C] = 1\n h = logaddexp(h[i-1, j] + f[i-1], h[i, j-1] + g)\n output h\n output e = first[i](h) }",
         "{ input x: [C]\n input y: int over s\n input b: bool[C] over s\n param E: [6, C]\n output o = sum[s where any(b)](E[y] * x)\n output k = sum[s](y) + t\n output l = last[s](b) }",
+        "{ input x: [C]\n input y: [C] over s\n e = y + sum[r in s](softmax[r](sum(y * y[r])) * y[r])\n d = x + sum[r <= t](softmax[r](sum(x * x[r])) * x[r])\n output o = d + sum[s](softmax[s](sum(d * e)) * e)\n output g = last[s](e) + x }",
+        "{ input x: [C]\n input y: int over s\n output n = sum[r < s where y[r] == y](s - r)\n output a = argmax[r in s](y[r])\n output p = sum[r <= t](x[r] * exp(r - t))\n output m = max[s where y > 1](y) + t }",
     ].map { $0.replacingOccurrences(of: "output f = y.first", with: "output f = if s.first then y else 2 * y") }
 
     private func model(_ text: String) throws -> Model {

@@ -33,7 +33,9 @@ package struct PairPartition: Sendable {
     package init(_ graph: StreamGraph, by size: Size = .usual) throws(ScheduleRefusal) {
         let sums = graph.writingMeansOfPairsAsSums()
         let graph = size == .single ? sums : sums.gatheringPairFactors()
-        guard graph.dataAxes.count == 1 else { throw ScheduleRefusal(reason: "pairs of steps are of one axis, and the model runs over several", span: nil) }
+        if let id = graph.ids.first(where: { graph.isPair($0) && graph[$0].variance.axes.nonzeroBitCount > 2 }) {
+            throw ScheduleRefusal(reason: "pairs of steps of one axis vary over another axis as well", span: graph[id].span)
+        }
         self.graph = graph
         levels = try PairLevels(graph)
         try divide(by: size)
@@ -211,7 +213,7 @@ private struct PairStepsPart {
         for (k, id) in order.enumerated() { new[id] = ValueID(k) }
         for id in order {
             var value = source[id]
-            value.variance = Variance(batch: value.variance.batch, axes: value.variance.isStream ? 1 : 0)
+            value.variance = source.variance(alongFirst: value.variance)
             if boundary.contains(id) {
                 let name = PairTensor(value: id, form: .plain).description
                 value.operation = value.variance.isStatic
@@ -238,11 +240,11 @@ private struct PairStepsPart {
         return builder.graph.ordered()
     }
 
-    /// An operation along the only axis.
+    /// An operation along axes of data alone.
     private func operation(of id: ValueID) -> Operation {
         switch source[id].operation {
-        case .delay(let a, let offsets, let initial): .delay(a, offsets: [offsets.first { $0 != 0 } ?? 0], initial: initial)
-        case .overTime(let kind, let a, _): .overTime(kind, a, axis: 0)
+        case .delay(let a, let offsets, let initial): .delay(a, offsets: source.offsets(alongFirst: offsets), initial: initial)
+        case .overTime(let kind, let a, let axis): .overTime(kind, a, axis: source.axes[axis].again ?? axis)
         case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
             .window, .gather, .scatter, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             source[id].operation
@@ -251,6 +253,20 @@ private struct PairStepsPart {
 }
 
 extension StreamGraph {
+    /// What varies over second indices, over the axes that they go along.
+    func variance(alongFirst variance: Variance) -> Variance {
+        var own: UInt8 = 0
+        for axis in axes.indices where variance.varies(over: axis) { own |= 1 << UInt8(axes[axis].again ?? axis) }
+        return Variance(batch: variance.batch, axes: own)
+    }
+
+    /// The same for the distances of a delay.
+    func offsets(alongFirst offsets: [Int]) -> [Int] {
+        var result = Array(offsets[dataAxes])
+        for axis in axes.indices where offsets[axis] != 0 { result[axes[axis].again ?? axis] = offsets[axis] }
+        return result
+    }
+
     /// Whether a value is the caller's.
     func isGiven(_ id: ValueID) -> Bool {
         switch self[id].operation {

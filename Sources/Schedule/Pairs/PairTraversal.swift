@@ -9,6 +9,8 @@ package struct PairTraversal: Sendable {
     let wanted: Set<PairTensor>
     /// The names of both indices: of that of the results, and of that which is reduced.
     package let indices: (outer: String, inner: String)
+    /// The axis of data whose steps they go along.
+    package let axis: Int
     /// Where the first reduction stands in the source.
     package let span: SourceSpan?
     /// How many reductions it computes.
@@ -32,6 +34,7 @@ package struct PairTraversal: Sendable {
         guard let first = reductions.first, case .overTime(_, _, let inner) = graph[first].operation, let outer = graph.counterpart(of: inner) else {
             throw ScheduleRefusal(reason: "there is nothing to reduce", span: nil)
         }
+        axis = graph.axes[inner].again ?? inner
         holdsInts = reductions.contains { graph.computesWithInts($0) }
         ints = Set(reductions.filter { graph[$0].element == .int }.map { PairTensor(value: $0, form: .plain).description })
         var work = PairReductions(graph, outer: outer, inner: inner, by: size, holdsInts: holdsInts)

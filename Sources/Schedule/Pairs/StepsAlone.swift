@@ -1,7 +1,7 @@
 import RecStream
 
 extension StreamGraph {
-    /// The graph over its own axis alone: what reductions over pairs of steps give is given, under the name of its value. Analyses see the
+    /// The graph over its own axes alone: what reductions over pairs of steps give is given, under the name of its value. Analyses see the
     /// recurrences and products that stand between them.
     package func withoutPairs() -> StreamGraph {
         guard axes.contains(where: { $0.again != nil }) else { return self }
@@ -21,12 +21,12 @@ extension StreamGraph {
         for id in ids where !isPair(id) {
             if case .along = self[id].operation { continue }
             var value = self[id]
-            value.variance = Variance(batch: value.variance.batch, axes: value.variance.isStream ? 1 : 0)
+            value.variance = variance(alongFirst: value.variance)
             switch value.operation {
             case .overTime(_, let a, _) where isPair(a): value.operation = .input(name: id.description, fallback: nil)
-            case .overTime(let kind, let a, _): value.operation = .overTime(kind, moved(a), axis: 0)
+            case .overTime(let kind, let a, let axis): value.operation = .overTime(kind, moved(a), axis: axes[axis].again ?? axis)
             case .delay(let a, let offsets, let initial):
-                value.operation = .delay(moved(a), offsets: [offsets.first { $0 != 0 } ?? 0], initial: initial.map(moved))
+                value.operation = .delay(moved(a), offsets: self.offsets(alongFirst: offsets), initial: initial.map(moved))
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
                 .window, .gather, .scatter, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 value.operation = value.operation.mapOperands(moved)
