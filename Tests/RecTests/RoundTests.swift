@@ -264,6 +264,15 @@ import Testing
         }
     }
 
+    @Test func explanationsNameTheCondition() throws {
+        let model = try Model(Program(text: Self.still), dims: ["D": 2])
+        let explanation = try Explanation(model, work: Workload(batch: 1, extents: [100, 12], threads: 1))
+        let text = explanation.text(model.program.sources)
+        #expect(text.contains("rounds of k end on 'still': all 12 are computed, and those behind the last one count nowhere"), "\(text)")
+        #expect(text.contains("recurrence of k.taken"))
+        #expect(explanation.json(model.program.sources).contains("\"until\":\"still\""))
+    }
+
     @Test func streamsAreRefused() throws {
         let model = try Model(Program(text: Self.still), dims: ["D": 2])
         #expect(throws: DiagnosticList.self) { try model.stream() }
