@@ -15,6 +15,7 @@ import Testing
         "input x: [C]\n input z: complex[C]\n input n: int\n state a: complex[C]\n state b: int\n state c: bool\n a = 0.8 * a[t, k-1] + z\n b = b[t, k-1] + n\n c = c[t, k-1] or n > 2\n output p = last[k](a)\n output q = last[k](b)\n output r = last[k](c)\n output i = max[k](b) - min[k](b) + sum[k](n)\n output u = a[t-1, k]\n output x",
         "input x: [C]\n state h: [C]\n h = (if k.first then x else 0.9 * h[t, k-1]) * sqrt(abs(x))\n d = norm(h - h[t, k-1])\n output y = last[k](d)\n output z = sum[k](1 / (1 + d))",
         "input x: [C]\n layer c = Cell(C)\n layer b = reverse(Back(C))\n layer r = Two(C)\n layer o = Own(C)\n output y = c(x)\n v = b(x)\n output s = v.s\n output g = v.g\n output n = v.n\n output w = r(first[k](x) + x)\n output z = last[k](o(x))",
+        "input x: [C]\n layer q = repeat(2, Own(C))\n layer r = reverse[t](Own(C))\n output y = q(x)\n output z = r(x) + x",
         "input x: [C] over t\n param U: [C, C]\n state W: [C, C]\n e = sum((W[t, k-1] @ x - x)^2)\n W = W[t, k-1] - 0.1 * grad(e, by: W[t, k-1])\n output y = last[k](W @ x)",
     ]
 
