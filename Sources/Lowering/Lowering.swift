@@ -115,6 +115,7 @@ struct Lowering {
         inputs: [String: ValueID]?, axes: [GraphAxis], rounds outer: Rounds? = nil
     ) -> [ValueID] {
         let statePath = statePath ?? path
+        guard haveSameLengths(model, dims, axes) else { return [] }
         let further = furtherAxes(than: axes, inputs, outer)
         guard model.until == nil || !axes[1].isReversed else {
             fail(.unsupported, "'\(model.name)' ends its rounds on a condition, so that they begin with the first, and is turned round here", model.span)
@@ -323,6 +324,17 @@ struct Lowering {
             chained[stream] = next
         }
         return outputs
+    }
+
+    /// Whether a model takes as many steps along axes of a fixed length as there are; if not, it is reported.
+    private mutating func haveSameLengths(_ model: TypedModel, _ dims: [String: Int], _ axes: [GraphAxis]) -> Bool {
+        for (own, axis) in zip(model.axes, axes) {
+            guard let length = own.length?.evaluate(dims), length != graph.axes[axis.position].length else { continue }
+            let around = graph.axes[axis.position].length.map { "\($0)" } ?? "as many as the data have"
+            fail(.shapeMismatch, "'\(model.name)' takes \(length) steps along '\(own.name)', and the model around it \(around)", model.span)
+            return false
+        }
+        return true
     }
 
     // MARK: Parts

@@ -11,12 +11,41 @@ extension Model {
     }
 
     /// The same model with the lengths along some axes as inputs.
-    func ending(along axes: [Int]) -> Model {
-        code.part(ModelCode.Part(selection: Selection(all: graph), endedAxes: axes), of: self) { () throws(Never) in graph.ending(along: axes) }
+    package func ending(along axes: [Int]) -> Model {
+        guard !axes.isEmpty else { return self }
+        return code.part(ModelCode.Part(selection: Selection(all: graph), endedAxes: axes), of: self) { () throws(Never) in graph.ending(along: axes) }
     }
 }
 
 extension ModelData {
+    /// The same data with the lengths as inputs that plans cannot have, and along which axes that is.
+    ///
+    /// - Throws: where there are lengths along an axis that the model does not have.
+    package func endingByInputs(for model: Model) throws(DiagnosticList) -> (data: ModelData, axes: [Int]) {
+        let graph = model.graph
+        guard graph.dataAxes.count > 1 || !lengthsByAxis.isEmpty else { return (self, []) }
+        var result = self
+        (result.lengths, result.lengthsByAxis) = (nil, [:])
+        var found: [Int: [Int]] = [:]
+        for (name, given) in lengthsByAxis.sorted(by: { $0.key < $1.key }) {
+            guard let axis = graph.dataAxes.first(where: { graph.axes[$0].name == name }) else {
+                throw DiagnosticList(.unknownName, "there are lengths along '\(name)', and no axis of that name")
+            }
+            found[axis] = given
+        }
+        if let lengths {
+            guard found.updateValue(lengths, forKey: 0) == nil else {
+                throw DiagnosticList(.badData, "there are lengths along '\(graph.axes[0].name)' twice", help: "leave one of them out")
+            }
+        }
+        if graph.dataAxes.count == 1 {
+            result.lengths = found[0]
+            return (result, [])
+        }
+        for (axis, given) in found { result.inputs[graph.lengthsName(of: axis)] = Tensor(given, shape: [given.count]) }
+        return (result, found.keys.sorted())
+    }
+
     /// The same data with lengths as inputs.
     func endingByInputs(_ bound: BoundData, along axes: [Int], of graph: StreamGraph) -> ModelData {
         var result = self

@@ -53,6 +53,8 @@ public struct Explanation: Sendable {
     package var model: String
     package var dims: [(name: String, size: Int)]
     package var work: Workload
+    /// The axis whose rounds end on a condition, the name of that, and how many rounds there are at most; nil where all are taken.
+    package var rounds: (axis: String, condition: String, most: Int)?
     package var recurrences: [Recurrence] = []
     package var pairs: [Pairs] = []
     /// One line for each product with weights: where it is computed.
@@ -114,6 +116,9 @@ public struct Explanation: Sendable {
         let scans = try choice.choose(work)
         let plan = try choice.plan(scanning: scans, for: work)
         dims = model.typed.dims.compactMap { name in model.dims[name].map { (name, $0) } }
+        if let until = model.typed.until, let axis = model.graph.axes.dropFirst().first, let most = axis.length {
+            rounds = (axis.name, model.typed[until].name ?? "a condition", most)
+        }
         segmentCount = plan.segments.filter { segment in
             if case .sweep = segment.kind { return !segment.stages.isEmpty }
             return false

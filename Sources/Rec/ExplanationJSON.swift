@@ -6,6 +6,8 @@ extension Explanation {
         var model: String
         var dims: [String: Int]
         var work: Work
+        /// Rounds that end on a condition.
+        var rounds: Rounds?
         var recurrences: [Entry]
         /// Reductions over pairs of steps.
         var pairs: [PairEntry]?
@@ -32,6 +34,12 @@ extension Explanation {
         var batch: Int
         var extents: [Int]
         var threads: Int
+    }
+
+    private struct Rounds: Encodable {
+        var axis: String
+        var until: String
+        var most: Int
     }
 
     private struct PairEntry: Encodable {
@@ -89,7 +97,8 @@ extension Explanation {
         }
         let document = Document(
             model: model, dims: Dictionary(dims.map { ($0.name, $0.size) }) { $1 },
-            work: Work(batch: work.batch, extents: work.extents, threads: work.threads), recurrences: entries,
+            work: Work(batch: work.batch, extents: work.extents, threads: work.threads),
+            rounds: rounds.map { Rounds(axis: $0.axis, until: $0.condition, most: $0.most) }, recurrences: entries,
             pairs: pairs.isEmpty ? nil : pairs.map {
                 PairEntry(outer: $0.indices.outer, inner: $0.indices.inner, at: place($0.span), pairs: $0.pairs, note: $0.note, seconds: $0.seconds)
             },

@@ -7,6 +7,9 @@ extension Explanation {
         let sizes = dims.map { "\($0.name) = \($0.size)" }.joined(separator: ", ")
         let amount = "\(work.batch) sequence\(work.batch == 1 ? "" : "s") of \(work.extents.map(String.init).joined(separator: " × ")) steps, \(work.threads) thread\(work.threads == 1 ? "" : "s")"
         var lines = ["model \(model)\(sizes.isEmpty ? "" : "  (\(sizes))")", "  chosen for \(amount)"]
+        if let rounds {
+            lines.append("  rounds of \(rounds.axis) end on '\(rounds.condition)': all \(rounds.most) are computed, and those behind the last one count nowhere")
+        }
         if recurrences.isEmpty, pairs.isEmpty { lines.append("  no recurrence: every step by itself (map)") }
         for recurrence in recurrences { lines += page(of: recurrence, sources) }
         for own in pairs {

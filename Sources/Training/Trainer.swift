@@ -59,9 +59,10 @@ public final class Trainer {
     ///   - checkpoint: where to go on from; the weights are those of the checkpoint then.
     /// - Throws: where the model has no loss or nothing to train, data do not fit, or the checkpoint is one of another run.
     public init(
-        _ model: Model, _ data: TrainingData, _ options: TrainingOptions = TrainingOptions(), weights: [String: Tensor] = [:],
+        _ given: Model, _ data: TrainingData, _ options: TrainingOptions = TrainingOptions(), weights: [String: Tensor] = [:],
         resuming checkpoint: Checkpoint? = nil
     ) throws(DiagnosticList) {
+        let model = given.ending(along: data.endedAxes)
         let start: Start
         do { start = try StackSpace.run { try Start(model, data, options, weights, checkpoint) } } catch {
             throw DiagnosticList(error, in: model.program.sources)
@@ -96,7 +97,8 @@ public final class Trainer {
                 throw Diagnostic(
                     .missingTensor, "'\(model.graph.name)' has no loss to train for", at: nil, help: "write one: loss error = mean[t](…)")
             }
-            let trained = try model.training()
+            // Of the graph that is trained, which is made anew where chance is in it, sequences end as in the model.
+            let trained = data.endedAxes.isEmpty ? try model.training() : try model.training().ending(along: data.endedAxes)
             var request = GradientRequest(of: trained.graph, truncation: options.truncation)
             request.targets.removeAll { if case .parameter = $0 { false } else { true } }
             guard !request.targets.isEmpty else {
@@ -185,9 +187,23 @@ public final class Trainer {
             options.optimizer.update(&parameters[k], gradient: slope, scale: scale, rate: rate, step: number)
         }
         step = number
-        let inner = bound.extents.dropFirst().reduce(1, *)
-        let stepCount = (bound.lengths?.reduce(0, +) ?? bound.batch * (bound.extents.first ?? 1)) * inner
-        return StepReport(step: number, loss: loss, gradientNorm: norm, rate: rate, stepCount: stepCount)
+        return StepReport(step: number, loss: loss, gradientNorm: norm, rate: rate, stepCount: stepCount(of: bound))
+    }
+
+    /// The steps of all sequences: of several axes those of the input that has most.
+    private func stepCount(of data: BoundData) -> Int {
+        let graph = model.graph
+        let counts = graph.values.compactMap { value -> Int? in
+            guard case .input = value.operation, value.variance.isStream else { return nil }
+            let axes = graph.dataAxes.filter { value.variance.varies(over: $0) }
+            return (0..<data.batch).reduce(0) { sum, sequence in
+                sum + axes.reduce(1) { count, axis in
+                    let lengths = data.lengths(along: axis) ?? data.inputs[graph.lengthsName(of: axis)]?.ints()
+                    return count * (lengths?[sequence] ?? data.extents[axis])
+                }
+            }
+        }
+        return counts.max() ?? data.batch
     }
 
     /// The loss over all sequences of other data, or over windows side by side, with the parameters as they are now.

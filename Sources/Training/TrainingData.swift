@@ -16,6 +16,8 @@ public struct TrainingData: Sendable {
 
     private let sources: [String: Source]
     private let lengths: [Int]?
+    /// The axes along which lengths are inputs, as of a model over several.
+    let endedAxes: [Int]
     /// Steps of a window; nil for sequences.
     public let window: Int?
     /// The sequences, or steps, that are used.
@@ -37,8 +39,11 @@ public struct TrainingData: Sendable {
     /// - Parameter ahead: how many steps ahead some streams are read, by input: those of targets that are to be predicted. Sequences are
     ///   cut by as many steps; a window reaches so many steps further.
     package init(_ given: ModelData, for model: Model, window: Int? = nil, ahead: [String: Int]) throws(DiagnosticList) {
-        let data = try window == nil && !ahead.isEmpty ? given.reading(ahead, for: model) : given
-        let needs = model.graph.values.compactMap { value -> (name: String, value: Value, isOptional: Bool)? in
+        var data = try window == nil && !ahead.isEmpty ? given.reading(ahead, for: model) : given
+        let (ended, endedAxes) = try data.endingByInputs(for: model)
+        self.endedAxes = endedAxes
+        data = ended
+        let needs = model.ending(along: endedAxes).graph.values.compactMap { value -> (name: String, value: Value, isOptional: Bool)? in
             if case .input(let name, let fallback) = value.operation { (name, value, fallback != nil) } else { nil }
         }
         var sources: [String: Source] = [:]
@@ -99,6 +104,7 @@ public struct TrainingData: Sendable {
     private init(_ whole: TrainingData, _ range: Range<Int>) throws(DiagnosticList) {
         sources = whole.sources
         lengths = whole.lengths
+        endedAxes = whole.endedAxes
         window = whole.window
         reach = whole.reach
         self.range = range

@@ -65,6 +65,15 @@ import Testing
         expectLoweringError(.unsupported, layer + "model N over (t, k: 4) { input x: real\n layer l = L\n output y = l(x) }\n" + around("reverse(N)"))
     }
 
+    @Test func layersTakeAsManyRounds() {
+        let layer = "model L(K) over (t, k: K) { input x: real\n output y = x }\n"
+        func around(_ axes: String, _ count: String) -> String { layer + "model M(N = 4) over \(axes) { input x: real\n layer l = L(\(count))\n output y = l(x) }" }
+        expectLoweringError(.shapeMismatch, around("(t, k: 4)", "3"))
+        expectLoweringError(.shapeMismatch, around("(t, k)", "3"))
+        expectLoweringError(.shapeMismatch, around("(t, k: N)", "N + 1"))
+        #expect(throws: Never.self) { try graph(around("(t, k: N)", "N"), model: "M") }
+    }
+
     @Test func initialValuesOfLayersMayNotDiffer() {
         let layer = "model L over k { input x: real\n state h: real = mean[k](x)\n h = 0.5 * h[k-1] + x\n output h }\n"
         expectLoweringError(.unsupported, layer + "model M over (t, k: 4) { input x: real\n layer l = L\n output y = l(x) }")

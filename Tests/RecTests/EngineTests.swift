@@ -86,7 +86,7 @@ func expectAgreement(
 @Suite struct ExampleTests {
     /// Small dims for each example.
     static let dims: [String: [String: Int]] = [
-        "aaren": ["K": 4, "V": 5], "bidirectional": ["D": 3, "H": 6, "C": 4], "biquad": ["C": 3],
+        "aaren": ["K": 4, "V": 5], "adaptive_time": ["D": 4, "H": 6, "Y": 3], "equilibrium": ["D": 5, "H": 7], "bidirectional": ["D": 3, "H": 6, "C": 4], "biquad": ["C": 3],
         "delta_rule": ["K": 4, "V": 18], "gated_delta_net": ["Y": 9, "D": 6, "H": 2, "K": 3, "V": 5, "F": 7, "L": 1], "grid": ["C": 5],
         "gru": ["D": 5, "H": 20], "hmm": ["S": 6], "kalman": ["C": 3], "lstm": ["D": 7, "H": 17], "mamba": ["D": 10, "N": 4, "R": 3],
         "mamba2": ["V": 9, "D": 6, "H": 2, "P": 3, "N": 5, "L": 1], "mingru": ["D": 6, "H": 40],

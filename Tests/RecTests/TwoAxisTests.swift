@@ -29,4 +29,36 @@ import Testing
         }
         try expectAgreement(model, cases)
     }
+
+    /// A layer over one axis is run for each step of the other by itself, where what it is given differs there.
+    @Test func layersOverOneAxis() throws {
+        let text = """
+            model Cell(C) over t {
+              input x: [C]
+              param U: [C, C]
+              state h: [C] = 0.5
+              h = tanh(U @ h[t-1] + x)
+              output h
+              output m = mean[t](x * h) - max[t](h[t-1])
+            }
+            model M(C) over (t, k: 3) {
+              input x: [C]
+              input z: [C] over t
+              layer c = Cell(C)
+              layer b = reverse(Cell(C))
+              v = c(x * z)
+              w = b(z)
+              state g: [C]
+              g = 0.5 * g[t, k-1] + v.h[t, k-1] * w.h
+              output g
+              output y = v.m + w.m + last[k](v.h)
+            }
+            """
+        let model = try Model(Program(text: text), named: "M", dims: ["C": 4])
+        #expect(model.graph.violations() == [])
+        let item = RandomCase(for: model, batch: 2, length: 5, seed: 4)
+        try expectAgreement(model, item.data, "layers over one axis of two")
+        #expect(try #require(try GradientCheck(model, item, seed: 4).worst).error < 1e-6)
+        try expectGradientAgreement(model, [item], "layers over one axis of two")
+    }
 }

@@ -108,11 +108,14 @@ extension ProgramGenerator {
         isNaming = naming
         levelLimit = limit
         needsOnce = once
-        let axes = once ? term.axes.sorted() : term.axes.sorted().filter { _ in dice.chance(70) }
+        var axes = once ? term.axes.sorted() : term.axes.sorted().filter { _ in dice.chance(70) }
+        // Steps take different numbers of rounds: those are reduced first, and what comes out differs from step to step.
+        if rounds != nil, term.axes.contains(1) { axes = once || axes.contains(0) ? [1, 0] : axes }
         for axis in axes {
             let kinds = type.element == .real || type.element == .int ? ["sum", "mean", "max", "min", "first", "last", "sum", "mean", "var"] : ["first", "last"]
             let kind = type.element == .int ? dice.pick(["sum", "max", "min", "first", "last"]) : dice.pick(kinds)
             term = Term(text: "\(kind)[\(timeAxes[axis].name)](\(term.text))", axes: term.axes.subtracting([axis]))
+            if rounds != nil, axis == 1 { term.axes.insert(0) }
         }
         return term
     }

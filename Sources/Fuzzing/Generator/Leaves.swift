@@ -33,7 +33,9 @@ extension ProgramGenerator {
         let name = timeAxes[axis].name
         switch element {
         case .int: return Term(text: name, axes: [axis])
-        case .bool: return Term(text: dice.weighted([(3, "\(name).first"), (2, "(mod(\(name), 3) == 1)"), (1, "\(name).last")]), axes: [axis])
+        case .bool:
+            let text = dice.weighted([(3, "\(name).first"), (2, "(mod(\(name), 3) == 1)"), (1, "\(name).last")])
+            return Term(text: text, axes: rounds != nil && text.hasSuffix(".last") ? Set(timeAxes.indices) : [axis])
         case .real, .complex: return nil
         }
     }
@@ -88,9 +90,10 @@ extension ProgramGenerator {
         switch kind {
         case 0:
             let name = fresh("x")
-            declarations.append("input \(name): \(type.text)")
-            // An input of a model over two axes varies over both.
-            return add(name, type, Set(timeAxes.indices))
+            let axis = rounds?.below(6)
+            declarations.append("input \(name): \(type.text)\(axis.map { $0 < 2 ? " over \(timeAxes[$0].name)" : "" } ?? "")")
+            // An input of a model over two axes varies over both where nothing else is said.
+            return add(name, type, axis.map { $0 < 2 ? [$0] : [0, 1] } ?? Set(timeAxes.indices))
         case 1:
             let name = fresh("c")
             declarations.append("input \(name): \(type.text) once\(type.element == .real && dice.chance(30) ? " = 0.5" : "")")

@@ -35,6 +35,8 @@ struct ProgramGenerator {
     var isNaming = true
     /// Whether steps look at others by an index of their own.
     private(set) var attends = false
+    /// Chooses what programs whose rounds end on a condition have beside others; nil where all rounds are taken.
+    var rounds: Dice?
     /// Nothing is reduced over time: what is made is differentiated within the step.
     var isWithinStep = false
     /// For the present level, for each axis of time, which way states look: −1 or 1.
@@ -52,6 +54,13 @@ struct ProgramGenerator {
     init(seed: UInt64, style: Style = Style()) {
         self.init(dice: Dice(seed: seed, for: "program"), style: style, dims: nil, axes: nil)
         attends = Self.attends(seed)
+        if timeAxes.count > 1, timeAxes[1].length != nil { rounds = Self.rounds(seed) }
+    }
+
+    /// Decided apart as well.
+    private static func rounds(_ seed: UInt64) -> Dice? {
+        var dice = Dice(seed: seed, for: "rounds")
+        return dice.chance(50) ? dice : nil
     }
 
     /// Whether steps look at others in the program of a seed. Decided apart, so that all other programs are what they would be without.
@@ -91,6 +100,7 @@ struct ProgramGenerator {
             if !style.isInstant, dice.chance(12) { addFold() }
         }
         addResults()
+        addCondition()
         return helpers.joined() + text(named: "M")
     }
 
@@ -100,6 +110,7 @@ struct ProgramGenerator {
         if timeAxes.count > 1 || timeAxes[0].name != "t" {
             head += " over (\(timeAxes.map { axis in axis.name + (axis.length.map { ": \($0)" } ?? "") }.joined(separator: ", ")))"
         }
+        if rounds != nil { head += " until halt" }
         let sizes = style.isSymbolic ? [] : dims.map { "dim \($0.name) = \($0.size)" }
         let body = (sizes + declarations + equations + results).map { "  \($0)\n" }.joined()
         return "\(head) {\n\(body)}\n"
@@ -159,7 +170,7 @@ struct ProgramGenerator {
     private mutating func addLoss() {
         var term = expression(.real, depth: 2)
         term.text = "(0.0 + \(term.text))"
-        for axis in term.axes.sorted() {
+        for axis in rounds != nil && term.axes.contains(1) ? [1, 0] : term.axes.sorted() {
             term.text = "\(dice.pick(["mean", "sum", "last"]))[\(timeAxes[axis].name)](\(term.text))"
         }
         results.append("loss \(fresh("l")) = \(term.text)")

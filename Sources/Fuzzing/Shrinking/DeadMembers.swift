@@ -42,6 +42,7 @@ enum DeadMembers {
         }
         var live = Set(parts.indices.filter { parts[$0].names == nil })
         var used = live.reduce(into: Set<String>()) { $0.formUnion(parts[$1].words) }
+        if case .model(let main)? = tree.items.last, let until = main.until { used.insert(until.text) }
         while true {
             let more = parts.indices.filter { !live.contains($0) && parts[$0].names?.contains(where: used.contains) == true }
             if more.isEmpty { break }
