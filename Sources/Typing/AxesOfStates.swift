@@ -98,6 +98,15 @@ extension ModelTyper {
     }
 }
 
+extension Variance {
+    /// What is moved along an axis varies over it: outside of the sequence it is another value.
+    func moved(by offsets: [Int]) -> Variance {
+        var result = self
+        for (axis, offset) in offsets.enumerated() where offset != 0 { result.axes |= 1 << UInt8(axis) }
+        return result
+    }
+}
+
 extension ModelDeclaration {
     /// Whether an input is a stream that does not say over which axes.
     var hasPlainStreams: Bool {

@@ -262,7 +262,7 @@ extension ModelTyper {
             let type = states[index].type
             guard offsets.contains(where: { $0 != 0 }) else { return try value(of: subject) }
             let delay = add(
-                .primitive(.delay(ValueID(0), offsets: offsets, initial: nil)), type.element, type.shape, states[index].axes, span)
+                .primitive(.delay(ValueID(0), offsets: offsets, initial: nil)), type.element, type.shape, states[index].axes.moved(by: offsets), span)
             states[index].delays.append(delay)
             return delay
         }

@@ -41,7 +41,9 @@ extension ModelTyper {
         if let state, !window.mayBeHere {
             // A state at other steps is known by its declaration.
             let type = states[state].type
-            let value = add(.window(ValueID(0), window), type.element, [dim] + type.shape, states[state].axes, span)
+            let value = add(
+                .window(ValueID(0), window), type.element, [dim] + type.shape,
+                states[state].axes.moved(by: window.offsets.indices.map { $0 == window.axis ? 1 : window.offsets[$0] }), span)
             states[state].delays.append(value)
             return value
         }

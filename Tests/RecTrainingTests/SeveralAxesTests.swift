@@ -21,7 +21,7 @@ import Testing
 
     @Test func stepsAreThoseOfTheSequences() throws {
         let (model, data) = (try model(), data())
-        let options = TrainingOptions(optimizer: .sgd(), schedule: Schedule(rate: 0.1), batch: 6, precision: .f64, seed: 3)
+        let options = TrainingOptions(optimizer: .sgd(), schedule: Schedule(rate: 0.1), batch: 6, seed: 3, precision: .f64)
         let trainer = try Trainer(model, TrainingData(data, for: model), options)
         var own = data
         own.parameters = trainer.weights
