@@ -90,7 +90,7 @@ extension ProgramGenerator {
         switch kind {
         case 0:
             let name = fresh("x")
-            let axis = rounds?.below(6)
+            let axis = rounds?.below(6) ?? (timeAxes.count > 1 ? dice.below(7) : nil)
             declarations.append("input \(name): \(type.text)\(axis.map { $0 < 2 ? " over \(timeAxes[$0].name)" : "" } ?? "")")
             // An input of a model over two axes varies over both where nothing else is said.
             return add(name, type, axis.map { $0 < 2 ? [$0] : [0, 1] } ?? Set(timeAxes.indices))
