@@ -99,11 +99,12 @@ final class ModelHandle: Handle {
     ) throws(DiagnosticList) -> (data: ModelData, cotangents: [String: Tensor]) {
         var (data, cotangents): (ModelData, [String: Tensor]) = (ModelData(), [:])
         let inputs = model.typed.inputs.map(\.name)
+        let lengths = model.graph.axes[model.graph.dataAxes].map { "lengths.\($0.name)" }
         func isInput(_ name: String) -> Bool { inputs.contains(name) || name.hasPrefix("cotangent.") }
         for (name, tensor) in try tensors(list, count, copying: { !isInput($0) }) {
             if inputs.contains(name) {
                 data.inputs[name] = tensor
-            } else if name == "lengths" || name.hasPrefix("lengths.") {
+            } else if name == "lengths" || lengths.contains(name) {
                 guard tensor.shape.count == 1, tensor.type == .i64 || tensor.type == .i32 else {
                     throw .badCall("'\(name)' are whole numbers, one for each sequence, and not \(tensor.type.rawValue) of the shape \(tensor.shape)")
                 }

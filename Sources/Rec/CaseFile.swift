@@ -46,7 +46,7 @@ public struct CaseFile: Sendable {
             throw Diagnostic(.fileProblem, "\(path): a case has tensors with names", at: nil, help: "use .npz or .safetensors; a table goes to an input: --input x=\(path)")
         }
         names = archive.tensors.map(\.name)
-        if !names.contains(where: Self.saysItsKind) { plain = archive.tensors.filter { $0.name != "lengths" && !$0.name.hasPrefix("lengths.") } }
+        if !names.contains(where: Self.saysItsKind) { plain = archive.tensors.filter { $0.name != "lengths" } }
         for item in archive.tensors {
             guard let dot = item.name.firstIndex(of: ".") else {
                 if item.name == "lengths" { data.lengths = try Self.lengths(item.tensor, path) }
@@ -56,7 +56,7 @@ public struct CaseFile: Sendable {
             let tensor = NamedTensor(name: name, tensor: item.tensor)
             switch item.name[..<dot] {
             case "input", "once": data.inputs[name] = item.tensor
-            case "lengths": data.lengthsByAxis[name] = try Self.lengths(item.tensor, path)
+            case "lengths" where plain.isEmpty: data.lengthsByAxis[name] = try Self.lengths(item.tensor, path)
             case "param", "const": data.parameters[name] = item.tensor
             case "output": outputs.append(tensor)
             case "loss": losses.append(tensor)
@@ -78,8 +78,15 @@ extension CaseFile {
     }
 
     /// Takes the tensors of a file that does not say what kind they are for what the model calls so; the rest may be parameters.
-    mutating func assignPlain(to model: TypedModel) {
+    ///
+    /// - Throws: where lengths are none.
+    mutating func assignPlain(to model: TypedModel) throws(DiagnosticList) {
         for item in plain {
+            // A layer may be called so, too.
+            if item.name.hasPrefix("lengths."), case let axis = String(item.name.dropFirst("lengths.".count)), model.axes.contains(where: { $0.name == axis }) {
+                do { data.lengthsByAxis[axis] = try Self.lengths(item.tensor, item.name) } catch { throw DiagnosticList([error]) }
+                continue
+            }
             if item.name == DrawSeed.name || model.inputs.contains(where: { $0.name == item.name }) {
                 data.inputs[item.name] = item.tensor
             } else if model.losses.contains(where: { $0.name == item.name }) {

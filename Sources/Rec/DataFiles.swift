@@ -18,7 +18,7 @@ package struct DataFiles: Sendable {
     package init(case path: String?, weights paths: [String] = [], for model: TypedModel) throws(DiagnosticList) {
         if let path {
             file = try CaseFile(path: path)
-            file.assignPlain(to: model)
+            try file.assignPlain(to: model)
             file.data.inputs = file.data.inputs.filter { input in input.key == DrawSeed.name || model.inputs.contains { $0.name == input.key } }
             caseNames = TensorNames(path: path, names: file.names, isPlain: file.isPlain)
         }

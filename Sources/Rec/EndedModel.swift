@@ -1,3 +1,4 @@
+import RecDifferentiation
 import RecStream
 import RecTensors
 
@@ -55,5 +56,25 @@ extension ModelData {
             result.inputs[graph.lengthsName(of: axis)] = Tensor(lengths, shape: [lengths.count])
         }
         return result
+    }
+}
+
+extension GradientRequest {
+    /// - Throws: where a gradient by an initial value is asked for that a sequence has at its end: lengths as inputs put numbers there.
+    func checkEnds(along axes: [Int], of model: Model) throws(DiagnosticList) {
+        let graph = model.graph
+        for case .initialState(let name) in targets {
+            guard let state = graph.states.first(where: { $0.name == name }) else { continue }
+            let looksAhead = graph.values.contains { value in
+                guard case .delay(state.value, let offsets, _) = value.operation else { return false }
+                return axes.contains { offsets[$0] > 0 }
+            }
+            guard looksAhead else { continue }
+            throw DiagnosticList([
+                Diagnostic(
+                    .unsupported, "'\(name)' begins where sequences end, and there is no code for the gradient by that of sequences of different length over several axes",
+                    at: state.span, help: "run it with --interpret, or ask for other gradients")
+            ])
+        }
     }
 }

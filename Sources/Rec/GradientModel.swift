@@ -146,6 +146,7 @@ public struct GradientModel: Sendable {
             try model.checkMemory(batch: data.batch, extents: data.extents)
             let ends = model.axesToEnd(data)
             if !ends.isEmpty {
+                try request.checkEnds(along: ends, of: model)
                 let ended = try code.gradients(ending: ends) { () throws(DiagnosticList) in try GradientModel(model.ending(along: ends), request) }
                 return try ended.running(
                     given.endingByInputs(data, along: ends, of: model.graph), cotangents, on: engine, threads: threads, forcing: forms, within: bound,

@@ -138,6 +138,22 @@ import Testing
         }
     }
 
+    @Test func whatBeginsAtTheEndHasNoCodeForItsGradient() throws {
+        let model = try model("{ input x: [C]\n input y: [C] over s\n state h, g: [C]\n h = 0.5 * h[t+1] + x\n g = 0.5 * g[t-1] + x * sum[s](y)\n output o = h + g }")
+        let data = ragged(model, batch: 2, extents: [3, 4], [[3, 2], [4, 1]])
+        let cotangents = ["o": Tensor([Double](repeating: 1, count: 18), shape: [2, 3, 3])]
+        for name in ["initial.h", "initial.g"] {
+            let gradients = try GradientModel(model, withRespectTo: [name], cotangents: ["o"])
+            let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
+            guard name == "initial.g" else {
+                let error = #expect(throws: DiagnosticList.self) { try gradients.run(data, cotangents: cotangents) }
+                #expect(error?.diagnostics.map(\.id) == [.unsupported])
+                continue
+            }
+            expectSame(try gradients.run(data, cotangents: cotangents, on: .compiled(.f64)).gradients, expected.gradients, name)
+        }
+    }
+
     @Test func lengthsAreGivenByAxis() throws {
         let model = try model(Self.cases[0])
         var data = generated(model, batch: 2, extents: [3, 4])

@@ -198,11 +198,15 @@ class Model:
             if name in data:
                 raise TypeError(f"'{name}' is given twice")
             data[name] = item
-        if options["lengths"] is not None:
-            lengths = _arrays.array("lengths", options["lengths"])
+        given = options["lengths"]
+        by_axis = {f"lengths.{axis}": item for axis, item in given.items()} if isinstance(given, dict) else {"lengths": given}
+        for name, item in by_axis.items():
+            if item is None:
+                continue
+            lengths = _arrays.array(name, item)
             if lengths.dtype.kind not in "iu":
-                raise Error(f"'lengths' are whole numbers, one for each sequence, and not {lengths.dtype}")
-            data["lengths"] = lengths.astype(numpy.int64)
+                raise Error(f"'{name}' are whole numbers, one for each sequence, and not {lengths.dtype}")
+            data[name] = lengths.astype(numpy.int64)
         for name, item in cotangents.items():
             data[f"cotangent.{name}"] = item
         return _arrays.tensors(data)
@@ -211,8 +215,8 @@ class Model:
         """Runs whole sequences.
 
         Inputs are arrays `[batch, t, …]`, or `[batch, …]` of those given once; without a batch axis the batch is 1. They are given by
-        name, or as a dict. Beside them: `params`, arrays that go before the model's own; `lengths`, one for each sequence; `state`, from
-        what the run goes on; `threads`.
+        name, or as a dict. Beside them: `params`, arrays that go before the model's own; `lengths`, one for each sequence,
+        or a dict of them by axis, `{"t": [3, 1], "s": [2, 5]}`; `state`, from what the run goes on; `threads`.
         """
         inputs, options = self._given(inputs, named, _OPTIONS)
         tensors, held = self._data(inputs, options)

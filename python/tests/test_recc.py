@@ -351,6 +351,11 @@ class Runs(unittest.TestCase):
             self.expect("dict", lambda: self.model.vjp(wrong, data()), TypeError)
         for lengths in ([1.7, 2], ["a", "b"], [float("nan"), 1], [[1, 2]], [6, 1], [-1, 1]):
             self.expect("length", lambda: self.model(data(), lengths=lengths))
+        across = recc.compile("model M {\n  input x: real\n  input y: real over s\n  output z = x * sum[s](y)\n}\n")
+        given = {"x": [[1.0, 2.0], [3.0, 4.0]], "y": [[1.0, 2.0, 4.0], [1.0, 2.0, 4.0]]}
+        self.assertEqual(across(given, lengths={"s": [1, 2]}).z.tolist(), [[1, 2], [9, 12]])
+        self.assertEqual(across(given, lengths={"t": [1, 2], "s": [3, 2]}).z.tolist(), [[7, 0], [9, 12]])
+        self.expect("no axis of that name", lambda: across(given, lengths={"u": [1, 2]}))
         self.expect("pickled", lambda: __import__("pickle").dumps(self.model), TypeError)
 
     def test_texts_explain(self):

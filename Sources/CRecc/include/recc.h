@@ -171,7 +171,7 @@ typedef struct recc_state recc_state;
 
 /*
  * Runs a model. `data` are inputs by name, [batch, t, ...] or [batch, ...], or without a batch axis for one sequence; "lengths", whole
- * numbers, one for each sequence; and parameters, which go before those of the model. Inputs whose type is that of their port, and
+ * numbers, one for each sequence, and "lengths.s" along an axis s; and parameters, which go before those of the model. Inputs whose type is that of their port, and
  * which are aligned, are read where they lie; others, and parameters, are copied.
  *
  * Outputs and losses that need an input which is not there are left out. With a `state` the run goes on from it, and the results have
