@@ -168,7 +168,7 @@ private struct BindingCheck {
         if given.count != batch {
             problem(.misshapenTensor, "'\(name)' has \(given.count) entries for a batch of \(batch)")
         } else if let bad = given.first(where: { $0 < 0 || $0 > extents[axis] }) {
-            problem(.badData, "a length of \(bad) does not lie within 0 … \(extents[axis])")
+            problem(.badData, "'\(name)' has a length of \(bad), which does not lie within 0 … \(extents[axis])")
         } else {
             return given
         }
@@ -278,19 +278,47 @@ private struct BindingCheck {
     /// Inputs that index a table directly must lie within it.
     mutating func checkIndices() {
         for value in graph.values {
-            guard case .gather(let table, let index) = value.operation, case .input(let name, _) = graph[source(of: index)].operation,
-                let tensor = inputs[name]
+            guard case .gather(let table, let index) = value.operation, case let source = source(of: index),
+                case .input(let name, _) = graph[source].operation, let tensor = inputs[name]
             else { continue }
             let size = graph[table].shape[0].size
-            let numbers = tensor.doubles()
-            let steps = max(1, extents.first ?? 1)
-            for (k, number) in numbers.enumerated() where number < 0 || number >= Double(size) {
-                if let lengths, !lengths.isEmpty, (k % max(1, numbers.count / max(batch, 1))) / max(1, numbers.count / max(batch * steps, 1)) >= lengths[k / max(1, numbers.count / max(batch, 1))] {
-                    continue  // Padding is never looked up in earnest: indices are clamped.
-                }
+            for (k, number) in tensor.doubles().enumerated() where number < 0 || number >= Double(size) {
+                // Padding is never looked up in earnest: indices are clamped.
+                guard !isPadding(k, of: graph[source], tensor.shape) else { continue }
                 problem(.badData, "'\(name)' holds \(Int(exactly: number).map(String.init) ?? "\(number)") at position \(k), and the table it indexes has \(size) rows (0 … \(size - 1))")
                 break
             }
+        }
+    }
+
+    /// Whether an element of an input stands behind the end of its sequence.
+    private func isPadding(_ element: Int, of value: Value, _ shape: [Int]) -> Bool {
+        let axes = graph.dataAxes.filter { value.variance.varies(over: $0) }
+        guard value.variance.batch, shape.count > axes.count else { return false }
+        var rest = element / shape.dropFirst(1 + axes.count).reduce(1, *)
+        for (place, axis) in axes.enumerated().reversed() {
+            let step = rest % max(1, shape[1 + place])
+            rest /= max(1, shape[1 + place])
+            let sequence = element / max(1, shape.dropFirst().reduce(1, *))
+            let own = lengths(along: axis)
+            if let own, own.indices.contains(sequence), step >= own[sequence] { return true }
+        }
+        return false
+    }
+
+    /// The lengths along an axis, also where they are an input.
+    private func lengths(along axis: Int) -> [Int]? {
+        (axis == 0 ? lengths : furtherLengths[axis]) ?? inputs[graph.lengthsName(of: axis)]?.ints()
+    }
+
+    /// Whether a condition says that a step lies before the end of its sequence, as lengths that are an input say.
+    private func isEnd(_ condition: ValueID) -> Bool {
+        switch graph[condition].operation {
+        case .broadcast(let a, _): isEnd(a)
+        case .binary(.and, let a, let b): isEnd(a) && isEnd(b)
+        case .binary(.less, _, let length):
+            if case .input(let name, _) = graph[length].operation { graph.dataAxes.contains { graph.lengthsName(of: $0) == name } } else { false }
+        default: false
         }
     }
 
@@ -300,6 +328,7 @@ private struct BindingCheck {
             switch graph[id].operation {
             case .rename(let operand), .broadcast(let operand, _), .reshape(let operand), .slice(let operand, _, _, _):
                 id = operand
+            case .select(let condition, let chosen, _) where isEnd(condition): id = chosen
             case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .concat, .pad, .window,
                 .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
                 return id

@@ -14,7 +14,8 @@ extension ModelTyper {
         guard !others.isEmpty else { return value }
         guard others.count <= model[value].shape.count - axis else {
             throw report(
-                .badSlice, "\(others.count) indices for \(model[value].shape.count - axis) axes", at: span, caption: describe(value))
+                .badSlice, "\(others.count == 1 ? "1 index" : "\(others.count) indices") for \(model[value].shape.count - axis) axes", at: span, caption: describe(value),
+                help: stepAtIndex(value, others, subject))
         }
         for item in others {
             switch item {
@@ -31,6 +32,18 @@ extension ModelTyper {
             }
         }
         return value
+    }
+
+    /// For a stream of numbers with a computed index: the value at the step of that number.
+    private func stepAtIndex(_ value: ValueID, _ items: [IndexItem], _ subject: Expression) -> String? {
+        guard items.count == 1, case .at(let index) = items[0], model[value].shape.isEmpty,
+            let axis = model.axes.indices.first(where: { model[value].variance.varies(over: $0) })
+        else { return nil }
+        let (text, number) = (sources.text(of: subject.span), sources.text(of: index.span))
+        let name = model.axes[axis].name
+        return axis == 0 && model.axes.count == 1
+            ? "its value at a step that is computed is sum[s in \(name) where s == \(number)](\(text)[s])"
+            : "its value at a step that is computed is sum[\(name) where \(name) == \(number)](\(text))"
     }
 
     /// Whether an item of an index says at what step a value is looked at. `t - s` is a number.

@@ -66,6 +66,10 @@ extension ModelTyper {
             variance(ofReduced: value, over: axis), call.span)
     }
 
+    private func timeAxes(of value: ValueID) -> [String] {
+        model.axes.indices.filter { model[value].variance.varies(over: $0) }.map { model.axes[$0].name }
+    }
+
     func reduceInStep(
         _ name: String, _ given: ValueID, _ brackets: [Expression]?, _ call: Builtins.Call, _ span: SourceSpan
     ) throws -> ValueID {
@@ -73,8 +77,8 @@ extension ModelTyper {
         let axes = try brackets.map { try stepAxes($0, of: value) } ?? Array(model[value].shape.indices)
         guard !axes.isEmpty else {
             throw report(.shapeMismatch, "there is nothing to reduce: this is a scalar", at: span, caption: describe(value),
-                help: model[value].variance.isStream && ["sum", "mean", "min", "max"].contains(name)
-                    ? "to reduce it over time write \(name)[\(model.axes[0].name)](…)" : nil)
+                help: model[value].variance.isStream && ["sum", "mean", "min", "max", "softmax", "logsumexp", "argmax", "argmin"].contains(name)
+                    ? "over time write \(timeAxes(of: value).map { "\(name)[\($0)](…)" }.joined(separator: " or "))" : nil)
         }
         switch name {
         case "first", "last":

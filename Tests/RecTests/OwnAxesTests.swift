@@ -154,6 +154,23 @@ import Testing
         }
     }
 
+    /// What is behind the end of a sequence need be no index, along whichever axis.
+    @Test func indicesAreCheckedBeforeTheEnds() throws {
+        let model = try Model(Program(text: "model M { input x: int\n input y: int over s\n param E: [3]\n output z = E[x] + sum[s](E[y]) }"))
+        var data = ModelData(
+            inputs: ["x": Tensor([0, 1, 9, 2, 9, 9], shape: [2, 3]), "y": Tensor([2, 9, 1, 1], shape: [2, 2])], parameters: ["E": Tensor([1, 2, 4], shape: [3])],
+            lengths: [2, 1], lengthsByAxis: ["s": [1, 2]])
+        for engine in [Engine.interpreter, .compiled(.f64)] { #expect(try model.run(data, on: engine)["z"].doubles() == [5, 6, 0, 8, 0, 0]) }
+        for (lengths, others, name) in [([3, 1], [1, 2], "x"), ([2, 1], [2, 2], "y")] {
+            (data.lengths, data.lengthsByAxis) = (lengths, ["s": others])
+            let ended = try data.endingByInputs(for: model)
+            for (graph, data) in [(model.graph, data), (model.ending(along: ended.axes).graph, ended.data)] {
+                let error = #expect(throws: DiagnosticList.self) { try BoundData(data, for: graph) }
+                #expect(error?.diagnostics.first?.message.hasPrefix("'\(name)' holds 9") == true, "\(name) \(lengths)")
+            }
+        }
+    }
+
     @Test func lengthsAreGivenByAxis() throws {
         let model = try model(Self.cases[0])
         var data = generated(model, batch: 2, extents: [3, 4])
@@ -168,7 +185,7 @@ import Testing
         data.lengthsByAxis = ["s": [1]]
         problem(.misshapenTensor, "'lengths.s' has 1 entries for a batch of 2")
         data.lengthsByAxis = ["s": [1, 5]]
-        problem(.badData, "a length of 5 does not lie within 0 … 4")
+        problem(.badData, "'lengths.s' has a length of 5, which does not lie within 0 … 4")
         data.lengthsByAxis = ["t": [1, 3]]
         let byName = try model.run(data)["a"]
         data.lengths = [1, 3]
