@@ -13,12 +13,29 @@ package struct WorkspaceLayout {
 
     init(_ schedule: Schedule) {
         offsets = schedule.buffers.map { _ in nil }
+        // One of both runs for a chunk.
+        let bodies = [schedule.body, schedule.inner?.body ?? []]
         var first: [Int: Int] = [:]
-        var last: [Int: Int] = [:]
-        for (k, leaf) in schedule.body.enumerated() {
-            for buffer in leaf.buffers {
-                first[buffer.index] = first[buffer.index] ?? k
-                last[buffer.index] = k
+        var lives: [[Int: ClosedRange<Int>]] = []
+        for body in bodies {
+            var own: [Int: ClosedRange<Int>] = [:]
+            for (k, leaf) in body.enumerated() {
+                for buffer in leaf.buffers {
+                    first[buffer.index] = first[buffer.index] ?? k
+                    own[buffer.index] = (own[buffer.index]?.lowerBound ?? k)...k
+                }
+            }
+            lives.append(own)
+        }
+        /// Whether both are needed at the same time. What is computed element by element may lie where its operand has been.
+        func meet(_ a: Int, _ b: Int) -> Bool {
+            zip(bodies, lives).contains { body, own in
+                guard let x = own[a], let y = own[b], x.overlaps(y) else { return false }
+                let (first, second) = x.lowerBound < y.lowerBound ? (a, b) : (b, a)
+                guard let before = own[first], let behind = own[second], before.upperBound == behind.lowerBound, before.lowerBound < before.upperBound,
+                    schedule.buffers[first].count == schedule.buffers[second].count
+                else { return true }
+                return !body[behind.lowerBound].isInPlace(Schedule.BufferID(first), Schedule.BufferID(second))
             }
         }
         let lasting = Set((schedule.before + schedule.behind).flatMap(\.buffers).map(\.index))
@@ -42,13 +59,24 @@ package struct WorkspaceLayout {
         let base = count
         for index in passing {
             var start = base
-            let busy = placed.filter { (last[$0.index] ?? 0) >= (first[index] ?? 0) }.sorted { $0.start < $1.start }
+            let busy = placed.filter { meet($0.index, index) }.sorted { $0.start < $1.start }
             for other in busy where other.start < start + size(index) && start < other.start + size(other.index) {
                 start = other.start + size(other.index)
             }
             placed.append((index, start))
             offsets[index] = start
             count = max(count, start + size(index))
+        }
+    }
+}
+
+extension Schedule.Leaf {
+    /// Whether it reads one buffer only where it writes the other one, in the same turn.
+    fileprivate func isInPlace(_ read: Schedule.BufferID, _ written: Schedule.BufferID) -> Bool {
+        guard case .nest(let nest) = self, nest.reduction == nil, nest.target.buffer == written, nest.target.slot == .none, nest.target.step == nil else { return false }
+        return nest.nodes.allSatisfy { node in
+            guard case .load(let view) = node, view.buffer == read else { return true }
+            return view.slot == .none && view.step == nil && view.terms == nest.target.terms
         }
     }
 }
