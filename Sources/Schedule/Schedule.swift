@@ -56,6 +56,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
         package var most: Int?
         package var body: [Leaf]
 
+        package init(least: Int?, most: Int?, body: [Leaf]) { (self.least, self.most, self.body) = (least, most, body) }
+
         /// Whether all pairs are within the bounds.
         ///
         /// - Parameters:
@@ -243,6 +245,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
                 package var slot: View.Slot
                 package var stride: Int
             }
+
+            package init(buffer: BufferID, slot: View.Slot, factor: Factor?) { (self.buffer, self.slot, self.factor) = (buffer, slot, factor) }
         }
 
         /// The loops of a side.

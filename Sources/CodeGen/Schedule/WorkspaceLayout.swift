@@ -27,17 +27,8 @@ package struct WorkspaceLayout {
             }
             lives.append(own)
         }
-        /// Whether both are needed at the same time. What is computed element by element may lie where its operand has been.
-        func meet(_ a: Int, _ b: Int) -> Bool {
-            zip(bodies, lives).contains { body, own in
-                guard let x = own[a], let y = own[b], x.overlaps(y) else { return false }
-                let (first, second) = x.lowerBound < y.lowerBound ? (a, b) : (b, a)
-                guard let before = own[first], let behind = own[second], before.upperBound == behind.lowerBound, before.lowerBound < before.upperBound,
-                    schedule.buffers[first].count == schedule.buffers[second].count
-                else { return true }
-                return !body[behind.lowerBound].isInPlace(Schedule.BufferID(first), Schedule.BufferID(second))
-            }
-        }
+        /// Whether both are needed at the same time.
+        func meet(_ a: Int, _ b: Int) -> Bool { lives.contains { own in own[a].map { x in own[b].map(x.overlaps) ?? false } ?? false } }
         let lasting = Set((schedule.before + schedule.behind).flatMap(\.buffers).map(\.index))
         func size(_ index: Int) -> Int {
             let buffer = schedule.buffers[index]
@@ -58,25 +49,14 @@ package struct WorkspaceLayout {
         passing.sort { (first[$0] ?? 0, $0) < (first[$1] ?? 0, $1) }
         let base = count
         for index in passing {
-            var start = base
             let busy = placed.filter { meet($0.index, index) }.sorted { $0.start < $1.start }
+            var start = base
             for other in busy where other.start < start + size(index) && start < other.start + size(other.index) {
                 start = other.start + size(other.index)
             }
             placed.append((index, start))
             offsets[index] = start
             count = max(count, start + size(index))
-        }
-    }
-}
-
-extension Schedule.Leaf {
-    /// Whether it reads one buffer only where it writes the other one, in the same turn.
-    fileprivate func isInPlace(_ read: Schedule.BufferID, _ written: Schedule.BufferID) -> Bool {
-        guard case .nest(let nest) = self, nest.reduction == nil, nest.target.buffer == written, nest.target.slot == .none, nest.target.step == nil else { return false }
-        return nest.nodes.allSatisfy { node in
-            guard case .load(let view) = node, view.buffer == read else { return true }
-            return view.slot == .none && view.step == nil && view.terms == nest.target.terms
         }
     }
 }
