@@ -186,7 +186,7 @@ import Testing
 
     @Test("the gradient of attention takes five products, and chunks in the middle have no conditions")
     func oneTraversal() throws {
-        let text = "input q, k, v: [K]\noutput o = sum[t-70 < s <= t](softmax[s](sum[K](q * k[s]) / sqrt(K)) * v[s])"
+        let text = "model A(K) {\n  input q, k, v: [K]\n  output o = sum[t-70 < s <= t](softmax[s](sum[K](q * k[s]) / sqrt(K)) * v[s])\n}\n"
         let model = try Model(Program(text: text), dims: ["K": 16])
         var request = GradientRequest(of: model.graph)
         request.seeds = [.output("o")]

@@ -4,8 +4,8 @@ struct CopiedRows {
     /// Whether memory is the schedule's own, and one nest writes it.
     let isWrittenOnce: (Schedule.BufferID) -> Bool
 
-    /// Reads what is a copy where it is copied from: memory of the schedule's own in the same places, rows of streams that one nest reads, and
-    /// those that products take from the left, number by number.
+    /// Reads what is a copy where it is copied from: memory of the schedule's own in the same places, rows of streams that one nest reads once,
+    /// and those that products take from the left, number by number.
     func replaced(in leaves: [Schedule.Leaf]) -> [Schedule.Leaf] {
         var result = leaves
         for (k, leaf) in leaves.enumerated() {
@@ -15,7 +15,8 @@ struct CopiedRows {
             let readers = result.indices.filter { result[$0].read.contains(leaf.written) }
             if source.step == nil, isWrittenOnce(source.buffer), Set(source.terms) == Set(nest.target.terms) {
                 for reader in readers { result[reader] = result[reader].reading(source.buffer, for: leaf.written) }
-            } else if source.step != nil, readers.count == 1, case .nest(let user) = result[readers[0]], let moved = user.reading(source, for: nest) {
+            } else if source.step != nil, readers.count == 1, case .nest(let user) = result[readers[0]],
+                user.extents.reduce(1, *) <= nest.extents.reduce(1, *), let moved = user.reading(source, for: nest) {
                 result[readers[0]] = .nest(moved)
             } else if source.step != nil, !schedule.isReversed {
                 let moved = readers.map { reader -> Schedule.Leaf? in
