@@ -232,8 +232,14 @@ package final class ScheduleEvaluation {
         }
     }
 
+    /// Where a factor of a product begins: of a stream at the first step of the chunk.
+    private func factor(_ id: Schedule.BufferID, _ slot: Schedule.View.Slot) -> Int {
+        guard case .stream = schedule[id].role else { return base(id, slot) }
+        return base(id, slot) + (sequence * size.steps + chunk * schedule.count) * schedule[id].count
+    }
+
     private func run(_ product: Schedule.Matmul) {
-        let (left, right) = (base(product.left, product.leftSlot), base(product.right, product.rightSlot))
+        let (left, right) = (factor(product.left, product.leftSlot), factor(product.right, product.rightSlot))
         let result = base(product.result.buffer, product.result.slot)
         let outer = product.blocks + product.rows + product.columns
         /// A side of a triangle has one loop.
@@ -252,6 +258,11 @@ package final class ScheduleEvaluation {
                 guard product.triangles.allSatisfy({ place($0.larger, turns, inner) - place($0.smaller, turns, inner) >= $0.distance }) else { return }
                 let (x, y) = zip(product.sums, inner).reduce((a, b)) { ($0.0 + $1.0.left * $1.1, $0.1 + $1.0.right * $1.1) }
                 sum += memory[product.left.index][x] * memory[product.right.index][y]
+            }
+            if let added = product.added {
+                var before = memory[added.buffer.index][base(added.buffer, added.slot) + c - result]
+                if let factor = added.factor { before *= memory[factor.buffer.index][base(factor.buffer, factor.slot) + factor.stride * turns[0]] }
+                sum += before
             }
             memory[product.result.buffer.index][c] = sum
         }

@@ -56,6 +56,8 @@ package struct Schedule: Equatable, Encodable, Sendable {
         package var most: Int?
         package var body: [Leaf]
 
+        package init(least: Int?, most: Int?, body: [Leaf]) { (self.least, self.most, self.body) = (least, most, body) }
+
         /// Whether all pairs are within the bounds.
         ///
         /// - Parameters:
@@ -227,6 +229,25 @@ package struct Schedule: Equatable, Encodable, Sendable {
         package var columns: [Loop]
         package var sums: [Loop]
         package var triangles: [Triangle] = []
+        /// What the product is added to.
+        package var added: Added?
+
+        /// Numbers at the places of the result, for products of one row loop and one column loop.
+        package struct Added: Equatable, Encodable, Sendable {
+            package var buffer: BufferID
+            package var slot: View.Slot
+            /// What they are multiplied by first.
+            package var factor: Factor?
+
+            /// A number for each row.
+            package struct Factor: Equatable, Encodable, Sendable {
+                package var buffer: BufferID
+                package var slot: View.Slot
+                package var stride: Int
+            }
+
+            package init(buffer: BufferID, slot: View.Slot, factor: Factor?) { (self.buffer, self.slot, self.factor) = (buffer, slot, factor) }
+        }
 
         /// The loops of a side.
         package func loops(_ side: Side) -> [Loop] {
@@ -284,7 +305,9 @@ extension Schedule.Leaf {
         switch self {
         case .nest(let nest): return loads(nest.nodes) + [nest.target.buffer]
         case .running(let running): return loads(running.nodes) + [running.target.buffer]
-        case .matmul(let product): return [product.left, product.right, product.result.buffer]
+        case .matmul(let product):
+            let added = [product.added?.buffer, product.added?.factor?.buffer].compactMap { $0 }
+            return [product.left, product.right] + added + [product.result.buffer]
         case .solve(let system): return [system.matrix, system.right, system.result]
         }
     }

@@ -160,7 +160,11 @@ extension ScheduleBuilder {
         }
         var nest = NestNodes()
         let node = nest.add(.load(source))
-        add(.nest(nest.nest(extents, node, target)), of: id)
+        let leaf = Schedule.Leaf.nest(nest.nest(extents, node, target))
+        // What is there before the chunks is turned once for all of them.
+        let isLasting = schedule[product.right].role == .scratch && schedule.before.contains { $0.written == product.right }
+            && !schedule.body.contains { $0.written == product.right }
+        if isLasting { schedule.before.append(leaf) } else { add(leaf, of: id) }
         product.right = buffer
         product.rightSlot = .none
     }

@@ -79,7 +79,10 @@ extension Schedule {
             return [
                 "\(indent)matmul \(text(product.result)) = \(sides)",
                 "\(indent)  blocks \(loops(product.blocks)) rows \(loops(product.rows)) columns \(loops(product.columns)) sums \(loops(product.sums))",
-            ] + product.triangles.map { "\(indent)  only \($0.larger.rawValue) ≥ \($0.smaller.rawValue) + \($0.distance)" }
+            ] + (product.added.map { added in
+                let factor = added.factor.map { " · @\($0.buffer.index)\(slot($0.slot))[\($0.stride)·row]" } ?? ""
+                return ["\(indent)  + @\(added.buffer.index)\(slot(added.slot))\(factor)"]
+            } ?? []) + product.triangles.map { "\(indent)  only \($0.larger.rawValue) ≥ \($0.smaller.rawValue) + \($0.distance)" }
         case .solve(let system):
             return [
                 "\(indent)solve @\(system.result.index) from @\(system.matrix.index), @\(system.right.index)\(system.isTransposed ? " transposed" : "")",

@@ -129,8 +129,24 @@ private struct ScheduleVerifier {
             (product.right, product.rightSlot, last(product.blocks + product.columns + product.sums, \.right)),
         ] {
             if buffer == product.result.buffer, slot == product.result.slot { fault("a product is written over its own factor @\(buffer.index)") }
-            checkWhole(buffer, slot, range)
+            if case .stream(isResult: false) = schedule[buffer].role, section == .inner {
+                // The steps of the chunk one behind the other, all of which are there.
+                let reach = zip(schedule.parallel, schedule[buffer].parallelStrides).reduce(range) { $0.plus(0...0, times: 1, reaching: ($1.0.size - 1) * $1.1) }
+                if reach.lowerBound < 0 || reach.upperBound >= schedule.count * schedule[buffer].count { fault("places \(reach) of @\(buffer.index) at the steps of a chunk") }
+            } else {
+                checkWhole(buffer, slot, range)
+            }
             read(buffer, slot)
+        }
+        if let added = product.added {
+            guard product.blocks.isEmpty, product.rows.count == 1, product.columns.count == 1 else { return fault("what is added to has other loops than its product") }
+            checkWhole(added.buffer, added.slot, last(product.rows + product.columns, \.result))
+            read(added.buffer, added.slot)
+            if added.buffer == product.result.buffer, added.slot == product.result.slot { fault("a product is written over what it is added to") }
+            if let factor = added.factor {
+                checkWhole(factor.buffer, factor.slot, (0...0).plus(0...0, times: 1, reaching: factor.stride * (product.rows[0].extent - 1)))
+                read(factor.buffer, factor.slot)
+            }
         }
         checkWhole(product.result.buffer, product.result.slot, last(product.blocks + product.rows + product.columns, \.result))
         written(product.result.buffer, product.result.slot)

@@ -110,6 +110,30 @@ struct ScheduleVerifierTests {
         #expect(faults.contains { $0.contains("is the caller's, and is written") })
     }
 
+    @Test("sums of blocks where there are none, and chunks within them, are found")
+    func blocks() throws {
+        var schedule = try schedule()
+        let result = try #require(schedule.buffers.firstIndex { $0.role == .stream(isResult: true) })
+        schedule.buffers[result].role = .sum
+        #expect(schedule.violations().contains { $0.contains("the schedule has none") })
+        schedule = try self.schedule()
+        schedule.inner = Schedule.Inner(least: 0, most: nil, body: schedule.body)
+        #expect(schedule.violations() == ["chunks are within blocks, and the schedule has none"])
+        schedule.inner?.body.reverse()
+        #expect(schedule.violations().contains { $0.hasPrefix("inner") && $0.contains("nothing has written it") })
+    }
+
+    @Test("a product that is written over what it is added to is found")
+    func added() throws {
+        let faults = try changedProduct { product in
+            product.blocks = []
+            product.rows = Array(product.rows.prefix(1))
+            product.columns = Array(product.columns.prefix(1))
+            product.added = Schedule.Matmul.Added(buffer: product.result.buffer, slot: product.result.slot, factor: nil)
+        }
+        #expect(faults.contains { $0.contains("over what it is added to") })
+    }
+
     @Test("steps beyond the chunk are found")
     func steps() throws {
         var schedule = try schedule()

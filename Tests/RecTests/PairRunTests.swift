@@ -1,9 +1,10 @@
-import Rec
 import RecDifferentiation
 import RecInterpreter
 import RecSchedule
 import RecStream
 import Testing
+
+@testable import Rec
 
 /// Reductions over pairs of steps, as machine code in blocks, held against the interpreter.
 @Suite struct PairRunTests {
@@ -34,9 +35,9 @@ import Testing
     private static func builder() -> GraphBuilder { GraphBuilder(axes: [StreamAxis(name: "t"), StreamAxis(name: "s", again: 0)]) }
 
     /// Heads, projections behind and in front, and a recurrence beside it.
-    static func attention(_ window: Int?, causal: Bool = true, heads: Int = 2) -> StreamGraph {
+    static func attention(_ window: Int?, causal: Bool = true, heads: Int = 2, keys: Int = 5, values: Int = 3) -> StreamGraph {
         var b = builder()
-        let (h, k, e) = (Dim("H", heads), Dim("K", 5), Dim("E", 3))
+        let (h, k, e) = (Dim("H", heads), Dim("K", keys), Dim("E", values))
         let x = b.input("x", [Dim("D", 4)], over: [0])
         func projected(_ name: String, _ shape: Shape) -> ValueID {
             let w = b.parameter(name, shape + [Dim("D", 4)])
@@ -106,6 +107,7 @@ import Testing
     }
 
     static let cases = [
+        Case(description: "wide", graph: attention(nil, keys: 16, values: 24)), Case(description: "wide window", graph: attention(70, heads: 1, keys: 8, values: 40)),
         Case(description: "unpaired", graph: unpaired()),
         Case(description: "causal", graph: attention(nil)), Case(description: "window", graph: attention(5)),
         Case(description: "one head", graph: attention(30, heads: 1)), Case(description: "both ways", graph: attention(nil, causal: false)),
@@ -131,8 +133,10 @@ import Testing
         #expect(graph.violations() == [], "\(what)", sourceLocation: sourceLocation)
         for precision in [Precision.f64, .f32] {
             // Small blocks of a few steps have all that large ones have; one case is run in those that programs run in.
-            let isLarge = what == "causal" && precision == .f32
-            let size = isLarge ? PairPartition.Size.usual : precision == .f32 ? PairPartition.Size(block: 4, chunk: 8) : PairPartition.Size(block: 16, chunk: 4)
+            let isWide = what.contains("wide")
+            let isLarge = (isWide || what == "causal") && precision == .f32
+            let size = isLarge ? PairPartition.Size.usual
+                : precision == .f32 ? PairPartition.Size(block: 4, chunk: 8) : PairPartition.Size(block: 16, chunk: isWide ? 8 : 4)
             let model = try PartitionedModel(graph, precision: precision, pairsBy: size)
             let sizes: [(Int, Int, [Int]?)] = [(2, 37, nil), (3, 16, [16, 0, 7]), (1, 1, nil), (1, 0, nil), (2, isLarge ? 150 : 21, [1, isLarge ? 130 : 21])]
             for (batch, steps, lengths) in sizes {
@@ -145,7 +149,8 @@ import Testing
                         #expect(Deviation(of: a.tensor, from: b.tensor).error < 1e-12, "\(what), schedules evaluated: \(a.name)", sourceLocation: sourceLocation)
                     }
                 }
-                for threads in [1, 3] {
+                var alone: [NamedTensor]?
+                for threads in [1, 2, 3] {
                     let got = try #require(try model.run(data, pool: ThreadPool(count: threads)), sourceLocation: sourceLocation)
                     #expect(got.outputs.map(\.name) == expected.outputs.map(\.name), sourceLocation: sourceLocation)
                     for (a, b) in zip(got.outputs + got.finalStates, expected.outputs + expected.finalStates) {
@@ -154,15 +159,78 @@ import Testing
                             a.tensor.shape == b.tensor.shape && error < (precision == .f64 ? 1e-12 : 2e-5),
                             "\(what) \(precision) \(batch)×\(steps) \(lengths ?? []) \(threads): \(a.name) \(error)", sourceLocation: sourceLocation)
                     }
+                    // Whoever computes a block, its sums are taken in the same order.
+                    let tensors = got.outputs + got.finalStates
+                    let isSame = zip(tensors, alone ?? tensors).allSatisfy { haveSameBits($0.tensor, $1.tensor) }
+                    #expect(isSame, "\(what) \(precision) \(threads)", sourceLocation: sourceLocation)
+                    alone = alone ?? tensors
                 }
             }
         }
     }
 
+    /// The schedules of the reductions of a graph.
+    private static func traversals(_ graph: StreamGraph, by size: PairPartition.Size = .usual) throws -> [PairTraversal] {
+        try PairPartition(Pipeline.prepare(graph), by: size).parts.compactMap { if case .pairs(let traversal) = $0 { traversal } else { nil } }
+    }
+
+    private static func gradients(_ graph: StreamGraph) throws -> StreamGraph {
+        var request = GradientRequest(of: graph)
+        request.seeds = graph.outputs.map { .output($0.name) } + graph.states.map { .finalState($0.name) }
+        return try gradient(of: graph, request)
+    }
+
+    private static func products(_ leaves: [Schedule.Leaf]) -> [Schedule.Matmul] {
+        leaves.compactMap { if case .matmul(let product) = $0 { product } else { nil } }
+    }
+
+    @Test("the gradient of attention takes five products, and chunks in the middle have no conditions")
+    func oneTraversal() throws {
+        let text = "model A(K) {\n  input q, k, v: [K]\n  output o = sum[t-70 < s <= t](softmax[s](sum[K](q * k[s]) / sqrt(K)) * v[s])\n}\n"
+        let model = try Model(Program(text: text), dims: ["K": 16])
+        var request = GradientRequest(of: model.graph)
+        request.seeds = [.output("o")]
+        let all = try Self.traversals(try model.rewritten([:], request, assumingFinite: true), by: PairPartition.Size(block: 16, chunk: 16))
+        let traversal = try #require(all.first { $0.addedUp > 0 })
+        #expect(all.count == 2 && traversal.count == 3 && traversal.addedUp == 1 && traversal.schedule.addsUp)
+        let inner = try #require(traversal.schedule.inner)
+        // Steps that are looked back at stay with the block: they are 0 to 69 steps before those of the chunk.
+        #expect(inner.least == -69 && inner.most == 0)
+        #expect(Self.products(traversal.schedule.body).count == 5 && Self.products(inner.body).count == 5)
+        // Both gradients of the block are added to as they are computed.
+        #expect(Self.products(inner.body).count { $0.added != nil } == 2)
+        for case .nest(let nest) in inner.body {
+            #expect(nest.nodes.allSatisfy { node in
+                switch node {
+                case .select, .isStep, .isBlockStep: false
+                case .binary(let function, _, _): function != .lessOrEqual && function != .less
+                case .constant, .load, .unary, .isInside, .isFirst, .isLast: true
+                }
+            })
+        }
+    }
+
+    @Test("where no chunk is in the middle of a window there is no body for one")
+    func narrowWindows() throws {
+        #expect(try Self.traversals(Self.attention(5), by: PairPartition.Size(block: 16, chunk: 16)).allSatisfy { $0.schedule.inner == nil })
+        #expect(try Self.traversals(Self.attention(40), by: PairPartition.Size(block: 16, chunk: 16)).first?.schedule.inner?.most == 39)
+    }
+
+    @Test("blocks that add to the same numbers are dealt out in order, whole sequences first")
+    func shares() throws {
+        let schedule = try #require(try Self.traversals(try Self.gradients(Self.attention(nil))).first { $0.addedUp > 0 }).schedule
+        let size = ScheduleSize(batch: 5, steps: 256, lengths: nil)
+        let (turns, blocks) = (schedule.turns(for: size), schedule.blockCount(for: size))
+        for workers in [1, 2, 3, 7, 16] {
+            let all = (0..<workers).map { schedule.turns(of: $0, among: workers, turns, blocks) }
+            #expect(all.flatMap { $0 }.flatMap { Array($0) }.sorted() == Array(0..<turns))
+            #expect(all.allSatisfy { own in zip(own, own.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound } })
+            #expect(all.allSatisfy { $0[0].lowerBound % blocks == 0 && $0[0].upperBound % blocks == 0 })
+        }
+    }
+
     @Test(arguments: cases) func gradients(example: Case) throws {
-        var request = GradientRequest(of: example.graph)
-        request.seeds = example.graph.outputs.map { .output($0.name) } + example.graph.states.map { .finalState($0.name) }
-        try Self.expectAgreement(gradient(of: example.graph, request), "gradients, \(example)")
+        try Self.expectAgreement(try Self.gradients(example.graph), "gradients, \(example)")
     }
 
     @Test(arguments: cases) func results(example: Case) throws { try Self.expectAgreement(example.graph, example.description) }

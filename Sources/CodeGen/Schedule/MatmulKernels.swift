@@ -18,15 +18,15 @@ final class MatmulKernels {
     private var shape: TileShape { TileShape(machine: target.machine, precision: precision) }
     private var lanes: Int { shape.lanes }
 
-    /// The function of a leaf, apart from its buffers: `void (left, right, result)`.
+    /// The function of a leaf, apart from its buffers: `void (left, right, result, added, factor)`; the last two where there are any.
     private func function(_ key: Schedule.Leaf, _ body: (IRBuilder) -> Void) -> LLVMValueRef {
         if let present = known.first(where: { $0.key == key }) { return present.function }
         let address = LLVMPointerTypeInContext(module.context, 0)
         let builder = IRBuilder(
-            module: module, function: "product.\(known.count)", parameters: [address, address, address].compactMap { $0 }, result: nil,
+            module: module, function: "product.\(known.count)", parameters: [LLVMTypeRef?](repeating: address, count: 5).compactMap { $0 }, result: nil,
             precision: precision, target: target, isInternal: true)
         // What is written is none of what is read.
-        for index in 0..<3 { LLVMAddAttributeAtIndex(builder.function, UInt32(index + 1), noAlias) }
+        for index in 0..<5 { LLVMAddAttributeAtIndex(builder.function, UInt32(index + 1), noAlias) }
         body(builder)
         builder.returnVoid()
         known.append((key, builder.function))
@@ -37,18 +37,24 @@ final class MatmulKernels {
         LLVMCreateEnumAttribute(module.context, LLVMGetEnumAttributeKindForName("noalias", 7), 0)
     }
 
-    func emit(_ product: Schedule.Matmul, left: IRValue, right: IRValue, result: IRValue, in builder: IRBuilder) {
+    func emit(
+        _ product: Schedule.Matmul, left: IRValue, right: IRValue, result: IRValue, added: IRValue?, factor: IRValue?, in builder: IRBuilder
+    ) {
         var key = product
         let none = Schedule.BufferID(0)
+        key.added?.buffer = none
+        key.added?.slot = .none
+        key.added?.factor?.buffer = none
+        key.added?.factor?.slot = .none
         (key.left, key.right, key.leftSlot, key.rightSlot, key.result) = (none, none, .none, .none, Schedule.View(buffer: none, terms: []))
-        _ = builder.call(function(.matmul(key)) { emitBody(of: key, in: $0) }, [left, right, result])
+        _ = builder.call(function(.matmul(key)) { emitBody(of: key, in: $0) }, [left, right, result, added ?? left, factor ?? left])
     }
 
     func emit(_ system: Schedule.Solve, matrix: IRValue, right: IRValue, result: IRValue, in builder: IRBuilder) {
         var key = system
         let none = Schedule.BufferID(0)
         (key.matrix, key.right, key.result) = (none, none, none)
-        _ = builder.call(function(.solve(key)) { emitBody(of: key, in: $0) }, [matrix, right, result])
+        _ = builder.call(function(.solve(key)) { emitBody(of: key, in: $0) }, [matrix, right, result, matrix, matrix])
     }
 
     // MARK: Products
@@ -57,13 +63,22 @@ final class MatmulKernels {
         var left: IRValue
         var right: IRValue
         var result: IRValue
+        /// What is added at the place of the result, and the number of the row that it is multiplied by.
+        var added: IRValue?
+        var factor: IRValue?
+        /// From the factor of a row to that of the next one.
+        var factorStride = 0
     }
 
-    private func moved(_ places: Places, _ loop: Schedule.Matmul.Loop, _ index: IRValue, _ b: IRBuilder) -> Places {
+    /// - Parameter isRow: whether the loop is that of the rows, each of which has a factor of its own for what is added.
+    private func moved(_ places: Places, _ loop: Schedule.Matmul.Loop, _ index: IRValue, _ b: IRBuilder, isRow: Bool = false) -> Places {
         func move(_ start: IRValue, _ stride: Int) -> IRValue {
             stride == 0 ? start : b.element(start, b.multiply(index, b.int(stride)), of: b.real)
         }
-        return Places(left: move(places.left, loop.left), right: move(places.right, loop.right), result: move(places.result, loop.result))
+        return Places(
+            left: move(places.left, loop.left), right: move(places.right, loop.right), result: move(places.result, loop.result),
+            added: places.added.map { move($0, loop.result) }, factor: places.factor.map { isRow ? move($0, places.factorStride) : $0 },
+            factorStride: places.factorStride)
     }
 
     private func emitBody(of product: Schedule.Matmul, in b: IRBuilder) {
@@ -71,7 +86,11 @@ final class MatmulKernels {
         let columns = Self.flattened(product.columns)
         let sums = Self.flattened(product.sums)
         guard let row = rows.last, let column = columns.last else { return }
-        let start = Places(left: b.parameter(0), right: b.parameter(1), result: b.parameter(2))
+        var start = Places(left: b.parameter(0), right: b.parameter(1), result: b.parameter(2))
+        if let added = product.added {
+            start.added = b.parameter(3)
+            if let factor = added.factor { (start.factor, start.factorStride) = (b.parameter(4), factor.stride) }
+        }
         loops(product.blocks + rows.dropLast() + columns.dropLast(), start, b) { places in
             self.emitTiles(row, column, sums, product.triangles, places, b)
         }
@@ -104,6 +123,8 @@ final class MatmulKernels {
     /// Most rows of a tile by its vectors: sums, a row of the right factor and one element of the left one fill the registers.
     private func mostRows(_ vectors: Int) -> Int { min(12, shape.rows * shape.vectors / vectors) }
 
+    /// Of the first cache what a factor may take that is to stay there.
+    private static let nearBytes = 16 << 10
     /// Sums that a tile must have so that none waits for the last addition to itself, and what it takes beside them, in additions.
     private static let fewestSums = 8
     private static let tileCost = 3
@@ -132,27 +153,35 @@ final class MatmulKernels {
             let tiles = rest >= width ? rest / width : 1
             let valid = rest >= width ? lanes : rest - (vectors - 1) * lanes
             let height = tileRows(vectors, of: row.extent)
-            func tileColumn(_ index: IRValue) {
+            func tile(_ height: Int, at start: IRValue, _ index: IRValue) {
                 let first = b.add(b.int(column0), b.multiply(index, b.int(width)))
                 let here = moved(places, column, first, b)
-                func tile(_ height: Int, at start: IRValue) {
-                    let sides = TileSides(row: (start, height), column: (first, min(width, rest)), count: sums.first?.extent ?? 1)
-                    let range = triangles.isEmpty ? nil : sides.sums(within: triangles, b)
-                    self.emitTile(height, vectors, valid, row, sums, range, self.moved(here, row, start, b), b)
-                }
-                let whole = row.extent / height
-                b.loop(from: b.int(0), to: b.int(whole)) { index, _ in
-                    tile(height, at: b.multiply(index, b.int(height)))
-                    return []
-                }
-                let left = row.extent - whole * height
-                if left > 0 { tile(left, at: b.int(whole * height)) }
+                let sides = TileSides(row: (start, height), column: (first, min(width, rest)), count: sums.first?.extent ?? 1)
+                let range = triangles.isEmpty ? nil : sides.sums(within: triangles, b)
+                self.emitTile(height, vectors, valid, row, sums, range, self.moved(here, row, start, b, isRow: true), b)
             }
-            if tiles == 1 { tileColumn(b.int(0)) } else {
+            func forEachColumn(_ body: (IRValue) -> Void) {
+                if tiles == 1 { return body(b.int(0)) }
                 b.loop(from: b.int(0), to: b.int(tiles)) { index, _ in
-                    tileColumn(index)
+                    body(index)
                     return []
                 }
+            }
+            let whole = row.extent / height
+            let left = row.extent - whole * height
+            func forEachRow(_ body: (Int, IRValue) -> Void) {
+                b.loop(from: b.int(0), to: b.int(whole)) { index, _ in
+                    body(height, b.multiply(index, b.int(height)))
+                    return []
+                }
+                if left > 0 { body(left, b.int(whole * height)) }
+            }
+            let rightBytes = sums.reduce(column.extent * precision.byteCount) { $0 * $1.extent }
+            if rightBytes <= Self.nearBytes {
+                // What is multiplied from the right stays in the first cache, and rows pass once.
+                forEachRow { height, start in forEachColumn { tile(height, at: start, $0) } }
+            } else {
+                forEachColumn { index in forEachRow { height, start in tile(height, at: start, index) } }
             }
             column0 += tiles * width
         }
@@ -191,8 +220,16 @@ final class MatmulKernels {
         }
         for r in 0..<height {
             let place = b.element(places.result, b.int(r * row.result), of: b.real)
+            let factor = places.factor.map { first in
+                b.splat(b.load(b.real, b.element(first, b.int(r * places.factorStride), of: b.real), alignment: precision.byteCount), lanes)
+            }
             for v in 0..<vectors {
-                vectorStore(result[r * vectors + v], place, v, of: vectors, valid: valid, b)
+                var sum = result[r * vectors + v]
+                if let added = places.added {
+                    let before = vectorLoad(b.element(added, b.int(r * row.result), of: b.real), v, of: vectors, valid: valid, b)
+                    sum = b.fadd(factor.map { b.fmul(before, $0) } ?? before, sum)
+                }
+                vectorStore(sum, place, v, of: vectors, valid: valid, b)
             }
         }
     }

@@ -59,7 +59,7 @@ extension ScheduleNestEmitter {
     /// The same place of the next chunk, where that is in memory of the caller: its rows lie too far apart for the processor to foresee.
     private func prefetch(_ view: Schedule.View, _ address: IRValue, forWriting: Bool = false) {
         switch frame.schedule[view.buffer].role {
-        case .stream, .sum: guard view.step != nil else { return }
+        case .stream, .sum: guard view.step != nil, prefetches else { return }
         case .block, .once, .shared, .kept, .carried, .scratch: return
         }
         builder.prefetch(builder.element(address, builder.int(frame.distanceToNextChunk(view.buffer)), of: builder.real), forWriting: forWriting)

@@ -5,12 +5,16 @@ import RecStream
 /// Nests whose results are joined along their last loops.
 extension ScheduleNestEmitter {
     func reduceLoops(_ over: ArraySlice<Int>, carrying start: IRValue, _ body: (IRValue) -> IRValue) -> IRValue {
+        reduceLoops(over, carrying: [start]) { [body($0[0])] }[0]
+    }
+
+    private func reduceLoops(_ over: ArraySlice<Int>, carrying start: [IRValue], _ body: ([IRValue]) -> [IRValue]) -> [IRValue] {
         guard let variable = over.first else { return body(start) }
-        return builder.loop(from: builder.int(0), to: builder.int(extents[variable]), carrying: [start]) { index, carried in
-            var next = carried[0]
-            self.open(variable, at: index) { next = self.reduceLoops(over.dropFirst(), carrying: carried[0], body) }
-            return [next]
-        }[0]
+        return builder.loop(from: builder.int(0), to: builder.int(extents[variable]), carrying: start) { index, carried in
+            var next = carried
+            self.open(variable, at: index) { next = self.reduceLoops(over.dropFirst(), carrying: carried, body) }
+            return next
+        }
     }
 
     /// One loop of a reduction runs in lanes, which are joined at the end.
@@ -92,6 +96,45 @@ extension ScheduleNestEmitter {
                 self.variables[rows] = row
                 self.store(joined[0], nest.target)
                 self.variables[rows] = nil
+                self.vectorLoop = nil
+                (self.lanes, self.present) = (1, 1)
+                return []
+            }
+        }
+    }
+
+    // MARK: Columns
+
+    /// How many vectors of results are joined at once, so that none waits for the last step of itself.
+    func vectorsTogether(_ inLanes: Int, _ nest: Schedule.Nest) -> Int? {
+        let vectors = extents[inLanes] / frame.lanes
+        guard extents[inLanes] % frame.lanes == 0, inLanes != nest.stepLoop, stride(nest.target, inLanes) == 1 else { return nil }
+        return [8, 4, 2].first { vectors % $0 == 0 }
+    }
+
+    /// Several vectors of results, each with what is joined side by side.
+    func emitColumns(_ nest: Schedule.Nest, _ kind: ReduceKind, _ inner: [Int], along inLanes: Int, vectors: Int) {
+        let native = frame.lanes
+        loops(extents.indices.filter { $0 != inLanes && !inner.contains($0) }, nest.stepLoop) {
+            self.builder.loop(from: self.builder.int(0), to: self.builder.int(self.extents[inLanes]), by: native * vectors) { column, _ in
+                let places = (0..<vectors).map { self.builder.add(column, self.builder.int($0 * native)) }
+                let start = [IRValue](repeating: self.builder.splat(self.identity(kind), native), count: vectors)
+                let joined = self.reduceLoops(inner[...], carrying: start) { carried in
+                    self.vectorLoop = inLanes
+                    (self.lanes, self.present) = (native, native)
+                    var next = carried
+                    for k in 0..<vectors { self.open(inLanes, at: places[k]) { next[k] = self.combine(kind, carried[k], self.wide(nest.result)) } }
+                    self.vectorLoop = nil
+                    (self.lanes, self.present) = (1, 1)
+                    return next
+                }
+                self.vectorLoop = inLanes
+                (self.lanes, self.present) = (native, native)
+                for k in 0..<vectors {
+                    self.variables[inLanes] = places[k]
+                    self.store(joined[k], nest.target)
+                }
+                self.variables[inLanes] = nil
                 self.vectorLoop = nil
                 (self.lanes, self.present) = (1, 1)
                 return []

@@ -200,8 +200,9 @@ final class ScheduleEmitter {
         case .running(let running): ScheduleNestEmitter(self, running.extents, running.nodes, running.isBool).emit(running)
         case .matmul(let product):
             products.emit(
-                product, left: base(product.left, product.leftSlot), right: base(product.right, product.rightSlot),
-                result: base(product.result.buffer, product.result.slot), in: builder)
+                product, left: factor(product.left, product.leftSlot), right: factor(product.right, product.rightSlot),
+                result: base(product.result.buffer, product.result.slot), added: product.added.map { base($0.buffer, $0.slot) },
+                factor: product.added?.factor.map { base($0.buffer, $0.slot) }, in: builder)
         case .solve(let system):
             products.emit(
                 system, matrix: base(system.matrix, .none), right: base(system.right, .none), result: base(system.result, .none), in: builder)
@@ -245,6 +246,12 @@ final class ScheduleEmitter {
             let half = builder.and(place(of: slot), builder.int(1))
             return builder.element(start, builder.multiply(half, builder.int(buffer.count)), of: builder.real)
         }
+    }
+
+    /// Where a factor of a product begins: of a stream at the first step of the chunk.
+    private func factor(_ id: Schedule.BufferID, _ slot: Schedule.View.Slot) -> IRValue {
+        guard case .stream = schedule[id].role else { return base(id, slot) }
+        return builder.element(base(id, slot), builder.multiply(firstStep, builder.int(schedule[id].count)), of: builder.real)
     }
 
     private func place(of slot: Schedule.View.Slot) -> IRValue {

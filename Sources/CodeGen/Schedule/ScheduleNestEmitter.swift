@@ -18,6 +18,12 @@ final class ScheduleNestEmitter {
     var vectorLoop: Int?
     var lanes = 1
     var present = 1
+    /// Whether rows of the next chunk are asked for along with the present ones: once for each line of the cache.
+    private(set) var prefetches = true
+    private static let lineBytes = 64
+    /// Turns of a loop in lanes that are written out, and values of a nest for which that is done.
+    private static let mostUnrolled = 8
+    private static let mostUnrolledNodes = 6
     /// Whether the verdict on what is finite covers what is written.
     private(set) var isChecked = false
     /// Of the steps that the step loop runs through, those of the sequence.
@@ -73,6 +79,8 @@ final class ScheduleNestEmitter {
                     let sum = self.reduceInLanes(reduction.kind, inner, along, nest.result)
                     self.store(sum, nest.target)
                 }
+            } else if let inLanes, let count = vectorsTogether(inLanes, nest) {
+                emitColumns(nest, reduction.kind, inner, along: inLanes, vectors: count)
             } else {
                 loops((0..<outer).filter { $0 != inLanes }, nest.stepLoop) {
                     self.vectors(inLanes, nest.stepLoop) {
@@ -148,7 +156,14 @@ final class ScheduleNestEmitter {
         vectorLoop = variable
         if whole > 0 {
             (lanes, present) = (native, native)
-            if whole == native { open(variable, at: builder.int(0), body) } else {
+            if whole <= Self.mostUnrolled * native, nodes.count <= Self.mostUnrolledNodes {
+                // Little work in few turns: counting them would take as long.
+                for start in Swift.stride(from: 0, to: whole, by: native) {
+                    prefetches = start * builder.precision.byteCount % Self.lineBytes == 0
+                    open(variable, at: builder.int(start), body)
+                }
+                prefetches = true
+            } else {
                 builder.loop(from: builder.int(0), to: builder.int(whole), by: native) { index, _ in
                     self.open(variable, at: index, body)
                     return []

@@ -13,14 +13,22 @@ package struct WorkspaceLayout {
 
     init(_ schedule: Schedule) {
         offsets = schedule.buffers.map { _ in nil }
+        // One of both runs for a chunk.
+        let bodies = [schedule.body, schedule.inner?.body ?? []]
         var first: [Int: Int] = [:]
-        var last: [Int: Int] = [:]
-        for (k, leaf) in schedule.body.enumerated() {
-            for buffer in leaf.buffers {
-                first[buffer.index] = first[buffer.index] ?? k
-                last[buffer.index] = k
+        var lives: [[Int: ClosedRange<Int>]] = []
+        for body in bodies {
+            var own: [Int: ClosedRange<Int>] = [:]
+            for (k, leaf) in body.enumerated() {
+                for buffer in leaf.buffers {
+                    first[buffer.index] = first[buffer.index] ?? k
+                    own[buffer.index] = (own[buffer.index]?.lowerBound ?? k)...k
+                }
             }
+            lives.append(own)
         }
+        /// Whether both are needed at the same time.
+        func meet(_ a: Int, _ b: Int) -> Bool { lives.contains { own in own[a].map { x in own[b].map(x.overlaps) ?? false } ?? false } }
         let lasting = Set((schedule.before + schedule.behind).flatMap(\.buffers).map(\.index))
         func size(_ index: Int) -> Int {
             let buffer = schedule.buffers[index]
@@ -41,8 +49,8 @@ package struct WorkspaceLayout {
         passing.sort { (first[$0] ?? 0, $0) < (first[$1] ?? 0, $1) }
         let base = count
         for index in passing {
+            let busy = placed.filter { meet($0.index, index) }.sorted { $0.start < $1.start }
             var start = base
-            let busy = placed.filter { (last[$0.index] ?? 0) >= (first[index] ?? 0) }.sorted { $0.start < $1.start }
             for other in busy where other.start < start + size(index) && start < other.start + size(other.index) {
                 start = other.start + size(other.index)
             }

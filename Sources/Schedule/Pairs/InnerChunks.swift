@@ -117,6 +117,7 @@ private struct InnerChunks {
         for leaf in schedule.body {
             if case .nest(let nest) = leaf { leaves.append(.nest(rewritten(nest))) } else { leaves.append(leaf) }
         }
+        leaves = CopiedRows(schedule: schedule, isWrittenOnce: isWrittenOnce).replaced(in: leaves)
         // Without what nothing reads any more.
         var read = Set(schedule.behind.flatMap(\.read))
         var kept: [Schedule.Leaf] = []

@@ -4,7 +4,7 @@ import RecStream
 /// a reduction takes together.
 ///
 /// A value of the reduction's own steps has those of the block as its first dim; one of the other steps those of the chunk; a value of
-/// pairs both, the block's first.
+/// pairs both, the chunk's first: what products of it need turned is of the block then, and is turned once.
 struct PairTiles {
     let graph: StreamGraph
     /// The index that the results vary over, and the one that is reduced.
@@ -67,7 +67,7 @@ struct PairTiles {
 
     func refusal(_ reason: String, _ id: ValueID) -> ScheduleRefusal { ScheduleRefusal(reason: reason, span: graph[id].span) }
 
-    func lead(_ hasOuter: Bool, _ hasInner: Bool) -> Shape { (hasOuter ? [outerDim] : []) + (hasInner ? [innerDim] : []) }
+    func lead(_ hasOuter: Bool, _ hasInner: Bool) -> Shape { (hasInner ? [innerDim] : []) + (hasOuter ? [outerDim] : []) }
 
     // MARK: Shapes
 
@@ -76,8 +76,8 @@ struct PairTiles {
         guard tile.hasOuter != hasOuter || tile.hasInner != hasInner else { return tile.id }
         let own = Array(builder[tile.id].shape.dropFirst(tile.lead))
         var from: [Int?] = []
-        if hasOuter { from.append(tile.hasOuter ? 0 : nil) }
-        if hasInner { from.append(tile.hasInner ? tile.lead - 1 : nil) }
+        if hasInner { from.append(tile.hasInner ? 0 : nil) }
+        if hasOuter { from.append(tile.hasOuter ? tile.lead - 1 : nil) }
         from += own.indices.map { $0 + tile.lead }
         return builder.broadcast(tile.id, to: lead(hasOuter, hasInner) + own, from: from)
     }
@@ -366,11 +366,11 @@ struct PairTiles {
             if right.has(side), right.has(side.other) || !left.has(side) || !left.has(side.other) { right = valid(right, side, else: 0) }
         }
         func labels(_ tile: Tile, _ own: [Int]) -> [Int] {
-            (tile.hasOuter ? [Self.outerLabel] : []) + (tile.hasInner ? [Self.innerLabel] : []) + own
+            (tile.hasInner ? [Self.innerLabel] : []) + (tile.hasOuter ? [Self.outerLabel] : []) + own
         }
         let hasOuter = side != .block && (left.hasOuter || right.hasOuter)
         let hasInner = side != .chunk && (left.hasInner || right.hasInner)
-        let result = (hasOuter ? [Self.outerLabel] : []) + (hasInner ? [Self.innerLabel] : []) + c.resultLabels
+        let result = (hasInner ? [Self.innerLabel] : []) + (hasOuter ? [Self.outerLabel] : []) + c.resultLabels
         let contraction = Contraction(
             left: left.id, right: right.id, leftLabels: labels(left, c.leftLabels), rightLabels: labels(right, c.rightLabels), resultLabels: result)
         let made = builder.add(.contract(contraction), proposing: ValueType(.real, lead(hasOuter, hasInner) + shape, .none))
@@ -399,7 +399,7 @@ struct PairTiles {
         var own = try tile(id)
         if isMasked { own = valid(own, side, else: neutral) }
         guard own.has(side) else { throw refusal("what is reduced is the same for all steps", id) }
-        let axis = side == .block ? 0 : own.lead - 1
+        let axis = side == .chunk ? 0 : own.lead - 1
         return Tile(id: builder.reduce(kind, own.id, axes: [axis]), hasOuter: side == .chunk && own.hasOuter, hasInner: side == .block && own.hasInner)
     }
 

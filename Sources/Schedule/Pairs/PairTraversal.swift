@@ -55,7 +55,7 @@ package struct PairTraversal: Sendable {
             throw ScheduleRefusal(reason: "pairs of steps are no single traversal", span: graph[first].span)
         }
         let plain = try Schedule(traversal, of: parts, blocks: blocks, checking: size == .single ? [] : work.sums)
-        let schedule = plain.separatingInnerChunks()
+        let schedule = size == .single ? plain : plain.separatingInnerChunks().addingProducts()
         assert(schedule.violations().isEmpty, "\(schedule.violations())\n\(schedule.text)")
         self.schedule = schedule
         let names = work.tiles.givenInts
