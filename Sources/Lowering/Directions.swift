@@ -19,6 +19,12 @@ func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
 /// the interpreter nests loops, so that a value over a whole inner axis may feed the next step of the outer one.
 package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
     var problems: [Diagnostic] = []
+    if graph.dataAxes.count > 2 {
+        problems.append(
+            Diagnostic(
+                .unsupported, "'\(graph.name)' runs over \(graph.dataAxes.count) axes, and code over two at most: only the interpreter can run it", at: nil,
+                help: "run it with 'recc run --interpret'"))
+    }
     for component in components(of: graph) where component.isRecurrence {
         let delays = delays(in: graph, component.members)
         var reason: String?
@@ -34,7 +40,7 @@ package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
         problems.append(
             Diagnostic(
                 .unsupported, "\(reason): only the interpreter can run it", at: place.flatMap { graph[$0].span },
-                help: "run it with --interpret"))
+                help: "run it with 'recc run --interpret'; it cannot be trained"))
     }
     if !problems.isEmpty { throw DiagnosticList(problems) }
 }

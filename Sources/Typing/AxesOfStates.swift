@@ -25,76 +25,52 @@ extension ModelTyper {
         return Variance(batch: true, axes: axes)
     }
 
-    /// Finds the axes that states vary over, where not all inputs run over all axes of the model: those along which a state is read at
-    /// other steps, and those of what its equation is made of. They are the fewest for which that holds.
+    /// Whether what states vary over is to be found: where not all inputs run over all axes of the model.
+    private var hasOwnAxes: Bool { model.inputs.contains { !$0.isOnce && model[$0.value].variance != allAxes } }
+
+    /// Gives states the axes that they vary over: those along which they read themselves, at first, and those that their equations had when
+    /// the model was typed before.
     ///
-    /// The types of states are needed before those of their equations, so that this goes by names. It may find more axes than there are, as
-    /// where a function reduces one of them away; then the state is the same at all steps of them.
-    func findAxesOfStates() {
-        guard model.inputs.contains(where: { !$0.isOnce && model[$0.value].variance != allAxes }) else { return }
-        var axes = [UInt8](repeating: 0, count: equations.count)
-        var isChanged = true
-        while isChanged {
-            isChanged = false
-            for (index, equation) in equations.enumerated() {
-                var found = axes[index] | self.axes(of: equation.value, equations: axes)
-                // Which rounds are taken differs from step to step.
-                if let axis = stoppingAxis, found & 1 << UInt8(axis) != 0 { found |= allAxes.axes }
-                isChanged = isChanged || found != axes[index]
-                axes[index] = found
-            }
-        }
+    /// The types of states at other steps are needed before those of their equations. So a model is typed again until both agree, from the
+    /// fewest axes on.
+    func findAxesOfStates(known: [UInt8]) {
+        guard hasOwnAxes else { return }
         for index in states.indices {
-            guard let equation = states[index].equation else { continue }
-            states[index].axes = axes[equation] == 0 ? headAxes : Variance(batch: true, axes: axes[equation])
+            let own = states[index].equation.map { axesMoved(of: states[index].name.text, in: equations[$0].value) } ?? 0
+            let axes = own | (known.indices.contains(index) ? known[index] : 0)
+            states[index].axes = axes == 0 ? headAxes : Variance(batch: true, axes: axes)
+            states[index].isUnmoved = axes == 0
         }
     }
 
-    /// The axes that an expression varies over, as far as names tell, with those of equations as they are known so far.
-    private func axes(of expression: Expression, equations: [UInt8]) -> UInt8 {
+    /// The axes that states have by their equations, and whether these are others than they were typed with; nil where that is settled.
+    var furtherAxesOfStates: [UInt8]? {
+        guard hasOwnAxes else { return nil }
+        var isSettled = true
+        let found = states.indices.map { index -> UInt8 in
+            let state = states[index]
+            let known = state.isUnmoved ? 0 : state.axes.axes
+            guard let equation = state.equation, case .done = progress[equation], let value = try? quietly({ try self.value(ofState: index) }) else { return known }
+            let all = known | model[value].variance.axes
+            isSettled = isSettled && (all == known || state.isUnmoved && all == headAxes.axes)
+            return all
+        }
+        return isSettled ? nil : found
+    }
+
+    /// The axes along which an expression looks at another step of a state: `h[t-1]`.
+    private func axesMoved(of state: String, in expression: Expression) -> UInt8 {
         var result: UInt8 = 0
-        var stack: [(expression: Expression, reduced: UInt8)] = [(expression, 0)]
-        while let (expression, reduced) = stack.popLast() {
-            var reduced = reduced
-            switch expression.kind {
-            case .name(let name):
-                result |= axes(of: name, equations: equations) & ~reduced
-                continue
-            case .call(let name, let brackets, _):
-                if name.text != "softmax", Builtins.names.contains(name.text) {
-                    for bracket in brackets ?? [] { reduced |= self.reduced(bracket) }
-                    if let axis = stoppingAxis, reduced & 1 << UInt8(axis) != 0 { result |= allAxes.axes & ~reduced }
-                } else if case .layer(let index) = definitions[name.text] {
-                    for axis in model.layers[index].axes { result |= 1 << UInt8(axis) & ~reduced }
-                }
-            case .integer, .real, .boolean, .unary, .binary, .conditional, .index, .member, .rename, .pipe, .fold, .array, .steps, .error: break
+        var stack = [expression]
+        while let next = stack.popLast() {
+            stack += next.children
+            guard case .index(let subject, let items) = next.kind, case .name(state) = subject.kind else { continue }
+            for item in items.flatMap(\.expressions) {
+                if case .name = item.kind { continue }
+                for (axis, time) in model.axes.enumerated() where mentions(item, { $0 == time.name }) { result |= 1 << UInt8(axis) }
             }
-            stack += expression.children.map { ($0, reduced) }
         }
         return result
-    }
-
-    /// The axis that brackets reduce: `sum[s](x)`, `sum[s where m](x)`.
-    private func reduced(_ bracket: Expression) -> UInt8 {
-        let name: String
-        switch bracket.kind {
-        case .name(let text): name = text
-        case .steps(let range):
-            guard case .axis(let axis) = range.bounds else { return 0 }
-            name = axis.text
-        case .integer, .real, .boolean, .unary, .binary, .conditional, .call, .index, .member, .rename, .pipe, .fold, .array, .error: return 0
-        }
-        return model.axes.firstIndex { $0.name == name }.map { 1 << UInt8($0) } ?? 0
-    }
-
-    private func axes(of name: String, equations: [UInt8]) -> UInt8 {
-        switch definitions[name] {
-        case .value(let value): return model[value].variance.axes
-        case .state(let index): return states[index].equation.map { equations[$0] } ?? 0
-        case .equation(let index, _): return equations[index]
-        case .layer, .failed: return 0
-        case nil: return model.axes.firstIndex { $0.name == name }.map { 1 << UInt8($0) } ?? 0
-        }
     }
 }
 

@@ -52,6 +52,8 @@ final class ModelTyper {
         var delays: [ValueID] = []
         /// What it varies over.
         var axes: Variance
+        /// Whether nothing is known to vary it yet.
+        var isUnmoved = false
     }
 
     struct TypeInfo {
@@ -82,6 +84,8 @@ final class ModelTyper {
     var reducedSteps: [ReducedSteps] = []
     /// The axes in the head of the model, over which inputs run that say nothing else.
     var headAxes = Variance.none
+    /// The axes that states are known to vary over, in the order of their declarations.
+    var knownAxes: [UInt8] = []
     /// The names that reductions of the model give to indices of their own, each with where the first of them stands.
     lazy var indexPlaces = boundNames()
     /// The functions being inlined and where they were called from, innermost last.
@@ -166,7 +170,7 @@ final class ModelTyper {
         for member in syntax.members where !member.isEquation && !member.isBroken { declare(member) }
         for member in syntax.members where member.isEquation { declare(member) }
         for member in syntax.members where member.isBroken { declare(member) }
-        findAxesOfStates()
+        findAxesOfStates(known: knownAxes)
         typeEquations()
         finishStates()
         finishRounds(syntax)

@@ -82,12 +82,18 @@ private final class ProgramTyper {
         }
         open.append(name)
         defer { open.removeLast() }
-        let typer = ModelTyper(
-            syntax, named: name, span: syntax.name.span, program: program, sources: sources,
-            lookUpModel: { [unowned self] in self.model(named: $0) })
-        typer.failedMonoids = failedMonoids
-        typer.failedFunctions = failedFunctions
-        let model = typer.run()
+        func typed(_ axes: [UInt8]) -> (typer: ModelTyper, model: TypedModel) {
+            let typer = ModelTyper(
+                syntax, named: name, span: syntax.name.span, program: program, sources: sources,
+                lookUpModel: { [unowned self] in self.model(named: $0) })
+            typer.failedMonoids = failedMonoids
+            typer.failedFunctions = failedFunctions
+            typer.knownAxes = axes
+            return (typer, typer.run())
+        }
+        var (typer, model) = typed([])
+        // Each time some state has more axes, and of those there are few.
+        while let axes = typer.furtherAxesOfStates { (typer, model) = typed(axes) }
         add(typer.diagnostics)
         done[name] = model
         if !typer.diagnostics.isEmpty || syntax.members.contains(where: \.isBroken) { failedModels.insert(name) }

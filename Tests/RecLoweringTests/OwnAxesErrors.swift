@@ -29,6 +29,7 @@ import Testing
         expectError(.unknownName, at: "r", in: program("z = sum[r where x[0] > 0](x)"), says: "no axis 'r'", helps: "r in t where")
         expectError(.secondIndex, at: "s where y[0] > 0", in: program("z = sum[s where y[0] > 1](x * sum[s where y[0] > 0](y))"), says: "over 's' already", helps: "equation of its own")
         expectError(.unsupported, at: "logsumexp[t, s](x * y)", in: program("z = logsumexp[t, s](x * y)"), says: "over one axis of time", helps: "one axis after the other")
+        expectError(.wrongArgument, at: "s <= t", in: program("z = sum[s <= t](x)"), says: "no order among each other", helps: "sum[s where s <= t]")
         expectError(.wrongArgument, at: "t < r <= s", in: program("z = sum[t < r <= s](x[r])"), says: "steps of different axes")
     }
 }

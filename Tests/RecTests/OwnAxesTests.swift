@@ -18,12 +18,14 @@ import Testing
         "{ input x: [C]\n input y: int over s\n input b: bool[C] over s\n param E: [6, C]\n output o = sum[s where any(b)](E[y] * x)\n output k = sum[s](y) + t\n output l = last[s](b) }",
         "{ input x: [C]\n input y: [C] over s\n e = y + sum[r in s](softmax[r](sum(y * y[r])) * y[r])\n d = x + sum[r <= t](softmax[r](sum(x * x[r])) * x[r])\n output o = d + sum[s](softmax[s](sum(d * e)) * e)\n output g = last[s](e) + x }",
         "{ input x: [C]\n input y: int over s\n output n = sum[r < s where y[r] == y](s - r)\n output a = argmax[r in s](y[r])\n output p = sum[r <= t](x[r] * exp(r - t))\n output m = max[s where y > 1](y) + t }",
+        "{ input x: real\n input y: [C] over s\n param w: [2] = linspace(0.5, 1)\n state h: [C]\n h = 0.5 * h[s-1] + conv[t](x, w) + y\n state g: real\n g = 0.5 * g[t-1] + x + sum[r in s](sum(y * y[r]))\n output h\n output e = 2 * g }",
+        "{ input x: [C]\n input y: [C] over s\n layer pool = Pool(C)\n state h, g: [C]\n h = 0.5 * g[t-1] + x + pool(y)\n g = 0.5 * h[t-1] + x\n loss l = sum[t](sum(h * g))\n output o = h }",
     ].map { $0.replacingOccurrences(of: "output f = y.first", with: "output f = if s.first then y else 2 * y") }
 
     private func model(_ text: String) throws -> Model {
-        let program = Program(text: "func any(b) = sum(real(b)) > 0\nmodel M(C) \(text)\n")
+        let program = Program(text: "func any(b) = sum(real(b)) > 0\nmodel Pool(C) { input y: [C] over s\n output a = sum[s](y) }\nmodel M(C) \(text)\n")
         try #require(program.diagnostics.isEmpty, "\(program.diagnostics.map(\.message)) \(text)")
-        return try Model(program, dims: ["C": 3])
+        return try Model(program, named: "M", dims: ["C": 3])
     }
 
     /// Data with lengths along each axis, and NaN behind them.
@@ -152,6 +154,31 @@ import Testing
             }
             expectSame(try gradients.run(data, cotangents: cotangents, on: .compiled(.f64)).gradients, expected.gradients, name)
         }
+    }
+
+    /// What a state varies over follows from its equation, whatever that is made of.
+    @Test func statesVaryOverWhatTheyAreMadeOf() throws {
+        func axes(_ text: String) throws -> [String] {
+            let model = try Model(Program(text: "model Pool { input y: real over s\n output a = sum[s](y) }\nmodel L over (t, s) { input x: real\n output y = x * (s + 1) }\nfunc f(v) = v + noise()\nmodel M { input x: real\n input y: real over s\n param w: [2]\n layer pool = Pool\n layer l = L\n \(text)\n output h }"), named: "M")
+            let value = try #require(model.graph.outputs.first).value
+            #expect(model.graph.violations() == [])
+            return model.graph.axes.indices.filter { model.graph[value].variance.varies(over: $0) }.map { model.graph.axes[$0].name }
+        }
+        for (text, expected) in [
+            ("state h: real\n h = 0.5 * h[s-1] + conv[t](x, w)", ["t", "s"]), ("state h: real\n h = 0.5 * h[s-1] + y + noise()", ["t", "s"]),
+            ("state h: real\n h = 0.5 * h[s-1] + f(y)", ["t", "s"]), ("state h: real\n h = 0.5 * h[t-1] + (x |> l)", ["t", "s"]),
+            ("state h: real\n h = 0.5 * h[t-1] + x + pool(y)", ["t"]), ("state h: real\n h = 0.5 * h[t-1] + x + sum[r in s](y[r])", ["t"]),
+            ("state g: real\n g = g[s-1] + y\n state h: real = last[s](g)\n h = 0.5 * h[t-1] + x", ["t"]), ("state h, g: real\n h = g[t-1]\n g = h[t-1] + y", ["t", "s"]),
+            ("state h, a, b: real\n h = a[t-1]\n a = b[t-1]\n b = h[t-1] + sum[s](y)", ["t"]), ("state h: real\n h = 2", ["t"]),
+        ] { #expect(try axes(text) == expected, "\(text)") }
+    }
+
+    @Test func modelsOverThreeAxesAreInterpreted() throws {
+        let model = try Model(Program(text: "model M { input x: real over t\n input y: real over s\n input z: real over u\n output a = sum[s, u](x + y * z) }"))
+        let data = generated(model, batch: 2, extents: [2, 3, 4])
+        let error = #expect(throws: DiagnosticList.self) { try model.run(data) }
+        #expect(error?.diagnostics.map(\.id) == [.unsupported] && model.comparedEngines(in: nil) == [.interpreter])
+        #expect(try model.run(data, on: .interpreter)["a"].shape == [2, 2])
     }
 
     /// What is behind the end of a sequence need be no index, along whichever axis.
