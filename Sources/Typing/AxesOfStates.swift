@@ -37,7 +37,7 @@ extension ModelTyper {
         guard hasOwnAxes else { return }
         for index in states.indices {
             let own = states[index].equation.map { axesMoved(of: states[index].name.text, in: equations[$0].value) } ?? 0
-            let axes = own | (known.indices.contains(index) ? known[index] : 0)
+            let axes = withAllOfRounds(own | (known.indices.contains(index) ? known[index] : 0))
             states[index].axes = axes == 0 ? headAxes : Variance(batch: true, axes: axes)
             states[index].isUnmoved = axes == 0
         }
@@ -51,11 +51,16 @@ extension ModelTyper {
             let state = states[index]
             let known = state.isUnmoved ? 0 : state.axes.axes
             guard let equation = state.equation, case .done = progress[equation], let value = try? quietly({ try self.value(ofState: index) }) else { return known }
-            let all = known | model[value].variance.axes
+            let all = withAllOfRounds(known | model[value].variance.axes)
             isSettled = isSettled && (all == known || state.isUnmoved && all == headAxes.axes)
             return all
         }
         return isSettled ? nil : found
+    }
+
+    /// What differs from round to round differs from step to step, too, where each step takes rounds of its own.
+    private func withAllOfRounds(_ axes: UInt8) -> UInt8 {
+        stoppingAxis.map { axes & 1 << UInt8($0) == 0 ? axes : axes | allAxes.axes } ?? axes
     }
 
     /// The axes along which an expression looks at another step of a state: `h[t-1]`.

@@ -121,6 +121,7 @@ extension ModelTyper {
         guard steps.axis >= model.axes.count || isMasked || model[given].variance.varies(over: steps.axis) else {
             throw report(.notAStream, "this does not vary over '\(model.axes[steps.axis].name)'", at: span, help: "use it as it is")
         }
+        if steps.axis < model.axes.count { try requireSameRounds(given, over: steps.axis, name, call.span) }
         try require(given, is: [.real, .int], "'\(name)' over steps", span)
         var value = given
         if let first = dims.first {
@@ -153,7 +154,7 @@ extension ModelTyper {
         // How many steps there are may depend on the sequence.
         add(
             .primitive(.overTime(kind, value, axis: steps.axis)), model[value].element, model[value].shape,
-            model[value].variance.removing(axis: steps.axis).union(.once), span)
+            variance(ofReduced: value, over: steps.axis).union(.once), span)
     }
 
     /// The value at the steps that the reduction goes through, and a number at the others.

@@ -60,7 +60,7 @@ extension ModelTyper {
         let terms = isAscending[0] ? terms : terms.reversed()
         let isStrict = (isAscending[0] ? signs : signs.reversed()).map { $0 == .less || $0 == .greater }
         let axes = terms.filter { term in if case .name(let name) = term.kind { model.axes.contains { $0.name == name } } else { false } }
-        guard axes.count < 2 || terms.count == 3 else {
+        guard axes.count < 2 || terms.count == 3 || axes[0].kind == axes[1].kind else {
             throw report(
                 .wrongArgument, "'\(sources.text(of: axes[0].span))' and '\(sources.text(of: axes[1].span))' are axes, whose steps have no order among each other", at: span,
                 help: "a condition on them stands behind 'where': sum[\(sources.text(of: axes[0].span)) where \(sources.text(of: span))](…)")

@@ -453,7 +453,8 @@ import Testing
               double a[6] = {0}, q[12], k[12], v[12], o[12], last[4];
               for (int i = 0; i < 12; i++) { q[i] = 1; k[i] = i % 3; v[i] = 0.5 * i; }
               long lengths[1] = {6};
-              const long arguments[] = {(long)lengths, 6, 3, \(addresses)};
+              // The fourth is for blocks that add to each other's numbers, which there are none of.
+              const long arguments[] = {(long)lengths, 6, 3, 0, \(addresses)};
               double *workspace = aligned_alloc(64, 1 << 20);
               traversal(arguments, 0, 1, workspace);
               for (int i = 0; i < 12; i++) printf("%.12g\\n", o[i]);
