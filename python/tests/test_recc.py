@@ -355,7 +355,7 @@ class Runs(unittest.TestCase):
         given = {"x": [[1.0, 2.0], [3.0, 4.0]], "y": [[1.0, 2.0, 4.0], [1.0, 2.0, 4.0]]}
         self.assertEqual(across(given, lengths={"s": [1, 2]}).z.tolist(), [[1, 2], [9, 12]])
         self.assertEqual(across(given, lengths={"t": [1, 2], "s": [3, 2]}).z.tolist(), [[7, 0], [9, 12]])
-        self.expect("no axis of that name", lambda: across(given, lengths={"u": [1, 2]}))
+        self.expect("lengths.u", lambda: across(given, lengths={"u": [1, 2]}))
         self.expect("pickled", lambda: __import__("pickle").dumps(self.model), TypeError)
 
     def test_texts_explain(self):
