@@ -59,10 +59,10 @@ public final class Trainer {
     ///   - checkpoint: where to go on from; the weights are those of the checkpoint then.
     /// - Throws: where the model has no loss or nothing to train, data do not fit, or the checkpoint is one of another run.
     public init(
-        _ given: Model, _ data: TrainingData, _ options: TrainingOptions = TrainingOptions(), weights: [String: Tensor] = [:],
+        _ model: Model, _ data: TrainingData, _ options: TrainingOptions = TrainingOptions(), weights: [String: Tensor] = [:],
         resuming checkpoint: Checkpoint? = nil
     ) throws(DiagnosticList) {
-        let model = given.ending(along: data.endedAxes)
+        let model = model.ending(along: data.endedAxes)
         let start: Start
         do { start = try StackSpace.run { try Start(model, data, options, weights, checkpoint) } } catch {
             throw DiagnosticList(error, in: model.program.sources)
