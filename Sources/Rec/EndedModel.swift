@@ -21,16 +21,15 @@ extension Model {
 extension ModelData {
     /// The same data with the lengths as inputs that plans cannot have, and along which axes that is.
     ///
-    /// - Throws: where there are lengths along an axis that the model does not have.
+    /// - Throws: where there are lengths along an axis that the model does not have, or twice along one.
     package func endingByInputs(for model: Model) throws(DiagnosticList) -> (data: ModelData, axes: [Int]) {
         let graph = model.graph
-        guard graph.dataAxes.count > 1 || !lengthsByAxis.isEmpty else { return (self, []) }
-        var result = self
-        (result.lengths, result.lengthsByAxis) = (nil, [:])
         var found: [Int: [Int]] = [:]
         for (name, given) in lengthsByAxis.sorted(by: { $0.key < $1.key }) {
             guard let axis = graph.dataAxes.first(where: { graph.axes[$0].name == name }) else {
-                throw DiagnosticList(.unknownName, "there are lengths along '\(name)', and no axis of that name")
+                throw DiagnosticList(
+                    .unknownName, "there are lengths along '\(name)', and no axis of that name",
+                    help: "the axes are \(graph.dataAxes.map { graph.axes[$0].name }.joined(separator: ", "))")
             }
             found[axis] = given
         }
@@ -39,22 +38,23 @@ extension ModelData {
                 throw DiagnosticList(.badData, "there are lengths along '\(graph.axes[0].name)' twice", help: "leave one of them out")
             }
         }
-        if graph.dataAxes.count == 1 {
-            result.lengths = found[0]
-            return (result, [])
-        }
-        for (axis, given) in found { result.inputs[graph.lengthsName(of: axis)] = Tensor(given, shape: [given.count]) }
-        return (result, found.keys.sorted())
+        if graph.dataAxes.count > 1 { return (withLengths(found, of: graph), found.keys.sorted()) }
+        var result = self
+        (result.lengths, result.lengthsByAxis) = (found[0], [:])
+        return (result, [])
     }
 
-    /// The same data with lengths as inputs.
+    /// The same data with lengths that have been checked as inputs.
     func endingByInputs(_ bound: BoundData, along axes: [Int], of graph: StreamGraph) -> ModelData {
+        var lengths: [Int: [Int]] = [:]
+        for axis in axes { lengths[axis] = bound.lengths(along: axis) }
+        return withLengths(lengths, of: graph)
+    }
+
+    private func withLengths(_ lengths: [Int: [Int]], of graph: StreamGraph) -> ModelData {
         var result = self
         (result.lengths, result.lengthsByAxis) = (nil, [:])
-        for axis in axes {
-            guard let lengths = bound.lengths(along: axis) else { continue }
-            result.inputs[graph.lengthsName(of: axis)] = Tensor(lengths, shape: [lengths.count])
-        }
+        for (axis, own) in lengths { result.inputs[graph.lengthsName(of: axis)] = Tensor(own, shape: [own.count]) }
         return result
     }
 }

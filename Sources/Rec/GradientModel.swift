@@ -173,7 +173,7 @@ public struct GradientModel: Sendable {
 
     /// Runs whole sequences on code that is compiled already.
     package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) throws(DiagnosticList) -> GradientResults {
-        split(try compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool))
+        split(try compiled.run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengthsOfPlan(), pool: pool))
     }
 
     /// The same with so many bytes of memory at most; nil for what is usual.

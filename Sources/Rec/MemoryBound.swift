@@ -69,10 +69,10 @@ extension CompiledModel {
     /// Runs whole sequences, with so many bytes of memory at most where a bound is given.
     func run(_ data: BoundData, pool: ThreadPool, within bound: Int?) throws(DiagnosticList) -> ModelResults {
         guard bound != nil else {
-            return try run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool, into: data.destinations)
+            return try run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengthsOfPlan(), pool: pool, into: data.destinations)
         }
         let needs = try MemoryPlan.fitting(
             bound, code.facts, batch: data.batch, extents: data.extents, workers: pool.count, leastWork: pool.leastWork)
-        return try run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool, memory: needs, into: data.destinations)
+        return try run(inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengthsOfPlan(), pool: pool, memory: needs, into: data.destinations)
     }
 }

@@ -275,7 +275,7 @@ public struct Model: Sendable {
     /// Runs whole sequences on code that is compiled already.
     package func run(_ data: BoundData, on compiled: CompiledModel, pool: ThreadPool) throws(DiagnosticList) -> ModelResults {
         let results = try compiled.run(
-            inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
+            inputs: data.inputs, batch: data.batch, extents: data.extents, lengths: data.lengthsOfPlan(), pool: pool)
         return joiningComplexStates(results)
     }
 

@@ -61,6 +61,14 @@ extension BoundData {
     /// The lengths along an axis of data; nil where all sequences have the full length.
     package func lengths(along axis: Int) -> [Int]? { axis == 0 ? lengths : furtherLengths[axis] }
 
+    /// The lengths that a plan can have: those along the first axis.
+    ///
+    /// - Throws: where there are others, which must be inputs (`StreamGraph.ending`).
+    package func lengthsOfPlan() throws(DiagnosticList) -> [Int]? {
+        guard furtherLengths.isEmpty else { throw DiagnosticList(.badCall, "a plan knows lengths along one axis, and here are others") }
+        return lengths
+    }
+
     /// The lengths along axes behind the first, by name.
     package func lengthsByAxis(of graph: StreamGraph) -> [String: [Int]] {
         Dictionary(furtherLengths.map { (graph.axes[$0.key].name, $0.value) }, uniquingKeysWith: { first, _ in first })
@@ -313,13 +321,11 @@ private struct BindingCheck {
 
     /// Whether a condition says that a step lies before the end of its sequence, as lengths that are an input say.
     private func isEnd(_ condition: ValueID) -> Bool {
-        switch graph[condition].operation {
-        case .broadcast(let a, _): isEnd(a)
-        case .binary(.and, let a, let b): isEnd(a) && isEnd(b)
-        case .binary(.less, _, let length):
-            if case .input(let name, _) = graph[length].operation { graph.dataAxes.contains { graph.lengthsName(of: $0) == name } } else { false }
-        default: false
-        }
+        let operation = graph[condition].operation
+        if case .broadcast(let a, _) = operation { return isEnd(a) }
+        if case .binary(.and, let a, let b) = operation { return isEnd(a) && isEnd(b) }
+        guard case .binary(.less, _, let length) = operation, case .input(let name, _) = graph[length].operation else { return false }
+        return graph.dataAxes.contains { graph.lengthsName(of: $0) == name }
     }
 
     private func source(of id: ValueID) -> ValueID {

@@ -214,6 +214,12 @@ public final class Trainer {
     }
 
     private func meanLoss(on other: TrainingData) throws -> Double {
+        guard other.endedAxes == data.endedAxes else {
+            func names(_ axes: [Int]) -> String { axes.isEmpty ? "none" : axes.map { "'\(model.graph.lengthsName(of: $0))'" }.joined(separator: ", ") }
+            throw DiagnosticList(
+                .badData, "what is trained on has lengths along axes, \(names(data.endedAxes)), and what the loss is taken of others: \(names(other.endedAxes))",
+                help: "give both the same; the length of a whole sequence is that of its axis")
+        }
         let positions = other.coveringPositions
         var total = 0.0
         for start in stride(from: 0, to: positions.count, by: options.batch) {

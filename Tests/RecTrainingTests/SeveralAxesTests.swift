@@ -47,6 +47,17 @@ import Testing
         #expect(bits(second.weights) == bits(whole.weights))
     }
 
+    @Test func lossesAreOfDataOfOneKind() throws {
+        let (model, data) = (try model(), data())
+        var whole = data
+        (whole.lengths, whole.lengthsByAxis) = (nil, [:])
+        for (own, other) in [(data, whole), (whole, data)] {
+            let trainer = try Trainer(model, TrainingData(own, for: model), TrainingOptions(batch: 2))
+            let error = #expect(throws: DiagnosticList.self) { try trainer.loss(on: TrainingData(other, for: model)) }
+            #expect(error?.diagnostics.first?.message.contains("'lengths.t', 'lengths.s'") == true)
+        }
+    }
+
     /// Steps of what attends to others are counted once.
     @Test func stepsOfPairsAreNotCounted() throws {
         let model = try Model(
