@@ -65,7 +65,7 @@ package struct GradientCheck: Sendable {
             rows.append(worst)
         }
         rows.sort { $0.error > $1.error }
-        let hasSteps = bound.extents.allSatisfy { $0 > 0 } && bound.batch > 0 && bound.lengths?.allSatisfy { $0 == 0 } != true
+        let hasSteps = (bound.extents.isEmpty || bound.extents.contains { $0 > 0 }) && bound.batch > 0 && bound.lengths?.allSatisfy { $0 == 0 } != true
         if rows.isEmpty {
             emptiness = "there is nothing to differentiate by"
         } else if !hasSteps {

@@ -100,13 +100,25 @@ extension Schedule.Nest {
     }
 }
 
+extension Schedule.Nest {
+    /// Places of a stream so far apart share the sets of a processor's first-level cache, so that there is room for few of them: 1 kB of single
+    /// precision.
+    private static let sharedSets = 256
+
+    /// Whether rows of a stream that lie so far apart are well read where they are: one behind the other, or where caches keep them apart.
+    fileprivate func hasRows(apart distance: Int, in source: Schedule.View) -> Bool {
+        guard let loop = source.step?.variable, extents.indices.contains(loop), extents[loop] > 1 else { return true }
+        return distance % Self.sharedSets != 0 || distance * extents[loop] == extents.reduce(1, *)
+    }
+}
+
 extension Schedule.Matmul {
     /// The product with the rows of a stream as its left factor in place of their copy; nil where that is no left factor, or their places do not
     /// tell those of the stream.
     ///
     /// - Parameter rows: the distance between rows of the stream.
     fileprivate func reading(_ source: Schedule.View, for copying: Schedule.Nest, rows distance: Int) -> Schedule.Matmul? {
-        guard left == copying.target.buffer, right != left else { return nil }
+        guard left == copying.target.buffer, right != left, copying.hasRows(apart: distance, in: source) else { return nil }
         let (source, copy) = (copying.withoutSinglePlaces(source), copying.withoutSinglePlaces(copying.target))
         var strides: [Int: Int] = [0: 0]
         for term in copy.terms {
