@@ -8,9 +8,11 @@ import RecTyping
 /// - Throws: `DiagnosticList` where a dim is missing or not a positive whole number, where a slice does not fit, or where
 ///   the graph would be too large.
 ///
-/// - Parameter isTraining: whether the graph is to be trained, so that dropout drops.
+/// - Parameters:
+///   - isTraining: whether the graph is to be trained, so that dropout drops.
+///   - unfolds: whether inner axes of constant length become dims where code cannot take their steps otherwise.
 package func lower(
-    _ program: TypedProgram, model name: String, dims: [String: Int], isTraining: Bool = false
+    _ program: TypedProgram, model name: String, dims: [String: Int], isTraining: Bool = false, unfolding unfolds: Bool = true
 ) throws(DiagnosticList) -> StreamGraph {
     guard let model = program.models[name] else {
         throw DiagnosticList([Diagnostic(.unknownName, "there is no model '\(name)'", at: nil)])
@@ -36,7 +38,8 @@ package func lower(
     var lowering = Lowering(program, graph: StreamGraph(name: name, axes: axes), isTraining: isTraining)
     lowering.inline(model, dims: values, path: "", inputs: nil, axes: own)
     if !lowering.diagnostics.isEmpty { throw DiagnosticList(lowering.diagnostics) }
-    return try lowering.finish()
+    let graph = try lowering.finish()
+    return unfolds ? graph.unfoldingInnerAxes() : graph
 }
 
 /// The numbers of a model's dims and of the names for them.

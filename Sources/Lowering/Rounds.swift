@@ -192,13 +192,5 @@ extension GraphBuilder {
     }
 
     /// What stands outside of a sequence.
-    fileprivate mutating func nothing(like value: ValueID) -> ValueID {
-        let scalar: Scalar = switch self[value].element {
-        case .real: .real(0)
-        case .int: .int(0)
-        case .bool: .bool(false)
-        case .complex: .complex(0, 0)
-        }
-        return constant(scalar, self[value].shape)
-    }
+    fileprivate mutating func nothing(like value: ValueID) -> ValueID { constant(self[value].element.zero, self[value].shape) }
 }

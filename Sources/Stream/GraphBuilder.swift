@@ -198,6 +198,13 @@ package struct GraphBuilder {
         return graph.add(value)
     }
 
+    /// A value whose operation is still to come, by `replace`.
+    package mutating func declare(_ type: ValueType, name: String? = nil) -> ValueID {
+        var value = Value(.constant(type.element.zero), type, name: name)
+        value.span = span
+        return graph.add(value)
+    }
+
     /// Computes a value otherwise, also from what comes later; the graph must then be `ordered()`.
     package mutating func replace(_ id: ValueID, by operation: Operation) { graph[id].operation = operation }
 
@@ -259,6 +266,12 @@ package struct GraphBuilder {
 
     /// Gives a value a gradient of its own.
     package mutating func own(_ gradient: StreamGraph.OwnGradient) { graph.ownGradients.append(gradient) }
+
+    package mutating func add(output: StreamGraph.Output) { graph.outputs.append(output) }
+    package mutating func add(loss: StreamGraph.Output) { graph.losses.append(loss) }
+    package mutating func add(state: StreamGraph.State) { graph.states.append(state) }
+    package mutating func add(fold: StreamGraph.Fold) { graph.folds.append(fold) }
+    package mutating func add(requirement: StreamGraph.Requirement) { graph.requirements.append(requirement) }
 
     package mutating func require(_ property: StreamGraph.Requirement.Property, of state: String) {
         graph.requirements.append(StreamGraph.Requirement(property: property, state: state))

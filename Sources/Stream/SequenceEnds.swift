@@ -145,12 +145,5 @@ private struct EndedGraph {
         return builder.select(builder.spread(all, to: builder[value].shape), value, other)
     }
 
-    private func zero(_ value: Value) -> Scalar {
-        switch value.element {
-        case .real: .real(0)
-        case .int: .int(0)
-        case .bool: .bool(false)
-        case .complex: .complex(0, 0)
-        }
-    }
+    private func zero(_ value: Value) -> Scalar { value.element.zero }
 }

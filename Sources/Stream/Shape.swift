@@ -29,6 +29,18 @@ package enum ElementType: String, Hashable, Encodable, Sendable, CaseIterable {
     case real, int, bool, complex
 }
 
+extension ElementType {
+    /// What stands outside of a sequence.
+    package var zero: Scalar {
+        switch self {
+        case .real: .real(0)
+        case .int: .int(0)
+        case .bool: .bool(false)
+        case .complex: .complex(0, 0)
+        }
+    }
+}
+
 /// An axis a model runs over: `t`, or `i` and `j`. `length` is nil while it stays open.
 package struct StreamAxis: Hashable, Sendable {
     package var name: String

@@ -53,11 +53,11 @@ extension ModelTyper {
 
     func declareAxes(_ syntax: ModelDeclaration) {
         var axes: [(name: String, length: DimExpression?)] = []
-        for axis in syntax.axes.prefix(2) where claim(axis.name) {
+        for axis in syntax.axes.prefix(Self.mostAxes) where claim(axis.name) {
             axes.append((axis.name.text, axis.length.flatMap { try? dimExpression($0) }))
         }
-        if syntax.axes.count > 2 {
-            report(.unsupported, "a model runs over one axis or two, not \(syntax.axes.count)", at: syntax.axes[2].name.span)
+        if syntax.axes.count > Self.mostAxes {
+            report(.unsupported, "a model runs over \(Self.mostAxes) axes at most, not \(syntax.axes.count)", at: syntax.axes[Self.mostAxes].name.span)
         }
         let own = axesOfInputs(syntax)
         if axes.isEmpty, own.isEmpty || own.contains(where: { $0.name == "t" }) || !syntax.axes.isEmpty || syntax.hasPlainStreams {

@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func axes() {
-        expectError(.unsupported, at: "k", in: "model M over (i, j, k) { input x: real\n output x }")
+        expectError(.unsupported, at: "l", in: "model M over (i, j, k, l) { input x: real\n output x }", says: "3 axes at most")
         #expect(check("model M over (a, b, c, d, e, f, g, h, i, j) { input x: real\n output x }").ids == [.unsupported])
         #expect(check("model M over (a, b, c, d, e, f, g, h, i, j) { input x: real\n output y = x[i-1] }").ids.first == .unsupported)
         expectError(.unsupported, at: "t", in: "model M over (t: 3) { input x: real\n output x }")
