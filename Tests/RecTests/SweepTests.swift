@@ -35,6 +35,6 @@ import Testing
 
     @Test func examplesRunWhereTheyCan() throws {
         let runs = try ExampleRun.all(in: Program(text: text))
-        #expect(runs.count == 1 && runs[0].difference == nil)
+        #expect(!runs.isEmpty && runs.allSatisfy { $0.difference == nil })
     }
 }
