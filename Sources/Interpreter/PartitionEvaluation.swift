@@ -12,6 +12,7 @@ package struct PartitionEvaluation {
     private enum Whole {
         case chunks(GraphPartition)
         case pairs(PairPartition)
+        case axes(AxisPartition)
     }
 
     private let whole: Whole
@@ -40,13 +41,20 @@ package struct PartitionEvaluation {
         }
     }
 
+    package init(_ partition: AxisPartition) {
+        whole = .axes(partition)
+        parts = partition.parts.map { .steps($0) }
+    }
+
     /// - Parameter data: as for the graph.
     package func run(_ data: BoundData) -> ModelResults {
         var data = data
         // Data run along axes of their own alone.
+        var names: [String] = []
         switch whole {
         case .chunks: data.extents = Array(data.extents.prefix(1))
         case .pairs(let parts): data.extents = Array(data.extents.prefix(parts.graph.dataAxes.count))
+        case .axes(let parts): names = parts.graph.axes[parts.graph.dataAxes].map(\.name)
         }
         var tensors: [String: Tensor] = [:]
         var losses: [NamedTensor] = []
@@ -57,6 +65,8 @@ package struct PartitionEvaluation {
                 var own = data
                 own.inputs.merge(tensors) { $1 }
                 own.parameters.merge(tensors) { $1 }
+                // A part along some of the axes.
+                if !names.isEmpty { own.extents = graph.axes.compactMap { axis in names.firstIndex(of: axis.name).map { data.extents[$0] } } }
                 let results = Interpreter(graph).run(own)
                 for output in results.outputs { tensors[output.name] = output.tensor }
                 losses += results.losses
@@ -79,12 +89,13 @@ package struct PartitionEvaluation {
         return switch whole {
         case .chunks(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
         case .pairs(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        case .axes(let parts): parts.results(tensors, losses: losses, data: data)
         }
     }
 
     private func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData, along axis: Int) -> Tensor? {
         switch whole {
-        case .chunks: Self.tensor(buffer, tensors, data)
+        case .chunks, .axes: Self.tensor(buffer, tensors, data)
         case .pairs: PairPartition.tensor(buffer, tensors, data, along: axis)
         }
     }

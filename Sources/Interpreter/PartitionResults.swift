@@ -24,6 +24,15 @@ extension GraphPartition {
     }
 }
 
+extension AxisPartition {
+    /// The same for parts along an axis and within the steps of others, which have no last states.
+    package func results(_ tensors: [String: Tensor], losses: [NamedTensor], data: BoundData) -> ModelResults {
+        ModelResults(
+            outputs: graph.outputs(of: tensors, data) { source($0) }, losses: graph.losses.compactMap { loss in losses.first { $0.name == loss.name } },
+            finalStates: [])
+    }
+}
+
 extension PairPartition {
     /// The same for parts of pairs.
     package func results(

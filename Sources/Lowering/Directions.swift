@@ -15,6 +15,12 @@ func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
     if !problems.isEmpty { throw DiagnosticList(problems) }
 }
 
+/// Checks that there is code for the steps of every recurrence, in sweeps over the axes or with one of them as a dim of each step.
+package func checkCode(of graph: StreamGraph) throws(DiagnosticList) {
+    guard graph.axisToUnfold == nil else { return }
+    try checkSweeps(of: graph)
+}
+
 /// Checks that compiled code can take the steps of every recurrence. It does so in one sweep over the axes, in one order;
 /// the interpreter nests loops, so that a value over a whole inner axis may feed the next step of the outer one.
 package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {

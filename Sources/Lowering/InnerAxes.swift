@@ -1,3 +1,4 @@
+import RecSource
 import RecStream
 
 extension StreamGraph {
@@ -23,6 +24,51 @@ extension StreamGraph {
         guard let length = axes[axis].length, keepsLayout(unfolding: axis), countUnfolding(axis, count: length) <= Self.mostUnfoldedValues,
             let result = unfolding(axis, count: length), (try? checkDirections(of: result)) != nil
         else { return nil }
+        return result
+    }
+
+    /// The axis of data that is a dim within the steps of others for code, which cannot take the steps otherwise: whose length is known when it
+    /// runs. Nil where code can take the steps as they are, or not at all.
+    package var axisToUnfold: Int? {
+        guard !hasSweeps, dataAxes.count > 1 else { return nil }
+        return dataAxes.reversed().first { axis in
+            // Of any length, as of two.
+            guard keepsLayout(unfolding: axis), let result = keepingStreams(along: axis, count: 2) else { return false }
+            return result.hasSweepsOfParts(apartFrom: axis)
+        }
+    }
+
+    /// Whether code can take the steps once what crosses to and from an axis goes by tensors.
+    private func hasSweepsOfParts(apartFrom axis: Int) -> Bool {
+        guard dataAxes.count < 4 else { return false }
+        for component in components(of: self) where component.isRecurrence {
+            var varies: UInt8 = 0
+            for id in component.members { varies |= self[id].variance.axes & 0b111 }
+            // Along the axis alone, or along others alone.
+            guard varies == 1 << UInt8(axis) || varies & 1 << UInt8(axis) == 0 else { return false }
+            let members = Set(component.members)
+            let offsets = component.members.compactMap { id -> [Int]? in
+                guard case .delay(let operand, let offsets, _) = self[id].operation, members.contains(operand) else { return nil }
+                return offsets
+            }
+            let isWhole = component.members.contains { id in
+                guard case .overTime(_, let operand, let reduced) = self[id].operation else { return false }
+                return members.contains(operand) && axes[reduced].chunks == nil
+            }
+            guard !isWhole, LoopOrder.admitting(offsets, axes: Array(dataAxes)) != nil else { return false }
+        }
+        return dataAxes.count == 2 || !ids.contains { id in self[id].variance.axes.nonzeroBitCount > 3 }
+    }
+
+    /// The graph for so many steps of the axis to unfold.
+    ///
+    /// - Throws: where there would be too many values.
+    package func unfolded(_ axis: Int, count: Int) throws(DiagnosticList) -> StreamGraph {
+        guard countUnfolding(axis, count: count, keepingStreams: true) <= Self.mostUnfoldedValues, let result = keepingStreams(along: axis, count: count) else {
+            throw DiagnosticList(
+                .unsupported, "the steps of '\(name)' need each other along '\(axes[axis].name)' within other steps, and code is written for each of them: \(count) are too many",
+                help: "run it with 'recc run --interpret', or with fewer steps")
+        }
         return result
     }
 

@@ -67,7 +67,7 @@ package struct Benchmark: Sendable {
             ?? Runner(model, precision: precision, parameters: bound.parameters, forcing: forms, context: context)
         let work = Workload(batch: batch, extents: extents, threads: threads, bytesPerReal: precision.byteCount)
         try model.check(runner.chunks.asked, within: limit)
-        if limit == nil, let partitioned = runner.chunks.partitioned(for: work) {
+        if limit == nil, let partitioned = try runner.chunks.partitioned(for: work) {
             let limits = try MachineLimits(threads: threads)
             if let own = try Benchmark(partitioned, graph, bound, work, bytes, leastSeconds, compiling: clock.now - begun, limits) {
                 self = own

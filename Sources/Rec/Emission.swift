@@ -46,6 +46,7 @@ extension Model {
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
+            try checkHasOnePlan()
             let divided = try formsOfWholeRuns(forms)
             guard divided.isEmpty, !attends else {
                 try check(divided)
@@ -64,6 +65,7 @@ extension GradientModel {
         case .graph: return Array(graph.text.utf8)
         case .facts: return Array(graph.factsText.utf8)
         case .plan, .llvm, .asm, .object:
+            try model.checkHasOnePlan()
             let divided = try model.formsOfWholeRuns(forms)
             guard divided.isEmpty, !model.attends else {
                 return try rewritten(divided.chunks).emittedPartition(stage, precision, forms.others, solving: divided.solved)

@@ -67,7 +67,7 @@ package struct ExampleRun: Sendable {
             }
         }
         let model = try Model(program, named: typed.name, dims: dims, fitting: data)
-        if engine != .interpreter, (try? checkSweeps(of: model.graph)) == nil { return nil }
+        if engine != .interpreter, (try? checkCode(of: model.graph)) == nil { return nil }
         for (path, tensor) in model.initialParameters(seed: 0) where data.parameters[path] == nil { data.parameters[path] = tensor }
         let results = try model.run(data, on: engine)
         var result = ExampleRun(model: typed.name, example: example, engine: engine)

@@ -57,6 +57,8 @@ public struct Explanation: Sendable {
     package var rounds: (axis: String, condition: String, most: Int)?
     package var recurrences: [Recurrence] = []
     package var pairs: [Pairs] = []
+    /// Nil where all axes are loops.
+    package var unfolded: Unfolded?
     /// One line for each product with weights: where it is computed.
     package var products: [String] = []
     package var segmentCount: Int
@@ -84,6 +86,8 @@ public struct Explanation: Sendable {
         try Self.check(model, work, bound)
         let choice = try PlanChoice(model, forcing: forced.others)
         try self.init(model, choice, work)
+        try model.checkUnfolding(forced, nil, within: bound)
+        guard try !explainUnfolding(of: model, nil, else: choice) else { return }
         try explainChunks(of: model, nil, forced, work, bound, else: choice)
         estimateChunks(of: model, forced, on: choice.machine)
         if bound != nil { try explainMemory(of: choice.plan(for: work), within: bound) }
@@ -95,6 +99,8 @@ public struct Explanation: Sendable {
         try Self.check(gradients.model, work, bound)
         let choice = try PlanChoice(gradients, forcing: forced.others)
         try self.init(gradients.model, choice, work)
+        try gradients.model.checkUnfolding(forced, gradients.request, within: bound)
+        guard try !explainUnfolding(of: gradients.model, gradients.request, else: choice) else { return }
         guard try !explainChunks(of: gradients.model, gradients.request, forced, work, bound, else: choice) else { return }
         try explainMemory(of: choice.plan(for: work), within: bound)
     }

@@ -11,6 +11,8 @@ extension Explanation {
         var recurrences: [Entry]
         /// Reductions over pairs of steps.
         var pairs: [PairEntry]?
+        /// An axis that is a dim of the steps of others.
+        var unfolded: UnfoldedEntry?
         var products: [String]
         var passes: Int
         /// An estimate of the whole run; that of a plan of a recurrence is of the recurrence alone.
@@ -40,6 +42,12 @@ extension Explanation {
         var axis: String
         var until: String
         var most: Int
+    }
+
+    private struct UnfoldedEntry: Encodable {
+        var axis: String
+        var steps: Int
+        var parts: [String]
     }
 
     private struct PairEntry: Encodable {
@@ -102,7 +110,7 @@ extension Explanation {
             pairs: pairs.isEmpty ? nil : pairs.map {
                 PairEntry(outer: $0.indices.outer, inner: $0.indices.inner, at: place($0.span), pairs: $0.pairs, note: $0.note, seconds: $0.seconds)
             },
-            products: products, passes: segmentCount, seconds: seconds,
+            unfolded: unfolded.map { UnfoldedEntry(axis: $0.axis, steps: $0.count, parts: $0.parts) }, products: products, passes: segmentCount, seconds: seconds,
             memory: memory.map { memory in
                 Memory(
                     peak: memory.peakBytes, data: memory.dataBytes, results: memory.resultBytes, rest: memory.workBytes,

@@ -10,6 +10,10 @@ extension Explanation {
         if let rounds {
             lines.append("  rounds of \(rounds.axis) end on '\(rounds.condition)': all \(rounds.most) are computed, and those behind the last one count nowhere")
         }
+        if let unfolded {
+            lines.append("  steps go on from all of \(unfolded.axis): its \(unfolded.count) steps are rows of each, in code for this length")
+            lines.append("  parts, one behind the other: along \(unfolded.parts.joined(separator: ", along "))")
+        }
         if recurrences.isEmpty, pairs.isEmpty { lines.append("  no recurrence: every step by itself (map)") }
         for recurrence in recurrences { lines += page(of: recurrence, sources) }
         for own in pairs {

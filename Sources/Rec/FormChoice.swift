@@ -33,6 +33,8 @@ package final class FormChoice: Sendable {
 
     private struct Known {
         var asked: PartitionedModel?
+        /// By the length of an axis that is a dim of each step, the latest last.
+        var unfolded: [(count: Int, model: PartitionedModel)] = []
         var candidates: [Variant: Found] = [:]
         var models: [Variant: PartitionedModel] = [:]
         /// Nil where none is.
@@ -54,6 +56,8 @@ package final class FormChoice: Sendable {
     private let forced, others: [String: PlanForm]
     private let precision: Precision
     private let isFree: Bool
+    /// The axis that is a dim of each step, of which there is code for each length.
+    private let unfoldedAxis: Int?
     private let choice: PlanChoice
     private let context: CompileContext
     private let known: Mutex<Known>
@@ -82,6 +86,8 @@ package final class FormChoice: Sendable {
         isFree = asked.isEmpty && bound == nil && model.weights == .full && request?.truncation == nil
         var known = Known()
         try model.check(asked, within: bound)
+        unfoldedAxis = model.unfoldedAxis
+        try model.checkUnfolding(forced, request, within: bound)
         if model.attends {
             guard asked.chunks.isEmpty, model.weights == .full, request?.truncation == nil else { throw model.refusalOfAttention(asked) }
         }
@@ -98,7 +104,10 @@ package final class FormChoice: Sendable {
     /// What runs a model in such forms, where such a run should do so.
     ///
     /// A form that nobody has asked for and that cannot be built is none.
-    package func partitioned(for work: Workload) -> PartitionedModel? {
+    ///
+    /// - Throws: where an axis that is a dim of each step is too long.
+    package func partitioned(for work: Workload) throws -> PartitionedModel? {
+        if let unfoldedAxis { return try unfolded(count: work.extents[unfoldedAxis]) }
         if !asked.isEmpty || model.attends { return known.withLock { $0.asked } }
         guard let candidate = chosen(for: work) else { return nil }
         if let present = known.withLock({ $0.models[candidate.variant] }) { return present }
@@ -114,6 +123,22 @@ package final class FormChoice: Sendable {
             let present = known.models[candidate.variant] ?? fresh
             known.models[candidate.variant] = present
             return present
+        }
+    }
+
+    /// More lengths than these are not kept.
+    private static let mostUnfolded = 16
+
+    private func unfolded(count: Int) throws -> PartitionedModel {
+        if let present = known.withLock({ $0.unfolded.first { $0.count == count } }) { return present.model }
+        let graph = try model.unfolded(count: count, request)
+        let fresh = try PartitionedModel(graph, precision: precision, context: context)
+        return known.withLock { known in
+            // Another thread may have been first.
+            if let present = known.unfolded.first(where: { $0.count == count }) { return present.model }
+            if known.unfolded.count == Self.mostUnfolded { known.unfolded.removeFirst() }
+            known.unfolded.append((count, fresh))
+            return fresh
         }
     }
 

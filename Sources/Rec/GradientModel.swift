@@ -158,7 +158,7 @@ public struct GradientModel: Sendable {
             let pool = runner.pool(of: threads)
             let work = Workload(batch: data.batch, extents: data.extents, threads: threads, bytesPerReal: precision.byteCount)
             try model.check(runner.chunks.asked, within: bound)
-            let partitioned = bound == nil ? runner.chunks.partitioned(for: work) : nil
+            let partitioned = bound == nil ? try runner.chunks.partitioned(for: work) : nil
             if let partitioned, let results = try context.times.measure("run", { () throws in try run(data, on: partitioned, pool: pool) }) {
                 return results
             }

@@ -259,7 +259,7 @@ public struct Model: Sendable {
             let pool = runner.pool(of: threads)
             let work = Workload(batch: bound.batch, extents: bound.extents, threads: pool.count, bytesPerReal: precision.byteCount)
             try check(runner.chunks.asked, within: limit)
-            let partitioned = limit == nil ? runner.chunks.partitioned(for: work) : nil
+            let partitioned = limit == nil ? try runner.chunks.partitioned(for: work) : nil
             if let results = try context.times.measure("run", { () throws in try partitioned?.run(bound, pool: pool) }) {
                 return joiningComplexStates(results)
             }

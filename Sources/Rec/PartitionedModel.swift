@@ -87,14 +87,31 @@ package final class PartitionedModel: Sendable {
         enum Results: Sendable {
             case chunks(GraphPartition)
             case pairs(PairPartition)
+            case axes(AxisPartition)
 
-            /// The axes of data that parts run along.
-            var dataAxes: Range<Int> {
-                switch self {
-                case .chunks(let parts): parts.graph.dataAxes
-                case .pairs(let parts): parts.graph.dataAxes
+            /// The axes of data, by name.
+            private var axes: [String] {
+                let graph = switch self {
+                case .chunks(let parts): parts.graph
+                case .pairs(let parts): parts.graph
+                case .axes(let parts): parts.graph
                 }
+                return graph.axes[graph.dataAxes].map(\.name)
             }
+
+            /// The lengths of the axes that a part of steps runs along.
+            func extents(of part: StreamGraph, in extents: [Int]) -> [Int] {
+                part.axes.compactMap { axis in axes.firstIndex(of: axis.name).map { extents[$0] } }
+            }
+
+            func work(of part: StreamGraph, in whole: Workload) -> Workload {
+                var own = whole
+                own.extents = extents(of: part, in: whole.extents)
+                return own
+            }
+
+            /// Without those of axes that are no data's.
+            func dataExtents(_ extents: [Int]) -> [Int] { Array(extents.prefix(axes.count)) }
         }
 
         let results: Results
@@ -125,6 +142,10 @@ package final class PartitionedModel: Sendable {
             do throws(ScheduleRefusal) {
                 return try onDeepStack { () throws(ScheduleRefusal) in
                     let prepared = Pipeline.prepare(graph, times: times)
+                    if prepared.hasUnfoldedAxis {
+                        let parts = try AxisPartition(prepared)
+                        return (.axes(parts), parts.parts.map { .steps($0) }, hasPairs: false)
+                    }
                     if prepared.axes.contains(where: { $0.again != nil }) {
                         let parts = try PairPartition(prepared, by: size)
                         let schedules = parts.parts.map { part -> Scheduled in
@@ -155,7 +176,8 @@ package final class PartitionedModel: Sendable {
                 switch part {
                 case .steps(let graph):
                     let choice = try PlanChoice(part: graph, forcing: forced, machine: machine, times: nil)
-                    seconds += try choice.plan(for: work).estimatedSeconds(work, on: machine)
+                    let own = results.work(of: graph, in: work)
+                    seconds += try choice.plan(for: own).estimatedSeconds(own, on: machine)
                 case .traversal(let schedule): seconds += schedule.estimatedSeconds(work, on: machine)
                 case .pairs(let traversal): seconds += traversal.estimatedSeconds(work, on: machine)
                 case .solved(let recurrence): seconds += try recurrence.estimatedSeconds(work, on: machine)
@@ -186,8 +208,9 @@ package final class PartitionedModel: Sendable {
         for code in codes {
             switch code {
             case .steps(let part):
-                guard let plan = try? part.choice.plan(for: work) else { return nil }
-                seconds += plan.estimatedSeconds(work, on: machine)
+                let own = results.work(of: part.choice.forms.prepared, in: work)
+                guard let plan = try? part.choice.plan(for: own) else { return nil }
+                seconds += plan.estimatedSeconds(own, on: machine)
             case .traversal(let runner): seconds += runner.code.schedule.estimatedSeconds(work, on: machine)
             case .pairs(let traversal, _): seconds += traversal.estimatedSeconds(work, on: machine)
             case .solved(let recurrence):
@@ -204,8 +227,9 @@ package final class PartitionedModel: Sendable {
         for code in codes {
             switch code {
             case .steps(let part):
-                guard let plan = try? part.choice.plan(for: work) else { continue }
-                total += plan.operationCount(for: work)
+                let own = results.work(of: part.choice.forms.prepared, in: work)
+                guard let plan = try? part.choice.plan(for: own) else { continue }
+                total += plan.operationCount(for: own)
             case .traversal(let runner): total += runner.code.schedule.operations(for: ScheduleSize(batch: work.batch, steps: work.extents.first ?? 0, lengths: []))
             case .pairs(let traversal, _):
                 total += traversal.schedule.operations(for: ScheduleSize(batch: work.batch, steps: work.extents[traversal.axis], lengths: []))
@@ -222,17 +246,18 @@ package final class PartitionedModel: Sendable {
         var finalStates: [NamedTensor] = []
         // Parts run along axes of data alone.
         var data = data
-        data.extents = Array(data.extents.prefix(results.dataAxes.count))
+        data.extents = results.dataExtents(data.extents)
         func size(along axis: Int) -> ScheduleSize { ScheduleSize(batch: data.batch, steps: data.extents[axis], lengths: data.lengths(along: axis)) }
         let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
         var solves: [String: SolveReport] = [:]
         for code in codes {
             switch code {
             case .steps(let part):
-                let code = try part.code(for: work, precision, context)
+                let own = results.work(of: part.choice.forms.prepared, in: work)
+                let code = try part.code(for: own, precision, context)
                 let model = try CompiledModel(code, parameters: data.parameters.merging(tensors) { $1 }, memory: memory)
                 let results = try model.run(
-                    inputs: data.inputs.merging(tensors) { $1 }, batch: data.batch, extents: data.extents, lengths: data.lengths, pool: pool)
+                    inputs: data.inputs.merging(tensors) { $1 }, batch: data.batch, extents: own.extents, lengths: data.lengths, pool: pool)
                 for output in results.outputs { tensors[output.name] = output.tensor }
                 losses += results.losses
                 finalStates += results.finalStates
@@ -257,6 +282,7 @@ package final class PartitionedModel: Sendable {
         var found = switch results {
         case .chunks(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
         case .pairs(let parts): parts.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        case .axes(let parts): parts.results(tensors, losses: losses, data: data)
         }
         // What blocks of pairs give of such numbers is no proof of them.
         if looksAtResults, let exact, found.outputs.contains(where: { !$0.tensor.isFinite }) || found.losses.contains(where: { !$0.tensor.isFinite }) {

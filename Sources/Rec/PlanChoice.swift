@@ -33,8 +33,8 @@ package final class PlanChoice: Sendable {
     package convenience init(
         _ model: Model, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil, times: PassTimes? = nil
     ) throws(DiagnosticList) {
-        try checkSweeps(of: model.graph)
-        try self.init(PlanForms(model, times: times), forced, machine, times)
+        try checkCode(of: model.graph)
+        try self.init(PlanForms(model, times: times), model.unfoldedAxis == nil ? forced : [:], machine, times)
     }
 
     /// The recurrences of the backward pass are chosen for with those of the model.
@@ -42,8 +42,8 @@ package final class PlanChoice: Sendable {
         _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil,
         times: PassTimes? = nil
     ) throws(DiagnosticList) {
-        try checkSweeps(of: gradients.graph)
-        try self.init(PlanForms(gradients, times: times), forced, machine, times)
+        try checkCode(of: gradients.graph)
+        try self.init(PlanForms(gradients, times: times), gradients.model.unfoldedAxis == nil ? forced : [:], machine, times)
     }
 
     /// For a part of a model.

@@ -1,4 +1,5 @@
 import RecAnalysis
+import RecLowering
 import RecSchedule
 import RecScheduling
 import RecSource
@@ -25,7 +26,10 @@ package struct PlanForms: Sendable {
     init(_ gradients: GradientModel, times: PassTimes? = nil) { self.init(gradients.graph, times) }
 
     private init(_ graph: StreamGraph, _ times: PassTimes?) {
-        let prepared = onDeepStack { Pipeline.prepare(graph, times: times).withoutPairs() }
+        let prepared = onDeepStack {
+            // What unfolds an axis has a plan for each length of it.
+            Pipeline.prepare(graph.axisToUnfold == nil ? graph : graph.withoutResults(), times: times).withoutPairs()
+        }
         self.prepared = prepared
         analysis = Deferred {
             onDeepStack {

@@ -21,7 +21,7 @@ extension Verification {
 extension Model {
     /// The engines that are held against a file: compiled code of one precision, or all that can run the model.
     package func comparedEngines(in precision: Precision?) -> [Engine] {
-        if precision == nil, (try? checkSweeps(of: graph)) == nil { return [.interpreter] }
+        if precision == nil, (try? checkCode(of: graph)) == nil { return [.interpreter] }
         return precision.map { [.compiled($0)] } ?? (weights == .full ? [.interpreter, .compiled(.f32), .compiled(.f64)] : [.compiled(.f32)])
     }
 }

@@ -125,6 +125,11 @@ package struct StreamGraph: Equatable, Sendable {
     /// The axes that data run over: all but those that count chunks, and second indices over others. They come first.
     package var dataAxes: Range<Int> { 0..<(axes.firstIndex { $0.chunks != nil || $0.again != nil } ?? axes.count) }
 
+    /// Whether an axis is a dim within the steps of others, and one chunk of all its steps (`keepingStreams(along:count:)`).
+    package var hasUnfoldedAxis: Bool {
+        dataAxes.count > 1 && axes.contains { axis in axis.chunks.map { axes[$0.axis].length == $0.count } ?? false }
+    }
+
     /// Of two indices over one axis the other one.
     package func counterpart(of axis: Int) -> Int? {
         guard axes.indices.contains(axis) else { return nil }

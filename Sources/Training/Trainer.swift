@@ -140,14 +140,16 @@ public final class Trainer {
             let chunks = try FormChoice(
                 trained, request, forcing: forms, others: choice.forms.named(scanning: form.scans), precision: precision, within: options.memory,
                 else: choice, context: CompileContext())
-            if let partitioned = chunks.partitioned(for: work) {
+            if let partitioned = try chunks.partitioned(for: work) {
                 // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
                 let own = chunks.forms(for: work).mapValues { form in form == .chunkwise(nil) ? .chunkwise(ChunkwiseForms.usualCount) : form }
                 let others = choice.forms.named(scanning: form.scans).filter { own[$0.key] == nil }
                 plan = others.merging(own) { $1 }
                 code = TrainingCode(chunks: partitioned) { try compiled().code }
                 // Losses alone in the same form; where that is none, in steps.
-                let alone = try? PartitionedModel(model.rewritten(own.chunks, nil), solving: own.solved, precision: precision, forcing: others)
+                let alone = trained.unfoldedAxis == nil
+                    ? try? PartitionedModel(model.rewritten(own.chunks, nil), solving: own.solved, precision: precision, forcing: others)
+                    : try FormChoice(model, nil, forcing: forms, precision: precision, within: nil, else: choice, context: CompileContext()).partitioned(for: work)
                 forward = TrainingCode(chunks: alone) { try model.compile(precision) }
             } else {
                 let (form, steps) = try compiled()

@@ -249,7 +249,7 @@ import Testing
         // Long runs are worth a look at shorter chunks, which pay the more the smaller the matrices are.
         #expect(choice.forms(for: Workload(batch: 4, extents: [4096], threads: 2)).chunks == ["S": 32])
         for work in [Workload(batch: 4, extents: [100], threads: 2), Workload(batch: 1, extents: [128], threads: 2)] {
-            #expect(choice.forms(for: work).chunks.isEmpty && choice.partitioned(for: work) == nil)
+            #expect(try choice.forms(for: work).chunks.isEmpty && choice.partitioned(for: work) == nil)
         }
         let small = try self.choice(Self.gated, ["K": 2, "V": 2])
         #expect(small.forms(for: Workload(batch: 4, extents: [4096], threads: 2)).chunks.isEmpty)

@@ -18,9 +18,23 @@ extension StreamGraph {
         return work.run()
     }
 
-    /// How many values `unfolding` makes, at least.
-    package func countUnfolding(_ axis: Int, count: Int) -> Int {
-        let stepped = UnfoldedForms(self, axis: axis, keepsStreams: false).countOfSteps
+    /// The graph in which an axis is a dim wherever something varies over others as well, or waits for their steps, and stays an axis
+    /// elsewhere: between the two lies an axis of one chunk of all its steps. Nil where steps along it attend to others.
+    ///
+    /// States and what belongs to them are left out: over several axes no state has a last step.
+    ///
+    /// - Parameter count: the steps of the axis, at least one.
+    package func keepingStreams(along axis: Int, count: Int) -> StreamGraph? {
+        guard canUnfold(axis), axes.count < 8 else { return nil }
+        var work = AxisUnfolding(self, axis: axis, count: count, chunks: axes.count)
+        return work.run()
+    }
+
+    /// How many values unfolding makes, at least.
+    ///
+    /// - Parameter keepsStreams: as `keepingStreams` does.
+    package func countUnfolding(_ axis: Int, count: Int, keepingStreams keepsStreams: Bool = false) -> Int {
+        let stepped = UnfoldedForms(self, axis: axis, keepsStreams: keepsStreams).countOfSteps
         return values.count + stepped * (count - 1)
     }
 
