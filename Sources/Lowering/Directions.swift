@@ -2,7 +2,7 @@ import RecSource
 import RecStream
 
 /// Checks that the steps of every recurrence have an order: loops over the axes in which every delay looks back.
-func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
+package func checkDirections(of graph: StreamGraph) throws(DiagnosticList) {
     var problems: [Diagnostic] = []
     func visit(_ nest: LoopNest) {
         switch nest {

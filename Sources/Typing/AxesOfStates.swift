@@ -2,7 +2,7 @@ import RecSource
 import RecStream
 import RecSyntax
 
-/// Models whose inputs run over axes of their own, `input y: [E] over s`: which axes there are, and what varies over which.
+/// Models over several axes, and with inputs over axes of their own, `input y: [E] over s`: which axes there are, and what varies over which.
 extension ModelTyper {
     /// The axes that inputs name, each where it first stands.
     func axesOfInputs(_ syntax: ModelDeclaration) -> [(name: String, span: SourceSpan)] {
@@ -25,8 +25,8 @@ extension ModelTyper {
         return Variance(batch: true, axes: axes)
     }
 
-    /// Whether what states vary over is to be found: where not all inputs run over all axes of the model.
-    private var hasOwnAxes: Bool { model.inputs.contains { !$0.isOnce && model[$0.value].variance != allAxes } }
+    /// Whether what states vary over is to be found: where there are several axes.
+    private var hasOwnAxes: Bool { model.axes.count > 1 }
 
     /// Gives states the axes that they vary over: those along which they read themselves, at first, and those that their equations had when
     /// the model was typed before.

@@ -153,7 +153,9 @@ private func varianceFaults(of value: Value, in graph: StreamGraph) -> [String] 
     // An output that is the same for all sequences is given for each.
     case .rename where operands.isStatic && graph.outputs.contains { graph[$0.value] == value }:
         return value.variance == .once ? [] : ["variance"]
-    case .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad, .window,
+    // What a state of one step is may be known before.
+    case .rename: return value.variance.covers(operands) ? [] : ["variance"]
+    case .unary, .binary, .select, .contract, .reduce, .broadcast, .reshape, .slice, .concat, .pad, .window,
         .gather, .scatter, .chunks, .steps, .runningAffine, .solve:
         return value.variance == operands ? [] : ["varies over \(value.variance), its operands over \(operands)"]
     }

@@ -7,9 +7,9 @@ import Testing
 
 /// Training of models over several axes, whose sequences differ in length along each.
 @Suite struct SeveralAxesTests {
-    private func model() throws -> Model {
+    private func model(_ name: String = "translation") throws -> Model {
         let dims = ["S": 5, "V": 5, "D": 4, "H": 3, "A": 2]
-        return try Model(Program(path: Project.path("examples/translation.rec")), dims: dims)
+        return try Model(Program(path: Project.path("examples/\(name).rec")), dims: dims)
     }
 
     private func data() -> ModelData {
@@ -19,8 +19,8 @@ import Testing
             inputs: ["source": tokens(7), "said": tokens(4), "target": tokens(4)], lengths: [4, 2, 3, 1, 4, 4], lengthsByAxis: ["s": [3, 7, 5, 2, 6, 7]])
     }
 
-    @Test func stepsAreThoseOfTheSequences() throws {
-        let (model, data) = (try model(), data())
+    @Test(arguments: ["translation", "attending_decoder"]) func stepsAreThoseOfTheSequences(name: String) throws {
+        let (model, data) = (try model(name), data())
         let options = TrainingOptions(optimizer: .sgd(), schedule: Schedule(rate: 0.1), batch: 6, seed: 3, precision: .f64)
         let trainer = try Trainer(model, TrainingData(data, for: model), options)
         var own = data
@@ -35,8 +35,8 @@ import Testing
         #expect(try trainer.loss(on: TrainingData(data, for: model)) < before)
     }
 
-    @Test func aRunGoesOn() throws {
-        let (model, data) = (try model(), try TrainingData(data(), for: model()))
+    @Test(arguments: ["translation", "attending_decoder"]) func aRunGoesOn(name: String) throws {
+        let (model, data) = (try model(name), try TrainingData(data(), for: model(name)))
         let options = TrainingOptions(optimizer: .adamW(), schedule: Schedule(rate: 0.01), batch: 2, seed: 3)
         let whole = try Trainer(model, data, options)
         for _ in 0..<6 { _ = try whole.advance() }

@@ -37,6 +37,7 @@ package struct Checker {
             try checkSource(program, model)
             let reference = try checkRewritings(model)
             try checkEnds(model)
+            try checkUnfolding(model)
             try checkPairs("pairs of steps", model.graph, reference)
             // Planning takes longer than all the rest.
             var dice = Dice(seed: item.checkSeed, for: "planning")

@@ -1,0 +1,77 @@
+import Rec
+import RecDifferentiation
+import RecInterpreter
+import RecLowering
+import RecSchedule
+import RecStream
+import RecTensors
+
+/// Axes as dims of the steps of others: all of a graph, and with streams along the axis in parts of their own.
+extension Checker {
+    /// More values than these take the interpreter long.
+    private static let mostValues = 4000
+
+    mutating func checkUnfolding(_ model: Model) throws {
+        let graph = model.graph
+        var dice = Dice(seed: item.checkSeed, for: "unfolding")
+        guard graph.dataAxes.count > 1, dice.chance(60) else { return }
+        let whole = CaseData(item).bound(for: graph)
+        let axis = dice.pick(Array(graph.dataAxes))
+        guard whole.extents[axis] > 0, graph.keepsLayout(unfolding: axis) else { return }
+        try compareUnfolded("unfolding", graph, axis, whole)
+        try compareParts("unfolding, parts", graph, axis, whole)
+        guard item.values != .notFinite, item.values != .huge else { return }
+        var request = Self.request(model, withFinals: false)
+        // The states of steps have names of their own.
+        request.targets.removeAll { if case .initialState = $0 { true } else { false } }
+        guard !request.seeds.isEmpty, !request.targets.isEmpty else { return }
+        let plain = try must("unfolding: gradient") { try gradient(of: graph, request) }
+        let data = CaseData(item).bound(for: plain, within: graph)
+        try compareUnfolded("unfolding of the gradient", plain, axis, data)
+        try compareParts("unfolding of the gradient, parts", plain, axis, data)
+        // Where several elements are the largest, one way of writing it down shares the gradient otherwise than another.
+        guard item.values == .usual, let unfolded = graph.unfolding(axis, count: whole.extents[axis]), (try? checkDirections(of: unfolded)) != nil,
+            unfolded.values.count < Self.mostValues
+        else { return }
+        let own = try must("gradient of the unfolded graph") { try gradient(of: unfolded, request) }
+        try compare("gradient of the unfolded graph", own, without: axis, plain, data)
+    }
+
+    private mutating func compareUnfolded(_ check: String, _ graph: StreamGraph, _ axis: Int, _ data: BoundData) throws {
+        guard graph.countUnfolding(axis, count: data.extents[axis]) < Self.mostValues, let unfolded = graph.unfolding(axis, count: data.extents[axis]),
+            (try? checkDirections(of: unfolded)) != nil
+        else { return outcome.count("refused \(check)") }
+        try expect("\(check): graph", unfolded.violations().first)
+        try compare(check, unfolded, without: axis, graph, data)
+    }
+
+    /// Compares a graph with one that lacks an axis.
+    private mutating func compare(_ check: String, _ unfolded: StreamGraph, without axis: Int, _ graph: StreamGraph, _ data: BoundData) throws {
+        var (own, unfolded) = (data, unfolded)
+        own.extents.remove(at: axis)
+        // Over several axes there are no last states to compare with.
+        unfolded.states = []
+        var reference = graph
+        reference.states = []
+        var got = Interpreter(unfolded).run(own)
+        let expected = Reference(reference, data)
+        // A dim in front of all others has the place of the axis.
+        got.finalStates = []
+        try expect(check, expected.mismatch(RunNumbers(got, of: reference), .double))
+    }
+
+    private mutating func compareParts(_ check: String, _ graph: StreamGraph, _ axis: Int, _ data: BoundData) throws {
+        // Parts hand on real numbers.
+        let split = graph.splittingComplex()
+        guard split.countUnfolding(axis, count: data.extents[axis], keepingStreams: true) < Self.mostValues,
+            let rewritten = split.keepingStreams(along: axis, count: data.extents[axis]), (try? checkDirections(of: rewritten)) != nil
+        else { return outcome.count("refused \(check)") }
+        try expect("\(check): graph", rewritten.violations().first)
+        guard let partition = try? AxisPartition(rewritten) else { return outcome.count("refused \(check)") }
+        for part in partition.parts { try expect("\(check): graph of a part", part.violations().first) }
+        guard partition.parts.allSatisfy({ (try? checkDirections(of: $0)) != nil }) else { return outcome.count("refused \(check)") }
+        var reference = graph
+        reference.states = []
+        try expect(check, Reference(reference, data).mismatch(RunNumbers(PartitionEvaluation(partition).run(data), of: reference), .double))
+    }
+}
