@@ -43,7 +43,7 @@ package struct PartitionEvaluation {
 
     package init(_ partition: AxisPartition) {
         whole = .axes(partition)
-        parts = partition.parts.map { .steps($0) }
+        parts = partition.parts.map { .steps($0.graph) }
     }
 
     /// - Parameter data: as for the graph.

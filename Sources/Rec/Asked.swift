@@ -104,8 +104,8 @@ extension Model {
         return part(wanted, given: given)
     }
 
-    /// The names of the inputs that have a value at every step.
-    package var streamNames: [String] { typed.inputs.filter { !$0.isOnce }.map(\.name) }
+    /// The names of the inputs that have a value at every step of the first axis. Those along other axes alone are given whole.
+    package var streamNames: [String] { typed.inputs.filter { !$0.isOnce && typed[$0.value].variance.varies(over: 0) }.map(\.name) }
 
     /// The part that can run step by step: without losses, and without outputs that need a missing input.
     ///

@@ -22,7 +22,7 @@ public struct Model: Sendable {
     public let dims: [String: Int]
     package internal(set) var graph: StreamGraph
     /// The graph of all that the program's model gives.
-    package let wholeGraph: StreamGraph
+    package internal(set) var wholeGraph: StreamGraph
     /// What was asked for, each of what was there.
     var selections: [ModelCode.Part] = []
     /// What tells the program, with its dims, from others.

@@ -69,7 +69,9 @@ extension Model {
     /// - Parameters:
     ///   - batch: sequences that take their steps together, 1 or more.
     ///   - capacity: the most steps of one call, 1 or more.
-    ///   - once: the inputs given once, `[batch, …]`; those with a default may be left out.
+    ///   - once: the inputs given once, `[batch, …]`; those with a default may be left out. Of a model over two axes also those along the second
+    ///     one alone, whole: `[batch, s, …]`.
+    ///   - lengthsByAxis: how long each sequence is along the second axis, by its name.
     ///   - state: from what the stream goes on, `ModelState()` for the beginning; `state()` then gives it after each step, for runs and
     ///     other streams. Nil where it is not wanted.
     ///   - keeping: steps of its past that a model may keep which attends to all of it, the present one among them. The stream takes no more
@@ -78,7 +80,7 @@ extension Model {
     ///   - context: where compiled code is kept, if anywhere.
     /// - Throws: where the model has no parameters yet or cannot run step by step, or once inputs are missing or misshapen.
     public func stream(
-        batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], state: ModelState? = nil, keeping kept: Int? = nil,
+        batch: Int = 1, capacity: Int = 1, once: [String: Tensor] = [:], lengthsByAxis: [String: [Int]] = [:], state: ModelState? = nil, keeping kept: Int? = nil,
         precision: Precision = .f32, context: CompileContext = CompileContext()
     ) throws(DiagnosticList) -> StreamSession {
         try reportingProblems(in: program.sources) {
@@ -96,7 +98,7 @@ extension Model {
             try part.checkMemory(batch: batch, extents: part.graph.axes.map { $0.length ?? 1 })
             return try StackSpace.run {
                 try StreamRun.session(
-                    part, ModelData(inputs: once, parameters: parameters), state: state, precision: precision, batch: batch, capacity: capacity, context: context)
+                    part, ModelData(inputs: once, parameters: parameters, lengthsByAxis: lengthsByAxis), state: state, precision: precision, batch: batch, capacity: capacity, context: context)
             }
         }
     }

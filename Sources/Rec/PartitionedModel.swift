@@ -136,6 +136,12 @@ package final class PartitionedModel: Sendable {
             self.schedules = solved.isEmpty ? schedules : try SolvedForms.dividing(schedules, solved)
         }
 
+        /// Some parts of a graph in which an axis is a dim of others.
+        init(_ partition: AxisPartition, parts: [StreamGraph]) {
+            (results, schedules) = (.axes(partition), parts.map { .steps($0) })
+            (exact, looksAtResults, solved) = (nil, false, [:])
+        }
+
         private static func divided(
             _ graph: StreamGraph, _ size: PairPartition.Size, _ times: PassTimes?
         ) throws(DiagnosticList) -> (Results, [Scheduled], hasPairs: Bool) {
@@ -144,7 +150,7 @@ package final class PartitionedModel: Sendable {
                     let prepared = Pipeline.prepare(graph, times: times)
                     if prepared.hasUnfoldedAxis {
                         let parts = try AxisPartition(prepared)
-                        return (.axes(parts), parts.parts.map { .steps($0) }, hasPairs: false)
+                        return (.axes(parts), parts.parts.map { .steps($0.graph) }, hasPairs: false)
                     }
                     if prepared.axes.contains(where: { $0.again != nil }) {
                         let parts = try PairPartition(prepared, by: size)
@@ -239,6 +245,24 @@ package final class PartitionedModel: Sendable {
         return total
     }
 
+    /// The tensors that parts of steps hand on.
+    func handedOn(_ data: BoundData, pool: ThreadPool) throws -> [String: Tensor] {
+        let work = Workload(batch: data.batch, extents: data.extents, threads: pool.count, bytesPerReal: precision.byteCount)
+        var tensors: [String: Tensor] = [:]
+        for case .steps(let part) in codes {
+            for output in try run(part, data, tensors, work, pool: pool).outputs { tensors[output.name] = output.tensor }
+        }
+        return tensors
+    }
+
+    private func run(_ part: StepsPart, _ data: BoundData, _ tensors: [String: Tensor], _ work: Workload, pool: ThreadPool) throws -> ModelResults {
+        let own = results.work(of: part.choice.forms.prepared, in: work)
+        let code = try part.code(for: own, precision, context)
+        let model = try CompiledModel(code, parameters: data.parameters.merging(tensors) { $1 }, memory: memory)
+        return try model.run(
+            inputs: data.inputs.merging(tensors) { $1 }, batch: data.batch, extents: own.extents, lengths: data.lengths, pool: pool)
+    }
+
     /// Runs whole sequences; nil where what chunks gave is not finite, and the recurrence must run step by step to say what is.
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults? {
         var tensors: [String: Tensor] = [:]
@@ -253,11 +277,7 @@ package final class PartitionedModel: Sendable {
         for code in codes {
             switch code {
             case .steps(let part):
-                let own = results.work(of: part.choice.forms.prepared, in: work)
-                let code = try part.code(for: own, precision, context)
-                let model = try CompiledModel(code, parameters: data.parameters.merging(tensors) { $1 }, memory: memory)
-                let results = try model.run(
-                    inputs: data.inputs.merging(tensors) { $1 }, batch: data.batch, extents: own.extents, lengths: data.lengths, pool: pool)
+                let results = try run(part, data, tensors, work, pool: pool)
                 for output in results.outputs { tensors[output.name] = output.tensor }
                 losses += results.losses
                 finalStates += results.finalStates

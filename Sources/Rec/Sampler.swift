@@ -172,11 +172,11 @@ package struct FeedbackLoop {
 
     package init(_ model: Model, output: String?, input: String?) throws(DiagnosticList) {
         let graph = model.graph
-        guard graph.dataAxes.count == 1 else { throw Self.problem(model, "it runs over \(graph.axes.count) axes") }
+        // Along the first axis: what runs along others is given whole.
         let inputs = graph.values.compactMap { value -> (name: String, value: Value)? in
-            if case .input(let name, _) = value.operation, value.variance.isStream { (name, value) } else { nil }
+            if case .input(let name, _) = value.operation, value.variance.axes == 1 { (name, value) } else { nil }
         }
-        let outputs = graph.outputs.map { (name: $0.name, value: graph[$0.value]) }.filter(\.value.variance.isStream)
+        let outputs = graph.outputs.map { (name: $0.name, value: graph[$0.value]) }.filter { $0.value.variance.axes == 1 }
         if let input, !inputs.contains(where: { $0.name == input }) { throw Self.unknown("input", input, inputs.map(\.name)) }
         if let output, !outputs.contains(where: { $0.name == output }) { throw Self.unknown("output", output, outputs.map(\.name)) }
         let tables = graph.tableSizes

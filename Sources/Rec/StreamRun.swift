@@ -12,8 +12,8 @@ package enum StreamRun {
         context: CompileContext = CompileContext()
     ) throws -> StreamSession {
         // Streams are not there yet: they count as empty.
-        var known = data
-        var model = whole
+        var (model, known) = try whole.knowingOtherAxes(data, batch: batch, precision: precision, context: context)
+        let whole = model
         if let state {
             try whole.checkBeginning(state)
             model = try whole.carrying(.either, givingEachStep: true)
@@ -23,7 +23,7 @@ package enum StreamRun {
             let value = model.graph.values.first { value in
                 if case .input(input.name, _) = value.operation { true } else { false }
             }
-            guard let value else { continue }
+            guard let value, value.variance.isStream else { continue }
             var shape = [batch]
             for (k, axis) in model.graph.axes.enumerated() where value.variance.varies(over: k) { shape.append(k == 0 ? 0 : axis.length ?? 1) }
             shape += value.shape.sizes + (value.element == .complex ? [2] : [])
@@ -43,8 +43,9 @@ package enum StreamRun {
         context: CompileContext = CompileContext()
     ) throws -> ModelResults {
         var model = try whole.streaming(given: Set(data.inputs.keys), context: kept)
-        let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
         var data = data
+        (model, data) = try model.knowingOtherAxes(data, precision: precision, context: context)
+        let outputs = model.graph.outputs.map { (name: $0.name, value: model.graph[$0.value]) }
         if let state {
             try model.checkBeginning(state)
             model = try model.carrying(.either, givingEachStep: true)

@@ -9,10 +9,16 @@ import RecStream
 package struct AxisPartition: Sendable {
     /// The graph with an axis of one chunk of all steps, as `StreamGraph.keepingStreams(along:count:)` gives it.
     package let graph: StreamGraph
-    package private(set) var parts: [StreamGraph] = []
+    package private(set) var parts: [Part] = []
     private let axis: Int
     private let chunks: Int
     private let places: [Place]
+
+    package struct Part: Sendable {
+        package var graph: StreamGraph
+        /// Whether it runs along the axis, and not within the steps of others.
+        package var isAlong: Bool
+    }
 
     /// Where a value is computed.
     private enum Place: Hashable {
@@ -144,14 +150,15 @@ package struct AxisPartition: Sendable {
             losses[place == .anywhere ? .part(level: 0, isAlong: false) : place, default: []].append(loss)
         }
         let most = places.reduce(0) { max($0, Self.level($1)) }
-        var found: [StreamGraph] = []
+        var found: [Part] = []
         for level in stride(from: most, through: 0, by: -1) {
             for isAlong in [false, true] {
                 let place = Place.part(level: level, isAlong: isAlong)
                 let (own, ownLosses) = (wanted[place] ?? [], losses[place] ?? [])
                 guard !own.isEmpty || !ownLosses.isEmpty else { continue }
                 var part = AxisPart(graph, isAlong: isAlong, axis: axis, chunks: chunks)
-                found.append(part.graph(handingOn: own.sorted(), losses: ownLosses) { places[$0.index] == place || places[$0.index] == .anywhere })
+                let graph = part.graph(handingOn: own.sorted(), losses: ownLosses) { places[$0.index] == place || places[$0.index] == .anywhere }
+                found.append(Part(graph: graph, isAlong: isAlong))
                 for id in part.wanted { want(id) }
             }
         }

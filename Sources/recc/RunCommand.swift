@@ -76,7 +76,7 @@ struct Run: ParsableCommand {
     @Flag(help: "Uses the interpreter, the reference, in f64.")
     var interpret = false
 
-    @Option(help: "Runs step by step: 'steps' over the given data, '-' over standard input.")
+    @Option(help: "Runs step by step: 'steps' over the given data, '-' over standard input. Inputs along a second axis are given whole.")
     var stream: String?
 
     @Option(

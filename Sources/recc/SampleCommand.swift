@@ -34,7 +34,7 @@ struct Sample: ParsableCommand {
     @Option(help: "Parameters by path.", completion: .file(extensions: ["safetensors", "npz"]))
     var params: [String] = []
 
-    @Option(help: "A case, for once inputs and parameters; its streams are not looked at.", completion: .file(extensions: ["safetensors", "npz"]))
+    @Option(help: "A case, for once inputs, inputs along a second axis and parameters; its streams are not looked at.", completion: .file(extensions: ["safetensors", "npz"]))
     var data: String?
 
     @Option(help: "The text to begin with.")

@@ -65,11 +65,69 @@ import Testing
                 let got = Interpreter(rewritten).run(whole)
                 expectSame(got.outputs + got.losses, expected.outputs + expected.losses, text)
                 let partition = try AxisPartition(rewritten)
-                for part in partition.parts { #expect(part.violations() == [], "\(text)") }
+                for part in partition.parts { #expect(part.graph.violations() == [], "\(text)") }
                 let parts = PartitionEvaluation(partition).run(bound)
                 expectSame(parts.outputs + parts.losses, expected.outputs + expected.losses, "parts of \(text)")
             }
         }
+    }
+
+    // MARK: Streams
+
+    /// What runs along the other axis is given whole, and steps of the first one come one by one.
+    @Test(arguments: programs.indices.filter { ![6, 7].contains($0) } + [100, 101, 102]) func streamsAgree(index: Int) throws {
+        let further = [
+            "{ input x: [C]\n input y: [C] over s\n param W: [C, C]\n state g: [C]\n g = tanh(W @ g[s-1] + y)\n state h: [C] = last[s](g)\n h = tanh(W @ h[t-1] + x)\n output o = sum[s](softmax[s](sum(h * g)) * g)\n output x\n output p = h * g\n output g\n loss l = mean[t](sum(h)) }",
+            "{ input x: [C]\n input z: complex[C] over s\n state a: complex[C]\n a = 0.5 * a[t-1] + last[s](z) * x[0]\n output a }",
+            "{ input x: [C] over t\n input y: int over s\n input e: [C] over (t, s)\n output n = t + s\n output m = x[t-1] + sum[s](e[t-2] * y) }",
+        ]
+        let text = index < 100 ? Self.programs[index] : further[index - 100]
+        let model = try model(text)
+        for lengths in [nil, [4, 0, 2]] as [[Int]?] {
+            var data = generated(model, batch: 3, extents: [6, 4])
+            if let lengths { data.lengthsByAxis["s"] = lengths }
+            let whole = try model.run(data, on: .compiled(.f64))
+            for piece in [1, 4] {
+                let got = try StreamRun.run(model, data, precision: .f64, piece: piece)
+                let expected = whole.outputs.filter { output in got.outputs.contains { $0.name == output.name } }
+                #expect(got.outputs.count == model.graph.outputs.count { model.graph[$0.value].variance.varies(over: 0) }, "\(text)")
+                expectSame(got.outputs, expected, "\(text) by \(piece)", within: 1e-10)
+            }
+        }
+    }
+
+    @Test func aDecoderIsAStreamAndASampler() throws {
+        let dims = ["S": 5, "V": 6, "D": 4, "H": 3, "A": 2]
+        for name in ["attending_decoder", "translation"] {
+            var model = try Model(Program(path: Project.path("examples/\(name).rec")), dims: dims)
+            model.parameters = model.initialParameters(seed: 4)
+            let source = Tensor([1, 4, 2, 0, 3], shape: [1, 5])
+            let said = [2, 5, 1]
+            let whole = try model(["source": source, "said": Tensor(said, shape: [1, 3])])["best"].ints()
+            let stream = try model.stream(once: ["source": source])
+            for (k, word) in said.enumerated() { #expect(try stream.step(["said": [Float(word)]])["best"] == [Float(whole[k])]) }
+            // What was said last is said next.
+            let sampler = try Sampler(model, output: "best", input: "said", once: ["source": source])
+            try sampler.feed([2])
+            var spoken = [2]
+            for _ in 0..<3 {
+                let next = try model(["source": source, "said": Tensor(spoken, shape: [1, spoken.count])])["best"].ints()
+                let got = try sampler.nextNumbers()
+                #expect(got == [Float(next[spoken.count - 1])])
+                spoken.append(next[spoken.count - 1])
+            }
+            #expect(throws: DiagnosticList.self) { try model.stream() }
+        }
+        // Steps of different sequences are taken together.
+        let ragged = try self.model(Self.programs[0])
+        var data = generated(ragged, batch: 2, extents: [3, 4])
+        for lengths in ["t", "lengths"] {
+            if lengths == "t" { data.lengthsByAxis = ["t": [3, 1]] } else { (data.lengths, data.lengthsByAxis) = ([3, 1], [:]) }
+            #expect(throws: (any Error).self) { try StreamRun.run(ragged, data, precision: .f64) }
+        }
+        let late = try self.model("{ input x: [C]\n input y: [C] over s\n g = mean[t](x) * y\n output o = sum[s](g * x) }")
+        let error = #expect(throws: DiagnosticList.self) { try late.stream(once: ["y": Tensor([Double](repeating: 1, count: 6), shape: [1, 2, 3])]) }
+        #expect(error?.diagnostics.first?.id == .planRefused)
     }
 
     @Test(arguments: programs) func codeAgrees(text: String) throws {

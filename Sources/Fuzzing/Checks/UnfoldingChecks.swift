@@ -68,8 +68,8 @@ extension Checker {
         else { return outcome.count("refused \(check)") }
         try expect("\(check): graph", rewritten.violations().first)
         guard let partition = try? AxisPartition(rewritten) else { return outcome.count("refused \(check)") }
-        for part in partition.parts { try expect("\(check): graph of a part", part.violations().first) }
-        guard partition.parts.allSatisfy({ (try? checkDirections(of: $0)) != nil }) else { return outcome.count("refused \(check)") }
+        for part in partition.parts { try expect("\(check): graph of a part", part.graph.violations().first) }
+        guard partition.parts.allSatisfy({ (try? checkDirections(of: $0.graph)) != nil }) else { return outcome.count("refused \(check)") }
         var reference = graph
         reference.states = []
         try expect(check, Reference(reference, data).mismatch(RunNumbers(PartitionEvaluation(partition).run(data), of: reference), .double))
