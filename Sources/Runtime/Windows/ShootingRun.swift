@@ -15,8 +15,10 @@ import RecTensors
 /// of the sweep before: from there on these hold. What is handed on is checked, never assumed: each step is computed from the state that
 /// stands before it, to 4 units in the last place of the largest state in its window. Windows that do not meet run one after another.
 ///
-/// This is multiple shooting whose corrections leave the derivative out (parareal with one integrator); for discrete states the same is
-/// known as rank convergence (Maleki, Musuvathi & Mytkowicz 2014, "Parallelizing dynamic programming through rank convergence", §4).
+/// This is multiple shooting whose corrections leave the derivative out (parareal with one integrator) where windows are longer than
+/// states are remembered; for discrete states the same is known as rank convergence (Maleki, Musuvathi & Mytkowicz 2014, "Parallelizing
+/// dynamic programming through rank convergence", §4). Where states are remembered for longer, and there is code for it, sweeps that
+/// compute nothing but states and their derivatives come first, and beginnings are mended by them (`WindowDerivatives`).
 package struct ShootingRun {
     /// A stream between the recurrence and others.
     package struct Stream {
@@ -45,6 +47,19 @@ package struct ShootingRun {
     private let warmUp: Int
     private let pool: ThreadPool
     private let memory: ResultMemory
+    private let derivative: Derivative?
+
+    /// Code for windows that run at once and give their derivatives as well; made when it is needed.
+    package struct Derivative {
+        var form: DerivativeForm
+        /// Nil where it cannot be had.
+        var code: () -> CompiledModel?
+
+        package init(form: DerivativeForm, code: @escaping () -> CompiledModel?) { (self.form, self.code) = (form, code) }
+    }
+
+    /// Sweeps with derivatives, at most.
+    private static let mostMendings = 4
 
     /// Sweeps of all windows, before those that have not met run one after another.
     private static let mostSweeps = 4
@@ -57,8 +72,9 @@ package struct ShootingRun {
 
     package init(
         windowed: CompiledModel, ordered: CompiledModel, layout: WindowLayout, streams: [Stream], once: [String: Tensor], depth: Int, warmUp: Int,
-        pool: ThreadPool, memory: ResultMemory
+        pool: ThreadPool, memory: ResultMemory, derivative: Derivative? = nil
     ) {
+        self.derivative = derivative
         (self.windowed, self.ordered, self.layout, self.streams, self.once) = (windowed, ordered, layout, streams, once)
         (self.depth, self.warmUp, self.pool, self.memory) = (depth, min(warmUp, layout.length), pool, memory)
     }
@@ -123,16 +139,29 @@ package struct ShootingRun {
         ///   - states: before them; nil where all begin as sequences do.
         ///   - atStart: whether the first window of a sequence begins as the sequence does.
         func callAsFunction(_ steps: Range<Int>, from states: WindowStates?, atStart: Bool) throws(DiagnosticList) -> WindowStates {
+            WindowStates(try finals(run.windowed, steps, from: states, atStart: atStart), run.layout)
+        }
+
+        /// All steps of all windows, with their derivatives.
+        func differentiated(_ form: DerivativeForm, _ code: CompiledModel, from states: WindowStates) throws(DiagnosticList) -> (WindowStates, WindowDerivatives) {
+            let finals = try finals(code, 0..<run.layout.length, from: states, atStart: true, moved: run.beginnings(form, code))
+            let isDerivative = { (named: NamedTensor) in form.lines.contains { $0.derivative == named.name } }
+            let derivatives = WindowStates(finals.filter(isDerivative), run.layout)
+            return (WindowStates(finals.filter { !isDerivative($0) }, run.layout), WindowDerivatives(form, derivatives))
+        }
+
+        private func finals(
+            _ code: CompiledModel, _ steps: Range<Int>, from states: WindowStates?, atStart: Bool, moved: [String: Tensor] = [:]
+        ) throws(DiagnosticList) -> [NamedTensor] {
             let layout = run.layout
             var rows = views
             for stream in run.streams { rows[stream.name] = views[stream.name]?.advanced(by: steps.lowerBound, byteCount: stream.byteCount) }
             var isGiven = [Float](repeating: states == nil ? 0 : 1, count: layout.batch * layout.windows)
             if atStart { for sequence in 0..<layout.batch { isGiven[sequence * layout.windows] = 0 } }
-            let given = ShootingRun.given(states.map { $0.tensors(ShootingRun.isCarried) }, isGiven, of: run.windowed, rows: layout.rows, lanes: layout.lanes)
+            let given = ShootingRun.given(states.map { $0.tensors(ShootingRun.isCarried) }, isGiven, of: code, rows: layout.rows, lanes: layout.lanes)
             let once = layout.groups == 1 ? run.once : run.once.mapValues { $0.repeatingRows(layout.groups) }
-            let finals = try run.windowed.run(
-                rows: rows, once: once.merging(given) { $1 }, batch: layout.rows, steps: steps.count, pool: run.pool)
-            return WindowStates(finals, layout)
+            let all = once.merging(given) { $1 }.merging(moved) { $1 }
+            return try code.run(rows: rows, once: all, batch: layout.rows, steps: steps.count, pool: run.pool)
         }
     }
 
@@ -144,13 +173,17 @@ package struct ShootingRun {
         var unmet: Set<Int>
         /// Sequences whose states do not forget soon enough for windows to meet: nothing of them was swept, or what was is no use.
         var left: Set<Int>
+        /// Sequences whose beginnings are mended by derivatives.
+        var mended: Set<Int> = []
     }
 
     private func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
 
     private func sweepAll(_ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> Swept {
-        let (guess, left) = try guess(sweep)
-        var swept = Swept(starts: guess.shifted(), ends: guess, unmet: [], left: left)
+        let guess = try guess(sweep)
+        var swept = Swept(starts: guess.ends.shifted(), ends: guess.ends, unmet: [], left: guess.left)
+        let derivatives = try mend(&swept, guess.mendable, sweep, &report)
+        let left = swept.left
         guard left.count < layout.batch else { return swept }
         // By piece, where windows are at its end.
         var ends: [WindowStates] = []
@@ -159,15 +192,25 @@ package struct ShootingRun {
         while true {
             report.sweeps = max(report.sweeps, sweeps)
             swept.ends = ends[sweep.pieces.count - 1]
-            let before = swept.ends.shifted()
+            var before = swept.ends.shifted()
             let open = (0..<layout.batch).filter { !left.contains($0) }.flatMap { windows(of: $0).dropFirst() }
             swept.unmet = try unmet(open, before, swept.starts, sweep, at: 0)
             // Where most windows remember more than a window, sweeps are many, and steps in order are soonest done.
-            let again = swept.unmet.filter { window in
+            var again = swept.unmet.filter { window in
                 let all = windows(of: window / layout.windows)
                 return sweeps == 1 || 2 * swept.unmet.count(where: all.contains) <= all.count
             }
-            guard !again.isEmpty, sweeps < Self.mostSweeps else { return swept }
+            guard sweeps < Self.mostSweeps else { return swept }
+            for sequence in swept.mended {
+                let all = windows(of: sequence)
+                again.subtract(all)
+                var starts = swept.starts
+                guard swept.unmet.contains(where: all.contains), let derivatives, derivatives.mend(&starts, swept.ends, in: all).isFinite else { continue }
+                // What has met may begin elsewhere all the same, as the windows in front of it do.
+                again.formUnion(all.dropFirst().filter { !starts.isSame(swept.starts, at: $0) })
+                before = before.replacing(all, from: starts)
+            }
+            guard !again.isEmpty else { return swept }
             swept.starts = swept.starts.replacing(again, from: before)
             sweeps += 1
             var states = swept.starts
@@ -184,29 +227,91 @@ package struct ShootingRun {
         }
     }
 
-    /// Where windows are guessed to end, and the sequences for which that is no use.
-    ///
+    /// Where windows are guessed to end.
+    private struct Guess {
+        var ends: WindowStates
+        /// Sequences whose states are remembered for longer than windows, so that it is no use.
+        var left: Set<Int> = []
+        /// Those of them whose states are not remembered for as long as the whole sequence.
+        var mendable: Set<Int> = []
+    }
+
     /// The steps in front of each window are run from the state in which sequences begin, and again from where that has led: how much
     /// nearer to each other the two come says how many steps a state remembers.
-    private func guess(_ sweep: Sweeps) throws(DiagnosticList) -> (WindowStates, left: Set<Int>) {
+    private func guess(_ sweep: Sweeps) throws(DiagnosticList) -> Guess {
         let steps = layout.length - warmUp..<layout.length
         let first = try sweep(steps, from: nil, atStart: false)
         let second = try sweep(steps, from: first, atStart: false)
         // What rounding alone keeps apart has been forgotten.
-        var apart = (0..<layout.batch * layout.windows).map { second.isWithin(Self.units, of: first, at: $0) ? 0 : second.distance(to: first, at: $0) }
-        let forgotten = apart.map { $0 == 0 }
-        guard forgotten.contains(false) else { return (second, []) }
+        let forgotten = (0..<layout.batch * layout.windows).map { second.isWithin(Self.units, of: first, at: $0) }
+        guard forgotten.contains(false) else { return Guess(ends: second) }
         let third = try sweep(steps, from: second, atStart: false)
         let isWide = third.lines.contains { $0.type == .f64 }
         let needed = isWide ? 0x1p-52 : 0x1p-23
-        for window in apart.indices where apart[window] != 0 {
-            let nearer = third.isWithin(Self.units, of: second, at: window) ? 0 : third.distance(to: second, at: window) / apart[window]
-            // After so many steps nothing is left of what was before.
-            apart[window] = nearer == 0 ? 0 : nearer < 1 ? Double(warmUp) * log(needed) / log(nearer) : .infinity
+        /// Of each window after how many steps nothing is left of what was before.
+        let memories = forgotten.indices.map { window in
+            if forgotten[window] || third.isWithin(Self.units, of: second, at: window) { return 0.0 }
+            // Both by the same measure: states may still grow from where they begin.
+            let nearer = third.distance(to: second, at: window, by: [first]) / second.distance(to: first, at: window, by: [third])
+            return nearer == 0 ? 0 : nearer < 1 ? Double(warmUp) * log(needed) / log(nearer) : .infinity
         }
-        let left = (0..<layout.batch).filter { sequence in 2 * windows(of: sequence).count { !(apart[$0] <= Double(layout.length)) } > layout.windows }
         // What has been forgotten goes on from where it is without the others in its batch.
-        return (third.replacing(apart.indices.filter { forgotten[$0] }, from: second), Set(left))
+        var guess = Guess(ends: third.replacing(forgotten.indices.filter { forgotten[$0] }, from: second))
+        for sequence in 0..<layout.batch {
+            /// Whether most windows remember more than so many steps.
+            func remembers(_ steps: Int) -> Bool { 2 * windows(of: sequence).count { !(memories[$0] <= Double(steps)) } > layout.windows }
+            guard remembers(layout.length) else { continue }
+            guess.left.insert(sequence)
+            if !remembers(layout.steps) { guess.mendable.insert(sequence) }
+        }
+        return guess
+    }
+
+    // MARK: Derivatives
+
+    /// Mends where windows of some sequences begin, by sweeps with derivatives; where that leads nowhere a sequence is as if there were none.
+    ///
+    /// - Returns: the derivatives that each sequence was mended by last.
+    private func mend(_ swept: inout Swept, _ sequences: Set<Int>, _ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> WindowDerivatives? {
+        guard !sequences.isEmpty, let derivative, let code = derivative.code() else { return nil }
+        // What is this near is as near as one more sweep brings it: an error is squared by each.
+        let isWide = swept.starts.lines.contains { $0.type == .f64 }
+        let near = isWide ? 0x1p-27 : 0x1p-12
+        var open = Dictionary(sequences.map { ($0, Double.infinity) }) { a, _ in a }
+        var result: WindowDerivatives?
+        for number in 1...Self.mostMendings where !open.isEmpty {
+            report.mendings = max(report.mendings, number)
+            let (ends, derivatives) = try sweep.differentiated(derivative.form, code, from: swept.starts)
+            var known = result ?? derivatives
+            for (sequence, last) in open.sorted(by: { $0.key < $1.key }) {
+                let own = windows(of: sequence)
+                var starts = swept.starts
+                open[sequence] = nil
+                swept.mended.remove(sequence)
+                guard number > 1 || derivatives.areBounded(in: own) else { continue }
+                let moved = derivatives.mend(&starts, ends, in: own)
+                guard moved < last / 2 || moved <= near else { continue }
+                known.replace(own, from: derivatives)
+                swept.starts = swept.starts.replacing(own, from: starts)
+                swept.mended.insert(sequence)
+                if moved > near { open[sequence] = moved }
+            }
+            result = known
+        }
+        for (sequence, moved) in open where moved > near.squareRoot() { swept.mended.remove(sequence) }
+        swept.left.subtract(swept.mended)
+        return result
+    }
+
+    /// How what windows carry is moved at their beginnings, as code takes it.
+    private func beginnings(_ form: DerivativeForm, _ code: CompiledModel) -> [String: Tensor] {
+        var result: [String: Tensor] = [:]
+        for value in code.plan.graph.values {
+            guard case .input(let name, _) = value.operation, let line = form.lines.firstIndex(where: { $0.direction == name }) else { continue }
+            let own = form.beginning(of: line).flatMap { [Double](repeating: $0, count: layout.lanes) }
+            result[name] = Tensor((0..<layout.rows).flatMap { _ in own }, shape: [layout.rows] + value.shape.sizes)
+        }
+        return result
     }
 
     /// Of some windows those in which steps from `new` on would not be those that were computed from `known`.
