@@ -128,14 +128,16 @@ final class ShootingRecurrence: SolvedRecurrence {
     /// Steps in front of a window of so many from which its first state is guessed.
     static func warmUp(of length: Int) -> Int { min(length, max(leastWarmUp, length / 32)) }
 
-    /// Whether sweeps with derivatives take less than steps in order, on any machine, so that a run has the same bits on each.
+    /// Whether sweeps with derivatives are worth their while: where nobody says how many windows there are, they should take less than steps in
+    /// order, for one sequence and a machine of some years ago, so that a sequence has the same bits in each batch and on each machine.
     private func isMendable(_ layout: WindowLayout, _ part: StepsPart, _ precision: Precision) -> Bool {
+        if asked != nil { return true }
         func seconds(_ part: StepsPart, batch: Int, steps: Int) -> Double? {
             let work = Workload(batch: batch, extents: [steps], threads: 1, bytesPerReal: precision.byteCount)
             return (try? part.choice.plan(for: work))?.estimatedSeconds(work, on: .typical)
         }
-        guard let windows = try? self.part(lanes: layout.lanes), let plain = seconds(windows, batch: layout.rows, steps: layout.length),
-            let own = seconds(part, batch: layout.rows, steps: layout.length), let inOrder = seconds(ordered, batch: layout.batch, steps: layout.steps)
+        guard let windows = try? self.part(lanes: layout.lanes), let plain = seconds(windows, batch: layout.groups, steps: layout.length),
+            let own = seconds(part, batch: layout.groups, steps: layout.length), let inOrder = seconds(ordered, batch: 1, steps: layout.steps)
         else { return false }
         let overhead = Self.secondsOfRun * (Self.usualMendings + 2 * Double(ShootingRun.runs(of: layout.length)))
         return Self.usualMendings * own + 2 * plain + overhead < Self.mostShare * inOrder

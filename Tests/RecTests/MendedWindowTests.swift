@@ -32,8 +32,21 @@ import Testing
                 model M(D) {
                   input a, b: [D]
                   state y: [D]
-                  y = tanh(0.01 * a + 0.001 * b + 1.994 * y[t-1] - 0.99402 * y[t-2])
+                  y = tanh(0.01 * a + 0.001 * b + 1.98 * y[t-1] - 0.984 * y[t-2])
                   output y
+                }
+                """),
+        Case(
+            name: "a dense cell", state: "h",
+            text: """
+                model M(D) {
+                  dim H = 4
+                  input a, b: [D]
+                  param U: [H, H] = normal(0.5)
+                  state h: [H] = 0.1
+                  z = sigmoid(sum(b) + U @ h[t-1])
+                  h = (1 - z) * h[t-1] + z * tanh(sum(a) + 0.5 * U @ h[t-1])
+                  output h
                 }
                 """),
         Case(
@@ -45,19 +58,20 @@ import Testing
                   state h: [D]
                   state n: int
                   n = if sum(a) > 0.9 then 0 else min(n[t+1] + 1, 7)
-                  c = sigmoid(7 - h[t+1]) * c[t+1] + 0.01 * sigmoid(b - h[t+1]) * tanh(a + 0.1 * real(n))
+                  c = sigmoid(5 - h[t+1]) * c[t+1] + 0.01 * sigmoid(b - h[t+1]) * tanh(a + 0.1 * real(n))
                   h = tanh(c) * sigmoid(b)
                   output h
                 }
                 """),
     ]
 
-    private static let steps = 1 << 16
+    private static let steps = 1 << 13
 
     /// Gates that remember some windows.
-    private func data(_ model: Model, batch: Int = 1, lengths: [Int]? = nil, gate: (Int) -> Double = { _ in -6.5 }) -> ModelData {
+    private func data(_ model: Model, batch: Int = 1, lengths: [Int]? = nil, gate: (Int) -> Double = { _ in -5 }) -> ModelData {
         var data = SolvedPrograms.data(model, batch: batch, length: Self.steps, lengths: lengths)
         let width = model.dims["D"] ?? 1
+        if data.parameters["w"] != nil { data.parameters["w"] = Tensor([Double](repeating: 0.4, count: width), shape: [width]) }
         data.inputs["b"] = data.inputs["b"].map { numbers in
             Tensor(numbers.doubles().enumerated().map { $1 + gate($0 / (Self.steps * width)) }, shape: numbers.shape)
         }
@@ -84,13 +98,13 @@ import Testing
 
     @Test("sequences of other lengths, and a sequence that is not a multiple of the windows", arguments: cases) func ragged(case own: Case) throws {
         let model = try SolvedPrograms.model(own.text, ["D": 1])
-        let data = data(model, batch: 4, lengths: [Self.steps, 0, Self.steps - 5, 40])
+        let data = data(model, batch: 4, lengths: [Self.steps, 0, Self.steps - 5, 10])
         let expected = try model.run(data, on: .compiled(.f64), forcing: [own.state: .sequential])
         let (got, report) = try run(model, data, own.state, threads: 2)
         #expect(report.mendings > 0 && SolvedPrograms.distance(got, expected) < 1e-12, "\(report.text)")
     }
 
-    @Test("NaN and infinities reach the steps that they reach in order", arguments: [Double.nan, .infinity], [100, 30000])
+    @Test("NaN and infinities reach the steps that they reach in order", arguments: [Double.nan, .infinity], [100, 4000])
     func special(number: Double, step: Int) throws {
         for own in Self.cases {
             let model = try SolvedPrograms.model(own.text, ["D": 1])
@@ -122,7 +136,7 @@ import Testing
     func batchMates(precision: Precision) throws {
         let model = try SolvedPrograms.model(Self.gated, ["D": 1])
         // One forgets at once, some remember several windows, and one the whole sequence.
-        let gates = [0, -6.5, -40, -7.5]
+        let gates = [0, -5, -40, -4.5]
         let whole = data(model, batch: 4) { gates[$0] }
         func run(_ sequences: [Int], threads: Int = 1) throws -> [[Double]] {
             var data = whole
@@ -148,6 +162,7 @@ import Testing
         for component in components(of: graph) where component.isRecurrence {
             guard let split = try? RecurrenceSplit(graph, around: component.members, prefix: ":") else { continue }
             let cell = try CarriedState.carrying(split.cell.namingDelayedValues(), .either)
+            guard cell.states.contains(where: { cell[$0.value].element == .real }) else { continue }
             let derivative = try WindowDerivative(cell)
             #expect(derivative.steps.violations() == [] && derivative.steps.outputs.isEmpty)
             count += 1

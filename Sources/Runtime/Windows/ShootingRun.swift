@@ -182,7 +182,8 @@ package struct ShootingRun {
     private func sweepAll(_ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> Swept {
         let guess = try guess(sweep)
         var swept = Swept(starts: guess.ends.shifted(), ends: guess.ends, unmet: [], left: guess.left)
-        let derivatives = try mend(&swept, guess.mendable, sweep, &report)
+        var derivatives = try mend(&swept, guess.mendable, nil, sweep, &report)
+        var tried = guess.mendable
         let left = swept.left
         guard left.count < layout.batch else { return swept }
         // By piece, where windows are at its end.
@@ -201,14 +202,28 @@ package struct ShootingRun {
                 return sweeps == 1 || 2 * swept.unmet.count(where: all.contains) <= all.count
             }
             guard sweeps < Self.mostSweeps else { return swept }
+            /// What has met may begin elsewhere all the same, as the windows in front of it do.
+            func begin(_ sequence: Int, from starts: WindowStates) {
+                let all = windows(of: sequence)
+                again = again.subtracting(all).union(all.dropFirst().filter { !starts.isSame(swept.starts, at: $0) })
+                before = before.replacing(all, from: starts)
+            }
             for sequence in swept.mended {
                 let all = windows(of: sequence)
                 again.subtract(all)
                 var starts = swept.starts
                 guard swept.unmet.contains(where: all.contains), let derivatives, derivatives.mend(&starts, swept.ends, in: all).isFinite else { continue }
-                // What has met may begin elsewhere all the same, as the windows in front of it do.
-                again.formUnion(all.dropFirst().filter { !starts.isSame(swept.starts, at: $0) })
-                before = before.replacing(all, from: starts)
+                begin(sequence, from: starts)
+            }
+            // Those that remember more than they seemed to.
+            let late = Set((0..<layout.batch).filter { !left.contains($0) && !tried.contains($0) && windows(of: $0).contains(where: swept.unmet.contains) })
+                .filter { sweeps > 1 && windows(of: $0).allSatisfy { !again.contains($0) } }
+            if !late.isEmpty {
+                tried.formUnion(late)
+                var other = swept
+                derivatives = try mend(&other, late, derivatives, sweep, &report) ?? derivatives
+                for sequence in late.intersection(other.mended) { begin(sequence, from: other.starts) }
+                swept.mended = other.mended
             }
             guard !again.isEmpty else { return swept }
             swept.starts = swept.starts.replacing(again, from: before)
@@ -271,14 +286,18 @@ package struct ShootingRun {
 
     /// Mends where windows of some sequences begin, by sweeps with derivatives; where that leads nowhere a sequence is as if there were none.
     ///
+    /// - Parameter others: the derivatives that other sequences were mended by.
     /// - Returns: the derivatives that each sequence was mended by last.
-    private func mend(_ swept: inout Swept, _ sequences: Set<Int>, _ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> WindowDerivatives? {
+    private func mend(
+        _ swept: inout Swept, _ sequences: Set<Int>, _ others: WindowDerivatives?, _ sweep: Sweeps, _ report: inout SolveReport
+    ) throws(DiagnosticList) -> WindowDerivatives? {
         guard !sequences.isEmpty, let derivative, let code = derivative.code() else { return nil }
         // What is this near is as near as one more sweep brings it: an error is squared by each.
         let isWide = swept.starts.lines.contains { $0.type == .f64 }
         let near = isWide ? 0x1p-27 : 0x1p-12
         var open = Dictionary(sequences.map { ($0, Double.infinity) }) { a, _ in a }
-        var result: WindowDerivatives?
+        var result = others
+        let first = swept.starts
         for number in 1...Self.mostMendings where !open.isEmpty {
             report.mendings = max(report.mendings, number)
             let (ends, derivatives) = try sweep.differentiated(derivative.form, code, from: swept.starts)
@@ -300,6 +319,7 @@ package struct ShootingRun {
         }
         for (sequence, moved) in open where moved > near.squareRoot() { swept.mended.remove(sequence) }
         swept.left.subtract(swept.mended)
+        swept.starts = swept.starts.replacing(sequences.subtracting(swept.mended).flatMap(windows), from: first)
         return result
     }
 
