@@ -22,6 +22,7 @@ final class ShootingRecurrence: SolvedRecurrence {
     /// How the ends of windows change with their beginnings; nil where that cannot be said.
     let derivative: WindowDerivative?
     private let differentiated = Mutex<[Int: StepsPart?]>([:])
+    private let worth = Mutex<[Size: Bool]>([:])
 
     /// Windows where nobody says how many.
     static let usualWindows = 32
@@ -128,23 +129,35 @@ final class ShootingRecurrence: SolvedRecurrence {
     /// Steps in front of a window of so many from which its first state is guessed.
     static func warmUp(of length: Int) -> Int { min(length, max(leastWarmUp, length / 32)) }
 
-    /// Whether sweeps with derivatives are worth their while: where nobody says how many windows there are, they should take less than steps in
-    /// order, for one sequence and a machine of some years ago, so that a sequence has the same bits in each batch and on each machine.
-    private func isMendable(_ layout: WindowLayout, _ part: StepsPart, _ precision: Precision) -> Bool {
-        if asked != nil { return true }
+    /// Whether sweeps with derivatives are worth their while: they should take less than steps in order, or, where somebody says how many
+    /// windows there are, not many times as long. That is said of one sequence and a machine of some years ago, so that a sequence has the
+    /// same bits in each batch and on each machine.
+    func isMendable(_ layout: WindowLayout, _ precision: Precision) -> Bool {
+        guard let part = differentiatedPart(lanes: layout.lanes) else { return false }
+        let size = Size(groups: layout.groups, lanes: layout.lanes, length: layout.length, precision: precision)
+        if let known = worth.withLock({ $0[size] }) { return known }
         func seconds(_ part: StepsPart, batch: Int, steps: Int) -> Double? {
             let work = Workload(batch: batch, extents: [steps], threads: 1, bytesPerReal: precision.byteCount)
             return (try? part.choice.plan(for: work))?.estimatedSeconds(work, on: .typical)
         }
-        guard let windows = try? self.part(lanes: layout.lanes), let plain = seconds(windows, batch: layout.groups, steps: layout.length),
-            let own = seconds(part, batch: layout.groups, steps: layout.length), let inOrder = seconds(ordered, batch: 1, steps: layout.steps)
-        else { return false }
-        let overhead = Self.secondsOfRun * (Self.usualMendings + 2 * Double(ShootingRun.runs(of: layout.length)))
-        return Self.usualMendings * own + 2 * plain + overhead < Self.mostShare * inOrder
+        var isWorth = false
+        if let windows = try? self.part(lanes: layout.lanes), let plain = seconds(windows, batch: layout.groups, steps: layout.length),
+            let own = seconds(part, batch: layout.groups, steps: layout.length), let inOrder = seconds(ordered, batch: 1, steps: layout.windows * layout.length)
+        {
+            let overhead = asked != nil ? 0 : Self.secondsOfRun * (Self.usualMendings + 2 * Double(ShootingRun.runs(of: layout.length)))
+            isWorth = Self.usualMendings * own + 2 * plain + overhead < (asked == nil ? Self.mostShare : Self.mostShareAsked) * inOrder
+        }
+        worth.withLock { $0[size] = isWorth }
+        return isWorth
+    }
+
+    private struct Size: Hashable {
+        var groups, lanes, length: Int
+        var precision: Precision
     }
 
     /// Sweeps with derivatives that a sequence should take, and what these may take of the time of steps in order.
-    private static let usualMendings = 3.0, mostShare = 0.8
+    private static let usualMendings = 3.0, mostShare = 0.8, mostShareAsked = 8.0
 
     func operationCount(for work: Workload) -> Double { (try? ordered.choice.plan(for: work).operationCount(for: work)) ?? 0 }
 
@@ -217,7 +230,7 @@ final class ShootingRecurrence: SolvedRecurrence {
                         DerivativeForm.Line(name: $0.name, elementCount: $0.elementCount, direction: $0.direction, derivative: $0.derivative)
                     }, directions: derivative.directions, isDiagonal: derivative.isDiagonal)
             ) {
-                guard let part = self.differentiatedPart(lanes: layout.lanes), self.isMendable(layout, part, around.precision) else { return nil }
+                guard self.isMendable(layout, around.precision), let part = self.differentiatedPart(lanes: layout.lanes) else { return nil }
                 return try? around.model(part, batch: layout.rows, steps: layout.length)
             }
         }

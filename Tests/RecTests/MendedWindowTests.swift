@@ -40,7 +40,7 @@ import Testing
             name: "a dense cell", state: "h",
             text: """
                 model M(D) {
-                  dim H = 4
+                  dim H = 3
                   input a, b: [D]
                   param U: [H, H] = normal(0.5)
                   state h: [H] = 0.1

@@ -2,12 +2,6 @@ import RecSource
 import RecStream
 import RecTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Runs a recurrence in windows of time that all run at once.
 ///
 /// The state at the start of a window is guessed by a run over the steps in front of it, from the state in which sequences begin. All
@@ -38,33 +32,21 @@ package struct ShootingRun {
     }
 
     /// For windows that run at once, and for steps in order.
-    private let windowed, ordered: CompiledModel
-    private let layout: WindowLayout
-    private let streams: [Stream]
-    private let once: [String: Tensor]
+    let windowed, ordered: CompiledModel
+    let layout: WindowLayout
+    let streams: [Stream]
+    let once: [String: Tensor]
     /// Steps that a step looks back.
-    private let depth: Int
-    private let warmUp: Int
-    private let pool: ThreadPool
-    private let memory: ResultMemory
-    private let derivative: Derivative?
-
-    /// Code for windows that run at once and give their derivatives as well; made when it is needed.
-    package struct Derivative {
-        var form: DerivativeForm
-        /// Nil where it cannot be had.
-        var code: () -> CompiledModel?
-
-        package init(form: DerivativeForm, code: @escaping () -> CompiledModel?) { (self.form, self.code) = (form, code) }
-    }
-
-    /// Sweeps with derivatives, at most.
-    private static let mostMendings = 4
+    let depth: Int
+    let warmUp: Int
+    let pool: ThreadPool
+    let memory: ResultMemory
+    let derivative: Derivative?
 
     /// Sweeps of all windows, before those that have not met run one after another.
     private static let mostSweeps = 4
     /// Units in the last place that a state may differ by from what its step gives.
-    private static let units = 4.0
+    static let units = 4.0
     /// What is further apart does not give the same step.
     private static let nearUnits = 64.0
     /// A window is swept in pieces of at least so many steps, and in at most so many.
@@ -79,7 +61,7 @@ package struct ShootingRun {
         (self.depth, self.warmUp, self.pool, self.memory) = (depth, min(warmUp, layout.length), pool, memory)
     }
 
-    private static func pieceCount(_ length: Int) -> Int { max(1, min(mostPieces, length / leastPiece)) }
+    static func pieceCount(_ length: Int) -> Int { max(1, min(mostPieces, length / leastPiece)) }
 
     /// How many runs of code windows of so many steps take that meet at once: two guesses, and their pieces.
     package static func runs(of length: Int) -> Int { 2 + pieceCount(length) }
@@ -119,56 +101,10 @@ package struct ShootingRun {
 
     // MARK: Sweeps
 
-    /// Runs all windows at once.
-    private struct Sweeps {
-        let run: ShootingRun
-        let views: [String: StreamRows]
-        let pieces: [Range<Int>]
-
-        init(_ run: ShootingRun, _ views: [String: StreamRows]) {
-            self.run = run
-            self.views = views
-            let length = run.layout.length
-            let count = ShootingRun.pieceCount(length)
-            pieces = (0..<count).map { $0 * length / count..<($0 + 1) * length / count }
-        }
-
-        /// Some steps of all windows.
-        ///
-        /// - Parameters:
-        ///   - states: before them; nil where all begin as sequences do.
-        ///   - atStart: whether the first window of a sequence begins as the sequence does.
-        func callAsFunction(_ steps: Range<Int>, from states: WindowStates?, atStart: Bool) throws(DiagnosticList) -> WindowStates {
-            WindowStates(try finals(run.windowed, steps, from: states, atStart: atStart), run.layout)
-        }
-
-        /// All steps of all windows, with their derivatives.
-        func differentiated(_ form: DerivativeForm, _ code: CompiledModel, from states: WindowStates) throws(DiagnosticList) -> (WindowStates, WindowDerivatives) {
-            let finals = try finals(code, 0..<run.layout.length, from: states, atStart: true, moved: run.beginnings(form, code))
-            let isDerivative = { (named: NamedTensor) in form.lines.contains { $0.derivative == named.name } }
-            let derivatives = WindowStates(finals.filter(isDerivative), run.layout)
-            return (WindowStates(finals.filter { !isDerivative($0) }, run.layout), WindowDerivatives(form, derivatives))
-        }
-
-        private func finals(
-            _ code: CompiledModel, _ steps: Range<Int>, from states: WindowStates?, atStart: Bool, moved: [String: Tensor] = [:]
-        ) throws(DiagnosticList) -> [NamedTensor] {
-            let layout = run.layout
-            var rows = views
-            for stream in run.streams { rows[stream.name] = views[stream.name]?.advanced(by: steps.lowerBound, byteCount: stream.byteCount) }
-            var isGiven = [Float](repeating: states == nil ? 0 : 1, count: layout.batch * layout.windows)
-            if atStart { for sequence in 0..<layout.batch { isGiven[sequence * layout.windows] = 0 } }
-            let given = ShootingRun.given(states.map { $0.tensors(ShootingRun.isCarried) }, isGiven, of: code, rows: layout.rows, lanes: layout.lanes)
-            let once = layout.groups == 1 ? run.once : run.once.mapValues { $0.repeatingRows(layout.groups) }
-            let all = once.merging(given) { $1 }.merging(moved) { $1 }
-            return try code.run(rows: rows, once: all, batch: layout.rows, steps: steps.count, pool: run.pool)
-        }
-    }
-
     /// What the sweeps have come to: where windows began and ended, and which do not begin where the one before ended.
     ///
     /// What becomes of a sequence depends on nothing of the others in its batch.
-    private struct Swept {
+    struct Swept {
         var starts, ends: WindowStates
         var unmet: Set<Int>
         /// Sequences whose states do not forget soon enough for windows to meet: nothing of them was swept, or what was is no use.
@@ -177,7 +113,7 @@ package struct ShootingRun {
         var mended: Set<Int> = []
     }
 
-    private func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
+    func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
 
     private func sweepAll(_ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> Swept {
         let guess = try guess(sweep)
@@ -242,98 +178,6 @@ package struct ShootingRun {
         }
     }
 
-    /// Where windows are guessed to end.
-    private struct Guess {
-        var ends: WindowStates
-        /// Sequences whose states are remembered for longer than windows, so that it is no use.
-        var left: Set<Int> = []
-        /// Those of them whose states are not remembered for as long as the whole sequence.
-        var mendable: Set<Int> = []
-    }
-
-    /// The steps in front of each window are run from the state in which sequences begin, and again from where that has led: how much
-    /// nearer to each other the two come says how many steps a state remembers.
-    private func guess(_ sweep: Sweeps) throws(DiagnosticList) -> Guess {
-        let steps = layout.length - warmUp..<layout.length
-        let first = try sweep(steps, from: nil, atStart: false)
-        let second = try sweep(steps, from: first, atStart: false)
-        // What rounding alone keeps apart has been forgotten.
-        let forgotten = (0..<layout.batch * layout.windows).map { second.isWithin(Self.units, of: first, at: $0) }
-        guard forgotten.contains(false) else { return Guess(ends: second) }
-        let third = try sweep(steps, from: second, atStart: false)
-        let isWide = third.lines.contains { $0.type == .f64 }
-        let needed = isWide ? 0x1p-52 : 0x1p-23
-        /// Of each window after how many steps nothing is left of what was before.
-        let memories = forgotten.indices.map { window in
-            if forgotten[window] || third.isWithin(Self.units, of: second, at: window) { return 0.0 }
-            // Both by the same measure: states may still grow from where they begin.
-            let nearer = third.distance(to: second, at: window, by: [first]) / second.distance(to: first, at: window, by: [third])
-            return nearer == 0 ? 0 : nearer < 1 ? Double(warmUp) * log(needed) / log(nearer) : .infinity
-        }
-        // What has been forgotten goes on from where it is without the others in its batch.
-        var guess = Guess(ends: third.replacing(forgotten.indices.filter { forgotten[$0] }, from: second))
-        for sequence in 0..<layout.batch {
-            /// Whether most windows remember more than so many steps.
-            func remembers(_ steps: Int) -> Bool { 2 * windows(of: sequence).count { !(memories[$0] <= Double(steps)) } > layout.windows }
-            guard remembers(layout.length) else { continue }
-            guess.left.insert(sequence)
-            if !remembers(layout.steps) { guess.mendable.insert(sequence) }
-        }
-        return guess
-    }
-
-    // MARK: Derivatives
-
-    /// Mends where windows of some sequences begin, by sweeps with derivatives; where that leads nowhere a sequence is as if there were none.
-    ///
-    /// - Parameter others: the derivatives that other sequences were mended by.
-    /// - Returns: the derivatives that each sequence was mended by last.
-    private func mend(
-        _ swept: inout Swept, _ sequences: Set<Int>, _ others: WindowDerivatives?, _ sweep: Sweeps, _ report: inout SolveReport
-    ) throws(DiagnosticList) -> WindowDerivatives? {
-        guard !sequences.isEmpty, let derivative, let code = derivative.code() else { return nil }
-        // What is this near is as near as one more sweep brings it: an error is squared by each.
-        let isWide = swept.starts.lines.contains { $0.type == .f64 }
-        let near = isWide ? 0x1p-27 : 0x1p-12
-        var open = Dictionary(sequences.map { ($0, Double.infinity) }) { a, _ in a }
-        var result = others
-        let first = swept.starts
-        for number in 1...Self.mostMendings where !open.isEmpty {
-            report.mendings = max(report.mendings, number)
-            let (ends, derivatives) = try sweep.differentiated(derivative.form, code, from: swept.starts)
-            var known = result ?? derivatives
-            for (sequence, last) in open.sorted(by: { $0.key < $1.key }) {
-                let own = windows(of: sequence)
-                var starts = swept.starts
-                open[sequence] = nil
-                swept.mended.remove(sequence)
-                guard number > 1 || derivatives.areBounded(in: own) else { continue }
-                let moved = derivatives.mend(&starts, ends, in: own)
-                guard moved < last / 2 || moved <= near else { continue }
-                known.replace(own, from: derivatives)
-                swept.starts = swept.starts.replacing(own, from: starts)
-                swept.mended.insert(sequence)
-                if moved > near { open[sequence] = moved }
-            }
-            result = known
-        }
-        for (sequence, moved) in open where moved > near.squareRoot() { swept.mended.remove(sequence) }
-        swept.left.subtract(swept.mended)
-        swept.starts = swept.starts.replacing(sequences.subtracting(swept.mended).flatMap(windows), from: first)
-        return result
-    }
-
-    /// How what windows carry is moved at their beginnings, as code takes it.
-    private func beginnings(_ form: DerivativeForm, _ code: CompiledModel) -> [String: Tensor] {
-        var result: [String: Tensor] = [:]
-        for value in code.plan.graph.values {
-            guard case .input(let name, _) = value.operation, let line = form.lines.firstIndex(where: { $0.direction == name }) else { continue }
-            let own = form.beginning(of: line).flatMap { [Double](repeating: $0, count: layout.lanes) }
-            result[name] = Tensor((0..<layout.rows).flatMap { _ in own }, shape: [layout.rows] + value.shape.sizes)
-        }
-        return result
-    }
-
     /// Of some windows those in which steps from `new` on would not be those that were computed from `known`.
     private func unmet(_ windows: [Int], _ new: WindowStates, _ known: WindowStates, _ sweep: Sweeps, at step: Int) throws(DiagnosticList) -> Set<Int> {
         let different = windows.filter { !new.isSame(known, at: $0) }
@@ -349,8 +193,6 @@ package struct ShootingRun {
 
     // MARK: In order
 
-    private static func isCarried(_ name: String) -> Bool { name.hasPrefix(CarriedState.prefix) }
-
     /// Runs sequences from their beginning, one step after another.
     ///
     /// - Returns: the last values of the states, `[batch, dims…]`.
@@ -360,21 +202,6 @@ package struct ShootingRun {
         let given = given(nil, [Float](repeating: 0, count: batch), of: model, rows: batch, lanes: 1)
         let rows = Dictionary(streams.map { ($0.name, $0.rows) }) { a, _ in a }
         return try model.run(rows: rows, once: once.merging(given) { $1 }, batch: batch, steps: steps, pool: pool)
-    }
-
-    /// What the recurrence begins from: the states, and whether they are given. Where they are not, anything will do.
-    private static func given(_ states: [String: Tensor]?, _ isGiven: [Float], of model: CompiledModel, rows: Int, lanes: Int) -> [String: Tensor] {
-        var result: [String: Tensor] = states ?? [:]
-        for value in model.plan.graph.values {
-            guard case .input(let name, _) = value.operation, !value.variance.isStream else { continue }
-            if name == CarriedState.switchName {
-                result[name] = Tensor(isGiven, shape: lanes > 1 ? [rows, lanes] : [rows])
-            } else if Self.isCarried(name), result[name] == nil {
-                let shape = [rows] + value.shape.sizes
-                result[name] = Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
-            }
-        }
-        return result
     }
 
     /// - Parameter states: before the steps; nil at the beginning of the sequences.
