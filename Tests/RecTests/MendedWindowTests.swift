@@ -2,6 +2,7 @@ import Foundation
 import Rec
 import RecForms
 import RecInterpreter
+import RecScheduling
 import RecStream
 import TestSupport
 import Testing
@@ -236,6 +237,30 @@ import Testing
             }
             column += line.elementCount
         }
+    }
+
+    @Test("sweeps with derivatives must be worth their while where nobody says how many windows there are") func worth() throws {
+        func explained(_ text: String, _ size: Int, _ form: PlanForm) throws -> String {
+            let work = Workload(batch: 1, extents: [1 << 16], threads: 2, bytesPerReal: 4)
+            return try Explanation(SolvedPrograms.model(text, ["D": size]), work: work, forcing: ["h": form]).text
+        }
+        let said = "by derivatives where states are remembered for longer"
+        // As ParaGRU has it.
+        let unit = """
+            model M(D) {
+              input a, b, c: [D]
+              state h: [D]
+              z = sigmoid(a + 0.5 * h[t-1])
+              r = sigmoid(b - 0.5 * h[t-1])
+              h = (1 - z) * h[t-1] + z * tanh(c + r * h[t-1])
+              output h
+            }
+            """
+        #expect(try explained(unit, 1, .shooting(nil)).contains(said))
+        #expect(try !explained(unit, 8, .shooting(nil)).contains(said))
+        let dense = "model M(D) {\n input a: [D]\n param U: [D, D] = normal(1)\n state h: [D]\n h = tanh(a + U @ h[t-1])\n output h\n}"
+        #expect(try !explained(dense, 16, .shooting(nil)).contains(said))
+        #expect(try explained(dense, 2, .shooting(16)).contains(said))
     }
 
     @Test("a derivative is a number for each element, a block, or a matrix; too large a one is none") func structure() throws {
