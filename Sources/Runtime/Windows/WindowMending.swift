@@ -29,7 +29,7 @@ extension ShootingRun {
         var result = others
         let first = swept.starts
         for number in 1...Self.mostMendings where !open.isEmpty {
-            report.mendings = max(report.mendings, number)
+            report.sweepsWithDerivatives = max(report.sweepsWithDerivatives, number)
             let (ends, derivatives) = try sweep.differentiated(derivative.form, code, from: swept.starts)
             var known = result ?? derivatives
             for (sequence, last) in open.sorted(by: { $0.key < $1.key }) {
