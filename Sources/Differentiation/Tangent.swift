@@ -9,10 +9,15 @@ import RecStream
 ///
 /// Wengert, "A simple automatic derivative evaluation program", CACM 7 (1964).
 ///
+/// - Parameter assumingFinite: whether all numbers are taken to be finite, as in `GradientRequest.assumesFinite`.
 /// - Returns: `graph` without complex values, with its tangents.
 /// - Throws: where a name is not known, or what it stands for is no real or complex value.
-package func tangent(of graph: StreamGraph, along targets: [GradientRequest.Target]) throws(DiagnosticList) -> StreamGraph {
-    var forward = ForwardMode(try Differentiation(graph, GradientRequest(seeds: [], targets: targets)))
+package func tangent(
+    of graph: StreamGraph, along targets: [GradientRequest.Target], assumingFinite: Bool = false
+) throws(DiagnosticList) -> StreamGraph {
+    var request = GradientRequest(seeds: [], targets: targets)
+    request.assumesFinite = assumingFinite
+    var forward = ForwardMode(try Differentiation(graph, request))
     if let own = forward.ownGradient {
         throw DiagnosticList([
             Diagnostic(

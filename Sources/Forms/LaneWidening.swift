@@ -10,32 +10,45 @@ extension StreamGraph {
     ///
     /// - Throws: where an operation cannot be taken for several sequences at once.
     package func widened(by lanes: Int, sharing isShared: (String) -> Bool) throws(FormRefusal) -> StreamGraph {
-        var work = LaneWidening(self, lanes)
-        try work.run(isShared)
+        var isWide = values.map { !$0.variance.isStatic }
+        // What follows from values alone that are the same for all lanes is so too.
+        for id in ids where isWide[id.index] && !self[id].variance.isStream {
+            switch self[id].operation {
+            case .input(let name, _): isWide[id.index] = !isShared(name)
+            case let operation: isWide[id.index] = operation.operands.contains { isWide[$0.index] }
+            }
+        }
+        return try widened(along: Dim(Self.laneName, lanes), isWide) { _ in true }
+    }
+
+    /// The same steps with a last axis for some values, which all that follows from one of them has to be among, for all outputs, and for
+    /// the states of some names.
+    func widened(along axis: Dim, _ isWide: [Bool], states isWidened: (String) -> Bool) throws(FormRefusal) -> StreamGraph {
+        var work = LaneWidening(self, axis, isWide)
+        try work.run(isWidened)
         return work.result
     }
 }
 
-/// Gives streams a last axis, one value after another.
+/// Gives values a last axis, one after another.
 private struct LaneWidening {
     private let graph: StreamGraph
     private let lane: Dim
     private(set) var result: StreamGraph
     /// By old value.
     private var new: [ValueID]
-    private var isWide: [Bool]
+    private let isWide: [Bool]
     private var widened: [ValueID: ValueID] = [:]
 
-    init(_ graph: StreamGraph, _ lanes: Int) {
+    init(_ graph: StreamGraph, _ lane: Dim, _ isWide: [Bool]) {
         self.graph = graph
-        lane = Dim(StreamGraph.laneName, lanes)
+        self.lane = lane
+        self.isWide = isWide
         result = StreamGraph(name: graph.name, axes: graph.axes)
         new = Array(repeating: ValueID(-1), count: graph.values.count)
-        isWide = graph.values.map { !$0.variance.isStatic }
     }
 
-    mutating func run(_ isShared: (String) -> Bool) throws(FormRefusal) {
-        markShared(isShared)
+    mutating func run(_ isWidened: (String) -> Bool) throws(FormRefusal) {
         var delays: [(old: ValueID, new: ValueID)] = []
         for id in graph.ids {
             new[id.index] = try add(id)
@@ -44,24 +57,19 @@ private struct LaneWidening {
         // Delayed operands may come later than their delays.
         for delay in delays {
             guard case .delay(let operand, let offsets, let initial) = graph[delay.old].operation else { continue }
+            guard isWide[delay.old.index] else {
+                result[delay.new].operation = .delay(new[operand.index], offsets: offsets, initial: initial.map { new[$0.index] })
+                continue
+            }
             guard isWide[operand.index] else { throw FormRefusal(reason: "a value that never changes is read at another step", span: graph[operand].span) }
             result[delay.new].operation = .delay(new[operand.index], offsets: offsets, initial: initial.map { wide($0) })
         }
         result.states = graph.states.map { state in
-            StreamGraph.State(name: state.name, value: wide(state.value), initial: state.initial.map { wide($0) }, span: state.span)
+            func moved(_ id: ValueID) -> ValueID { isWidened(state.name) ? wide(id) : new[id.index] }
+            return StreamGraph.State(name: state.name, value: moved(state.value), initial: state.initial.map(moved), span: state.span)
         }
         result.outputs = graph.outputs.map { StreamGraph.Output(name: $0.name, value: wide($0.value), span: $0.span) }
         result = result.ordered()
-    }
-
-    /// What follows from values alone that are the same for all lanes is so too.
-    private mutating func markShared(_ isShared: (String) -> Bool) {
-        for id in graph.ids where isWide[id.index] && !graph[id].variance.isStream {
-            switch graph[id].operation {
-            case .input(let name, _): isWide[id.index] = !isShared(name)
-            case let operation: isWide[id.index] = operation.operands.contains { isWide[$0.index] }
-            }
-        }
     }
 
     /// The value with the last axis, which is repeated along it where it has none yet.

@@ -208,7 +208,7 @@ package struct RecurrenceSplit: Sendable {
 
 extension StreamGraph {
     /// All that depends on these values, at whatever step, and they themselves.
-    fileprivate func following(_ values: Set<ValueID>) -> Set<ValueID> {
+    func following(_ values: Set<ValueID>) -> Set<ValueID> {
         var readers = [[ValueID]](repeating: [], count: self.values.count)
         for id in ids { for operand in self[id].operation.operands { readers[operand.index].append(id) } }
         var result = values

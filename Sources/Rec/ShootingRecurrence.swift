@@ -19,6 +19,10 @@ final class ShootingRecurrence: SolvedRecurrence {
     private let depth: Int
     private let ordered: StepsPart
     private let windowed = Mutex<[Int: StepsPart]>([:])
+    /// How the ends of windows change with their beginnings; nil where that cannot be said.
+    let derivative: WindowDerivative?
+    private let differentiated = Mutex<[Int: StepsPart?]>([:])
+    private let worth = Mutex<[Size: Bool]>([:])
 
     /// Windows where nobody says how many.
     static let usualWindows = 32
@@ -50,6 +54,7 @@ final class ShootingRecurrence: SolvedRecurrence {
         if split.isLaneWise, width < Self.widest / 2 { while 2 * lanes * width <= Self.widest { lanes *= 2 } }
         mostLanes = lanes
         ordered = try StepsPart(cell, forcing: .sequential)
+        derivative = try? WindowDerivative(cell)
         // What cannot be said for windows is refused here and now.
         if lanes > 1 { _ = try part(lanes: lanes) }
     }
@@ -61,8 +66,14 @@ final class ShootingRecurrence: SolvedRecurrence {
     var repeated: StreamGraph { (try? widened(by: mostLanes)) ?? cell }
 
     private func widened(by lanes: Int) throws(FormRefusal) -> StreamGraph {
-        guard lanes > 1 else { return cell }
-        return try cell.widened(by: lanes) { name in !name.hasPrefix(CarriedState.prefix) && name != CarriedState.switchName }
+        try widened(cell, by: lanes)
+    }
+
+    private func widened(_ steps: StreamGraph, by lanes: Int) throws(FormRefusal) -> StreamGraph {
+        guard lanes > 1 else { return steps }
+        return try steps.widened(by: lanes) { name in
+            !name.hasPrefix(CarriedState.prefix) && name != CarriedState.switchName && !WindowDerivative.isDirection(name)
+        }
     }
 
     /// The code for windows of which so many lie side by side.
@@ -71,6 +82,15 @@ final class ShootingRecurrence: SolvedRecurrence {
         if let known = windowed.withLock({ $0[lanes] }) { return known }
         let fresh = try StepsPart(widened(by: lanes), forcing: .sequential)
         windowed.withLock { $0[lanes] = fresh }
+        return fresh
+    }
+
+    /// The code for windows of which so many lie side by side, with their derivatives; nil where there is none.
+    private func differentiatedPart(lanes: Int) -> StepsPart? {
+        guard let derivative else { return nil }
+        if let known = differentiated.withLock({ $0[lanes] }) { return known }
+        let fresh = try? StepsPart(widened(derivative.steps, by: lanes), forcing: .sequential)
+        differentiated.withLock { $0[lanes] = .some(fresh) }
         return fresh
     }
 
@@ -108,6 +128,36 @@ final class ShootingRecurrence: SolvedRecurrence {
 
     /// Steps in front of a window of so many from which its first state is guessed.
     static func warmUp(of length: Int) -> Int { min(length, max(leastWarmUp, length / 32)) }
+
+    /// Whether sweeps with derivatives are worth their while: they should take less than steps in order, or, where somebody says how many
+    /// windows there are, not many times as long. That is said of one sequence and a machine of some years ago, so that a sequence has the
+    /// same bits in each batch and on each machine.
+    func isMendable(_ layout: WindowLayout, _ precision: Precision) -> Bool {
+        guard let part = differentiatedPart(lanes: layout.lanes) else { return false }
+        let size = Size(groups: layout.groups, lanes: layout.lanes, length: layout.length, precision: precision)
+        if let known = worth.withLock({ $0[size] }) { return known }
+        func seconds(_ part: StepsPart, batch: Int, steps: Int) -> Double? {
+            let work = Workload(batch: batch, extents: [steps], threads: 1, bytesPerReal: precision.byteCount)
+            return (try? part.choice.plan(for: work))?.estimatedSeconds(work, on: .typical)
+        }
+        var isWorth = false
+        if let windows = try? self.part(lanes: layout.lanes), let plain = seconds(windows, batch: layout.groups, steps: layout.length),
+            let own = seconds(part, batch: layout.groups, steps: layout.length), let inOrder = seconds(ordered, batch: 1, steps: layout.windows * layout.length)
+        {
+            let overhead = asked != nil ? 0 : Self.secondsOfRun * (Self.usualMendings + 2 * Double(ShootingRun.runs(of: layout.length)))
+            isWorth = Self.usualMendings * own + 2 * plain + overhead < (asked == nil ? Self.mostShare : Self.mostShareAsked) * inOrder
+        }
+        worth.withLock { $0[size] = isWorth }
+        return isWorth
+    }
+
+    private struct Size: Hashable {
+        var groups, lanes, length: Int
+        var precision: Precision
+    }
+
+    /// Sweeps with derivatives that a sequence should take, and what these may take of the time of steps in order.
+    private static let usualMendings = 3.0, mostShare = 0.8, mostShareAsked = 8.0
 
     func operationCount(for work: Workload) -> Double { (try? ordered.choice.plan(for: work).operationCount(for: work)) ?? 0 }
 
@@ -173,9 +223,21 @@ final class ShootingRecurrence: SolvedRecurrence {
             return try ShootingRun.inOrder(
                 around.model(ordered, batch: batch, steps: steps), streams, once, batch: batch, steps: steps, pool: around.pool)
         }
+        let mending = derivative.map { derivative in
+            ShootingRun.Derivative(
+                form: DerivativeForm(
+                    lines: derivative.lines.map {
+                        DerivativeForm.Line(name: $0.name, elementCount: $0.elementCount, direction: $0.direction, derivative: $0.derivative)
+                    }, directions: derivative.directions, isDiagonal: derivative.isDiagonal)
+            ) {
+                guard self.isMendable(layout, around.precision), let part = self.differentiatedPart(lanes: layout.lanes) else { return nil }
+                return try? around.model(part, batch: layout.rows, steps: layout.length)
+            }
+        }
         let run = ShootingRun(
             windowed: try around.model(part(lanes: layout.lanes), batch: layout.rows, steps: layout.length), ordered: try around.model(ordered, batch: layout.batch, steps: layout.length),
-            layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp(of: layout.length), pool: around.pool, memory: around.memory)
+            layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp(of: layout.length), pool: around.pool, memory: around.memory,
+            derivative: mending)
         return try run.run(&report)
     }
 }

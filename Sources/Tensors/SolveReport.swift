@@ -18,6 +18,8 @@ public struct SolveReport: Equatable, Sendable {
     package var warmUp = 0
     /// How often the windows were swept, all of them at once, or the rounds of Newton's method; of several sequences the most.
     public package(set) var sweeps = 0
+    /// Sweeps beside these that gave derivatives, by which the beginnings of windows were mended; of several sequences the most.
+    public package(set) var sweepsWithDerivatives = 0
     /// What ran one step after another, as it had not met its equations: windows, or sequences where it was Newton's method.
     public package(set) var inOrder = 0
 
@@ -32,7 +34,8 @@ public struct SolveReport: Equatable, Sendable {
         switch method {
         case .shooting:
             guard windows > 0 else { return "too short for windows: one step after another" }
-            return "\(windows) windows of \(counted(length, "step")), \(counted(sweeps, "sweep"))"
+            return "\(windows) windows of \(counted(length, "step")), " + (sweepsWithDerivatives == 0 ? "" : "\(counted(sweepsWithDerivatives, "sweep")) with derivatives, ")
+                + counted(sweeps, "sweep")
                 + (inOrder == 0 ? "" : ", \(counted(inOrder, "window")) one after another")
         case .newton:
             return "\(counted(sweeps, "round")) of Newton's method" + (inOrder == 0 ? "" : ", \(counted(inOrder, "sequence")) one step after another")

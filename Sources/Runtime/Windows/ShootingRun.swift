@@ -2,12 +2,6 @@ import RecSource
 import RecStream
 import RecTensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Runs a recurrence in windows of time that all run at once.
 ///
 /// The state at the start of a window is guessed by a run over the steps in front of it, from the state in which sequences begin. All
@@ -15,8 +9,10 @@ import RecTensors
 /// of the sweep before: from there on these hold. What is handed on is checked, never assumed: each step is computed from the state that
 /// stands before it, to 4 units in the last place of the largest state in its window. Windows that do not meet run one after another.
 ///
-/// This is multiple shooting whose corrections leave the derivative out (parareal with one integrator); for discrete states the same is
-/// known as rank convergence (Maleki, Musuvathi & Mytkowicz 2014, "Parallelizing dynamic programming through rank convergence", §4).
+/// This is multiple shooting whose corrections leave the derivative out (parareal with one integrator) where windows are longer than
+/// states are remembered; for discrete states the same is known as rank convergence (Maleki, Musuvathi & Mytkowicz 2014, "Parallelizing
+/// dynamic programming through rank convergence", §4). Where states are remembered for longer, and there is code for it, sweeps that
+/// compute nothing but states and their derivatives come first, and beginnings are mended by them (`WindowDerivatives`).
 package struct ShootingRun {
     /// A stream between the recurrence and others.
     package struct Stream {
@@ -36,20 +32,21 @@ package struct ShootingRun {
     }
 
     /// For windows that run at once, and for steps in order.
-    private let windowed, ordered: CompiledModel
-    private let layout: WindowLayout
-    private let streams: [Stream]
-    private let once: [String: Tensor]
+    let windowed, ordered: CompiledModel
+    let layout: WindowLayout
+    let streams: [Stream]
+    let once: [String: Tensor]
     /// Steps that a step looks back.
-    private let depth: Int
-    private let warmUp: Int
-    private let pool: ThreadPool
-    private let memory: ResultMemory
+    let depth: Int
+    let warmUp: Int
+    let pool: ThreadPool
+    let memory: ResultMemory
+    let derivative: Derivative?
 
     /// Sweeps of all windows, before those that have not met run one after another.
     private static let mostSweeps = 4
     /// Units in the last place that a state may differ by from what its step gives.
-    private static let units = 4.0
+    static let units = 4.0
     /// What is further apart does not give the same step.
     private static let nearUnits = 64.0
     /// A window is swept in pieces of at least so many steps, and in at most so many.
@@ -57,13 +54,14 @@ package struct ShootingRun {
 
     package init(
         windowed: CompiledModel, ordered: CompiledModel, layout: WindowLayout, streams: [Stream], once: [String: Tensor], depth: Int, warmUp: Int,
-        pool: ThreadPool, memory: ResultMemory
+        pool: ThreadPool, memory: ResultMemory, derivative: Derivative? = nil
     ) {
+        self.derivative = derivative
         (self.windowed, self.ordered, self.layout, self.streams, self.once) = (windowed, ordered, layout, streams, once)
         (self.depth, self.warmUp, self.pool, self.memory) = (depth, min(warmUp, layout.length), pool, memory)
     }
 
-    private static func pieceCount(_ length: Int) -> Int { max(1, min(mostPieces, length / leastPiece)) }
+    static func pieceCount(_ length: Int) -> Int { max(1, min(mostPieces, length / leastPiece)) }
 
     /// How many runs of code windows of so many steps take that meet at once: two guesses, and their pieces.
     package static func runs(of length: Int) -> Int { 2 + pieceCount(length) }
@@ -103,54 +101,26 @@ package struct ShootingRun {
 
     // MARK: Sweeps
 
-    /// Runs all windows at once.
-    private struct Sweeps {
-        let run: ShootingRun
-        let views: [String: StreamRows]
-        let pieces: [Range<Int>]
-
-        init(_ run: ShootingRun, _ views: [String: StreamRows]) {
-            self.run = run
-            self.views = views
-            let length = run.layout.length
-            let count = ShootingRun.pieceCount(length)
-            pieces = (0..<count).map { $0 * length / count..<($0 + 1) * length / count }
-        }
-
-        /// Some steps of all windows.
-        ///
-        /// - Parameters:
-        ///   - states: before them; nil where all begin as sequences do.
-        ///   - atStart: whether the first window of a sequence begins as the sequence does.
-        func callAsFunction(_ steps: Range<Int>, from states: WindowStates?, atStart: Bool) throws(DiagnosticList) -> WindowStates {
-            let layout = run.layout
-            var rows = views
-            for stream in run.streams { rows[stream.name] = views[stream.name]?.advanced(by: steps.lowerBound, byteCount: stream.byteCount) }
-            var isGiven = [Float](repeating: states == nil ? 0 : 1, count: layout.batch * layout.windows)
-            if atStart { for sequence in 0..<layout.batch { isGiven[sequence * layout.windows] = 0 } }
-            let given = ShootingRun.given(states.map { $0.tensors(ShootingRun.isCarried) }, isGiven, of: run.windowed, rows: layout.rows, lanes: layout.lanes)
-            let once = layout.groups == 1 ? run.once : run.once.mapValues { $0.repeatingRows(layout.groups) }
-            let finals = try run.windowed.run(
-                rows: rows, once: once.merging(given) { $1 }, batch: layout.rows, steps: steps.count, pool: run.pool)
-            return WindowStates(finals, layout)
-        }
-    }
-
     /// What the sweeps have come to: where windows began and ended, and which do not begin where the one before ended.
     ///
     /// What becomes of a sequence depends on nothing of the others in its batch.
-    private struct Swept {
+    struct Swept {
         var starts, ends: WindowStates
         var unmet: Set<Int>
         /// Sequences whose states do not forget soon enough for windows to meet: nothing of them was swept, or what was is no use.
         var left: Set<Int>
+        /// Sequences whose beginnings are mended by derivatives.
+        var mended: Set<Int> = []
     }
 
-    private func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
+    func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
 
     private func sweepAll(_ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> Swept {
-        let (guess, left) = try guess(sweep)
-        var swept = Swept(starts: guess.shifted(), ends: guess, unmet: [], left: left)
+        let guess = try guess(sweep)
+        var swept = Swept(starts: guess.ends.shifted(), ends: guess.ends, unmet: [], left: guess.left)
+        var derivatives = try mend(&swept, guess.mendable, nil, sweep, &report)
+        var tried = guess.mendable
+        let left = swept.left
         guard left.count < layout.batch else { return swept }
         // By piece, where windows are at its end.
         var ends: [WindowStates] = []
@@ -159,15 +129,39 @@ package struct ShootingRun {
         while true {
             report.sweeps = max(report.sweeps, sweeps)
             swept.ends = ends[sweep.pieces.count - 1]
-            let before = swept.ends.shifted()
+            var before = swept.ends.shifted()
             let open = (0..<layout.batch).filter { !left.contains($0) }.flatMap { windows(of: $0).dropFirst() }
             swept.unmet = try unmet(open, before, swept.starts, sweep, at: 0)
             // Where most windows remember more than a window, sweeps are many, and steps in order are soonest done.
-            let again = swept.unmet.filter { window in
+            var again = swept.unmet.filter { window in
                 let all = windows(of: window / layout.windows)
                 return sweeps == 1 || 2 * swept.unmet.count(where: all.contains) <= all.count
             }
-            guard !again.isEmpty, sweeps < Self.mostSweeps else { return swept }
+            guard sweeps < Self.mostSweeps else { return swept }
+            /// What has met may begin elsewhere all the same, as the windows in front of it do.
+            func begin(_ sequence: Int, from starts: WindowStates) {
+                let all = windows(of: sequence)
+                again = again.subtracting(all).union(all.dropFirst().filter { !starts.isSame(swept.starts, at: $0) })
+                before = before.replacing(all, from: starts)
+            }
+            for sequence in swept.mended {
+                let all = windows(of: sequence)
+                again.subtract(all)
+                var starts = swept.starts
+                guard swept.unmet.contains(where: all.contains), let derivatives, derivatives.mend(&starts, swept.ends, in: all).isFinite else { continue }
+                begin(sequence, from: starts)
+            }
+            // Those that remember more than they seemed to.
+            let late = Set((0..<layout.batch).filter { !left.contains($0) && !tried.contains($0) && windows(of: $0).contains(where: swept.unmet.contains) })
+                .filter { sweeps > 1 && windows(of: $0).allSatisfy { !again.contains($0) } }
+            if !late.isEmpty {
+                tried.formUnion(late)
+                var other = swept
+                derivatives = try mend(&other, late, derivatives, sweep, &report) ?? derivatives
+                for sequence in late.intersection(other.mended) { begin(sequence, from: other.starts) }
+                swept.mended = other.mended
+            }
+            guard !again.isEmpty else { return swept }
             swept.starts = swept.starts.replacing(again, from: before)
             sweeps += 1
             var states = swept.starts
@@ -182,31 +176,6 @@ package struct ShootingRun {
                 if pending.isEmpty { break }
             }
         }
-    }
-
-    /// Where windows are guessed to end, and the sequences for which that is no use.
-    ///
-    /// The steps in front of each window are run from the state in which sequences begin, and again from where that has led: how much
-    /// nearer to each other the two come says how many steps a state remembers.
-    private func guess(_ sweep: Sweeps) throws(DiagnosticList) -> (WindowStates, left: Set<Int>) {
-        let steps = layout.length - warmUp..<layout.length
-        let first = try sweep(steps, from: nil, atStart: false)
-        let second = try sweep(steps, from: first, atStart: false)
-        // What rounding alone keeps apart has been forgotten.
-        var apart = (0..<layout.batch * layout.windows).map { second.isWithin(Self.units, of: first, at: $0) ? 0 : second.distance(to: first, at: $0) }
-        let forgotten = apart.map { $0 == 0 }
-        guard forgotten.contains(false) else { return (second, []) }
-        let third = try sweep(steps, from: second, atStart: false)
-        let isWide = third.lines.contains { $0.type == .f64 }
-        let needed = isWide ? 0x1p-52 : 0x1p-23
-        for window in apart.indices where apart[window] != 0 {
-            let nearer = third.isWithin(Self.units, of: second, at: window) ? 0 : third.distance(to: second, at: window) / apart[window]
-            // After so many steps nothing is left of what was before.
-            apart[window] = nearer == 0 ? 0 : nearer < 1 ? Double(warmUp) * log(needed) / log(nearer) : .infinity
-        }
-        let left = (0..<layout.batch).filter { sequence in 2 * windows(of: sequence).count { !(apart[$0] <= Double(layout.length)) } > layout.windows }
-        // What has been forgotten goes on from where it is without the others in its batch.
-        return (third.replacing(apart.indices.filter { forgotten[$0] }, from: second), Set(left))
     }
 
     /// Of some windows those in which steps from `new` on would not be those that were computed from `known`.
@@ -224,8 +193,6 @@ package struct ShootingRun {
 
     // MARK: In order
 
-    private static func isCarried(_ name: String) -> Bool { name.hasPrefix(CarriedState.prefix) }
-
     /// Runs sequences from their beginning, one step after another.
     ///
     /// - Returns: the last values of the states, `[batch, dims…]`.
@@ -235,21 +202,6 @@ package struct ShootingRun {
         let given = given(nil, [Float](repeating: 0, count: batch), of: model, rows: batch, lanes: 1)
         let rows = Dictionary(streams.map { ($0.name, $0.rows) }) { a, _ in a }
         return try model.run(rows: rows, once: once.merging(given) { $1 }, batch: batch, steps: steps, pool: pool)
-    }
-
-    /// What the recurrence begins from: the states, and whether they are given. Where they are not, anything will do.
-    private static func given(_ states: [String: Tensor]?, _ isGiven: [Float], of model: CompiledModel, rows: Int, lanes: Int) -> [String: Tensor] {
-        var result: [String: Tensor] = states ?? [:]
-        for value in model.plan.graph.values {
-            guard case .input(let name, _) = value.operation, !value.variance.isStream else { continue }
-            if name == CarriedState.switchName {
-                result[name] = Tensor(isGiven, shape: lanes > 1 ? [rows, lanes] : [rows])
-            } else if Self.isCarried(name), result[name] == nil {
-                let shape = [rows] + value.shape.sizes
-                result[name] = Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
-            }
-        }
-        return result
     }
 
     /// - Parameter states: before the steps; nil at the beginning of the sequences.

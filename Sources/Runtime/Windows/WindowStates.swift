@@ -117,15 +117,60 @@ package struct WindowStates: Sendable {
         return result
     }
 
-    /// How far the states of a window are apart, each measured by the largest of its elements; 0 where they are the same, 1 or more where
-    /// whole numbers differ, NaN where something is NaN.
-    func distance(to other: WindowStates, at window: Int) -> Double {
+    /// A real element of a line.
+    func real(_ line: Int, _ window: Int, _ element: Int) -> Double {
+        switch lines[line].elements {
+        case .reals(let elements): elements[window * lines[line].width + element]
+        case .whole: .nan
+        }
+    }
+
+    /// The largest real element of a line in some windows; NaN where one is NaN.
+    func largest(_ line: Int, in windows: Range<Int>) -> Double {
+        guard case .reals(let elements) = lines[line].elements else { return .nan }
+        let width = lines[line].width
+        return elements[windows.lowerBound * width..<windows.upperBound * width].reduce(0) { $1.isNaN ? .nan : $0.isNaN ? $0 : max($0, abs($1)) }
+    }
+
+    /// Adds to a real element, which stays a number of its type.
+    mutating func move(_ line: Int, _ window: Int, _ element: Int, by change: Double) {
+        let place = window * lines[line].width + element
+        guard case .reals(var elements) = lines[line].elements else { return }
+        lines[line].elements = .whole([])
+        let sum = elements[place] + change
+        elements[place] = lines[line].type == .f32 ? Double(Float(sum)) : sum
+        lines[line].elements = .reals(elements)
+    }
+
+    /// Takes the states of a window from where another has them.
+    mutating func copy(_ window: Int, of other: WindowStates, to own: Int) {
+        for k in lines.indices {
+            let width = lines[k].width
+            let (from, to) = (window * width..<(window + 1) * width, own * width..<(own + 1) * width)
+            switch (lines[k].elements, other.lines[k].elements) {
+            case (.reals(var elements), .reals(let theirs)):
+                lines[k].elements = .whole([])
+                elements.replaceSubrange(to, with: theirs[from])
+                lines[k].elements = .reals(elements)
+            case (.whole(var elements), .whole(let theirs)):
+                lines[k].elements = .whole([])
+                elements.replaceSubrange(to, with: theirs[from])
+                lines[k].elements = .whole(elements)
+            case (.reals, .whole), (.whole, .reals): break
+            }
+        }
+    }
+
+    /// How far the states of a window are apart, each measured by the largest of its elements, in `others` too; 0 where they are the same,
+    /// 1 or more where whole numbers differ, NaN where something is NaN.
+    func distance(to other: WindowStates, at window: Int, by others: [WindowStates] = []) -> Double {
         var result = 0.0
-        for (own, theirs) in zip(lines, other.lines) {
+        for (line, (own, theirs)) in zip(lines, other.lines).enumerated() {
             let places = window * own.width..<(window + 1) * own.width
             switch (own.elements, theirs.elements) {
             case (.reals(let a), .reals(let b)):
-                var (largest, apart) = (0.0, 0.0)
+                var largest = others.reduce(0) { max($0, $1.largest(line, in: window..<window + 1)) }
+                var apart = 0.0
                 for k in places where a[k] != b[k] {
                     largest = max(largest, abs(a[k]), abs(b[k]))
                     apart = apart.isNaN ? apart : max(apart, abs(a[k] - b[k]))
