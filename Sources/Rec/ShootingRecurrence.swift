@@ -5,7 +5,6 @@ import RecScheduling
 import RecSource
 import RecStream
 import RecTensors
-import Synchronization
 
 /// One recurrence of a model that runs in windows of time: its steps as code for windows side by side, and for one after another.
 final class ShootingRecurrence: SolvedRecurrence {
@@ -18,7 +17,7 @@ final class ShootingRecurrence: SolvedRecurrence {
     private let mostLanes: Int
     private let depth: Int
     private let ordered: StepsPart
-    private let windowed = Mutex<[Int: StepsPart]>([:])
+    private let windowed = KeptOnce<Int, StepsPart>()
 
     /// Windows where nobody says how many.
     static let usualWindows = 32
@@ -68,10 +67,7 @@ final class ShootingRecurrence: SolvedRecurrence {
     /// The code for windows of which so many lie side by side.
     private func part(lanes: Int) throws(FormRefusal) -> StepsPart {
         guard lanes > 1 else { return ordered }
-        if let known = windowed.withLock({ $0[lanes] }) { return known }
-        let fresh = try StepsPart(widened(by: lanes), forcing: .sequential)
-        windowed.withLock { $0[lanes] = fresh }
-        return fresh
+        return try windowed.value(for: lanes) { () throws(FormRefusal) in try StepsPart(widened(by: lanes), forcing: .sequential) }
     }
 
     /// The windows of sequences of so many steps; nil where they are too short for windows.
