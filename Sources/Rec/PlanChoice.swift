@@ -42,7 +42,7 @@ package final class PlanChoice: Sendable {
         _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil,
         times: PassTimes? = nil
     ) throws(DiagnosticList) {
-        try checkSweeps(of: gradients.graph)
+        try gradients.checkSweeps()
         try self.init(PlanForms(gradients, times: times), forced, machine, times)
     }
 
