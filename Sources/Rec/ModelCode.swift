@@ -11,6 +11,7 @@ package final class ModelCode: Sendable {
         var forms: [String: PlanForm]
         var folder: String?
         var byteLimit: Int?
+        var effort: CodeEffort
     }
 
     /// What tells the parts of a model that compute some of its results from each other.
@@ -66,7 +67,7 @@ package final class ModelCode: Sendable {
         _ precision: Precision, _ forms: [String: PlanForm], _ context: CompileContext, make: () throws(DiagnosticList) -> Runner
     ) throws(DiagnosticList) -> Runner {
         guard context.times == nil else { return try make() }
-        let key = Key(precision: precision, forms: forms, folder: context.cache?.folder, byteLimit: context.cache?.byteLimit)
+        let key = Key(precision: precision, forms: forms, folder: context.cache?.folder, byteLimit: context.cache?.byteLimit, effort: context.effort)
         return try runners.value(for: key, make: make)
     }
 }
