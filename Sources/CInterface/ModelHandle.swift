@@ -1,6 +1,5 @@
 import CRecc
 import Rec
-import Synchronization
 
 /// `recc_model`: a model, how its runs go, and the code that they have taken.
 final class ModelHandle: Handle {
@@ -12,7 +11,7 @@ final class ModelHandle: Handle {
     private let dims: [(name: String, size: Int)]
     private let dimNames: CStrings
     private let names: CStrings
-    private let runner = Mutex<Runner?>(nil)
+    private let runners = KeptOnce<Precision, Runner>()
 
     init(_ model: Model, _ options: Options) {
         self.model = model
@@ -132,13 +131,8 @@ final class ModelHandle: Handle {
     }
 
     private func kept(_ precision: Precision) throws(DiagnosticList) -> Runner {
-        if let known = runner.withLock({ $0 }) { return known }
-        let fresh = try Runner(model, precision: precision, forcing: options.forms, within: options.memory, context: options.context)
-        return runner.withLock { known in
-            // Another thread may have been first.
-            let present = known ?? fresh
-            known = present
-            return present
+        try runners.value(for: precision) { () throws(DiagnosticList) in
+            try Runner(model, precision: precision, forcing: options.forms, within: options.memory, context: options.context)
         }
     }
 }

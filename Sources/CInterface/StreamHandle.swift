@@ -90,17 +90,7 @@ final class SnapshotHandle: Handle {
     _ stream: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ sequence: Int64, _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
     _ bytes: UnsafeMutablePointer<Int64>?, _ error: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
-    clear(memory)
-    clear(bytes)
-    return reporting(error) {
-        let name = try text(name, "name")
-        try StreamHandle.given(stream, "stream").with { session in
-            // Ports of a session keep their memory.
-            let place = try session.withInput(name, sequence: Int(sequence)) { $0.baseAddress }
-            memory?.pointee = place
-            bytes?.pointee = Int64(try session.stepByteCount(name))
-        }
-    }
+    finding(memory, bytes, error, stream, name) { session, name in try session.withInput(name, sequence: Int(sequence)) { $0.baseAddress } }
 }
 
 /// See `recc.h`.
@@ -108,12 +98,21 @@ final class SnapshotHandle: Handle {
     _ stream: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ sequence: Int64, _ memory: UnsafeMutablePointer<UnsafeRawPointer?>?,
     _ bytes: UnsafeMutablePointer<Int64>?, _ error: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
+    finding(memory, bytes, error, stream, name) { session, name in try session.withOutput(name, sequence: Int(sequence)) { $0.baseAddress } }
+}
+
+/// Writes where the port of that name has the numbers of a step, and how many bytes they take.
+private func finding<Place>(
+    _ memory: UnsafeMutablePointer<Place?>?, _ bytes: UnsafeMutablePointer<Int64>?, _ error: UnsafeMutablePointer<OpaquePointer?>?,
+    _ stream: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ place: (StreamSession, String) throws -> Place?
+) -> Int32 {
     clear(memory)
     clear(bytes)
     return reporting(error) {
         let name = try text(name, "name")
         try StreamHandle.given(stream, "stream").with { session in
-            let place = try session.withOutput(name, sequence: Int(sequence)) { $0.baseAddress }
+            // Ports of a session keep their memory.
+            let place = try place(session, name)
             memory?.pointee = place
             bytes?.pointee = Int64(try session.stepByteCount(name))
         }

@@ -10,6 +10,9 @@ public struct CompileContext: Sendable {
     /// A context in which code is kept in `cache`; with nil every compilation starts anew and nothing is written.
     public init(cache: KernelCache? = nil) { self.init(cache: cache, times: nil) }
 
+    /// For code that runs but once.
+    package static let quick = CompileContext(effort: .quick)
+
     package init(cache: KernelCache? = nil, times: PassTimes? = nil, effort: CodeEffort) {
         self.init(cache: cache, times: times)
         self.effort = effort

@@ -29,7 +29,7 @@ package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
         problems.append(
             Diagnostic(
                 .unsupported, "'\(graph.name)' runs over \(graph.dataAxes.count) axes, and code over two at most: only the interpreter can run it", at: nil,
-                help: "run it with 'recc run --interpret'"))
+                help: Diagnostic.interpretingHelp))
     }
     for component in components(of: graph) where component.isRecurrence {
         let delays = delays(in: graph, component.members)
@@ -46,7 +46,7 @@ package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
         problems.append(
             Diagnostic(
                 .unsupported, "\(reason): only the interpreter can run it", at: place.flatMap { graph[$0].span },
-                help: "run it with 'recc run --interpret'; it cannot be trained"))
+                help: Diagnostic.interpretingHelp))
     }
     if !problems.isEmpty { throw DiagnosticList(problems) }
 }

@@ -73,7 +73,7 @@ extension GradientRequest {
             throw DiagnosticList([
                 Diagnostic(
                     .unsupported, "'\(name)' begins where sequences end, and there is no code for the gradient by that of sequences of different length over several axes",
-                    at: state.span, help: "run it with --interpret, or ask for other gradients")
+                    at: state.span, help: "run it with 'recc run --interpret', or ask for other gradients")
             ])
         }
     }

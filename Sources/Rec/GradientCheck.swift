@@ -76,7 +76,7 @@ package struct GradientCheck: Sendable {
     private func checkFinite(_ data: BoundData) throws(Diagnostic) {
         let value = objective(data)
         guard !value.sum.isFinite || !value.magnitude.isFinite else { return }
-        let origin = ValueOrigin(in: graph, data)
+        let origin = ValueOrigin(of: graph.losses.map(\.value) + graph.outputs.map(\.value) + graph.states.map(\.value), in: graph, data)
         throw Diagnostic(
             .notFinite, "the results are not finite: \(origin?.text ?? "each value is, and their sum with the cotangents is not")",
             at: origin?.span, help: "give data on which the model is finite: --data FILE, --range 0.1,2 or --range x=0.1,2")

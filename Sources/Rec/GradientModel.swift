@@ -92,9 +92,20 @@ public struct GradientModel: Sendable {
     /// - Throws: `DiagnosticList` where a state is unknown, or cannot run so.
     package func plan(forcing forms: [String: PlanForm] = [:], times: PassTimes? = nil) throws(DiagnosticList) -> Plan {
         try model.checkHasPlan()
-        try checkSweeps(of: graph)
+        try checkSweeps()
         if forms.isEmpty, graph.requirements.isEmpty { return try Pipeline.simplestPlan(graph, times: times) }
         return try PlanForms(self, times: times).plan(forcing: forms)
+    }
+
+    /// Checks that compiled code can take the steps. What it cannot take of the model itself comes again in the gradients, and is told once.
+    func checkSweeps() throws(DiagnosticList) {
+        try RecLowering.checkSweeps(of: model.graph)
+        try RecLowering.checkSweeps(of: graph)
+    }
+
+    /// The same where an axis may be a dim of each step.
+    func checkCode() throws(DiagnosticList) {
+        if graph.axisToUnfold == nil { try checkSweeps() }
     }
 
     /// Machine code for this machine.

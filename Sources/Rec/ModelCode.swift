@@ -11,6 +11,7 @@ package final class ModelCode: Sendable {
         var forms: [String: PlanForm]
         var folder: String?
         var byteLimit: Int?
+        var effort: CodeEffort
     }
 
     /// What tells the parts of a model that compute some of its results from each other.
@@ -30,39 +31,23 @@ package final class ModelCode: Sendable {
     }
 
     private let runner = Mutex<Runner?>(nil)
-    private let runners = Mutex<[Key: Runner]>([:])
+    private let runners = KeptOnce<Key, Runner>()
 
-    private let gradients = Mutex<[[Int]: GradientModel]>([:])
-    private let parts = Mutex<[Part: (graph: StreamGraph, code: ModelCode)]>([:])
+    private let gradients = KeptOnce<[Int], GradientModel>()
+    private let parts = KeptOnce<Part, (graph: StreamGraph, code: ModelCode)>()
 
     package init() {}
 
     /// A part of a model, with the code that runs of it have taken.
     func part<Problem: Error>(_ part: Part, of model: Model, make: () throws(Problem) -> StreamGraph) throws(Problem) -> Model {
         var result = model
-        if let known = parts.withLock({ $0[part] }) {
-            (result.graph, result.code) = known
-            return result
-        }
-        let fresh = (graph: try make(), code: ModelCode())
-        (result.graph, result.code) = parts.withLock { parts in
-            // Another thread may have been first.
-            let present = parts[part] ?? fresh
-            parts[part] = present
-            return present
-        }
+        (result.graph, result.code) = try parts.value(for: part) { () throws(Problem) in (graph: try make(), code: ModelCode()) }
         return result
     }
 
     /// The gradients of a model with lengths along some axes as inputs.
     func gradients(ending axes: [Int], make: () throws(DiagnosticList) -> GradientModel) throws(DiagnosticList) -> GradientModel {
-        if let known = gradients.withLock({ $0[axes] }) { return known }
-        let fresh = try make()
-        return gradients.withLock { known in
-            let present = known[axes] ?? fresh
-            known[axes] = present
-            return present
-        }
+        try gradients.value(for: axes, make: make)
     }
 
     /// The runner of a model with its own parameters.
@@ -82,14 +67,8 @@ package final class ModelCode: Sendable {
         _ precision: Precision, _ forms: [String: PlanForm], _ context: CompileContext, make: () throws(DiagnosticList) -> Runner
     ) throws(DiagnosticList) -> Runner {
         guard context.times == nil else { return try make() }
-        let key = Key(precision: precision, forms: forms, folder: context.cache?.folder, byteLimit: context.cache?.byteLimit)
-        if let known = runners.withLock({ $0[key] }) { return known }
-        let fresh = try make()
-        return runners.withLock { known in
-            let present = known[key] ?? fresh
-            known[key] = present
-            return present
-        }
+        let key = Key(precision: precision, forms: forms, folder: context.cache?.folder, byteLimit: context.cache?.byteLimit, effort: context.effort)
+        return try runners.value(for: key, make: make)
     }
 }
 

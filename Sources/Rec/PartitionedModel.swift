@@ -196,7 +196,7 @@ package final class PartitionedModel: Sendable {
     static func diagnostics(ofPairs refusal: ScheduleRefusal) -> DiagnosticList {
         DiagnosticList([
             Diagnostic(
-                .planRefused, "there is no code for these pairs of steps: \(refusal.reason)", at: refusal.span, help: "run it with --interpret")
+                .planRefused, "there is no code for these pairs of steps: \(refusal.reason)", at: refusal.span, help: Diagnostic.interpretingHelp)
         ])
     }
 
@@ -325,7 +325,7 @@ extension PartitionedModel {
             throw DiagnosticList([
                 Diagnostic(
                     .unsupported, "ints of pairs of steps are exact in code up to \(Int(most)) in a sequence so long, and here is \(large)", at: traversal.span,
-                    help: "run it with --interpret, or take real numbers")
+                    help: "run it with 'recc run --interpret', or take real numbers")
             ])
         }
     }

@@ -42,7 +42,7 @@ package final class PlanChoice: Sendable {
         _ gradients: GradientModel, forcing forced: [String: PlanForm] = [:], machine: MachineProfile? = nil,
         times: PassTimes? = nil
     ) throws(DiagnosticList) {
-        try checkCode(of: gradients.graph)
+        try gradients.checkCode()
         try self.init(PlanForms(gradients, times: times), gradients.model.unfoldedAxis == nil ? forced : [:], machine, times)
     }
 

@@ -220,7 +220,7 @@ package struct PlanForms: Sendable {
         DiagnosticList([
             Diagnostic(
                 .unsupported, "compiled code cannot take these steps one after another: \(refusal.reason)", at: refusal.span,
-                help: "run it with --interpret")
+                help: Diagnostic.interpretingHelp)
         ])
     }
 }

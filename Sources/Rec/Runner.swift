@@ -28,14 +28,14 @@ public final class Runner: Sendable {
     private let context: CompileContext
     /// Of results and streams, in one run after another.
     private let memory = ResultMemory()
-    private let compiled = Mutex<[PlanChoice.Form: CompiledModel]>([:])
-    private let codes = Mutex<[PlanChoice.Form: CompiledPlan]>([:])
+    private let compiled = KeptOnce<PlanChoice.Form, CompiledModel>()
+    private let codes = KeptOnce<PlanChoice.Form, CompiledPlan>()
     /// By number of threads.
     private let pools = Mutex<[Int: ThreadPool]>([:])
     /// What runs the results for which there are inputs, by the inputs, where some are missing.
-    private let parts = Mutex<[Set<String>: Runner]>([:])
+    private let parts = KeptOnce<Set<String>, Runner?>()
     /// What runs sequences of different length along several axes, by the axes.
-    private let ended = Mutex<[[Int]: Runner]>([:])
+    private let ended = KeptOnce<[Int], Runner>()
 
     /// A runner of a model.
     ///
@@ -85,13 +85,8 @@ public final class Runner: Sendable {
     /// The code that such a run takes, and what tells it from other code.
     private func code(for work: Workload) throws -> (form: PlanChoice.Form, code: CompiledPlan) {
         try choice.build(for: work) { form, plan in
-            if let known = codes.withLock({ $0[form] }) { return known }
-            let fresh = try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
-            return codes.withLock { known in
-                // Another thread may have been first.
-                let present = known[form] ?? fresh
-                known[form] = present
-                return present
+            try codes.value(for: form) {
+                try onDeepStack { try CompiledPlan(plan, precision: precision, weights: model.weights, context: context) }
             }
         }
     }
@@ -105,13 +100,8 @@ public final class Runner: Sendable {
     /// The code that such a run takes, with the parameters in place.
     package func compiled(for work: Workload) throws -> CompiledModel {
         let (form, code) = try code(for: work)
-        if let known = compiled.withLock({ $0[form] }) { return known }
-        let fresh = try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters, memory: memory) }
-        return compiled.withLock { known in
-            // Another thread may have been first.
-            if let present = known[form] { return present }
-            known[form] = fresh
-            return fresh
+        return try compiled.value(for: form) {
+            try context.times.measure("pack") { () throws in try CompiledModel(code, parameters: parameters, memory: memory) }
         }
     }
 
@@ -213,15 +203,11 @@ public final class Runner: Sendable {
     /// What runs the results for which these inputs suffice; nil where that is this runner.
     private func part(given: Set<String>) throws(DiagnosticList) -> Runner? {
         guard model.isMissingInputs(given: given) else { return nil }
-        if let known = parts.withLock({ $0[given] }) { return known }
-        let part = try model.answering(given)
-        guard !part.isMissingInputs(given: given) else { return nil }
-        let fresh = try Runner(
-            part, precision: precision, parameters: parameters, forcing: part.forms(forced, of: model), within: bound, context: context)
-        return parts.withLock { parts in
-            let present = parts[given] ?? fresh
-            parts[given] = present
-            return present
+        return try parts.value(for: given) { () throws(DiagnosticList) in
+            let part = try model.answering(given)
+            guard !part.isMissingInputs(given: given) else { return nil }
+            return try Runner(
+                part, precision: precision, parameters: parameters, forcing: part.forms(forced, of: model), within: bound, context: context)
         }
     }
 
@@ -229,16 +215,8 @@ public final class Runner: Sendable {
     private func ended(_ given: ModelData, _ data: BoundData) throws(DiagnosticList) -> (runner: Runner, data: BoundData)? {
         let axes = model.axesToEnd(data)
         guard !axes.isEmpty else { return nil }
-        let known = ended.withLock { $0[axes] }
-        let runner: Runner
-        if let known { runner = known } else {
-            let fresh = try Runner(model.ending(along: axes), precision: precision, parameters: parameters, forcing: forced, within: bound, context: context)
-            runner = ended.withLock { known in
-                // Another thread may have been first.
-                let present = known[axes] ?? fresh
-                known[axes] = present
-                return present
-            }
+        let runner = try ended.value(for: axes) { () throws(DiagnosticList) in
+            try Runner(model.ending(along: axes), precision: precision, parameters: parameters, forcing: forced, within: bound, context: context)
         }
         return (runner, try BoundData(given.endingByInputs(data, along: axes, of: graph), for: runner.graph))
     }

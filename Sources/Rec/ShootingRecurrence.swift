@@ -18,7 +18,7 @@ final class ShootingRecurrence: SolvedRecurrence {
     private let mostLanes: Int
     private let depth: Int
     private let ordered: StepsPart
-    private let windowed = Mutex<[Int: StepsPart]>([:])
+    private let windowed = KeptOnce<Int, StepsPart>()
     /// How the ends of windows change with their beginnings; nil where that cannot be said.
     let derivative: WindowDerivative?
     private let differentiated = Mutex<[Int: StepsPart?]>([:])
@@ -79,10 +79,7 @@ final class ShootingRecurrence: SolvedRecurrence {
     /// The code for windows of which so many lie side by side.
     private func part(lanes: Int) throws(FormRefusal) -> StepsPart {
         guard lanes > 1 else { return ordered }
-        if let known = windowed.withLock({ $0[lanes] }) { return known }
-        let fresh = try StepsPart(widened(by: lanes), forcing: .sequential)
-        windowed.withLock { $0[lanes] = fresh }
-        return fresh
+        return try windowed.value(for: lanes) { () throws(FormRefusal) in try StepsPart(widened(by: lanes), forcing: .sequential) }
     }
 
     /// The code for windows of which so many lie side by side, with their derivatives; nil where there is none.

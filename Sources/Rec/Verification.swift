@@ -85,7 +85,10 @@ package struct Verification: Sendable {
     ///   - tolerance: instead of each engine's own.
     ///   - threads: compiled engines run with one thread and with so many.
     ///   - names: of the forms in which compiled engines run, where there are such; nil for all.
-    package init(_ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1, forms names: Set<String>? = nil) throws {
+    package init(
+        _ model: Model, _ file: CaseFile, engines: [Engine], tolerance: Double? = nil, threads: Int = 1, forms names: Set<String>? = nil,
+        context: CompileContext = CompileContext()
+    ) throws {
         var file = file
         file.gradients = file.gradients.map { NamedTensor(name: model.graph.gradientName($0.name), tensor: $0.tensor) }
         let gradients = model.weights == .full ? try Self.gradients(model, file) : nil
@@ -113,7 +116,7 @@ package struct Verification: Sendable {
         if let names { known.removeAll { !names.contains($0.name) } }
         for (engine, form) in engines.flatMap({ engine in (engine.isCompiled ? known : [.sequential]).map { (engine, $0) } }) {
             let scans = all(form)
-            let results = try model.run(file.data, on: engine, threads: threads, forcing: scans.model)
+            let results = try model.run(file.data, on: engine, threads: threads, forcing: scans.model, context: context)
             var groups = [
                 ("output", file.outputs, results.outputs), ("loss", file.losses, results.losses),
                 ("final", file.finalStates, results.finalStates),
@@ -121,13 +124,13 @@ package struct Verification: Sendable {
             var leftChunks = results.leftChunks
             if let gradients {
                 let got = try gradients.run(
-                    file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: scans.gradients)
+                    file.data, cotangents: file.cotangents, on: engine, threads: threads, forcing: scans.gradients, context: context)
                 groups.append(("grad", file.gradients, got.gradients))
                 leftChunks = leftChunks || got.results.leftChunks
             }
             if model.weights != .full, form == .sequential {
                 // Beside what was expected, what full weights give: the difference is that of the weights alone.
-                let full = try model.storingWeights(as: .full).run(file.data, on: engine, threads: threads, forcing: scans.model)
+                let full = try model.storingWeights(as: .full).run(file.data, on: engine, threads: threads, forcing: scans.model, context: context)
                 groups.append(("against full weights: output", full.outputs, results.outputs))
             }
             for (kind, expected, got) in groups {

@@ -83,21 +83,8 @@ struct NestBuilder {
     func view(_ value: ValueID, at index: [Affine]) -> Access? {
         if let home = homes.current[value] { return access(home, index) }
         switch graph[value].operation {
-        case .rename(let a):
-            return view(a, at: index)
-        case .broadcast(let a, let from):
-            var inner = [Affine](repeating: Affine(), count: graph[a].shape.count)
-            for (axis, source) in from.enumerated() { if let source { inner[source] = index[axis] } }
-            return view(a, at: inner)
-        case .slice(let a, let axis, let start, let stride):
-            var inner = index
-            inner[axis] = index[axis] * stride + start
-            return view(a, at: inner)
-        case .window(let a, let axis, let stride):
-            var inner = index
-            inner[axis] = index[axis] * stride + index[axis + 1]
-            inner.remove(at: axis + 1)
-            return view(a, at: inner)
+        case .rename(let a), .broadcast(let a, _), .slice(let a, _, _, _), .window(let a, _, _):
+            return view(a, at: graph.operandIndex(ofView: value, at: index))
         case .reshape(let a):
             guard let home = homes.current[a] else {
                 return Regrouping(from: graph[a].shape, to: graph[value].shape).flatMap { view(a, at: $0.index(index)) }
@@ -154,21 +141,8 @@ struct NestBuilder {
             let test = try evaluate(condition, at: index)
             let yes = try evaluate(a, at: index)
             return try add(.select(test, yes, evaluate(b, at: index)), element)
-        case .rename(let a):
-            return try evaluate(a, at: index)
-        case .broadcast(let a, let from):
-            var inner = [Affine](repeating: Affine(), count: graph[a].shape.count)
-            for (axis, source) in from.enumerated() { if let source { inner[source] = index[axis] } }
-            return try evaluate(a, at: inner)
-        case .slice(let a, let axis, let start, let stride):
-            var inner = index
-            inner[axis] = index[axis] * stride + start
-            return try evaluate(a, at: inner)
-        case .window(let a, let axis, let stride):
-            var inner = index
-            inner[axis] = index[axis] * stride + index[axis + 1]
-            inner.remove(at: axis + 1)
-            return try evaluate(a, at: inner)
+        case .rename(let a), .broadcast(let a, _), .slice(let a, _, _, _), .window(let a, _, _):
+            return try evaluate(a, at: graph.operandIndex(ofView: value, at: index))
         case .reshape(let a):
             if homes.current[a] == nil, let operand = Regrouping(from: graph[a].shape, to: graph[value].shape) {
                 return try evaluate(a, at: operand.index(index))

@@ -39,4 +39,7 @@ package struct Diagnostic: Error, Equatable, Sendable {
         self.labels = labels
         self.help = help
     }
+
+    /// Help where there is no code for a program, which the interpreter runs all the same.
+    package static let interpretingHelp = "run it with 'recc run --interpret'; training needs code"
 }

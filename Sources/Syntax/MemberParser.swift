@@ -136,12 +136,12 @@ extension Parser {
         var arguments: [Argument] = []
         if accept("(") { arguments = try list(until: ")", "in the dims of the layer") { try $0.argument() } }
         if isRepeated {
-            guard isNext(")") else { throw unexpected("')' at the end of 'repeat'") }
+            guard isNext(")") else { throw unexpected("')' at the end of 'repeat'", help: axesWithin) }
             advance()
             brackets -= 1
         }
         if reversed != nil {
-            guard isNext(")") else { throw unexpected("')' at the end of 'reverse'") }
+            guard isNext(")") else { throw unexpected("')' at the end of 'reverse'", help: axesWithin) }
             advance()
             brackets -= 1
         }
@@ -149,6 +149,11 @@ extension Parser {
         let tensors = try tensorName()
         return LayerDeclaration(
             name: name, reversed: reversed, count: count, model: model, arguments: arguments, axes: axes, tensors: tensors, span: span(from: start))
+    }
+
+    /// Help for axes that stand within `reverse(…)` or `repeat(…)`.
+    private var axesWithin: String? {
+        next.kind == .keyword(.over) ? "axes stand behind the last parenthesis, as in layer b = reverse(Cell(D)) over s" : nil
     }
 
     /// `reverse(` or `reverse[i](` in front of an instance; nil where a model is called so: what stands in its parentheses are dims.
@@ -161,13 +166,14 @@ extension Parser {
         return ReversalSyntax(word: word, axes: axes)
     }
 
-    /// Whether what follows the word is an instance: a name, and behind it a parenthesis.
+    /// Whether what follows the word is an instance: a name, and behind it a parenthesis, or axes, which do not belong there.
     private var beginsReversal: Bool {
         if second.kind == .symbol("[") { return true }
         guard second.kind == .symbol("(") else { return false }
         let rest = tokens[min(index + 2, tokens.count)...].lazy.filter { $0.kind != .newline }.prefix(2).map(\.kind)
         guard case .identifier? = rest.first else { return false }
-        return rest.dropFirst().first == .symbol("(") || rest.dropFirst().first == .symbol(")")
+        let behind = rest.dropFirst().first
+        return behind == .symbol("(") || behind == .symbol(")") || behind == .keyword(.over)
     }
 
     private mutating func outputDeclaration() throws -> OutputDeclaration {

@@ -98,6 +98,10 @@ private struct BindingCheck {
     var furtherLengths: [Int: [Int]] = [:]
     var inputs: [String: Tensor] = [:]
     var parameters: [String: Tensor] = [:]
+    /// Whether an input that says how many sequences there are is missing or misshapen, and none of the others says it.
+    private var isBatchOpen = false
+    /// The axes of which an input that says how long they are is missing or misshapen, and none of the others says it.
+    private var openAxes: Set<Int> = []
 
     init(_ data: ModelData, _ graph: StreamGraph) {
         self.data = data
@@ -132,11 +136,17 @@ private struct BindingCheck {
     mutating func findExtents(isOpen: Bool) {
         // A stream has as many sequences as it was opened with.
         var batchFrom = isOpen ? "" : nil
-        for (name, value, _) in inputValues {
-            guard let tensor = data.inputs[name] else { continue }
+        for (name, value, fallback) in inputValues {
             let axes = graph.axes.indices.filter { value.variance.varies(over: $0) }
             let rank = axes.count + stepSizes(value).count
-            guard tensor.shape.count == rank || tensor.shape.count == rank + 1 else { continue }
+            guard let tensor = data.inputs[name], tensor.shape.count == rank || tensor.shape.count == rank + 1 else {
+                // That is a mistake of its own, unless the input may be left out.
+                if data.inputs[name] != nil || fallback == nil && name != DrawSeed.name {
+                    isBatchOpen = true
+                    openAxes.formUnion(axes)
+                }
+                continue
+            }
             let hasBatch = tensor.shape.count == rank + 1
             if hasBatch, batchFrom == nil {
                 batch = tensor.shape[0]
@@ -144,6 +154,8 @@ private struct BindingCheck {
             }
             for (k, axis) in axes.enumerated() where extents[axis] < 0 { extents[axis] = tensor.shape[k + (hasBatch ? 1 : 0)] }
         }
+        if batchFrom != nil { isBatchOpen = false }
+        openAxes = openAxes.filter { extents[$0] < 0 }
         for k in extents.indices { if let first = graph.axes[k].again { extents[k] = extents[first] } }
         for k in extents.indices where extents[k] < 0 {
             // Nothing runs over the axis from outside: there is nothing to say how long it is.
@@ -173,9 +185,9 @@ private struct BindingCheck {
     }
 
     private mutating func checked(_ given: [Int], along axis: Int, named name: String) -> [Int]? {
-        if given.count != batch {
+        if given.count != batch, !isBatchOpen {
             problem(.misshapenTensor, "'\(name)' has \(given.count) entries for a batch of \(batch)")
-        } else if let bad = given.first(where: { $0 < 0 || $0 > extents[axis] }) {
+        } else if let bad = given.first(where: { $0 < 0 || $0 > extents[axis] }), !openAxes.contains(axis) {
             problem(.badData, "'\(name)' has a length of \(bad), which does not lie within 0 … \(extents[axis])")
         } else {
             return given

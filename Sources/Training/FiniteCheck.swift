@@ -24,36 +24,48 @@ struct FiniteCheck {
                 .notFinite, "at step \(step) \(what): \(cause)", at: span,
                 help: "a smaller --lr, a longer --warmup or --clip 1 often helps; nothing of this step has been kept")
         }
-        if let cause = given { return told(cause) }
+        if let cause = given(Self.isNeverMeant) { return told(cause) }
         if !loss.isFinite {
             for sequence in sequences {
-                guard let origin = ValueOrigin(in: model.graph, sequence) else { continue }
+                guard let origin = ValueOrigin(of: model.graph.losses.map(\.value), in: model.graph, sequence) else { continue }
                 return told(origin.text, at: origin.span)
             }
         }
-        return told(computed(loss: loss))
+        return told(computed(loss: loss) ?? given(Self.isInfinite) ?? "data, parameters and gradients are finite by themselves")
     }
 
     /// Inputs and parameters.
-    private var given: String? {
-        data.inputs.sorted { $0.key < $1.key }.lazy.compactMap { describe("input '\($0.key)'", $0.value) }.first
-            ?? data.parameters.sorted { $0.key < $1.key }.lazy.compactMap { describe("parameter '\($0.key)'", $0.value) }.first
+    private func given(_ isBad: (Double) -> Bool) -> String? {
+        func first(_ kind: String, _ tensors: [String: Tensor]) -> String? {
+            for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+                if let place = describe("\(kind) '\(name)'", tensor, isBad) { return place }
+            }
+            return nil
+        }
+        return first("input", data.inputs) ?? first("parameter", data.parameters)
     }
 
     /// Outputs and gradients.
-    private func computed(loss: Double) -> String {
-        if !loss.isFinite, let place = results.results.outputs.lazy.compactMap({ describe("output '\($0.name)'", $0.tensor) }).first {
-            return place
+    private func computed(loss: Double) -> String? {
+        func output(_ isBad: (Double) -> Bool) -> String? {
+            guard !loss.isFinite else { return nil }
+            for output in results.results.outputs { if let place = describe("output '\(output.name)'", output.tensor, isBad) { return place } }
+            return nil
         }
-        return results.gradients.lazy.compactMap { describe("gradient of '\($0.name)'", $0.tensor) }.first
-            ?? "data, parameters and gradients are finite by themselves"
+        return output(Self.isNeverMeant) ?? results.gradients.lazy.compactMap { describe("gradient of '\($0.name)'", $0.tensor, Self.isInfinite) }.first
+            ?? output(Self.isInfinite)
     }
 
-    private func describe(_ name: String, _ tensor: Tensor) -> String? {
+    private static func isInfinite(_ number: Double) -> Bool { !number.isFinite }
+
+    /// −∞ may stand for what cannot be, as in a mask.
+    private static func isNeverMeant(_ number: Double) -> Bool { !number.isFinite && number != -.infinity }
+
+    private func describe(_ name: String, _ tensor: Tensor, _ isBad: (Double) -> Bool) -> String? {
         guard tensor.type.isFloating else { return nil }
         let numbers = tensor.doubles()
-        guard let place = numbers.firstIndex(where: { !$0.isFinite }) else { return nil }
-        let count = numbers.count { !$0.isFinite }
+        guard let place = numbers.firstIndex(where: isBad) else { return nil }
+        let count = numbers.count(where: isBad)
         return "the first tensor that is not finite is the \(name), \(numbers[place]) at position \(place) and \(count) of \(numbers.count) in all"
     }
 }

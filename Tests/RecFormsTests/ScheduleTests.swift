@@ -47,7 +47,7 @@ struct ScheduleTests {
         }
         let pools = [1, 2].map { ThreadPool(count: $0) }
         for (count, precision) in [(1, Precision.f64), (16, .f64), (32, .f32)] {
-            let run = try PartitionedModel(graph.chunkwise(program.states, by: count), precision: precision)
+            let run = try PartitionedModel(graph.chunkwise(program.states, by: count), precision: precision, context: precision == .f64 ? .quick : CompileContext())
             for item in cases {
                 for pool in pools {
                     try expectSame(
@@ -63,7 +63,7 @@ struct ScheduleTests {
         let graph = try program.graph()
         let request = program.gradientRequest(of: graph)
         let plain = try gradient(of: graph, request)
-        let run = try PartitionedModel(gradient(of: graph.chunkwise(program.states, by: 16), request), precision: .f64)
+        let run = try PartitionedModel(gradient(of: graph.chunkwise(program.states, by: 16), request), precision: .f64, context: .quick)
         for extent in Extent.few.suffix(1) {
             let data = program.data(plain, extent)
             try expectSame(

@@ -32,6 +32,8 @@ import Testing
         ("loss l = crossentropy(x, k)", .shapeMismatch, "crossentropy(x, k)", "mean[t]"),
         ("loss l = mean[t](crossentropy(k, x))", .wrongElementType, "crossentropy(k, x)", "crossentropy(x, k)"),
         ("b = repeat(2, Cell(D))\n a = b(x)", .unknownName, "repeat", "layer"), ("layer b = repeat(Cell(D), D)", .unknownName, "D", "comes first"),
+        ("layer b = reverse(Cell(D) over t)", .unexpectedToken, "over", "as in layer b = reverse(Cell(D)) over s"),
+        ("layer b = reverse(Cell over t)", .unexpectedToken, "over", "last parenthesis"), ("layer b = repeat(2, Cell(D) over t)", .unexpectedToken, "over", "last parenthesis"),
         ("layer b = Cell(D, D)", .wrongArgument, "D", ""), ("a = Join(k)", .unknownName, "Join", "fold Join"),
         ("state f, g: [D]\n f = x + f[t-1]\n f = x + g[t-1]", .duplicateDefinition, "f", "keep one"),
         ("example k = 1, 2 -> y = 1", .unexpectedToken, "2", "[1, 2]"), ("example D = 1.5 -> y = 1", .unsolvableDim, "1.5", ""),

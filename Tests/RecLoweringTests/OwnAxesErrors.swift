@@ -24,6 +24,18 @@ import Testing
         expectError(.onceNeedsConstant, at: "y[0]", in: "model K { input x: real\n input h: real once\n output y = x + h }\n" + program("layer k = K\n z = k(x[0], h: y[0])"), helps: "first[s](x)")
     }
 
+    /// Classes are numbers of a vector; where they are steps, the program is another.
+    @Test func classesAreNoSteps() {
+        let mend = "logsumexp[s](x @ y) - sum[s where s == n](x @ y)"
+        for call in ["crossentropy[s](x @ y, n)", "crossentropy(x @ y, n)"] {
+            let text = program("input n: int\n z = \(call)")
+            let isNamed = call.contains("[")
+            expectError(isNamed ? .wrongArgument : .shapeMismatch, at: isNamed ? "s" : call, in: text, says: isNamed ? "an axis of time" : "takes logits", helps: mend)
+        }
+        #expect(check(program("input n: int\n z = \(mend)")).ids == [])
+        expectError(.wrongArgument, at: "D", in: program("input n: int\n z = crossentropy[D](x, n)"), says: "no names of axes", helps: "the last axis of the logits")
+    }
+
     @Test func reductionsGoOverAxesThatVary() {
         expectError(.notAStream, at: "x", in: program("z = softmax[s](x)"), says: "does not vary over 's'")
         expectError(.unknownName, at: "r", in: program("z = sum[r where x[0] > 0](x)"), says: "no axis 'r'", helps: "r in t where")

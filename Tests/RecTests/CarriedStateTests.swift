@@ -137,12 +137,12 @@ import Testing
             // The smallest bound that the run admits.
             var bound = 60_000
             while true {
-                do { return try model.run(data, state: state, on: .compiled(precision), within: bound) } catch {
+                do { return try model.run(data, state: state, on: .compiled(precision), within: bound, context: precision.testContext) } catch {
                     guard error.diagnostics.first?.id == .memoryBound, bound < 1 << 34 else { throw error }
                     bound *= 2
                 }
             }
-        case .stream: return try StreamRun.run(model, data, state: state, precision: precision, piece: 3)
+        case .stream: return try StreamRun.run(model, data, state: state, precision: precision, piece: 3, context: precision.testContext)
         }
     }
 

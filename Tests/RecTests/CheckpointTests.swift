@@ -68,6 +68,18 @@ struct CheckpointTests {
         #expect(file.tensors.contains { $0.name.hasPrefix("grad.") && $0.name.contains("weight") })
     }
 
+    /// What a command of the page does. Models are verified here, as the command does it but with less work for LLVM's code generator; that of
+    /// Mamba-2 by the command.
+    private func recc(_ arguments: [String]) throws -> ReccCommand.Outcome {
+        func values(_ option: String) -> [String] { zip(arguments, arguments.dropFirst()).filter { $0.0 == option }.map(\.1) }
+        guard arguments[0] == "verify", !arguments[1].contains("mamba2"), let data = values("--data").first else { return try recc.run(arguments) }
+        let program = try Program(path: arguments[1])
+        let files = try DataFiles(case: data, weights: values("--params"), for: program.model())
+        let model = try files.model(program, named: nil, dims: [:], passingOverUnknown: false, usingResults: true)
+        let verification = try Verification(model, files.file, engines: model.comparedEngines(in: nil), context: .quick)
+        return ReccCommand.Outcome(status: verification.isWithin ? 0 : 1, output: verification.text + "\n", errors: "")
+    }
+
     /// The commands of the page, in its order, with what they print; errors of sums depend on the machine.
     @Test(arguments: blocks) func commandsOfThePageRun(block: String) throws {
         let lines = block.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
@@ -83,7 +95,7 @@ struct CheckpointTests {
             let arguments = words.dropFirst(2).map { word in
                 word.hasPrefix("examples/") || word.hasPrefix("Tests/") ? Project.path(word) : word
             }
-            let outcome = try recc.run(Array(arguments))
+            let outcome = try recc(Array(arguments))
             let printed = (outcome.output + outcome.errors).split(separator: "\n").map(String.init).map(steady)
             let root = Project.path("examples").dropLast("examples".count)
             #expect(printed.map { $0.replacing(root, with: "") }.suffix(shown.count) == shown[...], "\(line): \(outcome)")

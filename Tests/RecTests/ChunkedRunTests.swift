@@ -14,14 +14,14 @@ import Testing
         let code: CompiledPlan
         let form: PlanForm
 
-        init(_ model: Model, forcing form: PlanForm = .sequential, precision: Precision = .f32, truncation: Int? = nil) throws {
+        init(_ model: Model, forcing form: PlanForm = .sequential, precision: Precision = .f32, truncation: Int? = nil, effort: CodeEffort = .full) throws {
             var request = GradientRequest(of: model.graph, truncation: truncation)
             let names = RandomCase(for: model, batch: 1, length: 1, seed: 7).cotangents.keys.sorted()
             request.seeds = model.graph.losses.map { .loss($0.name) } + names.map(GradientRequest.Seed.init(cotangent:))
             request.targets += model.graph.states.filter { [.real, .complex].contains(model.graph[$0.value].element) }.map { .initialState($0.name) }
             (self.model, self.form) = (model, form)
             gradients = try GradientModel(model, request)
-            code = try gradients.compile(precision, forcing: form == .scan ? PlanForms(gradients).all(as: .scan) : [:])
+            code = try gradients.compile(precision, forcing: form == .scan ? PlanForms(gradients).all(as: .scan) : [:], context: CompileContext(effort: effort))
         }
     }
 
@@ -114,7 +114,7 @@ import Testing
         // Where nothing is a scan, its plan is that of steps.
         guard form == .sequential || !PlanForms(model).all(as: .scan).isEmpty else { return }
         let isOneAxis = model.graph.axes.count == 1
-        try expectSameBits(Compiled(model, forcing: form), kind.name, batch: 1, length: { isOneAxis ? 2 * $0 + 5 : $0 + 9 })
+        try expectSameBits(Compiled(model, forcing: form, effort: .quick), kind.name, batch: 1, length: { isOneAxis ? 2 * $0 + 5 : $0 + 9 })
     }
 
     @Test(arguments: [UInt64](0..<12))
@@ -122,7 +122,7 @@ import Testing
         let program = RandomProgram(seed: seed)
         let model = try Model(Program(text: program.text), dims: program.dims)
         let what = "seed \(seed)\n\(program.text)"
-        guard seed % 2 == 0 else { return try expectSameBits(model, what, batch: 1, length: { $0 + 3 }, threads: [2]) }
-        try expectSameBits(Compiled(model, precision: .f64), what, batch: 3, length: { 2 * $0 + 70 }, lengths: { [2 * $0 + 69, 0, $0] })
+        guard seed % 2 == 0 else { return try expectSameBits(Compiled(model, effort: .quick), what, batch: 1, length: { $0 + 3 }, threads: [2]) }
+        try expectSameBits(Compiled(model, precision: .f64, effort: .quick), what, batch: 3, length: { 2 * $0 + 70 }, lengths: { [2 * $0 + 69, 0, $0] })
     }
 }

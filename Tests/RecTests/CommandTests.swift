@@ -17,6 +17,7 @@ struct CommandTests {
 
     init() throws {
         temporary = try TemporaryFolder()
+        MachineFile.bring(into: temporary.path("cache"))
     }
 
     /// Commands of these tests keep nothing among the user's files.

@@ -39,7 +39,7 @@ func expectAgreement(
     let references = try cases.map { try model.run($0.data, on: .interpreter) }
     guard let first = bound.first else { return }
     for (precision, tolerance) in [(Precision.f64, double), (.f32, single)] {
-        let runner = try Runner(model, precision: precision, parameters: first.parameters)
+        let runner = try Runner(model, precision: precision, parameters: first.parameters, context: precision.testContext)
         for (number, reference) in references.enumerated() {
             let expected = reference.outputs + reference.losses + reference.finalStates
             var one: [NamedTensor]?
@@ -69,7 +69,7 @@ func expectAgreement(
         let file = try CaseFile(path: path.replacing(".rec", with: ".safetensors"))
         let model = try Model(Program(path: path), fitting: file.data)
         // Every form in f64; what f32 gives is looked at in the two that all models and most models have.
-        let all = try Verification(model, file, engines: [.interpreter, .compiled(.f64)], threads: 2)
+        let all = try Verification(model, file, engines: [.interpreter, .compiled(.f64)], threads: 2, context: .quick)
         let single = try Verification(model, file, engines: [.compiled(.f32)], threads: 2, forms: ["sequential", "scan"])
         #expect(!all.rows.isEmpty && all.unknown.isEmpty && !single.rows.isEmpty)
         for row in all.rows + single.rows { #expect(row.isWithin, "\(row.what) under \(row.how): \(row.error)") }
@@ -140,12 +140,12 @@ func expectAgreement(
         let model = try Model(Program(path: path), dims: try #require(Self.dims[Self.name(path)]))
         guard model.graph.dataAxes.count == 1 else { return }
         let data = generated(model, batch: 2, extents: [23])
-        let whole = try model.run(data, on: .compiled(.f64))
-        guard let single = try? StreamRun.run(model, data, precision: .f64, piece: 1, keeping: 23) else {
+        let whole = try model.run(data, on: .compiled(.f64), context: .quick)
+        guard let single = try? StreamRun.run(model, data, precision: .f64, piece: 1, keeping: 23, context: .quick) else {
             #expect(["bidirectional", "gated_delta_net", "griffin", "mamba2", "rasp_histogram", "rasp_sort", "spiking", "stack_lm", "transformer_block"].contains(Self.name(path)), "\(path) cannot stream")
             return
         }
-        for pieces in [single, try StreamRun.run(model, data, precision: .f64, piece: 5, keeping: 23)] {
+        for pieces in [single, try StreamRun.run(model, data, precision: .f64, piece: 5, keeping: 23, context: .quick)] {
             for (a, b) in zip(pieces.outputs, whole.outputs) {
                 #expect(relativeError(a.tensor, b.tensor) < 1e-12, "\(Self.name(path)) \(a.name)")
             }

@@ -76,7 +76,7 @@ struct EveryForm {
             let precisions: [Precision] = withGradients && gradients != nil ? (number == 0 ? [.f32] : [.f64]) : number < 2 ? [.f64, .f32] : [.f64]
             for precision in precisions {
                 let tolerance = precision == .f64 ? 1e-9 : single
-                let code = try model.compile(precision, forcing: form)
+                let code = try model.compile(precision, forcing: form, context: precision.testContext)
                 for ((size, random), reference) in zip(cases, references) {
                     let bound = try BoundData(random.data, for: model.graph)
                     let compiled = try CompiledModel(code, parameters: bound.parameters)
@@ -94,7 +94,7 @@ struct EveryForm {
         let references = try cases.map { try gradients.run($0.random.data, cotangents: $0.random.cotangents, on: .interpreter) }
         for (number, form) in forms(PlanForms(gradients)).enumerated() {
             for (precision, tolerance) in number == 1 ? [(Precision.f32, 4 * single)] : [(.f64, 1e-8)] {
-                let code = try gradients.compile(precision, forcing: form)
+                let code = try gradients.compile(precision, forcing: form, context: precision.testContext)
                 for ((size, random), reference) in zip(cases, references) {
                     let bound = try gradients.bind(random.data, cotangents: random.cotangents)
                     let compiled = try CompiledModel(code, parameters: bound.parameters)
@@ -167,7 +167,7 @@ struct EveryForm {
         let random = RandomCase(for: model, batch: 1, length: 300, seed: 3)
         let reference = try model.run(random.data, on: .interpreter)
         for threads in [1, 2] {
-            let got = try model.run(random.data, on: .compiled(.f64), threads: threads)
+            let got = try model.run(random.data, on: .compiled(.f64), threads: threads, context: .quick)
             for (a, b) in zip(tensors(got), tensors(reference)) {
                 let error = relativeError(a.tensor, b.tensor)
                 #expect(a.name == b.name && error < 1e-8, note(a.name, error, "as chosen,", threads, "threads"), sourceLocation: location)
@@ -181,7 +181,7 @@ struct EveryForm {
         let reference = try model.run(random.data, on: .interpreter)
         for piece in [1, 7, 65] {
             // Models that look ahead or need a whole sequence do not stream.
-            guard let got = try? StreamRun.run(model, random.data, precision: .f64, piece: piece) else { return }
+            guard let got = try? StreamRun.run(model, random.data, precision: .f64, piece: piece, context: .quick) else { return }
             for (a, b) in zip(got.outputs, reference.outputs) where b.tensor.shape.count > 1 {
                 let error = relativeError(a.tensor, b.tensor)
                 #expect(a.name == b.name && error < 1e-9, note(a.name, error, "in pieces of", piece), sourceLocation: location)

@@ -19,7 +19,7 @@ import Testing
         let gradients = try GradientModel(model, request)
         let forms = PlanForms(gradients).all(as: .scan)
         guard !forms.isEmpty else { return }
-        let code = try gradients.compile(.f64, forcing: forms)
+        let code = try gradients.compile(.f64, forcing: forms, context: .quick)
         for (number, item) in cases.enumerated() {
             let bound = try gradients.bind(item.data, cotangents: item.cotangents)
             let reference = try gradients.run(item.data, cotangents: item.cotangents, on: .interpreter)

@@ -11,6 +11,7 @@ struct HostileCommands {
 
     init() throws {
         temporary = try TemporaryFolder()
+        MachineFile.bring(into: temporary.path("cache"))
         try file("gru.rec", String(contentsOfFile: Project.path("examples/gru.rec"), encoding: .utf8))
         try file("pick.rec", "model M(V, H) {\n  input k: int\n  param E: [V, H]\n  output y = E[k]\n}\n")
         try file("flag.rec", "model M {\n  input b: bool\n  param n: int\n  output y = if b then 1 else n\n}\n")

@@ -62,8 +62,9 @@ import Testing
     }
 
     @Test func explanationsSayWhatIsKept() throws {
-        let gradients = try lstm(256)
-        let work = Workload(batch: 1, extents: [65_536], threads: 2)
+        // What is found out of a recurrence takes time by the square of its size.
+        let gradients = try lstm(64)
+        let work = Workload(batch: 1, extents: [262_144], threads: 2)
         let sources = gradients.model.program.sources
         let text = try Explanation(gradients, work: work, within: 300_000_000 + MemoryPlan.programBytes).text(sources)
         for part in ["a chunk of", "boundaries of chunks", "recomputed   the pass forward over t", "at most"] { #expect(text.contains(part), "\(text)") }

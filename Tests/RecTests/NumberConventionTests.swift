@@ -31,9 +31,20 @@ import Testing
         _ text: String, dims: [String: Int] = [:], _ inputs: [String: (shape: [Int], numbers: [Double])], units: (f64: Double, f32: Double),
         forcing forms: [String: PlanForm] = [:], sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
+        try compare(model(text, dims), text, inputs, units: units, forcing: forms, sourceLocation: sourceLocation)
+    }
+
+    static func model(_ text: String, _ dims: [String: Int]) throws -> Model {
         let program = Program(text: text)
         try #require(program.diagnostics.allSatisfy { $0.severity != .error }, "\(program.diagnostics.map(\.message)) in \(text)")
-        let model = try Model(program, dims: dims)
+        return try Model(program, dims: dims)
+    }
+
+    /// The same for a model that several data are for, whose code is compiled once.
+    private static func compare(
+        _ model: Model, _ text: String, _ inputs: [String: (shape: [Int], numbers: [Double])], units: (f64: Double, f32: Double),
+        forcing forms: [String: PlanForm] = [:], sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
         for (precision, units) in [(Precision.f64, units.f64), (.f32, units.f32)] {
             let data = ModelData(
                 inputs: inputs.mapValues { Tensor($0.numbers.map { rounded($0, precision) }, shape: $0.shape) },
@@ -44,7 +55,7 @@ import Testing
                 for (k, (x, y)) in zip(a.tensor.doubles(), b.tensor.doubles()).enumerated() {
                     #expect(
                         isSame(x, y, precision, units: units),
-                        "\(a.name) at \(k) is \(x) in \(precision), \(y) in the interpreter: \(text) \(dims) \(forms)",
+                        "\(a.name) at \(k) is \(x) in \(precision), \(y) in the interpreter: \(text) \(model.dims) \(forms)",
                         sourceLocation: sourceLocation)
                 }
             }
@@ -117,20 +128,19 @@ import Testing
         let specials: [[Double]] = [[.nan], [.infinity, -.infinity], [-0.0, 0], [.nan, .infinity, -0.0], []]
         let extremes = ["max(x)", "min(x)", "real(argmax(x))", "max[t](x)", "min[t](x)", "max(-abs(x))", "last[t](x)", "first[t](x)"]
         let sums = ["sum(x)", "sum[t](x)", "mean(x)", "prod(sign(x))", "logsumexp(x)", "softmax(x)", "mean[t](x)", "sum(x * x)"]
-        for special in specials {
-            for (list, units) in [(extremes, (f64: 0.0, f32: 0.0)), (sums, (f64: 16.0, f32: 4.0))] {
-                let outputs = list.enumerated().map { "output y\($0.offset) = \($0.element)" }
-                try Self.compare(
-                    "model M(N) { input x: [N]\n \(outputs.joined(separator: "\n ")) }", dims: ["N": width],
-                    ["x": Self.sparse(width, special)], units: units)
-            }
+        func text(_ list: [String]) -> String {
+            "model M(N) { input x: [N]\n \(list.enumerated().map { "output y\($0.offset) = \($0.element)" }.joined(separator: "\n ")) }"
+        }
+        for (list, units) in [(extremes, (f64: 0.0, f32: 0.0)), (sums, (f64: 16.0, f32: 4.0))] {
+            let model = try Self.model(text(list), ["N": width])
+            for special in specials { try Self.compare(model, text(list), ["x": Self.sparse(width, special)], units: units) }
         }
         // Of zeros alone, and of equal infinities.
+        let all = text(extremes + ["sum(x)", "prod(x)", "logsumexp(x)", "softmax(x)"])
+        let model = try Self.model(all, ["N": width])
         for numbers in [[-0.0, 0.0], [-0.0], [.infinity], [-.infinity], [.nan], [-.infinity, .nan]] {
-            let outputs = (extremes + ["sum(x)", "prod(x)", "logsumexp(x)", "softmax(x)"]).enumerated().map { "output y\($0.offset) = \($0.element)" }
             try Self.compare(
-                "model M(N) { input x: [N]\n \(outputs.joined(separator: "\n ")) }", dims: ["N": width],
-                ["x": ([1, 3, width], (0..<3 * width).map { numbers[$0 % numbers.count] })], units: (f64: 4, f32: 2))
+                model, all, ["x": ([1, 3, width], (0..<3 * width).map { numbers[$0 % numbers.count] })], units: (f64: 4, f32: 2))
         }
     }
 
@@ -206,6 +216,8 @@ import Testing
         let specials: [[Double]] = [[.nan], [.infinity], [-.infinity], [.infinity, -.infinity], [-0.0, 0], [-0.0]]
         let length = 200
         for step in steps {
+            let text = "model M(N) { input x, a: [N]\n state s: [N]\n \(step)\n output s\n output m = max[t](s) }"
+            let model = try Self.model(text, ["N": width])
             for special in specials {
                 var generator = SeededGenerator(seed: 5)
                 func stream(_ isRare: Bool) -> (shape: [Int], numbers: [Double]) {
@@ -226,7 +238,7 @@ import Testing
                         inputs["a"] = plain
                     }
                     try Self.compare(
-                        "model M(N) { input x, a: [N]\n state s: [N]\n \(step)\n output s\n output m = max[t](s) }", dims: ["N": width], inputs,
+                        model, text, inputs,
                         units: isRounded ? (f64: 1e6, f32: 1e6) : (f64: 0, f32: 0), forcing: ["s": form])
                 }
             }

@@ -214,6 +214,17 @@ import Testing
         problem(.misshapenTensor, "'lengths.s' has 1 entries for a batch of 2")
         data.lengthsByAxis = ["s": [1, 5]]
         problem(.badData, "'lengths.s' has a length of 5, which does not lie within 0 … 4")
+        // Without the input that they are lengths of nothing can be said of them.
+        let whole = data.inputs
+        for (axis, axisInputs) in [("s", ["y"]), ("t", ["x"])] {
+            data.inputs = whole.filter { !axisInputs.contains($0.key) }
+            data.lengthsByAxis = [axis: [1, 3]]
+            problem(.missingTensor, "'\(axisInputs[0])' is missing")
+        }
+        data.inputs = [:]
+        let error = #expect(throws: DiagnosticList.self) { try model.run(data) }
+        #expect(error?.diagnostics.map(\.id) == whole.map { _ in .missingTensor }, "\(error as Any)")
+        data.inputs = whole
         data.lengthsByAxis = ["t": [1, 3]]
         let byName = try model.run(data)["a"]
         data.lengths = [1, 3]

@@ -137,7 +137,7 @@ import Testing
             let isLarge = (isWide || what == "causal") && precision == .f32
             let size = isLarge ? PairPartition.Size.usual
                 : precision == .f32 ? PairPartition.Size(block: 4, chunk: 8) : PairPartition.Size(block: 16, chunk: isWide ? 8 : 4)
-            let model = try PartitionedModel(graph, precision: precision, pairsBy: size)
+            let model = try PartitionedModel(graph, precision: precision, pairsBy: size, context: precision.testContext)
             let sizes: [(Int, Int, [Int]?)] = [(2, 37, nil), (3, 16, [16, 0, 7]), (1, 1, nil), (1, 0, nil), (2, isLarge ? 150 : 21, [1, isLarge ? 130 : 21])]
             for (batch, steps, lengths) in sizes {
                 let data = data(graph, batch: batch, steps, lengths)

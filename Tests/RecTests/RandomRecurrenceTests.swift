@@ -81,7 +81,7 @@ private struct RandomRecurrence {
             let data = generated(model, batch: batch, extents: [length], seed: seed)
             let reference = try model.run(data, on: .interpreter)
             for (precision, tolerance) in [(Precision.f64, 1e-10), (.f32, 1e-4)] {
-                let got = try model.run(data, on: .compiled(precision), threads: 2, forcing: ["h": .scan])
+                let got = try model.run(data, on: .compiled(precision), threads: 2, forcing: ["h": .scan], context: precision.testContext)
                 for (a, b) in zip(got.outputs + got.finalStates, reference.outputs + reference.finalStates) {
                     let error = relativeError(a.tensor, b.tensor)
                     #expect(error < tolerance, "\(a.name), \(precision), \(batch)×\(length)×\(width): \(error)\n\(random.source)")

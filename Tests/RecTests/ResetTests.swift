@@ -86,7 +86,7 @@ import Testing
                 return (length: length, bound: try BoundData(random.data, for: model.graph), reference: try model.run(random.data, on: .interpreter))
             }
             for (precision, tolerance) in [(Precision.f64, 1e-9), (.f32, 1e-3)] where precision == .f64 || test.isForSingle {
-                let code = try model.compile(precision, forcing: form)
+                let code = try model.compile(precision, forcing: form, context: precision.testContext)
                 for (length, bound, reference) in cases {
                     let compiled = try CompiledModel(code, parameters: bound.parameters)
                     var one: [NamedTensor]?
@@ -115,7 +115,7 @@ import Testing
         request.seeds = example.cotangents.keys.sorted().map(GradientRequest.Seed.init(cotangent:))
         let gradients = try GradientModel(model, request)
         let form = PlanForms(gradients).all(as: .scan)
-        let code = try gradients.compile(.f64, forcing: form)
+        let code = try gradients.compile(.f64, forcing: form, context: .quick)
         for length in [1, 64, 130] {
             let random = data(model, length: length, seed: length, inFactors: false)
             let reference = try gradients.run(random.data, cotangents: random.cotangents, on: .interpreter)

@@ -103,7 +103,7 @@ import Testing
         _ what: String, _ run: (CompiledModel, ThreadPool) throws -> [NamedTensor]
     ) throws {
         func bits(_ items: [NamedTensor]) -> [[UInt64]] { items.map { $0.tensor.doubles().map { $0.isNaN ? 0 : $0.bitPattern } } }
-        let plain = try CompiledModel(CompiledPlan(plan, precision: precision), parameters: parameters)
+        let plain = try CompiledModel(CompiledPlan(plan, precision: precision, context: precision.testContext), parameters: parameters)
         let alone = try run(plain, ThreadPool(count: 1, leastWork: 0))
         for (a, b) in zip(alone, reference) {
             let error = relativeError(a.tensor, b.tensor)
@@ -112,7 +112,7 @@ import Testing
         let divided = shared(plan)
         let repeated = shared(plan, .repeated)
         for plan in divided.segments == repeated.segments ? [divided] : [divided, repeated] {
-            let compiled = try CompiledModel(CompiledPlan(plan, precision: precision), parameters: parameters)
+            let compiled = try CompiledModel(CompiledPlan(plan, precision: precision, context: precision.testContext), parameters: parameters)
             for threads in [1, 2, 3] {
                 let isSame = try bits(run(compiled, ThreadPool(count: threads, leastWork: 0))) == bits(alone)
                 #expect(isSame, "\(what): results under \(precision) depend on \(threads) threads that share rows\n\(plan.text)")
@@ -155,7 +155,7 @@ import Testing
         for precision in [Precision.f32, .f64] { try expectGradientAgreement(model, precision, generated, cell.name) }
     }
 
-    @Test(arguments: 0..<20 as Range<UInt64>)
+    @Test(arguments: 0..<12 as Range<UInt64>)
     func randomProgramsAgree(seed: UInt64) throws {
         let random = RandomProgram(seed: seed)
         let dims = ["D": 5, "H": [40, 64, 72, 130][Int(seed % 4)], "K": [3, 33][Int(seed / 4 % 2)]]

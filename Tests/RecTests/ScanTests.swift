@@ -25,7 +25,7 @@ import Testing
             self.model = model
             let bound = try BoundData(data, for: model.graph)
             for (precision, tolerance) in [(Precision.f64, 1e-9), (.f32, 2e-4)] {
-                let plan = try model.compile(precision, forcing: forms)
+                let plan = try model.compile(precision, forcing: forms, context: precision.testContext)
                 code.append((precision, tolerance, try CompiledModel(plan, parameters: bound.parameters)))
             }
         }

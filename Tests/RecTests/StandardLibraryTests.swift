@@ -34,7 +34,7 @@ import Testing
         let built = try files.model(program, named: name, dims: [:], passingOverUnknown: false, usingResults: true)
         let isAround = built.graph.states.allSatisfy { $0.name.contains(".") }
         let verification = try Verification(
-            built, files.file, engines: [.interpreter, .compiled(.f64)], forms: isAround ? ["sequential"] : nil)
+            built, files.file, engines: [.interpreter, .compiled(.f64)], forms: isAround ? ["sequential"] : nil, context: .quick)
         #expect(verification.isWithin, "\(verification.verdict)")
         #expect(verification.unknown == [] && verification.missing.allSatisfy { $0.hasPrefix("grad ") }, "\(verification.unknown) \(verification.missing)")
         #expect(verification.rows.contains { $0.what.hasPrefix("grad") })
@@ -60,23 +60,23 @@ import Testing
         ("std.s5.S5", ["H": 8, "P": 8], "x", "affine, complex-diagonal", ["scan", "chunkwise"]),
         ("std.lru.LRU", ["D": 8, "N": 8], "x", "affine, complex-diagonal", ["scan", "chunkwise"]),
         ("std.mamba.SelectiveScan", ["E": 16, "N": 8], "S", "affine, diagonal[E,N]", ["scan", "chunkwise"]),
-        ("std.mamba2.SSD", ["G": 1, "J": 2, "P": 32, "N": 32], "S", "affine, diagonal[G,J]", ["scan", "chunkwise"]),
-        ("std.linear_attention.LinearAttention", ["H": 2, "K": 32, "V": 32], "S", "affine, identity", ["scan", "chunkwise"]),
-        ("std.linear_attention.LinearAttention", ["H": 2, "K": 32, "V": 32], "z", "affine, identity", ["scan", "chunkwise"]),
-        ("std.retnet.SimpleRetention", ["H": 2, "K": 32, "V": 32], "S", "affine, diagonal[H]", ["scan", "chunkwise"]),
-        ("std.retnet.Retention", ["H": 2, "J": 16, "V": 32], "S", "affine, complex-diagonal", ["scan", "chunkwise"]),
-        ("std.gla.GatedLinearAttention", ["H": 2, "K": 32, "V": 32], "S", "affine, diagonal[H,K]", ["scan", "chunkwise"]),
+        ("std.mamba2.SSD", ["G": 1, "J": 2, "P": 16, "N": 16], "S", "affine, diagonal[G,J]", ["scan", "chunkwise"]),
+        ("std.linear_attention.LinearAttention", ["H": 2, "K": 16, "V": 16], "S", "affine, identity", ["scan", "chunkwise"]),
+        ("std.linear_attention.LinearAttention", ["H": 2, "K": 16, "V": 16], "z", "affine, identity", ["scan", "chunkwise"]),
+        ("std.retnet.SimpleRetention", ["H": 2, "K": 16, "V": 16], "S", "affine, diagonal[H]", ["scan", "chunkwise"]),
+        ("std.retnet.Retention", ["H": 2, "J": 8, "V": 16], "S", "affine, complex-diagonal", ["scan", "chunkwise"]),
+        ("std.gla.GatedLinearAttention", ["H": 2, "K": 16, "V": 16], "S", "affine, diagonal[H,K]", ["scan", "chunkwise"]),
         ("std.rwkv4.WKV4", ["A": 16], "m", "semiring max-plus, diagonal[A]", ["scan"]),
         ("std.rwkv4.WKV4", ["A": 16], "top", "affine, diagonal[A]", ["scan"]),
-        ("std.rwkv5.WKV5", ["H": 2, "K": 32], "S", "affine, diagonal[H,K]", ["scan", "chunkwise"]),
-        ("std.rwkv6.WKV6", ["H": 2, "K": 32], "S", "affine, diagonal[H,K]", ["scan", "chunkwise"]),
+        ("std.rwkv5.WKV5", ["H": 2, "K": 16], "S", "affine, diagonal[H,K]", ["scan", "chunkwise"]),
+        ("std.rwkv6.WKV6", ["H": 2, "K": 16], "S", "affine, diagonal[H,K]", ["scan", "chunkwise"]),
         ("std.rwkv7.WKV7", ["H": 2, "K": 32], "S", "affine, diagonal + low-rank(1)", ["chunkwise"]),
         ("std.deltanet.DeltaRule", ["H": 2, "K": 32, "V": 32], "S", "affine, identity + low-rank(1)", ["chunkwise"]),
         ("std.deltanet.GatedDeltaRule", ["H": 2, "K": 32, "V": 32], "S", "affine, diagonal + low-rank(1)", ["chunkwise"]),
         ("std.deltanet.DeltaProductRule", ["H": 2, "K": 32, "V": 32], "S", "affine, diagonal + low-rank(2)", ["chunkwise"]),
         ("std.deltanet.KimiDeltaRule", ["H": 2, "K": 32, "V": 32], "S", "affine, diagonal + low-rank(1)", ["chunkwise"]),
-        ("std.mlstm.MatrixMemory", ["H": 2, "K": 32, "V": 32], "m", "semiring max-plus, diagonal[H]", ["scan"]),
-        ("std.mlstm.MatrixMemory", ["H": 2, "K": 32, "V": 32], "C", "affine, diagonal[H]", ["scan", "chunkwise"]),
+        ("std.mlstm.MatrixMemory", ["H": 2, "K": 16, "V": 16], "m", "semiring max-plus, diagonal[H]", ["scan"]),
+        ("std.mlstm.MatrixMemory", ["H": 2, "K": 16, "V": 16], "C", "affine, diagonal[H]", ["scan", "chunkwise"]),
         ("std.aaren.AttentionOverPast", ["H": 2, "K": 8, "V": 8], "seen", "associative, declared and checked", ["scan"]),
     ]
 

@@ -164,9 +164,9 @@ import Testing
         guard let forms = forced(way, in: try model.carrying(state.isBeginning ? .fresh : .given)) else { return nil }
         switch way {
         case .interpreter: return try model.run(data, state: state, on: .interpreter)
-        case .steps: return try StreamRun.run(model, data, state: state, precision: .f64)
-        case .stream: return try StreamRun.run(model, data, state: state, precision: .f64, piece: 3)
-        case .sequential, .scan, .chunkwise, .fastest: return try model.run(data, state: state, on: .compiled(.f64), threads: 2, forcing: forms)
+        case .steps: return try StreamRun.run(model, data, state: state, precision: .f64, context: .quick)
+        case .stream: return try StreamRun.run(model, data, state: state, precision: .f64, piece: 3, context: .quick)
+        case .sequential, .scan, .chunkwise, .fastest: return try model.run(data, state: state, on: .compiled(.f64), threads: 2, forcing: forms, context: .quick)
         }
     }
 

@@ -33,6 +33,16 @@ import Testing
         #expect(error?.diagnostics.first?.message.contains("9000 are too many") == true)
     }
 
+    /// The recurrence of the gradients has the same fault, of which nothing is said.
+    @Test func gradientsTellTheModelsMistakeOnce() throws {
+        let gradients = try GradientModel(Model(Program(text: text.replacing("output h", with: "loss l = mean[t](top)\n  output h"))))
+        let data = ModelData(inputs: ["x": Tensor([1.0, 2, 3, 4], shape: [1, 2, 2])])
+        let error = #expect(throws: DiagnosticList.self) { try gradients.run(data, on: .compiled(.f32)) }
+        #expect(error?.diagnostics.map(\.id) == [.unsupported])
+        let told = try #require(error?.diagnostics.first)
+        #expect(told.message.contains("'h'") && !told.message.contains("grad.") && told.help == "run it with 'recc run --interpret'; training needs code")
+    }
+
     @Test func examplesRunWhereTheyCan() throws {
         let runs = try ExampleRun.all(in: Program(text: text))
         #expect(!runs.isEmpty && runs.allSatisfy { $0.difference == nil })

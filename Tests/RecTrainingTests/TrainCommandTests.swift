@@ -81,6 +81,31 @@ struct TrainCommandTests {
         #expect(rows.compactMap { $0.split(separator: ",").first.flatMap { Int($0) } } == Array(1...400))
     }
 
+    /// The commands of `docs/training.md` on a task of its own: what is read is said backwards.
+    @Test func pairsAreTrainedAsOneAndDecodedInTwo() throws {
+        let section = try #require(Project.text("docs/training.md").components(separatedBy: "## An encoder and a decoder\n").last)
+        let blocks = section.components(separatedBy: "```")
+        try blocks[1].dropFirst("rec\n".count).write(toFile: path("translation.rec"), atomically: true, encoding: .utf8)
+        var generator = SeededGenerator(seed: 1, for: "pairs")
+        let read = (0..<64).map { _ in (0..<5).map { _ in Int(generator.next() % 4) } }
+        let said = read.map { $0.reversed().map { $0 + 1 } }
+        func tensor(_ rows: [[Int]]) -> Tensor { Tensor(rows.flatMap(\.self), shape: [rows.count, rows[0].count]) }
+        func write(_ name: String, _ tensors: [String: Tensor]) throws {
+            try TensorFile.write(TensorArchive(tensors: tensors.map { NamedTensor(name: "input.\($0.key)", tensor: $0.value) }), to: path(name))
+        }
+        try write("pairs.npz", ["source": tensor(read), "token": tensor(said.map { [0] + $0.dropLast() }), "target": tensor(said)])
+        try write("read.npz", ["source": tensor([read[0]])])
+        let commands = blocks[3].replacing("\\\n", with: "").split(separator: "\n").map { $0.split(separator: " ").dropFirst(2).map(String.init) }
+        #expect(commands.map(\.first) == ["train", "run", "sample"])
+        var last = ""
+        for command in commands {
+            let outcome = try recc(command.map { $0.contains(".") && !$0.hasPrefix("0") ? path($0) : $0 })
+            try #require(outcome.status == 0, "\(outcome.text)")
+            last = outcome.text
+        }
+        #expect(last.split(whereSeparator: \.isWhitespace).compactMap { Int($0) } == [0] + said[0], "\(last)")
+    }
+
     @Test func mistakesAreNamed() throws {
         let gru = Project.path("examples/gru.rec")
         #expect(try recc(["train", gru]).status == 2)

@@ -7,6 +7,12 @@ public struct ReccCommand {
         public var status: Int32
         public var output: String
         public var errors: String
+
+        public init(status: Int32, output: String, errors: String) {
+            self.status = status
+            self.output = output
+            self.errors = errors
+        }
     }
 
     public let folder: TemporaryFolder
@@ -14,6 +20,7 @@ public struct ReccCommand {
 
     public init(_ executable: String) throws {
         folder = try TemporaryFolder()
+        MachineFile.bring(into: folder.path("cache"))
         self.executable = executable
     }
 

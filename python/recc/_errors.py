@@ -13,7 +13,7 @@ _WORDS = [
     (r"stream\(state: ModelState\(\)\)", "stream(state=recc.State())"),
     (r"'--save-state' writes one", "save of a recc.State, or 'recc run --save-state', writes one"),
     (r" \(--allow-unused passes over what a model has no use for\)", ""),
-    (r"run it with --interpret", 'load it with engine="interpreter"'),
+    (r"run it with 'recc run --interpret'", 'load it with engine="interpreter"'),
     (r"gradients are taken of the whole model: recc run --grad", "gradients are taken of the whole model: grad and vjp"),
     (r"(?:give it: )?-D (\w+)=(\d+)", r"give \1=\2"),
     (r"--plan (\w[\w.]*)=([\w()]+)", r'plan={"\1": "\2"}'),

@@ -137,21 +137,8 @@ struct SymbolicStep {
             let yes = try evaluate(a, at: index)
             let no = try evaluate(b, at: index)
             return select(test, yes, no)
-        case .broadcast(let a, let from):
-            var inner = [Affine](repeating: Affine(), count: graph[a].shape.count)
-            for (axis, source) in from.enumerated() { if let source { inner[source] = index[axis] } }
-            return try evaluate(a, at: inner)
-        case .rename(let a):
-            return try evaluate(a, at: index)
-        case .slice(let a, let axis, let start, let stride):
-            var inner = index
-            inner[axis] = index[axis] * stride + start
-            return try evaluate(a, at: inner)
-        case .window(let a, let axis, let stride):
-            var inner = index
-            inner[axis] = index[axis] * stride + index[axis + 1]
-            inner.remove(at: axis + 1)
-            return try evaluate(a, at: inner)
+        case .rename(let a), .broadcast(let a, _), .slice(let a, _, _, _), .window(let a, _, _):
+            return try evaluate(a, at: graph.operandIndex(ofView: value, at: index))
         case .reshape(let a):
             let sizes = graph[a].shape.sizes
             guard let inner = try IndexDigits.reshaped(index, from: graph[value].shape.sizes, to: sizes, extents: scalars.extents)

@@ -25,6 +25,7 @@ extension Checker {
     mutating func checkCode(_ model: Model) throws {
         var dice = Dice(seed: item.checkSeed, for: "code")
         if model.attends { return try checkPairs(model, &dice) }
+        if model.unfoldedAxis != nil { return try checkUnfoldedCode(model, &dice) }
         guard let choice = try? PlanChoice(model, machine: .typical) else { return outcome.count("interpreter only") }
         let kept = KeptCode(effort)
         outcome.isOptimized = effort == .full

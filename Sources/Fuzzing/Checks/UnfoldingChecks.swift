@@ -1,4 +1,5 @@
 import Rec
+import RecCodeGen
 import RecDifferentiation
 import RecInterpreter
 import RecLowering
@@ -73,5 +74,42 @@ extension Checker {
         var reference = graph
         reference.states = []
         try expect(check, Reference(reference, data).mismatch(RunNumbers(PartitionEvaluation(partition).run(data), of: reference), .double))
+    }
+
+    // MARK: Code
+
+    /// Runs, and gradients, of a model in which an axis is a dim of each step.
+    mutating func checkUnfoldedCode(_ model: Model, _ dice: inout Dice) throws {
+        let context = CompileContext(effort: effort)
+        outcome.isOptimized = effort == .full
+        try compareUnfoldedCode("unfolded", model.graph, item.runs.indices.map { CaseData(item, run: $0).bound(for: model.graph) }, &dice) { precision, parameters in
+            try Runner(model, precision: precision, parameters: parameters, context: context)
+        }
+        let request = Self.request(model, withFinals: false)
+        guard isWanted("gradient", 45, &dice), !request.seeds.isEmpty, !request.targets.isEmpty else { return }
+        let gradients = try must("gradient") { try GradientModel(model, request) }
+        let plain = try must("gradient") { try gradient(of: model.graph, request) }
+        let data = item.runs.indices.map { CaseData(item, run: $0).bound(for: plain, within: model.graph) }
+        try compareUnfoldedCode("gradient, unfolded", plain, data, &dice) { precision, parameters in
+            try Runner(gradients, precision: precision, parameters: parameters, context: context)
+        }
+    }
+
+    private mutating func compareUnfoldedCode(
+        _ check: String, _ graph: StreamGraph, _ data: [BoundData], _ dice: inout Dice, _ runner: (Precision, [String: Tensor]) throws -> Runner
+    ) throws {
+        for precision in [Precision.f64, .f32] {
+            guard precision == .f64 || isWanted("\(check), f32", 50, &dice), let first = data.first else { continue }
+            guard let runner = try? runner(precision, first.parameters) else { return outcome.count("refused \(check)") }
+            outcome.plans += 1
+            // What has many steps has much code.
+            for run in data where run.extents.allSatisfy({ (1...12).contains($0) }) {
+                let reference = Reference(graph, run)
+                let one = try must(check) { try runner.run(run, pool: ThreadPool(count: 1, leastWork: 0)) }
+                try expect("\(check), \(precision.rawValue)", mismatch(RunNumbers(one, of: graph), reference, precision, "unfolded"))
+                let three = try must(check) { try runner.run(run, pool: ThreadPool(count: 3, leastWork: 0)) }
+                try expect("\(check), threads", RunNumbers(three, of: graph).firstDifference(from: RunNumbers(one, of: graph)))
+            }
+        }
     }
 }
