@@ -82,7 +82,7 @@ struct TrainCommandTests {
     }
 
     /// The commands of `docs/training.md` on a task of its own: what is read is said backwards.
-    @Test func pairsAreTrainedAsOneAndDecodedInTwo() throws {
+    @Test func anEncoderAndADecoderAreOneModel() throws {
         let section = try #require(Project.text("docs/training.md").components(separatedBy: "## An encoder and a decoder\n").last)
         let blocks = section.components(separatedBy: "```")
         try blocks[1].dropFirst("rec\n".count).write(toFile: path("translation.rec"), atomically: true, encoding: .utf8)
@@ -95,8 +95,8 @@ struct TrainCommandTests {
         }
         try write("pairs.npz", ["source": tensor(read), "token": tensor(said.map { [0] + $0.dropLast() }), "target": tensor(said)])
         try write("read.npz", ["source": tensor([read[0]])])
-        let commands = blocks[3].replacing("\\\n", with: "").split(separator: "\n").map { $0.split(separator: " ").dropFirst(2).map(String.init) }
-        #expect(commands.map(\.first) == ["train", "run", "sample"])
+        let commands = blocks[3].split(separator: "\n").map { $0.split(separator: " ").dropFirst(2).map(String.init) }
+        #expect(commands.map(\.first) == ["train", "sample"])
         var last = ""
         for command in commands {
             let outcome = try recc(command.map { $0.contains(".") && !$0.hasPrefix("0") ? path($0) : $0 })
