@@ -8,8 +8,9 @@ extension StreamGraph {
     /// The graph whose steps code can take, where that needs axes of constant length within the steps of others: they are dims then, and no
     /// axes. The same graph where code can take the steps as they are, or there are no such axes.
     package func unfoldingInnerAxes() -> StreamGraph {
+        guard dataAxes.count > 1, !hasSweeps else { return self }
         var graph = self
-        while !graph.hasSweeps, graph.dataAxes.count > 1 {
+        while graph.dataAxes.count > 1, !graph.hasSweeps {
             let unfolded = graph.dataAxes.reversed().compactMap { graph.unfoldingInnerAxis($0) }
             guard let next = unfolded.first(where: \.hasSweeps) ?? unfolded.first else { break }
             graph = next
@@ -30,7 +31,7 @@ extension StreamGraph {
     /// The axis of data that is a dim within the steps of others for code, which cannot take the steps otherwise: whose length is known when it
     /// runs. Nil where code can take the steps as they are, or not at all.
     package var axisToUnfold: Int? {
-        guard !hasSweeps, dataAxes.count > 1 else { return nil }
+        guard dataAxes.count > 1, !hasSweeps else { return nil }
         return dataAxes.reversed().first { axis in
             // Of any length, as of two.
             guard keepsLayout(unfolding: axis), let result = keepingStreams(along: axis, count: 2) else { return false }

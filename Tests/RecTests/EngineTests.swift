@@ -93,7 +93,7 @@ func expectAgreement(
         "momentum_memory": ["K": 4, "V": 5], "parity": [:], "wavenet": ["V": 7, "C": 3, "K": 5],
         "reset_counter": [:], "retention": ["N": 2, "K": 5, "V": 9], "silero_vad": [:], "spiking": ["D": 5, "H": 9, "C": 6], "stack_lm": ["V": 9, "D": 6, "H": 8, "L": 2],
         "griffin": ["V": 7, "D": 6, "H": 2, "B": 3, "K": 4, "W": 5, "F": 7, "L": 1], "rasp_dyck": [:], "rasp_histogram": [:], "rasp_sort": [:],
-        "transformer_block": ["V": 7, "H": 2, "K": 4, "F": 9, "L": 2], "titans": ["D": 6, "K": 4, "V": 5], "transducer": ["F": 4, "G": 3, "J": 5, "V": 6],
+        "transformer_block": ["V": 7, "H": 2, "K": 4, "F": 9, "L": 2], "titans": ["D": 6, "K": 4, "V": 5], "token_duration": ["F": 3, "G": 2, "J": 4, "V": 5], "transducer": ["F": 4, "G": 3, "J": 5, "V": 6],
         "translation": ["S": 5, "V": 6, "D": 4, "H": 3, "A": 2], "ttt_linear": ["D": 6, "K": 4, "V": 9],
     ]
     static let paths = Project.files("examples", "rec")

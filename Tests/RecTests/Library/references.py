@@ -24,14 +24,15 @@ def random(*shape, scale=1.0):
     return (scale * torch.randn(*shape)).float().double()
 
 
-def case(name, dims, inputs, parameters, step=None, whole=None, once={}, peer=None, special={}):
+def case(name, dims, inputs, parameters, step=None, whole=None, once={}, peer=None, special={}, lengths={}):
     """Writes a case.
 
     inputs, once, parameters: shapes by name, of which those in special are drawn by another function. whole(p, x): outputs from tensors
-    [batch, time, …]; or step(p, x, state): outputs and state of one step. peer(p, x): the first output by a library.
+    [batch, time, …], where lengths has the steps of inputs along another axis; or step(p, x, state): outputs and state of one step. peer(p, x): the first output by a library.
     """
     torch.manual_seed(sum(map(ord, name)))
-    x = {key: special[key](BATCH, LENGTH, *shape) if key in special else random(BATCH, LENGTH, *shape) for key, shape in inputs.items()}
+    steps = {key: lengths.get(key, LENGTH) for key in inputs}
+    x = {key: special[key](BATCH, steps[key], *shape) if key in special else random(BATCH, steps[key], *shape) for key, shape in inputs.items()}
     o = {key: random(BATCH, *shape) for key, shape in once.items()}
     p = {}
     for key, shape in parameters.items():
@@ -924,6 +925,33 @@ def torch_multi_head(p, x):
 
 case("std.attention.MultiHeadAttention", dict(D=D, H=H), {"x": (D,)}, {"in_proj_weight": (3 * D, D), "in_proj_bias": (3 * D,), "out_proj.weight": (D, D), "out_proj.bias": (D,)},
      whole=multi_head, peer=torch_multi_head)
+
+
+
+def attend_across(q, k, v):
+    weights = torch.softmax(torch.einsum("bthk,bshk->bths", q, k) / q.shape[-1] ** 0.5, -1)
+    return torch.einsum("bths,bshv->bthv", weights, v)
+
+
+def multi_head_across(p, x):
+    W, b = p["in_proj_weight"], p["in_proj_bias"]
+    q = x["x"] @ W[:D].T + b[:D]
+    k, v = (x["y"] @ W[D:].T + b[D:]).chunk(2, -1)
+    return {"z": linear(p, "out_proj", attend_across(*(part.unflatten(-1, (H, D // H)) for part in (q, k, v))).flatten(2))}
+
+
+def additive(p, x):
+    score = torch.tanh((x["query"] @ p["W"].T)[:, :, None] + (x["y"] @ p["U"].T)[:, None]) @ p["v"]
+    weights = torch.softmax(score, -1)
+    return {"context": weights @ x["y"], "weights": weights}
+
+
+case("std.attention.CrossAttention", dict(H=H, K=K, V=V), {"q": (H, K), "k": (H, K), "v": (H, V)}, {}, whole=lambda p, x: {"o": attend_across(x["q"], x["k"], x["v"])},
+     peer=lambda p, x: F.scaled_dot_product_attention(*(x[n].transpose(1, 2) for n in "qkv")).transpose(1, 2), lengths=dict(k=5, v=5))
+case("std.attention.MultiHeadCrossAttention", dict(D=D, H=H), {"x": (D,), "y": (D,)},
+     {"in_proj_weight": (3 * D, D), "in_proj_bias": (3 * D,), "out_proj.weight": (D, D), "out_proj.bias": (D,)}, whole=multi_head_across,
+     peer=lambda p, x: named(torch.nn.MultiheadAttention(D, H, batch_first=True), p)(x["x"], x["y"], x["y"])[0], lengths=dict(y=9))
+case("std.attention.AdditiveAttention", dict(Q=3, E=4, A=5), {"query": (3,), "y": (4,)}, {"W": (5, 3), "U": (5, 4), "v": (5,)}, whole=additive, lengths=dict(y=6))
 
 G, R, J = 2, 3, 2
 
