@@ -8,6 +8,7 @@
 # make bench-peers  the same beside jax, torch, ONNX Runtime and numba (installs them from PyPI into .build)
 #   bench and bench-peers take options: make bench BENCH='--only lstm', make bench-peers BENCH=--backward
 # make bench-choice  hold the choice of plans against forced ones over a grid of shapes (some minutes)
+# make bench-lanes   time nonlinear recurrences step by step, in windows and by Newton's method, and draw it (docs/benchmarks.md)
 # make bench-starts  time starts with and without kept code, and what is in memory (docs/cache.md)
 # make bench-tiles  time the tiles that products are made of, in every shape (docs/plans.md)
 # make bench-calls   time calls from Swift and Python, and an LSTM beside torch.nn.LSTM in the same process (docs/benchmarks.md)
@@ -26,7 +27,7 @@ MINUTES = 10
 FUZZ =
 PEERS = python3
 
-.PHONY: all setup build demo library python embed test test-python-peers test-math fuzz bench bench-peers bench-choice bench-starts bench-tiles bench-calls bench-libraries bench-checkpoints bench-training clean
+.PHONY: all setup build demo library python embed test test-python-peers test-math fuzz bench bench-peers bench-choice bench-lanes bench-starts bench-tiles bench-calls bench-libraries bench-checkpoints bench-training clean
 
 all: build
 
@@ -83,6 +84,9 @@ bench: build
 
 bench-choice: build
 	@Benchmarks/choice.py $(RECC)
+
+bench-lanes: build
+	@Benchmarks/lanes.py --recc $(RECC) --svg docs/lanes.svg $(BENCH)
 
 bench-starts: build
 	@Benchmarks/starts.py --recc $(RECC) $(BENCH)

@@ -31,7 +31,8 @@ extension StreamGraph {
     /// The axis of data that is a dim within the steps of others for code, which cannot take the steps otherwise: whose length is known when it
     /// runs. Nil where code can take the steps as they are, or not at all.
     package var axisToUnfold: Int? {
-        guard dataAxes.count > 1, !hasSweeps else { return nil }
+        // Pairs of steps have parts of their own.
+        guard dataAxes.count > 1, !axes.contains(where: { $0.again != nil }), !hasSweeps else { return nil }
         return dataAxes.reversed().first { axis in
             // Of any length, as of two.
             guard keepsLayout(unfolding: axis), let result = keepingStreams(along: axis, count: 2) else { return false }
