@@ -28,7 +28,7 @@ package func checkSweeps(of graph: StreamGraph) throws(DiagnosticList) {
     if graph.dataAxes.count > 2 {
         problems.append(
             Diagnostic(
-                .unsupported, "'\(graph.name)' runs over \(graph.dataAxes.count) axes, and code over two at most: only the interpreter can run it", at: nil,
+                .unsupported, "'\(graph.name)' runs over \(graph.dataAxes.count) axes, and code over two, with a third as rows of each step where inputs and outputs have it last: only the interpreter can run it", at: nil,
                 help: Diagnostic.interpretingHelp))
     }
     for component in components(of: graph) where component.isRecurrence {

@@ -15,7 +15,7 @@ extension StreamGraph {
             guard let next = unfolded.first(where: \.hasSweeps) ?? unfolded.first else { break }
             graph = next
         }
-        return graph.hasSweeps ? graph : self
+        return graph.hasSweeps || graph.axisToUnfold != nil ? graph : self
     }
 
     private var hasSweeps: Bool { (try? checkSweeps(of: self)) != nil }

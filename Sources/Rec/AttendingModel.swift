@@ -8,6 +8,7 @@ extension Model {
 
     /// - Throws: where a model has no plan of steps alone, which streams and libraries take.
     func checkHasPlan() throws(DiagnosticList) {
+        try checkHasOnePlan()
         guard attends else { return }
         let span = graph.values.first { if case .along = $0.operation { true } else { false } }?.span
         throw DiagnosticList([

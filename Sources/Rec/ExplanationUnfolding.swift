@@ -11,10 +11,16 @@ extension Explanation {
         package var parts: [String]
     }
 
+    /// Steps that need each other and that are explained.
+    private static let mostExplained = 32
+
     /// Explains the parts of a model in which steps go on from all of another axis; false for other models.
     mutating func explainUnfolding(of model: Model, _ request: GradientRequest?, else choice: PlanChoice) throws -> Bool {
         guard let axis = model.unfoldedAxis else { return false }
-        let count = work.extents[axis]
+        // Where the steps of the axis need each other there is a value for each: a few say what happens.
+        let most = model.graph.countUnfolding(axis, count: 2, keepingStreams: true) > model.graph.values.count ? Self.mostExplained : .max
+        let count = min(work.extents[axis], most)
+        work.extents[axis] = count
         let divided = try PartitionedModel.Divided(model.unfolded(count: count, request), times: nil)
         var found = Unfolded(axis: model.graph.axes[axis].name, count: count, parts: [])
         (recurrences, products, segmentCount, seconds) = ([], [], 0, 0)

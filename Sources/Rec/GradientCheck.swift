@@ -64,6 +64,7 @@ package struct GradientCheck: Sendable {
             }
             rows.append(worst)
         }
+        if engine.isCompiled { forgiveRounding() }
         rows.sort { $0.error > $1.error }
         let hasSteps = (bound.extents.isEmpty || bound.extents.contains { $0 > 0 }) && bound.batch > 0 && bound.lengths?.allSatisfy { $0 == 0 } != true
         if rows.isEmpty {
@@ -81,6 +82,18 @@ package struct GradientCheck: Sendable {
             .notFinite, "the results are not finite: \(origin?.text ?? "each value is, and their sum with the cotangents is not")",
             at: origin?.span, help: "give data on which the model is finite: --data FILE, --range 0.1,2 or --range x=0.1,2")
     }
+
+    /// Beside large gradients single precision has nothing to say of small ones: where terms cancel each other, what is left is rounding.
+    private mutating func forgiveRounding() {
+        let largest = rows.reduce(0) { max($0, $1.slope.isFinite ? abs($1.slope) : 0) }
+        for k in rows.indices where rows[k].error.isFinite {
+            let own = max(abs(rows[k].slope), abs(rows[k].difference), .leastNormalMagnitude)
+            rows[k].error *= min(1, own / (Self.shareOfRounding * largest))
+        }
+    }
+
+    /// Smaller gradients than this share of the largest are as exact as that share of it is.
+    private static let shareOfRounding = 1e-2
 
     private func compare(_ gradient: NamedTensor, _ target: GradientRequest.Target, _ direction: [Double], _ data: BoundData) -> Row {
         let numbers = gradient.tensor.doubles()

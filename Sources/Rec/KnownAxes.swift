@@ -110,6 +110,11 @@ extension AxisPartition {
             }
             outputs.append(StreamGraph.Output(name: output.name, value: value, span: output.span))
         }
+        // An input of every step says how many there are.
+        func isStream(_ value: Value) -> Bool { if case .input = value.operation { value.variance.varies(over: 0) } else { false } }
+        if !builder.graph.values.contains(where: isStream), let id = graph.ids.first(where: { isStream(graph[$0]) && graph[$0].variance.axes == 1 }) {
+            _ = builder.add(graph[id].operation, proposing: graph[id].type)
+        }
         return builder.graph.with(outputs)
     }
 }

@@ -15,6 +15,10 @@ extension ModelTyper {
             report(
                 .unsupported, "'until' ends the rounds within a step, and '\(syntax.name.text)' has none: it runs over '\(axes[0])' alone",
                 at: until.span, help: "give it an inner axis with the most rounds there may be: over (\(axes[0]), k: 8) until \(until.text)")
+        } else if axes.count > 2 {
+            report(
+                .unsupported, "'until' ends the rounds of the second of two axes, and '\(syntax.name.text)' runs over \(axes.count)", at: until.span,
+                help: "give a layer the rounds, over two of the axes")
         } else if axes.count == 2, syntax.axes[1].length == nil {
             report(
                 .unsupported, "the rounds along '\(axes[1])' need a bound: it may be that '\(until.text)' is never true", at: until.span,

@@ -11,6 +11,7 @@ import Testing
         let body = "{ input x: real\n halt = x > 0\n output y = x }"
         expectError(.unsupported, at: "halt", in: "model M over t until halt \(body)", says: "runs over 't' alone", helps: "over (t, k: 8) until halt")
         expectError(.unsupported, at: "halt", in: "model M over (i, j) until halt \(body)", says: "need a bound", helps: "over (i, j: 8)")
+        expectError(.unsupported, at: "halt", in: "model M over (i, j, k: 4) until halt \(body)", says: "the second of two axes")
         expectError(.unexpectedToken, at: "until", in: "model M until halt \(body)", helps: "over (t, k: 8)")
         expectError(.unexpectedToken, at: ">", in: "model M over (t, k: 4) until x > 0 \(body)", helps: "takes a name")
     }

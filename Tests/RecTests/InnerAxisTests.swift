@@ -83,6 +83,14 @@ import Testing
         }
     }
 
+    /// The inner axis is a dim, and then one of the others as well.
+    @Test func anAxisOfTheDataIsUnfoldedBehindAnInnerOne() throws {
+        let model = try model("over (i, j, k: 2) { input x: [C] over (i, j)\n input y: [C] over k\n state h: [C]\n g = last[k](tanh(x * h[i-1] + y))\n h = tanh(sum[j](g))\n output h }")
+        #expect(model.graph.dataAxes.count == 2 && model.unfoldedAxis == 1)
+        let data = generated(model, batch: 2, extents: [4, 3])
+        expectSame(try model.run(data, on: .compiled(.f64)).outputs, try model.run(data, on: .interpreter).outputs, "three axes")
+    }
+
     @Test(arguments: programs) func everyFormAgrees(text: String) throws {
         let every = try EveryForm(Self.helpers + "model M(C) \(text)\n", dims: ["C": 3], main: "M")
         try every.expectAgreement([(1, 1, nil), (2, 67, nil), (3, 40, [40, 0, 17])])

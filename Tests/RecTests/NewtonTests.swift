@@ -199,4 +199,14 @@ import Testing
             for part in [split.before, split.cell, split.after, system.first, system.round].compactMap({ $0 }) { #expect(part.violations() == []) }
         }
     }
+
+    /// Products of products in a step: their derivative has all terms of all of them.
+    @Test func stepsWithTooManyTermsAreRefused() throws {
+        let chain = zip("bcdefgh", "abcdefg").map { " \($0) = tanh(U @ \($1) + x)\n" }.joined()
+        let text = "model M(H) {\n input x: [H]\n param U: [H, H]\n state a, b, c, d, e, f, g, h, i: [H]\n a = tanh(U @ i[t-1] + x)\n\(chain) i = tanh(U @ i[t-1] + U @ h)\n output i\n}"
+        let model = try Model(Program(text: text), dims: ["H": 16])
+        let data = generated(model, batch: 1, extents: [4])
+        let error = #expect(throws: DiagnosticList.self) { try model.run(data, forcing: ["i": .newton]) }
+        #expect(error?.diagnostics.first?.id == .planRefused && error?.diagnostics.first?.message.contains("terms a step") == true)
+    }
 }

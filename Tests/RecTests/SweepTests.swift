@@ -35,8 +35,16 @@ import Testing
 
     /// The recurrence of the gradients has the same fault, of which nothing is said.
     @Test func gradientsTellTheModelsMistakeOnce() throws {
-        let gradients = try GradientModel(Model(Program(text: text.replacing("output h", with: "loss l = mean[t](top)\n  output h"))))
-        let data = ModelData(inputs: ["x": Tensor([1.0, 2, 3, 4], shape: [1, 2, 2])])
+        // Pairs of steps do not go with it.
+        let text = """
+            model M { input x: real
+              input y: real over s
+              state h: real
+              h = x + sum[s](y * h[t-1]) + sum[r <= t](x[r])
+              loss l = mean[t](h) }
+            """
+        let gradients = try GradientModel(Model(Program(text: text)))
+        let data = ModelData(inputs: ["x": Tensor([1.0, 2, 3, 4], shape: [2, 2]), "y": Tensor([1.0, 2, 3, 4], shape: [2, 2])])
         let error = #expect(throws: DiagnosticList.self) { try gradients.run(data, on: .compiled(.f32)) }
         #expect(error?.diagnostics.map(\.id) == [.unsupported])
         let told = try #require(error?.diagnostics.first)

@@ -75,11 +75,12 @@ import Testing
     // MARK: Streams
 
     /// What runs along the other axis is given whole, and steps of the first one come one by one.
-    @Test(arguments: programs.indices.filter { ![6, 7].contains($0) } + [100, 101, 102]) func streamsAgree(index: Int) throws {
+    @Test(arguments: programs.indices.filter { ![6, 7].contains($0) } + [100, 101, 102, 103]) func streamsAgree(index: Int) throws {
         let further = [
             "{ input x: [C]\n input y: [C] over s\n param W: [C, C]\n state g: [C]\n g = tanh(W @ g[s-1] + y)\n state h: [C] = last[s](g)\n h = tanh(W @ h[t-1] + x)\n output o = sum[s](softmax[s](sum(h * g)) * g)\n output x\n output p = h * g\n output g\n loss l = mean[t](sum(h)) }",
             "{ input x: [C]\n input z: complex[C] over s\n state a: complex[C]\n a = 0.5 * a[t-1] + last[s](z) * x[0]\n output a }",
             "{ input x: [C] over t\n input y: int over s\n input e: [C] over (t, s)\n output n = t + s\n output m = x[t-1] + sum[s](e[t-2] * y) }",
+            "{ input x: real over t\n input y: real over s\n state h: real = 0.3\n h = tanh(sum[s](softmax[s](y * h[t-1]) * y))\n output h }",
         ]
         let text = index < 100 ? Self.programs[index] : further[index - 100]
         let model = try model(text)

@@ -37,6 +37,9 @@ struct ScalarValues {
         return value
     }
 
+    /// More take longer than the steps.
+    private static let mostTerms = 1 << 20
+
     private mutating func build(_ id: Scalars.ID, _ axes: [Axis], _ element: ElementType) throws(PlanRefusal) -> ValueID {
         if case .number(let number) = scalars.nodes[id] {
             try checkExact(number, element)
@@ -69,6 +72,9 @@ struct ScalarValues {
             return chosen(condition, a, b)
         case .reduce(let kind, let body, let variables):
             let bound = variables.map { Axis(index: .variable($0), dim: Dim("\($0)", scalars.extents[$0])) }
+            // Sums within sums have all of their terms at once.
+            let terms = (axes + bound).reduce(1) { min($0, Self.mostTerms) * $1.dim.size }
+            guard terms <= Self.mostTerms else { throw PlanRefusal("the factors of its maps would have more than \(Self.mostTerms) terms a step") }
             let inner = try value(body, over: axes + bound, as: element)
             return reduce(kind, inner, axes: Array(axes.count..<axes.count + bound.count))
         case .state(let slot, _): throw PlanRefusal("its factors depend on the state", at: graph[slot.value].span)
