@@ -88,6 +88,12 @@ def main():
         with open(options.svg, "w") as file:
             file.write(svg(rows, steps))
 
+    print(f"\n| gate, 1 × {steps} × 1 | in order | windows | sweeps with derivatives | sweeps | windows in order |\n|---|---|---|---|---|---|")
+    for gate in (0, -4, -5, -6, -7, -8):
+        times, said = medians(options.recc, 1, steps, gate, ("sequential", "shooting"), options.rounds)
+        own = next(iter(said["shooting"]["solves"].values()))
+        print(f"| {gate} | {times['sequential']:.3g} | {times['shooting']:.3g} | {own['with_derivatives']} | {own['sweeps']} | {own['in_order']} |", flush=True)
+
     print("\n| gate | steps | lanes | chosen | ms | sequential | shooting | chosen to the best |\n|---|---|---|---|---|---|---|---|")
     for gate in (0, -4, -8):
         for steps in (4096, 65536):

@@ -42,10 +42,10 @@ extension StreamGraph {
 
     /// Whether code can take the steps once what crosses to and from an axis goes by tensors.
     private func hasSweepsOfParts(apartFrom axis: Int) -> Bool {
-        guard dataAxes.count < 4 else { return false }
+        let data: UInt8 = dataAxes.reduce(0) { $0 | 1 << UInt8($1) }
         for component in components(of: self) where component.isRecurrence {
             var varies: UInt8 = 0
-            for id in component.members { varies |= self[id].variance.axes & 0b111 }
+            for id in component.members { varies |= self[id].variance.axes & data }
             // Along the axis alone, or along others alone.
             guard varies == 1 << UInt8(axis) || varies & 1 << UInt8(axis) == 0 else { return false }
             let members = Set(component.members)
@@ -59,7 +59,7 @@ extension StreamGraph {
             }
             guard !isWhole, LoopOrder.admitting(offsets, axes: Array(dataAxes)) != nil else { return false }
         }
-        return dataAxes.count == 2 || !ids.contains { id in self[id].variance.axes.nonzeroBitCount > 3 }
+        return true
     }
 
     /// The graph for so many steps of the axis to unfold.

@@ -291,8 +291,8 @@ public struct Explanation: Sendable {
             return "too short for windows: one step after another"
         }
         return "\(layout.windows) windows of \(layout.length) steps at once, the first state of each guessed from "
-            + "\(ShootingRecurrence.warmUp(of: layout.length)) steps in front of it, checked and mended"
-            + (shooting.isMendable(layout, work.bytesPerReal == 4 ? .f32 : .f64) ? ", by derivatives where states are remembered for longer than a window" : "")
+            + "\(ShootingRecurrence.warmUp(of: layout.length)) steps in front of it, checked and corrected"
+            + (shooting.isCorrectable(layout, work.bytesPerReal == 4 ? .f32 : .f64) ? ", by derivatives where states are remembered for longer than a window" : "")
     }
 
     /// More recurrences than this are not each looked at in chunks, or in windows.

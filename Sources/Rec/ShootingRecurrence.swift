@@ -5,7 +5,6 @@ import RecScheduling
 import RecSource
 import RecStream
 import RecTensors
-import Synchronization
 
 /// One recurrence of a model that runs in windows of time: its steps as code for windows side by side, and for one after another.
 final class ShootingRecurrence: SolvedRecurrence {
@@ -21,8 +20,8 @@ final class ShootingRecurrence: SolvedRecurrence {
     private let windowed = KeptOnce<Int, StepsPart>()
     /// How the ends of windows change with their beginnings; nil where that cannot be said.
     let derivative: WindowDerivative?
-    private let differentiated = Mutex<[Int: StepsPart?]>([:])
-    private let worth = Mutex<[Size: Bool]>([:])
+    private let differentiated = KeptOnce<Int, StepsPart?>()
+    private let worth = KeptOnce<Size, Bool>()
 
     /// Windows where nobody says how many.
     static let usualWindows = 32
@@ -85,10 +84,7 @@ final class ShootingRecurrence: SolvedRecurrence {
     /// The code for windows of which so many lie side by side, with their derivatives; nil where there is none.
     private func differentiatedPart(lanes: Int) -> StepsPart? {
         guard let derivative else { return nil }
-        if let known = differentiated.withLock({ $0[lanes] }) { return known }
-        let fresh = try? StepsPart(widened(derivative.steps, by: lanes), forcing: .sequential)
-        differentiated.withLock { $0[lanes] = .some(fresh) }
-        return fresh
+        return differentiated.value(for: lanes) { () throws(Never) in try? StepsPart(widened(derivative.steps, by: lanes), forcing: .sequential) }
     }
 
     /// The windows of sequences of so many steps; nil where they are too short for windows.
@@ -129,23 +125,22 @@ final class ShootingRecurrence: SolvedRecurrence {
     /// Whether sweeps with derivatives are worth their while: they should take less than steps in order, or, where somebody says how many
     /// windows there are, not many times as long. That is said of one sequence and a machine of some years ago, so that a sequence has the
     /// same bits in each batch and on each machine.
-    func isMendable(_ layout: WindowLayout, _ precision: Precision) -> Bool {
+    func isCorrectable(_ layout: WindowLayout, _ precision: Precision) -> Bool {
         guard let part = differentiatedPart(lanes: layout.lanes) else { return false }
         let size = Size(groups: layout.groups, lanes: layout.lanes, length: layout.length, precision: precision)
-        if let known = worth.withLock({ $0[size] }) { return known }
+        return worth.value(for: size) { () throws(Never) in isWorthCorrecting(layout, precision, by: part) }
+    }
+
+    private func isWorthCorrecting(_ layout: WindowLayout, _ precision: Precision, by part: StepsPart) -> Bool {
         func seconds(_ part: StepsPart, batch: Int, steps: Int) -> Double? {
             let work = Workload(batch: batch, extents: [steps], threads: 1, bytesPerReal: precision.byteCount)
             return (try? part.choice.plan(for: work))?.estimatedSeconds(work, on: .typical)
         }
-        var isWorth = false
-        if let windows = try? self.part(lanes: layout.lanes), let plain = seconds(windows, batch: layout.groups, steps: layout.length),
+        guard let windows = try? self.part(lanes: layout.lanes), let plain = seconds(windows, batch: layout.groups, steps: layout.length),
             let own = seconds(part, batch: layout.groups, steps: layout.length), let inOrder = seconds(ordered, batch: 1, steps: layout.windows * layout.length)
-        {
-            let overhead = asked != nil ? 0 : Self.secondsOfRun * (Self.usualMendings + 2 * Double(ShootingRun.runs(of: layout.length)))
-            isWorth = Self.usualMendings * own + 2 * plain + overhead < (asked == nil ? Self.mostShare : Self.mostShareAsked) * inOrder
-        }
-        worth.withLock { $0[size] = isWorth }
-        return isWorth
+        else { return false }
+        let overhead = asked != nil ? 0 : Self.secondsOfRun * (Self.usualCorrections + 2 * Double(ShootingRun.runs(of: layout.length)))
+        return Self.usualCorrections * own + 2 * plain + overhead < (asked == nil ? Self.mostShare : Self.mostShareAsked) * inOrder
     }
 
     private struct Size: Hashable {
@@ -154,7 +149,7 @@ final class ShootingRecurrence: SolvedRecurrence {
     }
 
     /// Sweeps with derivatives that a sequence should take, and what these may take of the time of steps in order.
-    private static let usualMendings = 3.0, mostShare = 0.8, mostShareAsked = 8.0
+    private static let usualCorrections = 3.0, mostShare = 0.8, mostShareAsked = 8.0
 
     func operationCount(for work: Workload) -> Double { (try? ordered.choice.plan(for: work).operationCount(for: work)) ?? 0 }
 
@@ -220,21 +215,21 @@ final class ShootingRecurrence: SolvedRecurrence {
             return try ShootingRun.inOrder(
                 around.model(ordered, batch: batch, steps: steps), streams, once, batch: batch, steps: steps, pool: around.pool)
         }
-        let mending = derivative.map { derivative in
+        let correcting = derivative.map { derivative in
             ShootingRun.Derivative(
                 form: DerivativeForm(
                     lines: derivative.lines.map {
                         DerivativeForm.Line(name: $0.name, elementCount: $0.elementCount, direction: $0.direction, derivative: $0.derivative)
                     }, directions: derivative.directions, isDiagonal: derivative.isDiagonal)
             ) {
-                guard self.isMendable(layout, around.precision), let part = self.differentiatedPart(lanes: layout.lanes) else { return nil }
+                guard self.isCorrectable(layout, around.precision), let part = self.differentiatedPart(lanes: layout.lanes) else { return nil }
                 return try? around.model(part, batch: layout.rows, steps: layout.length)
             }
         }
         let run = ShootingRun(
             windowed: try around.model(part(lanes: layout.lanes), batch: layout.rows, steps: layout.length), ordered: try around.model(ordered, batch: layout.batch, steps: layout.length),
             layout: layout, streams: streams, once: once, depth: depth, warmUp: Self.warmUp(of: layout.length), pool: around.pool, memory: around.memory,
-            derivative: mending)
+            derivative: correcting)
         return try run.run(&report)
     }
 }

@@ -2,7 +2,7 @@
 public struct SolveReport: Equatable, Sendable {
     /// How it ran.
     public enum Method: String, Sendable {
-        /// In windows of time that all run at once, from states that are guessed, checked and mended.
+        /// In windows of time that all run at once, from states that are guessed, checked and corrected.
         case shooting
         /// All steps at once, by rounds of Newton's method.
         case newton
@@ -18,7 +18,7 @@ public struct SolveReport: Equatable, Sendable {
     package var warmUp = 0
     /// How often the windows were swept, all of them at once, or the rounds of Newton's method; of several sequences the most.
     public package(set) var sweeps = 0
-    /// Sweeps beside these that gave derivatives, by which the beginnings of windows were mended; of several sequences the most.
+    /// Sweeps beside these that gave derivatives, by which the beginnings of windows were corrected; of several sequences the most.
     public package(set) var sweepsWithDerivatives = 0
     /// What ran one step after another, as it had not met its equations: windows, or sequences where it was Newton's method.
     public package(set) var inOrder = 0

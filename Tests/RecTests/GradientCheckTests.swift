@@ -59,6 +59,16 @@ struct GradientCheckTests {
         #expect(outcome.status == 0 && outcome.output.contains("not compared") && outcome.output.contains("'spike'"), "\(outcome)")
     }
 
+    /// What is left where terms cancel each other is rounding, in single precision; a small gradient that is wrong is wrong all the same.
+    @Test func roundingIsNoMistake() throws {
+        let key = "model M {\n  input x: real\n  input y: real over s\n  param b: real = constant(0.3)\n  state h: real = 0.3\n  h = tanh(x + sum[s](softmax[s](y * h[t-1] + b) * y))\n  output h\n}\n"
+        let outcome = try recc("gradcheck", recc.file("key.rec", key), "--precision", "f32")
+        #expect(outcome.status == 0, "\(outcome)")
+        let small = "model M {\n  input x: real\n  param a, b: real\n  output y = a * x + 0.001 * (b * x + stop(b * b))\n}\n"
+        let wrong = try recc("gradcheck", recc.file("small.rec", small), "--precision", "f32")
+        #expect(wrong.status == 1 && wrong.output.contains("too large"), "\(wrong)")
+    }
+
     /// Large and small gradients are no reason to call wrong ones right.
     @Test(arguments: [1e-200, 1e-30, 1, 1e30, 1e150])
     func noSizeHidesAMistake(scale: Double) throws {

@@ -44,10 +44,7 @@ import Testing
 
     private func run(
         _ model: Model, _ data: ModelData, _ state: String, _ precision: Precision = .f64, threads: Int = 1
-    ) throws -> (results: ModelResults, report: SolveReport) {
-        let results = try model.run(data, on: .compiled(precision), threads: threads, forcing: [state: .newton])
-        return (results, try #require(results.solves[state]))
-    }
+    ) throws -> (results: ModelResults, report: SolveReport) { try SolvedPrograms.run(model, data, state, as: .newton, precision, threads: threads) }
 
     @Test("rounds end with what steps in order give", arguments: cases) func everyLength(case own: Case) throws {
         let model = try SolvedPrograms.model(own.text)

@@ -12,6 +12,14 @@ enum SolvedPrograms {
         var testDescription: String { name }
     }
 
+    /// A run with a recurrence in a form, and what became of that.
+    static func run(
+        _ model: Model, _ data: ModelData, _ state: String, as form: PlanForm, _ precision: Precision = .f64, threads: Int = 1
+    ) throws -> (results: ModelResults, report: SolveReport) {
+        let results = try model.run(data, on: .compiled(precision), threads: threads, forcing: [state: form])
+        return (results, try #require(results.solves[state]))
+    }
+
     static let cases = [
         Case(
             name: "diagonal", state: "h",

@@ -32,7 +32,7 @@ extension Checker {
                 guard let results else { return outcome.count("left \(what)") }
                 try expect(check, mismatch(RunNumbers(results, of: reference.graph), reference, precision, "sequential"))
                 for report in results.solves.values where report.windows > 0 || report.sweeps > 0 {
-                    if report.sweepsWithDerivatives > 0 { outcome.count("\(what) mended") }
+                    if report.sweepsWithDerivatives > 0 { outcome.count("\(what) corrected") }
                     outcome.count(report.inOrder == 0 ? "\(what) that met" : "\(what) in order")
                 }
             }

@@ -12,7 +12,7 @@ import RecTensors
 /// This is multiple shooting whose corrections leave the derivative out (parareal with one integrator) where windows are longer than
 /// states are remembered; for discrete states the same is known as rank convergence (Maleki, Musuvathi & Mytkowicz 2014, "Parallelizing
 /// dynamic programming through rank convergence", §4). Where states are remembered for longer, and there is code for it, sweeps that
-/// compute nothing but states and their derivatives come first, and beginnings are mended by them (`WindowDerivatives`).
+/// compute nothing but states and their derivatives come first, and beginnings are corrected by them (`WindowDerivatives`).
 package struct ShootingRun {
     /// A stream between the recurrence and others.
     package struct Stream {
@@ -109,8 +109,8 @@ package struct ShootingRun {
         var unmet: Set<Int>
         /// Sequences whose states do not forget soon enough for windows to meet: nothing of them was swept, or what was is no use.
         var left: Set<Int>
-        /// Sequences whose beginnings are mended by derivatives.
-        var mended: Set<Int> = []
+        /// Sequences whose beginnings are corrected by derivatives.
+        var corrected: Set<Int> = []
     }
 
     func windows(of sequence: Int) -> Range<Int> { sequence * layout.windows..<(sequence + 1) * layout.windows }
@@ -118,8 +118,8 @@ package struct ShootingRun {
     private func sweepAll(_ sweep: Sweeps, _ report: inout SolveReport) throws(DiagnosticList) -> Swept {
         let guess = try guess(sweep)
         var swept = Swept(starts: guess.ends.shifted(), ends: guess.ends, unmet: [], left: guess.left)
-        var derivatives = try mend(&swept, guess.mendable, nil, sweep, &report)
-        var tried = guess.mendable
+        var derivatives = try correct(&swept, guess.correctable, nil, sweep, &report)
+        var tried = guess.correctable
         let left = swept.left
         guard left.count < layout.batch else { return swept }
         // By piece, where windows are at its end.
@@ -144,11 +144,11 @@ package struct ShootingRun {
                 again = again.subtracting(all).union(all.dropFirst().filter { !starts.isSame(swept.starts, at: $0) })
                 before = before.replacing(all, from: starts)
             }
-            for sequence in swept.mended {
+            for sequence in swept.corrected {
                 let all = windows(of: sequence)
                 again.subtract(all)
                 var starts = swept.starts
-                guard swept.unmet.contains(where: all.contains), let derivatives, derivatives.mend(&starts, swept.ends, in: all).isFinite else { continue }
+                guard swept.unmet.contains(where: all.contains), let derivatives, derivatives.correct(&starts, swept.ends, in: all).isFinite else { continue }
                 begin(sequence, from: starts)
             }
             // Those that remember more than they seemed to.
@@ -157,9 +157,9 @@ package struct ShootingRun {
             if !late.isEmpty {
                 tried.formUnion(late)
                 var other = swept
-                derivatives = try mend(&other, late, derivatives, sweep, &report) ?? derivatives
-                for sequence in late.intersection(other.mended) { begin(sequence, from: other.starts) }
-                swept.mended = other.mended
+                derivatives = try correct(&other, late, derivatives, sweep, &report) ?? derivatives
+                for sequence in late.intersection(other.corrected) { begin(sequence, from: other.starts) }
+                swept.corrected = other.corrected
             }
             guard !again.isEmpty else { return swept }
             swept.starts = swept.starts.replacing(again, from: before)

@@ -33,7 +33,7 @@ package struct DerivativeForm: Sendable {
     }
 }
 
-/// How the ends of windows change with their beginnings, as a sweep has found it, and beginnings that are mended by that.
+/// How the ends of windows change with their beginnings, as a sweep has found it, and beginnings that are corrected by that.
 ///
 /// These are the corrections of multiple shooting: Newton's method on the states between windows alone (Bock & Plitt 1984, "A multiple
 /// shooting algorithm for direct solution of optimal control problems").
@@ -86,7 +86,7 @@ struct WindowDerivatives: Sendable {
     ///   - starts: where the windows began; where they are to begin when this is done.
     ///   - ends: where they ended.
     /// - Returns: how far beginnings have moved, measured by the largest element of any; NaN where one is not finite.
-    func mend(_ starts: inout WindowStates, _ ends: WindowStates, in windows: Range<Int>) -> Double {
+    func correct(_ starts: inout WindowStates, _ ends: WindowStates, in windows: Range<Int>) -> Double {
         /// Of each line its place among the states.
         let places = form.lines.map { line in starts.lines.firstIndex { $0.name == line.name } }
         let largest = places.map { place in

@@ -14,7 +14,7 @@ extension ShootingRun {
         /// Sequences whose states are remembered for longer than windows, so that it is no use.
         var left: Set<Int> = []
         /// Those of them whose states are not remembered for as long as the whole sequence.
-        var mendable: Set<Int> = []
+        var correctable: Set<Int> = []
     }
 
     /// The steps in front of each window are run from the state in which sequences begin, and again from where that has led: how much
@@ -43,7 +43,7 @@ extension ShootingRun {
             func remembers(_ steps: Int) -> Bool { 2 * windows(of: sequence).count { !(memories[$0] <= Double(steps)) } > layout.windows }
             guard remembers(layout.length) else { continue }
             guess.left.insert(sequence)
-            if !remembers(layout.steps) { guess.mendable.insert(sequence) }
+            if !remembers(layout.steps) { guess.correctable.insert(sequence) }
         }
         return guess
     }

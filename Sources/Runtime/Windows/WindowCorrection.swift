@@ -12,13 +12,13 @@ extension ShootingRun {
     }
 
     /// Sweeps with derivatives, at most.
-    static let mostMendings = 4
+    static let mostCorrections = 4
 
-    /// Mends where windows of some sequences begin, by sweeps with derivatives; where that leads nowhere a sequence is as if there were none.
+    /// Corrects where windows of some sequences begin, by sweeps with derivatives; where that leads nowhere a sequence is as if there were none.
     ///
-    /// - Parameter others: the derivatives that other sequences were mended by.
-    /// - Returns: the derivatives that each sequence was mended by last.
-    func mend(
+    /// - Parameter others: the derivatives that other sequences were corrected by.
+    /// - Returns: the derivatives that each sequence was corrected by last.
+    func correct(
         _ swept: inout Swept, _ sequences: Set<Int>, _ others: WindowDerivatives?, _ sweep: Sweeps, _ report: inout SolveReport
     ) throws(DiagnosticList) -> WindowDerivatives? {
         guard !sequences.isEmpty, let derivative, let code = derivative.code() else { return nil }
@@ -28,7 +28,7 @@ extension ShootingRun {
         var open = Dictionary(sequences.map { ($0, Double.infinity) }) { a, _ in a }
         var result = others
         let first = swept.starts
-        for number in 1...Self.mostMendings where !open.isEmpty {
+        for number in 1...Self.mostCorrections where !open.isEmpty {
             report.sweepsWithDerivatives = max(report.sweepsWithDerivatives, number)
             let (ends, derivatives) = try sweep.differentiated(derivative.form, code, from: swept.starts)
             var known = result ?? derivatives
@@ -36,20 +36,20 @@ extension ShootingRun {
                 let own = windows(of: sequence)
                 var starts = swept.starts
                 open[sequence] = nil
-                swept.mended.remove(sequence)
+                swept.corrected.remove(sequence)
                 guard number > 1 || derivatives.areBounded(in: own) else { continue }
-                let moved = derivatives.mend(&starts, ends, in: own)
+                let moved = derivatives.correct(&starts, ends, in: own)
                 guard moved < last / 2 || moved <= near else { continue }
                 known.replace(own, from: derivatives)
                 swept.starts = swept.starts.replacing(own, from: starts)
-                swept.mended.insert(sequence)
+                swept.corrected.insert(sequence)
                 if moved > near { open[sequence] = moved }
             }
             result = known
         }
-        for (sequence, moved) in open where moved > near.squareRoot() { swept.mended.remove(sequence) }
-        swept.left.subtract(swept.mended)
-        swept.starts = swept.starts.replacing(sequences.subtracting(swept.mended).flatMap(windows), from: first)
+        for (sequence, moved) in open where moved > near.squareRoot() { swept.corrected.remove(sequence) }
+        swept.left.subtract(swept.corrected)
+        swept.starts = swept.starts.replacing(sequences.subtracting(swept.corrected).flatMap(windows), from: first)
         return result
     }
 }

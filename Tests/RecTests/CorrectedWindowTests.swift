@@ -7,8 +7,8 @@ import RecStream
 import TestSupport
 import Testing
 
-/// Recurrences that remember more than a window: where windows begin is mended by derivatives, and what comes out satisfies every equation.
-@Suite struct MendedWindowTests {
+/// Recurrences that remember more than a window: where windows begin is corrected by derivatives, and what comes out satisfies every equation.
+@Suite struct CorrectedWindowTests {
     typealias Case = SolvedPrograms.Case
 
     /// `b` says how soon the gate forgets.
@@ -81,13 +81,10 @@ import Testing
 
     private func run(
         _ model: Model, _ data: ModelData, _ state: String, _ precision: Precision = .f64, threads: Int = 1
-    ) throws -> (results: ModelResults, report: SolveReport) {
-        let results = try model.run(data, on: .compiled(precision), threads: threads, forcing: [state: .shooting(16)])
-        return (results, try #require(results.solves[state]))
-    }
+    ) throws -> (results: ModelResults, report: SolveReport) { try SolvedPrograms.run(model, data, state, as: .shooting(16), precision, threads: threads) }
 
-    @Test("windows are mended, and every step follows from the one before", arguments: cases, [Precision.f32, .f64])
-    func mended(case own: Case, precision: Precision) throws {
+    @Test("windows are corrected, and every step follows from the one before", arguments: cases, [Precision.f32, .f64])
+    func corrected(case own: Case, precision: Precision) throws {
         let model = try SolvedPrograms.model(own.text, ["D": 1])
         let data = data(model)
         let expected = try model.run(data, on: .compiled(precision), forcing: [own.state: .sequential])
