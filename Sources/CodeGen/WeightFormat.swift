@@ -16,7 +16,7 @@ public enum WeightFormat: String, CaseIterable, Encodable, Sendable {
     }
 
     /// - Throws: `Diagnostic` where code of this precision has no such weights.
-    func check(_ precision: Precision) throws(Diagnostic) {
+    package func check(_ precision: Precision) throws(Diagnostic) {
         switch (self, precision) {
         case (.full, _), (.bf16, .f32): return
         case (.bf16, .f64):

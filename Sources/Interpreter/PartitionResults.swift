@@ -2,14 +2,49 @@ import RecSchedule
 import RecStream
 import RecTensors
 
-extension GraphPartition {
-    /// The shape of the tensor of a value.
-    package func tensorShape(_ id: ValueID, batch: Int, steps: Int) -> [Int] { graph.tensorShape(id, batch: batch, extents: [steps]) }
-
+extension Partition {
     /// The results of a run out of the tensors that its parts have handed on, and the losses and last states of its parts of steps.
     ///
-    /// - Parameter tensors: by the names of `GraphPartition.name`, and `final K` for the last value of the state at K.
+    /// - Parameter tensors: by the names that parts give them.
     package func results(
+        _ tensors: [String: Tensor], losses: [NamedTensor], finalStates: [NamedTensor], data: BoundData
+    ) -> ModelResults {
+        switch cut {
+        case .axes(let partition): partition.results(tensors, losses: losses, data: data)
+        case .chunks(let partition): partition.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        case .pairs(let partition): partition.results(tensors, losses: losses, finalStates: finalStates, data: data)
+        }
+    }
+
+    /// The tensor of a buffer that a schedule reads.
+    ///
+    /// - Parameter axis: along which the schedule runs.
+    package func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData, along axis: Int) -> Tensor? {
+        switch cut {
+        case .axes, .chunks:
+            if buffer.name.hasPrefix("input ") { return data.inputs[String(buffer.name.dropFirst("input ".count))] }
+            if buffer.name.hasPrefix("parameter ") { return data.parameters[String(buffer.name.dropFirst("parameter ".count))] }
+            return tensors[buffer.name]
+        case .pairs: return PairPartition.tensor(buffer, tensors, data, along: axis)
+        }
+    }
+
+    /// The data of a part that is taken apart in turn.
+    ///
+    /// - Parameter tensors: that earlier parts have handed on.
+    package func data(of part: Partition, _ data: BoundData, _ tensors: [String: Tensor]) -> BoundData {
+        func named(_ given: [String: Tensor]) -> [String: Tensor] {
+            Dictionary(uniqueKeysWithValues: given.merging(tensors) { $1 }.map { (Self.nameWithin($0.key), $0.value) })
+        }
+        return BoundData(
+            batch: data.batch, extents: extents(of: part.graph, in: data.extents), lengths: data.lengths, inputs: named(data.inputs),
+            parameters: named(data.parameters))
+    }
+}
+
+extension ChunkPartition {
+    /// - Parameter tensors: by the names of `ChunkPartition.name`, and `final K` for the last value of the state at K.
+    fileprivate func results(
         _ tensors: [String: Tensor], losses: [NamedTensor], finalStates: [NamedTensor], data: BoundData
     ) -> ModelResults {
         let outputs = graph.outputs(of: tensors, data) { source($0) }
@@ -25,8 +60,8 @@ extension GraphPartition {
 }
 
 extension AxisPartition {
-    /// The same for parts along an axis and within the steps of others, which have no last states.
-    package func results(_ tensors: [String: Tensor], losses: [NamedTensor], data: BoundData) -> ModelResults {
+    /// Parts along an axis and within the steps of others have no last states.
+    fileprivate func results(_ tensors: [String: Tensor], losses: [NamedTensor], data: BoundData) -> ModelResults {
         ModelResults(
             outputs: graph.outputs(of: tensors, data) { source($0) }, losses: graph.losses.compactMap { loss in losses.first { $0.name == loss.name } },
             finalStates: [])
@@ -34,8 +69,7 @@ extension AxisPartition {
 }
 
 extension PairPartition {
-    /// The same for parts of pairs.
-    package func results(
+    fileprivate func results(
         _ tensors: [String: Tensor], losses: [NamedTensor], finalStates: [NamedTensor], data: BoundData
     ) -> ModelResults {
         ModelResults(
@@ -47,7 +81,7 @@ extension PairPartition {
     /// The tensor of a buffer that a schedule of pairs reads.
     ///
     /// - Parameter axis: whose steps the pairs are of.
-    package static func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData, along axis: Int) -> Tensor? {
+    fileprivate static func tensor(_ buffer: Schedule.Buffer, _ tensors: [String: Tensor], _ data: BoundData, along axis: Int) -> Tensor? {
         switch PairTraversal.source(of: buffer) {
         case .input(let name): return data.inputs[name]
         case .parameter(let path): return data.parameters[path]

@@ -31,8 +31,7 @@ extension StreamGraph {
     /// The axis of data that is a dim within the steps of others for code, which cannot take the steps otherwise: whose length is known when it
     /// runs. Nil where code can take the steps as they are, or not at all.
     package var axisToUnfold: Int? {
-        // Pairs of steps have parts of their own.
-        guard dataAxes.count > 1, !axes.contains(where: { $0.again != nil }), !hasSweeps else { return nil }
+        guard dataAxes.count > 1, !hasSweeps else { return nil }
         return dataAxes.reversed().first { axis in
             // Of any length, as of two.
             guard keepsLayout(unfolding: axis), let result = keepingStreams(along: axis, count: 2) else { return false }
@@ -46,6 +45,8 @@ extension StreamGraph {
         for component in components(of: self) where component.isRecurrence {
             var varies: UInt8 = 0
             for id in component.members { varies |= self[id].variance.axes & data }
+            // What attends to its own past has no code.
+            guard !component.members.contains(where: isAlongSecondIndex) else { return false }
             // Along the axis alone, or along others alone.
             guard varies == 1 << UInt8(axis) || varies & 1 << UInt8(axis) == 0 else { return false }
             let members = Set(component.members)

@@ -18,12 +18,10 @@ extension Model {
         ])
     }
 
-    /// What does not go with steps that attend to others.
-    func refusalOfAttention(_ asked: [String: PlanForm]) -> DiagnosticList {
-        if weights != .full { return weightsRefused("steps that attend to others", help: "leave the weights in full") }
-        let (what, help) = asked.chunks.keys.min().map { ("the plan 'chunkwise' of '\($0)' does", "leave the plan out") }
-            ?? ("gradients that are cut off do", "leave out --truncate")
-        return DiagnosticList(.planRefused, "'\(typed.name)' attends to other steps, and \(what) not go with that", help: help)
+    /// The error where gradients are to be cut off.
+    func refusalOfTruncation() -> DiagnosticList {
+        DiagnosticList(
+            .planRefused, "'\(typed.name)' attends to other steps, and gradients that are cut off do not go with that", help: "leave out --truncate")
     }
 
     /// The same model with windows of its past for steps that attend to others.
@@ -32,6 +30,12 @@ extension Model {
     /// - Throws: where steps attend to later ones, or to all earlier ones without a context.
     func attendingStepByStep(_ context: Int?) throws(DiagnosticList) -> Model {
         guard attends else { return self }
+        // Steps are known once what runs along other axes is.
+        guard !isKnownByOtherAxes else {
+            var result = self
+            result.keptSteps = context
+            return result
+        }
         do throws(ScheduleRefusal) {
             let (graph, isBounded) = try onDeepStack { () throws(ScheduleRefusal) in try self.graph.keepingWindows(context: context) }
             var result = self

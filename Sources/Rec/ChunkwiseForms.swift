@@ -74,7 +74,7 @@ package struct ChunkwiseForms {
                 guard let name = names.first.map(StreamGraph.wholeName), others.isDisjoint(with: names + names.map(StreamGraph.wholeName)),
                     let found = known[name],
                     let next = try? rewritten.chunkwise(found, by: count, readers),
-                    (try? PartitionedModel.schedules(of: next)) != nil
+                    (try? DividedModel(next, times: nil)) != nil
                 else { continue }
                 // The members of the others are numbered anew.
                 (rewritten, known, readers) = (next, Self.recurrences(of: next), StateReaders(next))
@@ -173,12 +173,13 @@ extension Model {
         return try onDeepStack { [request] () throws(DiagnosticList) in try gradient(of: primal, request) }
     }
 
-    /// The error where runs in these forms cannot be: a bound of memory, or weights in bf16, do not go with them.
+    /// The error where runs in these forms cannot be: a bound of memory does not go with them, nor weights in bf16 with steps of different
+    /// times at once.
     package func check(_ forms: [String: PlanForm], within bound: Int? = nil) throws(DiagnosticList) {
         if attends, bound != nil {
             throw DiagnosticList(.planRefused, "'\(typed.name)' attends to other steps, and a bound of memory does not go with that", help: "leave out --memory")
         }
-        guard let form = forms.min(by: { $0.key < $1.key })?.value else { return }
+        guard let form = (weights == .full || bound != nil ? forms : forms.solved).min(by: { $0.key < $1.key })?.value else { return }
         let manner =
             switch form {
             case .sequential, .scan: "runs in steps"
@@ -190,7 +191,7 @@ extension Model {
             throw DiagnosticList(
                 .planRefused, "what \(manner) has no bound of memory", help: "leave out --memory, or the plan '\(form.name)'")
         }
-        guard weights == .full else { throw weightsRefused(manner, help: "leave the weights in full") }
+        guard weights == .full || forms.solved.isEmpty else { throw weightsRefused(manner, help: "leave the weights in full") }
     }
 }
 

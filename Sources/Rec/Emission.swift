@@ -80,7 +80,7 @@ extension StreamGraph {
     fileprivate func emittedPartition(
         _ stage: EmittedStage, _ precision: Precision, _ forms: [String: PlanForm], solving solved: [String: PlanForm]
     ) throws -> [UInt8] {
-        let parts = try PartitionedModel.Divided(self, solving: solved, times: nil).schedules
+        let parts = try DividedModel(self, solving: solved, times: nil).leaves
         guard stage != .object || parts.count == 1 else {
             throw DiagnosticList(
                 .planRefused, "what runs in this form is \(parts.count) parts here, and they do not go into one object file",
@@ -92,6 +92,7 @@ extension StreamGraph {
             case .steps(let graph): result += try Pipeline.simplestPlan(graph).emitted(stage, precision)
             case .solved(let recurrence): result += try Pipeline.simplestPlan(recurrence.repeated).emitted(stage, precision)
             case .traversal(let schedule): result += try schedule.emitted(stage, precision)
+            case .parts: continue
             case .pairs(let traversal): result += try traversal.schedule.emitted(stage, traversal.holdsInts ? .f64 : precision)
             }
         }

@@ -145,7 +145,7 @@ public struct Explanation: Sendable {
             let isScan = parts.allSatisfy(scans.contains) && !parts.isEmpty
             let names = Set(facts.delayed.compactMap { graph[$0].name })
             var forms = try candidates.forms(of: names, parts)
-            forms.append(Self.chunkwise(facts, chunkwise, graph, attends: model.attends))
+            forms.append(Self.chunkwise(facts, chunkwise, graph))
             let isOwn = chunkwise.has(Self.merged(facts.states))
             for form in [PlanForm.shooting(nil), .newton] {
                 forms.append(Self.solved(form, facts, graph, isOwn: isOwn, isEstimated: isEstimated, work, choice.machine))
@@ -200,12 +200,11 @@ public struct Explanation: Sendable {
     }
 
     /// The form in chunks, where a model's own recurrence is affine in more than a number; adjoints follow the model's.
-    private static func chunkwise(_ facts: RecurrenceFacts, _ forms: ChunkwiseForms, _ graph: StreamGraph, attends: Bool) -> Form {
+    private static func chunkwise(_ facts: RecurrenceFacts, _ forms: ChunkwiseForms, _ graph: StreamGraph) -> Form {
         let states = merged(facts.states)
         guard facts.kind == .affine, facts.delayed.contains(where: { !graph[$0].shape.isEmpty }), forms.has(states) else {
             return Form(name: "chunkwise", refusal: unbuilt, seconds: nil)
         }
-        if attends { return Form(name: "chunkwise", refusal: PlanRefusal("not beside steps that attend to others"), seconds: nil) }
         return Form(name: "chunkwise", refusal: forms.refusal(of: states).map { PlanRefusal($0.reason, at: $0.span) }, seconds: nil)
     }
 
@@ -235,10 +234,10 @@ public struct Explanation: Sendable {
         let counts = chunks.forms(for: work).chunks
         guard !counts.isEmpty || !solved.isEmpty || model.attends else { return false }
         var (products, systems, traversals) = (0, 0, 0)
-        let divided = try PartitionedModel.Divided(model.rewritten(counts, request, assumingFinite: model.attends), solving: solved, times: nil)
+        let divided = try model.divided(chunks.forms(for: work), request, times: nil)
         explainSolved(of: divided)
-        for case .pairs(let traversal) in divided.schedules { pairs.append(Pairs(traversal, work, on: choice.machine)) }
-        for case .traversal(let schedule) in divided.schedules {
+        for case .pairs(let traversal) in divided.leaves { pairs.append(Pairs(traversal, work, on: choice.machine)) }
+        for case .traversal(let schedule) in divided.leaves {
             traversals += 1
             for leaf in schedule.body {
                 switch leaf {
@@ -274,8 +273,8 @@ public struct Explanation: Sendable {
     }
 
     /// What runs with steps of different times at once.
-    private mutating func explainSolved(of divided: PartitionedModel.Divided) {
-        for case .solved(let recurrence) in divided.schedules {
+    private mutating func explainSolved(of divided: DividedModel) {
+        for case .solved(let recurrence) in divided.leaves {
             for k in recurrences.indices where recurrences[k].states.contains(recurrence.state) {
                 recurrences[k].chosen = recurrence.form.name
                 recurrences[k].note = (recurrence as? ShootingRecurrence).map(note) ?? Self.newtonNote
@@ -310,10 +309,10 @@ public struct Explanation: Sendable {
                 if case .chunkwise(let asked?) = forced[state] { count = asked }
                 counts[state] = .some(count)
             }
-            guard !counts.isEmpty, let graph = try? model.rewritten(counts, nil), let divided = try? PartitionedModel.Divided(graph, times: nil)
+            guard !counts.isEmpty, let graph = try? model.rewritten(counts, nil), let divided = try? DividedModel(graph, times: nil)
             else { continue }
             var seconds = 0.0
-            for case .traversal(let schedule) in divided.schedules { seconds += schedule.estimatedSeconds(work, on: machine) }
+            for case .traversal(let schedule) in divided.leaves { seconds += schedule.estimatedSeconds(work, on: machine) }
             for form in recurrences[k].forms.indices where recurrences[k].forms[form].name == "chunkwise" { recurrences[k].forms[form].seconds = seconds }
         }
     }

@@ -21,11 +21,11 @@ extension Explanation {
         let most = model.graph.countUnfolding(axis, count: 2, keepingStreams: true) > model.graph.values.count ? Self.mostExplained : .max
         let count = min(work.extents[axis], most)
         work.extents[axis] = count
-        let divided = try PartitionedModel.Divided(model.unfolded(count: count, request), times: nil)
+        let divided = try DividedModel(model.unfolded(count: count, request), times: nil)
         var found = Unfolded(axis: model.graph.axes[axis].name, count: count, parts: [])
         (recurrences, products, segmentCount, seconds) = ([], [], 0, 0)
-        for case .steps(let part) in divided.schedules {
-            let own = divided.results.work(of: part, in: work)
+        for case .steps(let part) in divided.leaves {
+            let own = divided.graph.partition.work(of: part, in: work)
             let explained = try Explanation(model, PlanChoice(part: part, forcing: [:], machine: choice.machine, times: nil), own)
             found.parts.append(part.axes.map(\.name).joined(separator: ", "))
             recurrences += explained.recurrences.map { recurrence in

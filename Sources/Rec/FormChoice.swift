@@ -13,7 +13,7 @@ package final class FormChoice: Sendable {
     struct Candidate: Sendable {
         let variant: Variant
         let forms: [String: PlanForm]
-        let divided: PartitionedModel.Divided
+        let divided: DividedModel
     }
 
     /// All recurrences that can have it get the same kind of form.
@@ -58,6 +58,8 @@ package final class FormChoice: Sendable {
     private let isFree: Bool
     /// The axis that is a dim of each step, of which there is code for each length.
     private let unfoldedAxis: Int?
+    /// A model whose steps attend to others, with what was asked for; nil where no steps do.
+    private let attending: DividedModel?
     private let choice: PlanChoice
     private let context: CompileContext
     private let known: Mutex<Known>
@@ -83,19 +85,19 @@ package final class FormChoice: Sendable {
         self.choice = choice
         self.context = context
         asked = try model.formsOfWholeRuns(forced)
-        isFree = asked.isEmpty && bound == nil && model.weights == .full && request?.truncation == nil
+        isFree = asked.isEmpty && bound == nil && request?.truncation == nil
         var known = Known()
         try model.check(asked, within: bound)
         unfoldedAxis = model.unfoldedAxis
         try model.checkUnfolding(forced, request, within: bound)
-        if model.attends {
-            guard asked.chunks.isEmpty, model.weights == .full, request?.truncation == nil else { throw model.refusalOfAttention(asked) }
-        }
-        if !asked.isEmpty || model.attends, isBuilt {
-            let graph = try model.rewritten(asked.chunks, request, assumingFinite: model.attends)
-            let exact = model.attends && request != nil ? try model.rewritten(asked.chunks, request) : nil
-            known.asked = try reportingProblems(in: model.program.sources) { [asked] in
-                try PartitionedModel(graph, exact: exact, solving: asked.solved, precision: precision, forcing: others, context: context)
+        if model.attends, request?.truncation != nil { throw model.refusalOfTruncation() }
+        let needsParts = model.attends && unfoldedAxis == nil || !asked.isEmpty && isBuilt
+        let divided = needsParts
+            ? try reportingProblems(in: model.program.sources) { [asked] in try model.divided(asked, request, times: context.times) } : nil
+        attending = model.attends ? divided : nil
+        if let divided, !asked.isEmpty, isBuilt {
+            known.asked = try reportingProblems(in: model.program.sources) {
+                try PartitionedModel(divided, precision: precision, weights: model.weights, forcing: others, context: context)
             }
         }
         self.known = Mutex(known)
@@ -108,20 +110,33 @@ package final class FormChoice: Sendable {
     /// - Throws: where an axis that is a dim of each step is too long.
     package func partitioned(for work: Workload) throws -> PartitionedModel? {
         if let unfoldedAxis { return try unfolded(count: work.extents[unfoldedAxis]) }
-        if !asked.isEmpty || model.attends { return known.withLock { $0.asked } }
-        guard let candidate = chosen(for: work) else { return nil }
+        if !asked.isEmpty { return known.withLock { $0.asked } }
+        guard let candidate = chosen(for: work) else { return try attendingCode() }
         if let present = known.withLock({ $0.models[candidate.variant] }) { return present }
-        guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, forcing: others, context: context) else {
+        guard let fresh = try? PartitionedModel(candidate.divided, precision: precision, weights: model.weights, forcing: others, context: context) else {
             known.withLock { known in
                 known.candidates[candidate.variant] = Found.none
                 known.chosen = known.chosen.filter { $0.value != candidate.variant }
             }
-            return nil
+            return try attendingCode()
         }
         return known.withLock { known in
             // Another thread may have been first.
             let present = known.models[candidate.variant] ?? fresh
             known.models[candidate.variant] = present
+            return present
+        }
+    }
+
+    /// A model whose steps attend to others, in forms that nobody has asked for; nil for other models.
+    private func attendingCode() throws -> PartitionedModel? {
+        guard let attending else { return nil }
+        if let present = known.withLock({ $0.asked }) { return present }
+        let fresh = try PartitionedModel(attending, precision: precision, weights: model.weights, forcing: others, context: context)
+        return known.withLock { known in
+            // Another thread may have been first.
+            let present = known.asked ?? fresh
+            known.asked = present
             return present
         }
     }
@@ -132,7 +147,7 @@ package final class FormChoice: Sendable {
     private func unfolded(count: Int) throws -> PartitionedModel {
         if let present = known.withLock({ $0.unfolded.first { $0.count == count } }) { return present.model }
         let graph = try model.unfolded(count: count, request)
-        let fresh = try PartitionedModel(graph, precision: precision, context: context)
+        let fresh = try PartitionedModel(DividedModel(graph, times: context.times), precision: precision, weights: model.weights, forcing: [:], context: context)
         return known.withLock { known in
             // Another thread may have been first.
             if let present = known.unfolded.first(where: { $0.count == count }) { return present.model }
@@ -153,23 +168,29 @@ package final class FormChoice: Sendable {
     }
 
     private func chosen(_ kind: Kind, for work: Workload) -> Candidate? {
-        guard mayGain(by: kind, work) else { return nil }
+        guard mayGain(by: kind, work), kind == .chunks || attending == nil && model.weights == .full else { return nil }
         let key = Key(kind: kind, batch: work.batch, steps: work.extents.first ?? 0, threads: work.threads)
         if let present = known.withLock({ $0.chosen[key] }) { return present.flatMap(found) }
         guard let candidate = found(kind == .chunks ? .chunks(ChunkwiseForms.usualCount) : .windows) else { return nil }
         let chosen = context.times.measure("estimate") { () -> Candidate? in
             func seconds(_ candidate: Candidate) -> Double? { try? candidate.divided.estimatedSeconds(work, forcing: others, on: choice.machine) }
-            guard let plan = try? choice.plan(for: work), var least = seconds(candidate) else { return nil }
+            guard let other = secondsOtherwise(work), var least = seconds(candidate) else { return nil }
             var best = candidate
-            for other in kind == .chunks ? shorterChunks(for: work) : [] {
+            for count in kind == .chunks ? shorterChunks(for: work) : [] {
                 // What is kept between chunks takes memory: shorter ones must promise something.
-                guard let shorter = found(.chunks(other)), let own = seconds(shorter), own < 0.95 * least else { continue }
+                guard let shorter = found(.chunks(count)), let own = seconds(shorter), own < 0.95 * least else { continue }
                 (best, least) = (shorter, own)
             }
-            return least < kind.mostShare * plan.estimatedSeconds(work, on: choice.machine) ? best : nil
+            return least < kind.mostShare * other ? best : nil
         }
         known.withLock { $0.chosen[key] = .some(chosen?.variant) }
         return chosen
+    }
+
+    /// Seconds that a run should take with no form that nobody has asked for.
+    private func secondsOtherwise(_ work: Workload) -> Double? {
+        if let attending { return try? attending.estimatedSeconds(work, forcing: others, on: choice.machine) }
+        return try? choice.plan(for: work).estimatedSeconds(work, on: choice.machine)
     }
 
     /// Fewer elements of states in a run than this are not worth a look at chunks.
@@ -229,10 +250,8 @@ package final class FormChoice: Sendable {
     private func chunks(of count: Int) -> Candidate? {
         guard model.graph.dataAxes.count == 1 else { return nil }
         let forms = ChunkwiseForms(of: model.graph).all(by: count, without: othersThan(.chunkwise(nil)))
-        guard !forms.isEmpty, let graph = try? model.rewritten(forms.chunks, request),
-            let divided = try? PartitionedModel.Divided(graph, times: context.times)
-        else { return nil }
-        for case .traversal(let schedule) in divided.schedules {
+        guard !forms.isEmpty, let divided = try? model.divided(forms, request, times: context.times) else { return nil }
+        for case .traversal(let schedule) in divided.leaves {
             guard (try? CompiledSchedule.workspaceBytes(of: schedule, precision)) != nil else { return nil }
         }
         return Candidate(variant: .chunks(count), forms: forms, divided: divided)
@@ -248,9 +267,7 @@ package final class FormChoice: Sendable {
             forms[state] = .shooting(nil)
         }
         // Each is a part of its own, which takes the graph apart once more.
-        guard (1...Self.mostWindowed).contains(forms.count), let graph = try? model.rewritten([:], request),
-            let divided = try? PartitionedModel.Divided(graph, solving: forms.solved, times: context.times)
-        else { return nil }
+        guard (1...Self.mostWindowed).contains(forms.count), let divided = try? model.divided(forms, request, times: context.times) else { return nil }
         return Candidate(variant: .windows, forms: forms, divided: divided)
     }
 }

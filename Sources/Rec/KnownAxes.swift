@@ -19,11 +19,8 @@ extension Model {
     func knowingOtherAxes(
         _ given: ModelData, batch: Int? = nil, precision: Precision, context: CompileContext
     ) throws -> (model: Model, data: ModelData) {
-        // Code for two axes takes steps of which each has all of an inner axis of constant length.
-        guard graph.dataAxes.count > 1, graph.axes[1].length == nil else { return (self, given) }
-        guard graph.dataAxes.count == 2, !attends else {
-            throw refusedStream(attends ? "steps attend to others beside it" : "it runs over \(graph.dataAxes.count) axes")
-        }
+        guard isKnownByOtherAxes else { return (self, given) }
+        guard graph.dataAxes.count == 2 else { throw refusedStream("it runs over \(graph.dataAxes.count) axes") }
         let other = graph.axes[1].name
         var data = given
         try fillStreams(&data, batch)
@@ -39,6 +36,7 @@ extension Model {
         data.parameters = parameters(with: data.parameters)
         let bound = try BoundData(data, for: model.graph, openBatch: batch)
         let whole = try model.rewritten([:], nil)
+        guard whole.keepingStreams(along: 1, count: 1) != nil else { throw refusedStream("steps attend to others along '\(other)' in each of its steps") }
         let partition = try onDeepStack { () throws in
             try AxisPartition(Pipeline.prepare(whole.unfolded(1, count: max(1, bound.extents[1])).withOutputs(over: 0)))
         }
@@ -46,8 +44,10 @@ extension Model {
         guard let last = partition.parts.last, !last.isAlong, partition.parts.dropLast().allSatisfy(\.isAlong) else {
             throw refusedStream("what is known along '\(other)' waits for all steps of '\(graph.axes[0].name)'")
         }
-        let before = PartitionedModel.Divided(partition, parts: partition.parts.dropLast().map(\.graph))
-        let known = try PartitionedModel(before, precision: precision, forcing: [:], context: context).handedOn(bound, pool: ThreadPool(count: 1))
+        let before = try DividedModel(partition, first: partition.parts.count - 1)
+        guard let known = try PartitionedModel(before, precision: precision, forcing: [:], context: context).handedOn(bound, pool: ThreadPool(count: 1)) else {
+            throw refusedStream("what is known along '\(other)' is not finite")
+        }
         var result = self
         result.graph = partition.named(last.graph)
         result.wholeGraph = result.graph
@@ -56,8 +56,12 @@ extension Model {
         data.inputs.merge(known) { $1 }
         data.parameters.merge(known) { $1 }
         (data.lengths, data.lengthsByAxis) = (nil, [:])
-        return (result, data)
+        return (try result.attendingStepByStep(keptSteps), data)
     }
+
+    /// Whether it runs step by step once what runs along other axes is known. Code for two axes takes steps of which each has all of an inner
+    /// axis of constant length.
+    var isKnownByOtherAxes: Bool { graph.dataAxes.count > 1 && graph.axes[1].length == nil }
 
     /// Inputs of every step that are not there yet count as empty.
     private func fillStreams(_ data: inout ModelData, _ batch: Int?) throws(DiagnosticList) {

@@ -29,6 +29,8 @@ public struct Model: Sendable {
     package let identity: Deferred<String>
     /// How many steps a stream takes at most, where it keeps no more of what it attends to.
     var mostStreamedSteps: Int?
+    /// How many steps of what it attends to a stream is to keep, where it runs step by step once what runs along other axes is known.
+    var keptSteps: Int?
     /// Whether runs leave out results for which inputs are missing; not where results were named.
     package internal(set) var mayLeaveOut = true
     /// How compiled code stores the weights of its products.

@@ -43,7 +43,7 @@ extension Program {
             guard !model.graph.requirements.isEmpty else { return [] }
             _ = try PlanForms(model).requirements()
             let required = try model.formsOfWholeRuns([:])
-            if !required.isEmpty { _ = try PartitionedModel.Divided(model.rewritten(required.chunks, nil), solving: required.solved, times: nil) }
+            if !required.isEmpty { _ = try DividedModel(model.rewritten(required.chunks, nil), solving: required.solved, times: nil) }
             return []
         } catch { return error.diagnostics }
     }

@@ -9,41 +9,50 @@ package enum SolvedForms {
     ///
     /// - Parameter forms: by state.
     /// - Throws: where a state is unknown, or its recurrence cannot run so.
-    static func dividing(
-        _ parts: [PartitionedModel.Scheduled], _ forms: [String: PlanForm]
-    ) throws(DiagnosticList) -> [PartitionedModel.Scheduled] {
+    static func dividing(_ parts: [DividedGraph.Part], _ forms: [String: PlanForm]) throws(DiagnosticList) -> [DividedGraph.Part] {
         var result = parts
         for (state, form) in forms.sorted(by: { $0.key < $1.key }) {
-            var isFound = false
-            var divided: [PartitionedModel.Scheduled] = []
-            for part in result {
-                switch part {
-                case .traversal, .pairs: divided.append(part)
-                case .solved(let recurrence):
-                    // Several states of one recurrence may be named.
-                    if recurrence.has(state) {
-                        isFound = true
-                        guard recurrence.form == form else { throw contradiction(recurrence, state, form) }
-                    }
-                    divided.append(part)
-                case .steps(let graph):
-                    guard !isFound, let members = recurrence(of: state, in: graph) else {
-                        divided.append(part)
-                        continue
-                    }
-                    isFound = true
-                    do throws(FormRefusal) {
-                        let recurrence = try recurrence(of: members, in: graph, as: form, named: state)
-                        divided += recurrence.split.before.map { [.steps($0)] } ?? []
-                        divided.append(.solved(recurrence))
-                        divided += recurrence.split.after.map { [.steps($0)] } ?? []
-                    } catch { throw refusal(of: state, form, error) }
-                }
-            }
-            guard isFound else { throw unknown(state, in: parts) }
+            guard let divided = try dividing(result, state, form) else { throw unknown(state, in: parts) }
             result = divided
         }
         return result
+    }
+
+    /// The same for one recurrence; nil where no part has it.
+    private static func dividing(_ parts: [DividedGraph.Part], _ state: String, _ form: PlanForm) throws(DiagnosticList) -> [DividedGraph.Part]? {
+        var isFound = false
+        var divided: [DividedGraph.Part] = []
+        for part in parts {
+            switch part {
+            case .traversal, .pairs: divided.append(part)
+            case .solved(let recurrence):
+                // Several states of one recurrence may be named.
+                if recurrence.has(state) {
+                    isFound = true
+                    guard recurrence.form == form else { throw contradiction(recurrence, state, form) }
+                }
+                divided.append(part)
+            case .parts(var within):
+                if !isFound, let own = try dividing(within.parts, state, form) {
+                    isFound = true
+                    within.parts = own
+                }
+                divided.append(.parts(within))
+            case .steps(let graph):
+                guard !isFound, let members = recurrence(of: state, in: graph) else {
+                    divided.append(part)
+                    continue
+                }
+                isFound = true
+                do throws(FormRefusal) {
+                    let recurrence = try recurrence(of: members, in: graph, as: form, named: state)
+                    divided += recurrence.split.before.map { [.steps($0)] } ?? []
+                    divided.append(.solved(recurrence))
+                    divided += recurrence.split.after.map { [.steps($0)] } ?? []
+                } catch { throw refusal(of: state, form, error) }
+            }
+        }
+        return isFound ? divided : nil
     }
 
     /// A recurrence of a prepared graph as it would run so.
@@ -108,9 +117,10 @@ package enum SolvedForms {
         return nil
     }
 
-    private static func unknown(_ state: String, in parts: [PartitionedModel.Scheduled]) -> DiagnosticList {
+    private static func unknown(_ state: String, in parts: [DividedGraph.Part]) -> DiagnosticList {
         var known: Set<String> = []
-        for case .steps(let graph) in parts {
+        let leaves = parts.flatMap { part in if case .parts(let graph) = part { graph.leaves } else { [part] } }
+        for case .steps(let graph) in leaves {
             for component in components(of: graph) where component.isRecurrence {
                 for id in component.members { if case .delay(let operand, _, _) = graph[id].operation, let name = graph[operand].name { known.insert(name) } }
             }

@@ -52,7 +52,7 @@ struct SolvedRun {
 
     func model(_ part: StepsPart, batch: Int, steps: Int) throws -> CompiledModel {
         let work = Workload(batch: batch, extents: [steps], threads: pool.count, bytesPerReal: precision.byteCount)
-        return try CompiledModel(part.code(for: work, precision, context), parameters: data.parameters.merging(tensors) { $1 }, memory: memory)
+        return try CompiledModel(part.code(for: work, precision, .full, context), parameters: data.parameters.merging(tensors) { $1 }, memory: memory)
     }
 
     /// What the steps read.

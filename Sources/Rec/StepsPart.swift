@@ -22,9 +22,9 @@ final class StepsPart: Sendable {
         } catch { throw FormRefusal(reason: error.diagnostics.first?.message ?? "there is no plan for its steps", span: nil) }
     }
 
-    func code(for work: Workload, _ precision: Precision, _ context: CompileContext) throws -> CompiledPlan {
+    func code(for work: Workload, _ precision: Precision, _ weights: WeightFormat, _ context: CompileContext) throws -> CompiledPlan {
         try choice.build(for: work) { form, plan in
-            try codes.value(for: form) { try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) } }
+            try codes.value(for: form) { try onDeepStack { try CompiledPlan(plan, precision: precision, weights: weights, context: context) } }
         }.code
     }
 }

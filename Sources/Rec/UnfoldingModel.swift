@@ -42,7 +42,6 @@ extension Model {
         func refused(_ what: String, _ help: String) -> DiagnosticList {
             DiagnosticList(.planRefused, "'\(typed.name)' goes on from all steps of '\(graph.axes[axis].name)', and \(what) not go with that", help: help)
         }
-        if weights != .full { throw weightsRefused("steps that go on from all of another axis", help: "leave the weights in full") }
         if let state = asked.keys.min() { throw refused("a plan of '\(state)' does", "leave the plan out") }
         if bound != nil { throw refused("a bound of memory does", "leave out --memory") }
         if request?.truncation != nil { throw refused("gradients that are cut off do", "leave out --truncate") }

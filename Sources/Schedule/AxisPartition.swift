@@ -11,7 +11,6 @@ package struct AxisPartition: Sendable {
     package let graph: StreamGraph
     package private(set) var parts: [Part] = []
     private let axis: Int
-    private let chunks: Int
     private let places: [Place]
 
     package struct Part: Sendable {
@@ -29,13 +28,12 @@ package struct AxisPartition: Sendable {
 
     /// - Throws: where a recurrence runs along the axis and along others.
     package init(_ graph: StreamGraph) throws(ScheduleRefusal) {
-        guard let chunks = graph.axes.lastIndex(where: { $0.chunks != nil }), let own = graph.axes[chunks].chunks else {
+        guard let own = graph.axes.last(where: { $0.chunks != nil })?.chunks else {
             throw ScheduleRefusal(reason: "no axis is a dim of others", span: nil)
         }
         self.graph = graph
-        self.chunks = chunks
         axis = own.axis
-        places = try Self.places(in: graph, axis: own.axis, chunks: chunks)
+        places = try Self.places(in: graph, axis: own.axis)
         divide()
     }
 
@@ -51,13 +49,13 @@ package struct AxisPartition: Sendable {
 
     // MARK: Places
 
-    private static func places(in graph: StreamGraph, axis: Int, chunks: Int) throws(ScheduleRefusal) -> [Place] {
+    private static func places(in graph: StreamGraph, axis: Int) throws(ScheduleRefusal) -> [Place] {
         var places = graph.values.map { _ in Place.anywhere }
         let components = components(of: graph)
         for component in components {
             let members = Set(component.members)
-            let runsAlong = component.members.contains { graph[$0].variance.varies(over: axis) && !isCrossing($0, graph) }
-            let runsWithin = component.members.contains { id in graph[id].variance.axes & ~(1 << UInt8(axis)) != 0 }
+            let runsAlong = component.members.contains { graph.variance(alongFirst: graph[$0].variance).varies(over: axis) && !isCrossing($0, graph) }
+            let runsWithin = component.members.contains { graph.variance(alongFirst: graph[$0].variance).axes & ~(1 << UInt8(axis)) != 0 }
             if component.isRecurrence, runsAlong, runsWithin {
                 throw ScheduleRefusal(reason: "it runs along '\(graph.axes[axis].name)' and within the steps of another axis", span: graph[component.members[0]].span)
             }
@@ -117,7 +115,7 @@ package struct AxisPartition: Sendable {
     }
 
     private static func reducedAxis(_ id: ValueID, _ graph: StreamGraph) -> Int? {
-        if case .overTime(_, _, let axis) = graph[id].operation { axis } else { nil }
+        if case .overTime(_, _, let axis) = graph[id].operation { graph.axes[axis].again ?? axis } else { nil }
     }
 
     /// The first part of a kind behind some others.
@@ -131,6 +129,10 @@ package struct AxisPartition: Sendable {
 
     private static func level(_ place: Place) -> Int {
         if case .part(let level, _) = place { level } else { 0 }
+    }
+
+    private static func isAlong(_ place: Place) -> Bool {
+        if case .part(_, let isAlong) = place { isAlong } else { false }
     }
 
     // MARK: Parts
@@ -156,13 +158,19 @@ package struct AxisPartition: Sendable {
                 let place = Place.part(level: level, isAlong: isAlong)
                 let (own, ownLosses) = (wanted[place] ?? [], losses[place] ?? [])
                 guard !own.isEmpty || !ownLosses.isEmpty else { continue }
-                var part = AxisPart(graph, isAlong: isAlong, axis: axis, chunks: chunks)
-                let graph = part.graph(handingOn: own.sorted(), losses: ownLosses) { places[$0.index] == place || places[$0.index] == .anywhere }
+                var part = AxisPart(graph, isAlong: isAlong, axis: axis)
+                let graph = part.graph(handingOn: own.sorted(), losses: ownLosses) { isOwn($0, of: place) }
                 found.append(Part(graph: graph, isAlong: isAlong))
                 for id in part.wanted { want(id) }
             }
         }
         parts = found.reversed()
+    }
+
+    /// Whether a part computes a value that it needs itself. Pairs of steps are never handed on.
+    private func isOwn(_ id: ValueID, of place: Place) -> Bool {
+        let other = places[id.index]
+        return other == place || other == .anywhere || graph.isAlongSecondIndex(id) && Self.isAlong(other) == Self.isAlong(place)
     }
 }
 
@@ -171,16 +179,12 @@ private struct AxisPart {
     private let source: StreamGraph
     private let isAlong: Bool
     private let axis: Int
-    private let chunks: Int
     /// What other parts must hand on.
     private(set) var wanted: Set<ValueID> = []
 
-    init(_ source: StreamGraph, isAlong: Bool, axis: Int, chunks: Int) {
-        (self.source, self.isAlong, self.axis, self.chunks) = (source, isAlong, axis, chunks)
+    init(_ source: StreamGraph, isAlong: Bool, axis: Int) {
+        (self.source, self.isAlong, self.axis) = (source, isAlong, axis)
     }
-
-    /// The axes of the part.
-    private var axes: [Int] { source.axes.indices.filter { isAlong ? $0 == axis : $0 != axis && $0 != chunks } }
 
     mutating func graph(handingOn roots: [ValueID], losses: [StreamGraph.Output], isOwn: (ValueID) -> Bool) -> StreamGraph {
         var own: Set<ValueID> = []
@@ -200,18 +204,19 @@ private struct AxisPart {
                 wanted.insert(id)
             }
         }
-        var result = StreamGraph(name: "\(source.name) \(isAlong ? "along" : "within")", axes: axes.map { source.axes[$0] })
+        let axes = KeptAxes(of: source, for: own) { ($0 == axis) == isAlong }
+        var result = StreamGraph(name: "\(source.name) \(isAlong ? "along" : "within")", axes: axes.axes)
         let order = own.union(given.keys).sorted()
         var new: [ValueID: ValueID] = [:]
         for (k, id) in order.enumerated() { new[id] = ValueID(k) }
         for id in order {
             var value = source[id]
-            value.variance = variance(value.variance)
+            value.variance = axes.variance(value.variance)
             if let crossed = given[id] {
                 value.operation = input(crossed, value)
                 value.name = nil
             } else {
-                value.operation = operation(id).mapOperands { new[$0] ?? $0 }
+                value.operation = axes.operation(of: id).mapOperands { new[$0] ?? $0 }
             }
             _ = result.add(value)
         }
@@ -242,23 +247,6 @@ private struct AxisPart {
             .gather, .scatter, .delay, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
             value.variance.isStatic
                 ? .parameter(ParameterInfo(path: id.description, isTrained: false, initializer: .zeros)) : .input(name: id.description, fallback: nil)
-        }
-    }
-
-    private func variance(_ old: Variance) -> Variance {
-        var own: UInt8 = 0
-        for (k, axis) in axes.enumerated() where old.varies(over: axis) { own |= 1 << UInt8(k) }
-        return Variance(batch: old.batch, axes: own)
-    }
-
-    /// An operation along the axes of the part.
-    private func operation(_ id: ValueID) -> Operation {
-        switch source[id].operation {
-        case .delay(let a, let offsets, let initial): .delay(a, offsets: axes.map { offsets[$0] }, initial: initial)
-        case .overTime(let kind, let a, let other): axes.firstIndex(of: other).map { .overTime(kind, a, axis: $0) } ?? .rename(a)
-        case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .reshape, .slice, .concat, .pad,
-            .window, .gather, .scatter, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
-            source[id].operation
         }
     }
 }

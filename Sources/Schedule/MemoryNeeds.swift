@@ -14,7 +14,7 @@ struct MemoryNeeds {
 
     /// - Parameter gathersChunks: whether steps of a chunk that are read for each of others are put side by side first.
     init(
-        _ own: [ValueID], _ traversal: GraphPartition.Traversal, _ graph: StreamGraph, _ forms: ChunkShapes, _ positions: [ValueID: [Int?]],
+        _ own: [ValueID], _ traversal: ChunkPartition.Traversal, _ graph: StreamGraph, _ forms: ChunkShapes, _ positions: [ValueID: [Int?]],
         gathersChunks: Bool = false
     ) {
         self.graph = graph

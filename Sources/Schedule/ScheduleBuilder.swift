@@ -8,7 +8,7 @@ extension Schedule {
     ///   - checked: results of blocks that must be finite for the traversal to count.
     /// - Throws: where an operation is none that loops are made for.
     package init(
-        _ traversal: GraphPartition.Traversal, of parts: GraphPartition, blocks: Blocks? = nil, checking checked: Set<String> = []
+        _ traversal: ChunkPartition.Traversal, of parts: ChunkPartition, blocks: Blocks? = nil, checking checked: Set<String> = []
     ) throws(ScheduleRefusal) {
         var builder = ScheduleBuilder(traversal, of: parts, blocks: blocks)
         builder.checked = checked
@@ -22,8 +22,8 @@ extension Schedule {
 ///
 /// Products, sums, running maps and systems are computed into memory; what is element-wise between them is computed where it is used.
 struct ScheduleBuilder {
-    let traversal: GraphPartition.Traversal
-    let parts: GraphPartition
+    let traversal: ChunkPartition.Traversal
+    let parts: ChunkPartition
     let graph: StreamGraph
     let forms: ChunkShapes
     /// The values of the traversal, in order, and for each dim of each the parallel loop that it is.
@@ -54,7 +54,7 @@ struct ScheduleBuilder {
         var isStream = false
     }
 
-    init(_ traversal: GraphPartition.Traversal, of parts: GraphPartition, blocks: Schedule.Blocks?) {
+    init(_ traversal: ChunkPartition.Traversal, of parts: ChunkPartition, blocks: Schedule.Blocks?) {
         self.traversal = traversal
         self.parts = parts
         graph = parts.graph
@@ -227,7 +227,7 @@ struct ScheduleBuilder {
 
     // MARK: Carried values
 
-    private mutating func begin(_ carried: GraphPartition.Traversal.Carried) throws(ScheduleRefusal) {
+    private mutating func begin(_ carried: ChunkPartition.Traversal.Carried) throws(ScheduleRefusal) {
         let place = carriedPlace(carried.delay, isKept: carried.isKept)
         memory[carried.delay] = place
         var nest = NestNodes()
@@ -255,7 +255,7 @@ struct ScheduleBuilder {
 
     private mutating func store(_ id: ValueID) throws(ScheduleRefusal) {
         if schedule.blocks != nil { return try addUp(id) }
-        let target = caller(GraphPartition.name(id), id, .stream(isResult: true), rows: true)
+        let target = caller(ChunkPartition.name(id), id, .stream(isResult: true), rows: true)
         var nest = NestNodes()
         let node = try self.node(id, index(of: id), &nest)
         var made = nest.nest(loops(of: id), node, view(target, id))
@@ -290,7 +290,7 @@ struct ScheduleBuilder {
         guard case .overTime(let kind, let a, _) = graph[id].operation, kind == .first || kind == .last else {
             throw ScheduleRefusal(reason: "values of chunks are joined by something else than the first or the last", span: graph[id].span)
         }
-        let target = caller(GraphPartition.name(id), id, .once(isResult: true), rows: false)
+        let target = caller(ChunkPartition.name(id), id, .once(isResult: true), rows: false)
         var zero = NestNodes()
         let number = zero.add(.constant(0))
         schedule.before.append(.nest(zero.nest(loops(of: id), number, view(target, id))))

@@ -180,7 +180,7 @@ extension ScheduleBuilder {
         switch graph[source].operation {
         case .input(let input, _): name = "input \(input)"
         case .parameter(let info): name = "parameter \(info.path)"
-        default: name = GraphPartition.name(source)
+        default: name = ChunkPartition.name(source)
         }
         let role: Schedule.Buffer.Role = variance.isStream ? .stream(isResult: false) : variance.batch ? .once(isResult: false) : .shared
         return caller(name, id, role, rows: variance.isStream)

@@ -143,6 +143,9 @@ package struct StreamGraph: Equatable, Sendable {
         }
     }
 
+    /// Whether a value varies over a second index over some axis, be it along with the first one or alone.
+    package func isAlongSecondIndex(_ id: ValueID) -> Bool { axes.indices.contains { axes[$0].again != nil && self[id].variance.varies(over: $0) } }
+
     package var ids: [ValueID] { values.indices.map(ValueID.init) }
 
     /// Adds a value; its instant operands must be in the graph already.

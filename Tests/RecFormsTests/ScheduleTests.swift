@@ -16,8 +16,8 @@ struct ScheduleTests {
     func agrees(_ program: ChunkwiseProgram) throws {
         let graph = try program.graph()
         for (count, extents) in [(1, Self.small.suffix(1)), (4, Self.small[...])] {
-            let parts = try GraphPartition(Pipeline.prepare(graph.chunkwise(program.states, by: count)))
-            let run = try PartitionEvaluation(parts)
+            let parts = try ChunkPartition(Pipeline.prepare(graph.chunkwise(program.states, by: count)))
+            let run = try PartitionEvaluation(Partition(parts))
             for extent in extents {
                 let data = program.data(graph, extent)
                 expectSame(run.run(data), Interpreter(graph).run(data), "\(program.name) by \(count), \(extent)", within: 1e-11)
@@ -30,8 +30,8 @@ struct ScheduleTests {
         let graph = try program.graph()
         let request = program.gradientRequest(of: graph)
         let plain = try gradient(of: graph, request)
-        let parts = try GraphPartition(Pipeline.prepare(gradient(of: graph.chunkwise(program.states, by: 4), request)))
-        let run = try PartitionEvaluation(parts)
+        let parts = try ChunkPartition(Pipeline.prepare(gradient(of: graph.chunkwise(program.states, by: 4), request)))
+        let run = try PartitionEvaluation(Partition(parts))
         for extent in Self.small {
             let data = program.data(plain, extent)
             expectSame(run.run(data), Interpreter(plain).run(data), "\(program.name), \(extent)", within: 1e-9, states: false)

@@ -8,7 +8,7 @@ import Testing
 struct ScheduleVerifierTests {
     private func schedule() throws -> Schedule {
         let program = try #require(ChunkwiseProgram.all.first { $0.name == "Gated" })
-        let parts = try GraphPartition(Pipeline.prepare(program.graph().chunkwise(program.states, by: 8)))
+        let parts = try ChunkPartition(Pipeline.prepare(program.graph().chunkwise(program.states, by: 8)))
         for case .traversal(let traversal) in parts.parts { return try Schedule(traversal, of: parts) }
         throw Missing()
     }

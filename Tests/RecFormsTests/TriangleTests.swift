@@ -11,7 +11,7 @@ struct TriangleTests {
         let program = try #require(ChunkwiseProgram.all.first { $0.name == name })
         var graph = try program.graph().chunkwise(program.states, by: 8)
         if isGradient { graph = try gradient(of: graph, program.gradientRequest(of: program.graph())) }
-        let parts = try GraphPartition(Pipeline.prepare(graph))
+        let parts = try ChunkPartition(Pipeline.prepare(graph))
         var found: [Schedule.Matmul] = []
         for case .traversal(let traversal) in parts.parts {
             for case .matmul(let product) in try Schedule(traversal, of: parts).body { found.append(product) }

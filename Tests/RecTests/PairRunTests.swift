@@ -144,7 +144,7 @@ import Testing
                 let expected = Interpreter(graph).run(data)
                 if precision == .f64 {
                     // A wrong schedule is told from wrong code.
-                    let evaluated = try PartitionEvaluation(PairPartition(Pipeline.prepare(graph), by: size)).run(data)
+                    let evaluated = try PartitionEvaluation(Partition(PairPartition(Pipeline.prepare(graph), by: size))).run(data)
                     for (a, b) in zip(evaluated.outputs, expected.outputs) {
                         #expect(Deviation(of: a.tensor, from: b.tensor).error < 1e-12, "\(what), schedules evaluated: \(a.name)", sourceLocation: sourceLocation)
                     }

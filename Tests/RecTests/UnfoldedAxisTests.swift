@@ -22,6 +22,9 @@ import Testing
         "{ input x: [C]\n input y: [C] over s\n state f: [C]\n state h: [C]\n f = 0.5 * f[t, s-1] + tanh(y + h[t-1])\n h = 0.5 * last[s](f) + x\n output h\n output f }",
         "over (i, j) { input x: [C]\n state h, top: [C]\n top = last[j](h)\n h = tanh(0.4 * h[i, j-1] + 0.3 * h[i-1, j+1] + top[i-1] + x)\n output h\n output top }",
         "{ input x: [C]\n input y: [C] over s\n input z: [C] over r\n state h: [C]\n h = tanh(x + sum[s](y * h[t-1]) + mean[r](z))\n output h\n output o = sum[r](softmax[r](sum(z * h)) * z) }",
+        // What is attended to attends itself, and so does the decoder.
+        "{ input x: [C]\n input y: [C] over s\n state g: [C]\n g = tanh(0.5 * g[s-1] + y)\n e = g + sum[r in s](softmax[r](sum(y * g[r])) * g[r])\n state h: [C]\n h = tanh(x + sum[s](softmax[s](sum(h[t-1] * e)) * e))\n output h\n output e\n loss l = mean[t](sum(h^2)) }",
+        "{ input x: [C]\n input y: [C] over s\n e = y + sum[r <= s](softmax[r](sum(y * y[r])) * y[r])\n state h: [C]\n h = tanh(x + sum[s](softmax[s](sum(h[t-1] * e)) * e))\n output o = sum[t-3 < r <= t](softmax[r](sum(h * x[r])) * h[r]) }",
     ]
 
     private func model(_ text: String) throws -> Model {
@@ -66,7 +69,7 @@ import Testing
                 expectSame(got.outputs + got.losses, expected.outputs + expected.losses, text)
                 let partition = try AxisPartition(rewritten)
                 for part in partition.parts { #expect(part.graph.violations() == [], "\(text)") }
-                let parts = PartitionEvaluation(partition).run(bound)
+                let parts = PartitionEvaluation(try Partition(partition)).run(bound)
                 expectSame(parts.outputs + parts.losses, expected.outputs + expected.losses, "parts of \(text)")
             }
         }

@@ -43,6 +43,24 @@ import Testing
         #expect(full.outputs.map { $0.tensor.doubles() } == halved.outputs.map { $0.tensor.doubles() })
     }
 
+    /// The same of parts: chunks beside steps that attend, an axis that is a dim of others.
+    @Test(arguments: [
+        "model M(D) {\n input x: [D]\n param Q, W: [D, D]\n state S: [D, D]\n S = sigmoid(x[0]) * S[t-1] + outer(Q @ x, W @ x)\n v = x @ S\n output o = sum[s <= t](softmax[s](sum(x * v[s])) * v[s])\n}",
+        "model M(D) {\n input x: [D]\n input y: [D] over s\n param Q: [D, D]\n state h: [D]\n h = tanh(x + Q @ sum[s](softmax[s](sum(h[t-1] * y)) * y))\n output h\n}",
+    ]) func exactWeightsChangeNothingInParts(text: String) throws {
+        let model = try Model(Program(text: text), dims: ["D": 9])
+        var data = generated(model, batch: 2, extents: Array([21, 4].prefix(model.graph.dataAxes.count)))
+        for (name, tensor) in data.parameters {
+            data.parameters[name] = Tensor(tensor.doubles().map { Float(bitPattern: UInt32(WeightFormat.bf16(Float($0))) << 16) }, shape: tensor.shape)
+        }
+        let plans: [[String: PlanForm]] = model.attends ? [[:], ["S": .chunkwise(8)]] : [[:]]
+        for forms in plans {
+            let full = try Runner(model, precision: .f32, parameters: data.parameters, forcing: forms).run(data.inputs)
+            let halved = try Runner(model.storingWeights(as: .bf16), precision: .f32, parameters: data.parameters, forcing: forms).run(data.inputs)
+            #expect(full.outputs.map { $0.tensor.doubles() } == halved.outputs.map { $0.tensor.doubles() })
+        }
+    }
+
     @Test func errorsAreReported() throws {
         let model = try cell("tanh(W @ x + U @ h[t-1])", dims: ["D": 5, "H": 40])
         let data = generated(model, batch: 2, extents: [20])

@@ -42,8 +42,7 @@ package struct Checker {
             // Planning takes longer than all the rest.
             var dice = Dice(seed: item.checkSeed, for: "planning")
             if dice.chance(15) { try checkPlanning(model) }
-            // What steps attend to runs in blocks of pairs, and in no chunks.
-            let chunkwise = model.attends ? [] : chunkwise(model)
+            let chunkwise = chunkwise(model)
             try checkChunkwise(chunkwise, reference)
             try checkDerivatives(model, reference, chunkwise)
         case .code: try checkCode(model)

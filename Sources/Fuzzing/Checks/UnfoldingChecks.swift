@@ -73,7 +73,7 @@ extension Checker {
         guard partition.parts.allSatisfy({ (try? checkDirections(of: $0.graph)) != nil }) else { return outcome.count("refused \(check)") }
         var reference = graph
         reference.states = []
-        try expect(check, Reference(reference, data).mismatch(RunNumbers(PartitionEvaluation(partition).run(data), of: reference), .double))
+        try expect(check, Reference(reference, data).mismatch(RunNumbers(PartitionEvaluation(Partition(partition)).run(data), of: reference), .double))
     }
 
     // MARK: Code

@@ -50,7 +50,7 @@ package struct PairTraversal: Sendable {
         count = reductions.count + others.count
         addedUp = others.count
         isRunning = reductions.contains { RunningExponential(of: $0, in: graph).map { reductions.contains($0.most) } ?? false }
-        let parts = try GraphPartition(work.graph())
+        let parts = try ChunkPartition(work.graph())
         guard parts.parts.count == 1, case .traversal(let traversal) = parts.parts[0] else {
             throw ScheduleRefusal(reason: "pairs of steps are no single traversal", span: graph[first].span)
         }

@@ -19,13 +19,14 @@ extension StreamGraph {
     }
 
     /// The graph in which an axis is a dim wherever something varies over others as well, or waits for their steps, and stays an axis
-    /// elsewhere: between the two lies an axis of one chunk of all its steps. Nil where steps along it attend to others.
+    /// elsewhere: between the two lies an axis of one chunk of all its steps. Nil where steps along it attend to others within the steps of
+    /// other axes.
     ///
     /// States and what belongs to them are left out: over several axes no state has a last step.
     ///
     /// - Parameter count: the steps of the axis, at least one.
     package func keepingStreams(along axis: Int, count: Int) -> StreamGraph? {
-        guard canUnfold(axis), axes.count < 8 else { return nil }
+        guard canUnfold(axis, keepsStreams: true), axes.count < 8 else { return nil }
         var work = AxisUnfolding(self, axis: axis, count: count, chunks: axes.count)
         return work.run()
     }
@@ -38,8 +39,17 @@ extension StreamGraph {
         return values.count + stepped * (count - 1)
     }
 
-    private func canUnfold(_ axis: Int) -> Bool {
-        dataAxes.contains(axis) && axes[axis].again == nil && counterpart(of: axis) == nil && !axes.contains { $0.chunks != nil }
+    private func canUnfold(_ axis: Int, keepsStreams: Bool = false) -> Bool {
+        guard dataAxes.contains(axis), !axes.contains(where: { $0.chunks != nil }) else { return false }
+        guard let other = counterpart(of: axis) else { return true }
+        guard keepsStreams else { return false }
+        // Steps attend to others along the axis alone.
+        let forms = UnfoldedForms(self, axis: axis, keepsStreams: true)
+        let own: UInt8 = 1 << UInt8(axis) | 1 << UInt8(other)
+        return ids.allSatisfy { id in
+            let variance = self[id].variance
+            return !variance.varies(over: other) || variance.axes & ~own == 0 && (forms[id] == .stream || !variance.varies(over: axis))
+        }
     }
 }
 
@@ -72,6 +82,7 @@ struct AxisUnfolding {
             for k in axes.indices { axes[k].again = axes[k].again.map { $0 > axis ? $0 - 1 : $0 } }
         } else {
             axes[axis].length = count
+            for k in axes.indices where axes[k].again == axis { axes[k].length = count }
             axes.append(StreamAxis(name: axes[axis].name + "'", chunks: StreamAxis.Chunks(of: axis, count: count, isReversed: false)))
         }
         builder = GraphBuilder(source.name, axes: axes)

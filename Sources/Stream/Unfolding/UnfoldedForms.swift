@@ -39,10 +39,10 @@ struct UnfoldedForms: Sendable {
 }
 
 extension StreamGraph {
-    /// Whether a value follows along one axis from what varies over no other.
+    /// Whether a value follows along one axis from what varies over no other; a second index over the same axis is none.
     fileprivate func variesAlone(_ id: ValueID, over axis: Int) -> Bool {
-        let own: UInt8 = 1 << UInt8(axis)
-        return self[id].variance.axes == own && self[id].operation.operands.allSatisfy { self[$0].variance.axes & ~own == 0 }
+        let own: UInt8 = 1 << UInt8(axis) | (counterpart(of: axis).map { 1 << UInt8($0) } ?? 0)
+        return self[id].variance.axes & ~own == 0 && self[id].operation.operands.allSatisfy { self[$0].variance.axes & ~own == 0 }
     }
 
     /// The members of a recurrence whose steps along an axis need each other, at one step of the other axes.

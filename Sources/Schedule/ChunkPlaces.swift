@@ -5,7 +5,7 @@ import RecStream
 ///
 /// Parts run one after another: at even levels whole sequences step by step, at odd ones traversals of chunks. What acts on one step
 /// alone is computed wherever it is used; what runs along the steps, and products with weights, stay outside the chunks.
-struct PartitionPlaces {
+struct ChunkPlaces {
     /// An order of the chunks of an axis.
     struct Direction: Hashable {
         var axis: Int

@@ -3,9 +3,9 @@ import RecStream
 
 /// A graph with axes of chunks, taken apart into parts that run one after another.
 ///
-/// A part of steps is a graph over whole sequences for the plans that exist. A traversal goes through the chunks of each sequence in
+/// A part of steps is a graph over whole sequences for the plans that exist, or for parts of pairs of steps. A traversal goes through the chunks of each sequence in
 /// one order. Between parts stand tensors, named by their values: `%12`.
-package struct GraphPartition: Sendable {
+package struct ChunkPartition: Sendable {
     package enum Part: Sendable {
         case steps(StreamGraph)
         case traversal(Traversal)
@@ -32,12 +32,12 @@ package struct GraphPartition: Sendable {
 
     package let graph: StreamGraph
     package private(set) var parts: [Part] = []
-    let places: PartitionPlaces
+    let places: ChunkPlaces
 
     /// - Throws: where an operation has no place in any part.
     package init(_ graph: StreamGraph) throws(ScheduleRefusal) {
         self.graph = graph
-        places = try PartitionPlaces(graph)
+        places = try ChunkPlaces(graph)
         try divide()
     }
 
@@ -100,9 +100,9 @@ package struct GraphPartition: Sendable {
     private func traversals(
         _ roots: Set<ValueID>, _ finals: Set<ValueID>, _ level: Int, _ kept: inout Set<ValueID>, _ want: (ValueID) -> Void
     ) throws(ScheduleRefusal) -> [Traversal] {
-        var byDirection: [PartitionPlaces.Direction: Traversal] = [:]
+        var byDirection: [ChunkPlaces.Direction: Traversal] = [:]
         var undecided: [ValueID] = []
-        func traversal(_ direction: PartitionPlaces.Direction) -> Traversal {
+        func traversal(_ direction: ChunkPlaces.Direction) -> Traversal {
             byDirection[direction] ?? Traversal(axis: direction.axis, isDescending: direction.isDescending, level: level)
         }
         for id in roots.sorted() {
@@ -124,7 +124,7 @@ package struct GraphPartition: Sendable {
         for id in undecided {
             guard let axis = places.place(id).axis ?? axis(of: id) else { throw ScheduleRefusal(reason: "a value has no chunks", span: graph[id].span) }
             let known = byDirection.keys.filter { $0.axis == axis }.min { !$0.isDescending && $1.isDescending }
-            let direction = known ?? PartitionPlaces.Direction(axis: axis, isDescending: false)
+            let direction = known ?? ChunkPlaces.Direction(axis: axis, isDescending: false)
             var own = traversal(direction)
             if places.kind(id) == .reduced { own.reduced.append(id) } else { own.stored.append(id) }
             byDirection[direction] = own
@@ -133,9 +133,9 @@ package struct GraphPartition: Sendable {
         for (direction, own) in byDirection.sorted(by: { ($0.key.axis, $0.key.isDescending ? 1 : 0) < ($1.key.axis, $1.key.isDescending ? 1 : 0) }) {
             var own = own
             var start = own.stored + own.reduced
-            start += finals.filter { places.place($0) == PartitionPlaces.Place(level: level, direction: direction) && places.kind($0) == .carried }
-            start += kept.filter { places.place($0) == PartitionPlaces.Place(level: level, direction: direction) }
-            let reached = reach(from: start, in: PartitionPlaces.Place(level: level, direction: direction))
+            start += finals.filter { places.place($0) == ChunkPlaces.Place(level: level, direction: direction) && places.kind($0) == .carried }
+            start += kept.filter { places.place($0) == ChunkPlaces.Place(level: level, direction: direction) }
+            let reached = reach(from: start, in: ChunkPlaces.Place(level: level, direction: direction))
             for delay in reached.carried.sorted() {
                 guard let value = places.carriers[delay] else { continue }
                 own.carried.append(Traversal.Carried(value: value, delay: delay, isKept: kept.contains(delay)))
@@ -168,7 +168,7 @@ package struct GraphPartition: Sendable {
     }
 
     /// What a traversal computes for its roots, and what it needs of others.
-    private func reach(from roots: [ValueID], in place: PartitionPlaces.Place) -> Reached {
+    private func reach(from roots: [ValueID], in place: ChunkPlaces.Place) -> Reached {
         var result = Reached()
         var rest = roots
         var seen: Set<ValueID> = []
@@ -216,9 +216,9 @@ package struct GraphPartition: Sendable {
 
     /// The values that a traversal computes, in order.
     func computed(in traversal: Traversal) -> [ValueID] {
-        let direction = PartitionPlaces.Direction(axis: traversal.axis, isDescending: traversal.isDescending)
+        let direction = ChunkPlaces.Direction(axis: traversal.axis, isDescending: traversal.isDescending)
         let roots = traversal.stored + traversal.reduced + traversal.carried.flatMap { [$0.value, $0.delay] }
-        return reach(from: roots, in: PartitionPlaces.Place(level: traversal.level, direction: direction)).computed.sorted()
+        return reach(from: roots, in: ChunkPlaces.Place(level: traversal.level, direction: direction)).computed.sorted()
     }
 
     /// The level of the part that gives a value to others. Traversals give numbers: a bool is computed behind them from these.
@@ -246,7 +246,7 @@ package struct GraphPartition: Sendable {
         while let id = rest.popLast() {
             guard !own.contains(id), !boundary.contains(id) else { continue }
             let isOutside = places.kind(id) == .reduced || self.level(of: id) % 2 == 1
-                || (places.place(id).level < level && places.kind(id) == .fixed && !graph[id].variance.isStatic)
+                || (places.place(id).level < level && places.kind(id) == .fixed && !graph[id].variance.isStatic && !graph.isAlongSecondIndex(id))
             // What was given stands where it is, under whatever name.
             let known = source(id)
             if isOutside, places.kind(known) != .given {
@@ -257,7 +257,8 @@ package struct GraphPartition: Sendable {
             own.insert(id)
             rest += graph[id].operation.operands
         }
-        var result = StreamGraph(name: "\(graph.name), part \(level)", axes: Array(graph.axes[graph.dataAxes]))
+        let axes = KeptAxes(of: graph, for: own) { _ in true }
+        var result = StreamGraph(name: "\(graph.name), part \(level)", axes: axes.axes)
         var new: [ValueID: ValueID] = [:]
         for (k, id) in own.union(boundary).sorted().enumerated() { new[id] = ValueID(k) }
         for id in own.union(boundary).sorted() {
@@ -268,11 +269,9 @@ package struct GraphPartition: Sendable {
                     ? .parameter(ParameterInfo(path: name, isTrained: false, initializer: .zeros)) : .input(name: name, fallback: nil)
                 value.name = nil
             } else {
-                value.operation = value.operation.mapOperands { new[$0] ?? $0 }
-                if case .delay(let a, let offsets, let initial) = value.operation {
-                    value.operation = .delay(a, offsets: Array(offsets[graph.dataAxes]), initial: initial)
-                }
+                value.operation = axes.operation(of: id).mapOperands { new[$0] ?? $0 }
             }
+            value.variance = axes.variance(value.variance)
             _ = result.add(value)
         }
         for state in graph.states {
