@@ -28,7 +28,7 @@ package struct AxisPartition: Sendable {
 
     /// - Throws: where a recurrence runs along the axis and along others.
     package init(_ graph: StreamGraph) throws(ScheduleRefusal) {
-        guard let own = graph.axes.last(where: { $0.chunks != nil })?.chunks else {
+        guard let own = graph.axes.last(where: { $0.chunks?.isWhole == true })?.chunks else {
             throw ScheduleRefusal(reason: "no axis is a dim of others", span: nil)
         }
         self.graph = graph

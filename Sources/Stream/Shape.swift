@@ -56,10 +56,13 @@ package struct StreamAxis: Hashable, Sendable {
         package var axis: Int
         package var count: Int
         package var isReversed: Bool
-        package init(of axis: Int, count: Int, isReversed: Bool) {
+        /// Whether it is one chunk of all steps: the axis is a dim within the steps of others.
+        package var isWhole: Bool
+        package init(of axis: Int, count: Int, isReversed: Bool = false, isWhole: Bool = false) {
             self.axis = axis
             self.count = count
             self.isReversed = isReversed
+            self.isWhole = isWhole
         }
     }
 

@@ -126,9 +126,7 @@ package struct StreamGraph: Equatable, Sendable {
     package var dataAxes: Range<Int> { 0..<(axes.firstIndex { $0.chunks != nil || $0.again != nil } ?? axes.count) }
 
     /// Whether an axis is a dim within the steps of others, and one chunk of all its steps (`keepingStreams(along:count:)`).
-    package var hasUnfoldedAxis: Bool {
-        dataAxes.count > 1 && axes.contains { axis in axis.chunks.map { axes[$0.axis].length == $0.count } ?? false }
-    }
+    package var hasUnfoldedAxis: Bool { axes.contains { $0.chunks?.isWhole == true } }
 
     /// Of two indices over one axis the other one.
     package func counterpart(of axis: Int) -> Int? {

@@ -131,7 +131,7 @@ private struct GraphTextParser {
         if accept("again") { return StreamAxis(name: name, length: length, again: of) }
         try expect("by")
         let count = try integer()
-        return StreamAxis(name: name, length: length, chunks: StreamAxis.Chunks(of: of, count: count, isReversed: accept("reversed")))
+        return StreamAxis(name: name, length: length, chunks: StreamAxis.Chunks(of: of, count: count, isReversed: accept("reversed"), isWhole: accept("whole")))
     }
 
     private mutating func item(into graph: inout StreamGraph, depth: Int) throws(GraphTextError) {

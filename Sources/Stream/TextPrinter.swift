@@ -63,7 +63,7 @@ extension StreamGraph {
 
     /// `t`, `k: 4`, `"t/64" = t by 64`
     private func describe(_ axis: StreamAxis) -> String {
-        let cut = axis.chunks.map { " = \(word(axes[$0.axis].name)) by \($0.count)\($0.isReversed ? " reversed" : "")" }
+        let cut = axis.chunks.map { " = \(word(axes[$0.axis].name)) by \($0.count)\($0.isReversed ? " reversed" : "")\($0.isWhole ? " whole" : "")" }
         let again = axis.again.map { " = \(word(axes[$0].name)) again" }
         return word(axis.name) + (axis.length.map { ": \($0)" } ?? "") + (cut ?? again ?? "")
     }

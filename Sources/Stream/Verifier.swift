@@ -54,6 +54,9 @@ private final class Verifier {
             expect(
                 (0..<position).contains(chunks.axis) && graph.axes[chunks.axis].chunks == nil && graph.axes[chunks.axis].again == nil && chunks.count >= 1,
                 "the axis '\(axis.name)' counts no chunks of an axis before it")
+            expect(
+                !chunks.isWhole || !chunks.isReversed && graph.axes.indices.contains(chunks.axis) && graph.axes[chunks.axis].length == chunks.count,
+                "the axis '\(axis.name)' is not one chunk of all steps")
         }
         for axis in graph.axes { expect(axis.length ?? 1 >= 0, "the axis '\(axis.name)' has the length \(axis.length ?? 0)") }
         expectUnique(

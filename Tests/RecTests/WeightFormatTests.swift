@@ -45,10 +45,10 @@ import Testing
 
     /// The same of parts: chunks beside steps that attend, an axis that is a dim of others.
     @Test(arguments: [
-        "model M(D) {\n input x: [D]\n param Q, W: [D, D]\n state S: [D, D]\n S = sigmoid(x[0]) * S[t-1] + outer(Q @ x, W @ x)\n v = x @ S\n output o = sum[s <= t](softmax[s](sum(x * v[s])) * v[s])\n}",
+        "model M(D, E) {\n input x: [D]\n param Q: [E, D]\n param W: [D, D]\n state S: [E, D]\n S = sigmoid(x[0]) * S[t-1] + outer(Q @ x, W @ x)\n v = (Q @ x) @ S\n output o = sum[s <= t](softmax[s](sum(x * v[s])) * v[s])\n}",
         "model M(D) {\n input x: [D]\n input y: [D] over s\n param Q: [D, D]\n state h: [D]\n h = tanh(x + Q @ sum[s](softmax[s](sum(h[t-1] * y)) * y))\n output h\n}",
     ]) func exactWeightsChangeNothingInParts(text: String) throws {
-        let model = try Model(Program(text: text), dims: ["D": 9])
+        let model = try Model(Program(text: text), dims: ["D": 9, "E": 6].filter { text.contains("E)") || $0.key == "D" })
         var data = generated(model, batch: 2, extents: Array([21, 4].prefix(model.graph.dataAxes.count)))
         for (name, tensor) in data.parameters {
             data.parameters[name] = Tensor(tensor.doubles().map { Float(bitPattern: UInt32(WeightFormat.bf16(Float($0))) << 16) }, shape: tensor.shape)

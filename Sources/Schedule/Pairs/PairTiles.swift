@@ -59,7 +59,7 @@ struct PairTiles {
         let axis = StreamAxis(name: graph.axes[inner].name)
         builder = GraphBuilder(
             "\(graph.name), \(graph.axes[inner].name) for each \(graph.axes[outer].name)",
-            axes: [axis, StreamAxis(name: "\(axis.name)/\(size.chunk)", chunks: StreamAxis.Chunks(of: 0, count: size.chunk, isReversed: false))])
+            axes: [axis, StreamAxis(name: "\(axis.name)/\(size.chunk)", chunks: StreamAxis.Chunks(of: 0, count: size.chunk))])
     }
 
     /// What varies from chunk to chunk.

@@ -83,7 +83,7 @@ struct AxisUnfolding {
         } else {
             axes[axis].length = count
             for k in axes.indices where axes[k].again == axis { axes[k].length = count }
-            axes.append(StreamAxis(name: axes[axis].name + "'", chunks: StreamAxis.Chunks(of: axis, count: count, isReversed: false)))
+            axes.append(StreamAxis(name: axes[axis].name + "'", chunks: StreamAxis.Chunks(of: axis, count: count, isWhole: true)))
         }
         builder = GraphBuilder(source.name, axes: axes)
     }
