@@ -71,9 +71,12 @@ extension Partition {
 
 /// A model taken apart: `PartitionedModel` before there is code.
 struct DividedModel: Sendable {
+    /// Made when it is needed, which is seldom.
+    typealias Exact = Deferred<Result<StreamGraph, DiagnosticList>>
+
     let graph: DividedGraph
     /// The graph that runs where numbers are not finite, in steps and pair by pair; nil where there are no pairs.
-    let exact: StreamGraph?
+    let exact: Exact?
     /// Whether the parts are of a graph that takes all numbers to be finite.
     let looksAtResults: Bool
     /// Forms of recurrences whose steps of different times run at once, by state.
@@ -82,12 +85,12 @@ struct DividedModel: Sendable {
     /// - Parameter solved: forms of recurrences whose steps of different times run at once, by state.
     /// - Throws: where a part has no schedule, or a recurrence cannot run so.
     init(
-        _ graph: StreamGraph, exact: StreamGraph? = nil, solving solved: [String: PlanForm] = [:], pairsBy size: PairPartition.Size = .usual, times: PassTimes?
+        _ graph: StreamGraph, exact: Exact? = nil, solving solved: [String: PlanForm] = [:], pairsBy size: PairPartition.Size = .usual, times: PassTimes?
     ) throws(DiagnosticList) {
         self.solved = solved
         looksAtResults = exact != nil
         let attends = graph.axes.contains { $0.again != nil }
-        self.exact = attends && size != .single ? exact ?? graph : nil
+        self.exact = attends && size != .single ? exact ?? Deferred { .success(graph) } : nil
         var divided: DividedGraph
         do throws(ScheduleRefusal) {
             divided = DividedGraph(try onDeepStack { () throws(ScheduleRefusal) in try Partition(Pipeline.prepare(graph, times: times), pairsBy: size) })
@@ -139,7 +142,8 @@ extension Model {
     func divided(_ forms: [String: PlanForm], _ request: GradientRequest?, times: PassTimes?) throws(DiagnosticList) -> DividedModel {
         let graph = try rewritten(forms.chunks, request, assumingFinite: attends)
         // In steps where numbers are not finite.
-        let exact = attends && (request != nil || !forms.chunks.isEmpty) ? try rewritten([:], request) : nil
+        let exact = attends && (request != nil || !forms.chunks.isEmpty)
+            ? Deferred { Result { () throws(DiagnosticList) in try rewritten([:], request) } } : nil
         return try DividedModel(graph, exact: exact, solving: forms.solved, times: times)
     }
 }

@@ -46,7 +46,9 @@ package final class PartitionedModel: Sendable {
         _ graph: StreamGraph, exact: StreamGraph? = nil, solving solved: [String: PlanForm] = [:], precision: Precision, forcing forced: [String: PlanForm] = [:],
         pairsBy size: PairPartition.Size = .usual, context: CompileContext = CompileContext()
     ) throws {
-        try self.init(DividedModel(graph, exact: exact, solving: solved, pairsBy: size, times: context.times), precision: precision, forcing: forced, context: context)
+        let exact = exact.map { exact in DividedModel.Exact { .success(exact) } }
+        let divided = try DividedModel(graph, exact: exact, solving: solved, pairsBy: size, times: context.times)
+        try self.init(divided, precision: precision, forcing: forced, context: context)
     }
 
     /// - Throws: what goes wrong in code generation.
@@ -79,7 +81,7 @@ package final class PartitionedModel: Sendable {
             Deferred {
                 Result {
                     try PartitionedModel(
-                        DividedModel(graph, solving: divided.solved, pairsBy: .single, times: context.times), precision: precision, weights: weights,
+                        DividedModel(graph.value.get(), solving: divided.solved, pairsBy: .single, times: context.times), precision: precision, weights: weights,
                         forcing: forced, context: context)
                 }
             }
