@@ -57,7 +57,16 @@ struct AccessPattern {
     private static func offsets(_ sizes: [Int], _ moves: [Int]) -> [Int] {
         var offsets = [0]
         for (size, move) in zip(sizes, moves) {
-            offsets = offsets.flatMap { offset in (0..<size).map { offset + $0 * move } }
+            var next: [Int] = []
+            next.reserveCapacity(offsets.count * size)
+            for offset in offsets {
+                var place = 0
+                while place < size {
+                    next.append(offset + place * move)
+                    place += 1
+                }
+            }
+            offsets = next
         }
         return offsets
     }

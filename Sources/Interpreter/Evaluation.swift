@@ -75,9 +75,13 @@ final class Evaluation {
     /// A value at every step along `axes`, as far as its sequence goes.
     private func run(_ id: ValueID, _ axes: ArraySlice<Int>) {
         guard let axis = axes.first else { return compute(id) }
-        for step in 0..<memory.length(along: axis) {
+        let (length, inner) = (memory.length(along: axis), axes.dropFirst())
+        let isInnermost = inner.isEmpty
+        var step = 0
+        while step < length {
             memory.step[axis] = step
-            run(id, axes.dropFirst())
+            if isInnermost { compute(id) } else { run(id, inner) }
+            step += 1
         }
         memory.step[axis] = 0
     }

@@ -89,7 +89,12 @@ package final class ScheduleEvaluation {
 
     private func base(_ id: Schedule.BufferID, _ slot: Schedule.View.Slot) -> Int {
         let buffer = schedule[id]
-        var base = zip(parallel, buffer.parallelStrides).reduce(0) { $0 + $1.0 * $1.1 }
+        var base = 0
+        var loop = 0
+        while loop < parallel.count {
+            base += parallel[loop] * buffer.parallelStrides[loop]
+            loop += 1
+        }
         switch buffer.role {
         case .stream, .block, .sum, .once, .shared, .scratch:
             if buffer.role == .once(isResult: false) || buffer.role == .once(isResult: true) { base += sequence * buffer.count }

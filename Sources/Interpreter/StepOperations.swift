@@ -1,6 +1,8 @@
 import RecStream
 
 /// Operations that need their operands at the present step alone.
+///
+/// Loops are with `while`: tests spend much of their time here, and in a build for debugging `for` costs ten times what the loop does.
 extension Evaluation {
     func computeWithinStep(_ id: ValueID) {
         let value = graph[id]
@@ -28,7 +30,12 @@ extension Evaluation {
             case (.int, .int): for k in 0..<count { out.setInt(k, intUnary(function, x.int(k))) }
             case (.int, _): for k in 0..<count { out[k] = Double(x.int(k)) }
             case (_, .int): for k in 0..<count { out.setInt(k, Int(nearest: x[k])) }
-            case (_, _): for k in 0..<count { out[k] = realUnary(function, x[k]) }
+            case (_, _):
+                var k = 0
+                while k < count {
+                    out[k] = realUnary(function, x[k])
+                    k += 1
+                }
             }
         case .binary(let function, let a, let b):
             let (x, y) = (memory.row(a), memory.row(b))
@@ -37,12 +44,20 @@ extension Evaluation {
             } else if graph[a].element == .int {
                 for k in 0..<count { out[k] = intBinary(function, x.int(k), y.int(k)) }
             } else {
-                for k in 0..<count { out[k] = realBinary(function, x[k], y[k]) }
+                var k = 0
+                while k < count {
+                    out[k] = realBinary(function, x[k], y[k])
+                    k += 1
+                }
             }
         case .select(let condition, let a, let b):
             let (c, x, y) = (memory.row(condition), memory.row(a), memory.row(b))
             let parts = isComplex ? 2 : 1
-            for k in 0..<count * parts { out[k] = c[k / parts] != 0 ? x[k] : y[k] }
+            var k = 0
+            while k < count * parts {
+                out[k] = c[k / parts] != 0 ? x[k] : y[k]
+                k += 1
+            }
         case .contract(let contraction):
             contract(pattern(of: id), memory.row(contraction.left), memory.row(contraction.right), out, value.element)
         case .reduce(let kind, let a, _):
@@ -77,12 +92,18 @@ extension Evaluation {
     }
 
     private func pick(_ sources: [Int], _ x: Row, _ out: Row, _ isComplex: Bool) {
-        for (k, source) in sources.enumerated() {
-            if isComplex {
-                out[2 * k] = source < 0 ? 0 : x[2 * source]
-                out[2 * k + 1] = source < 0 ? 0 : x[2 * source + 1]
-            } else {
-                out[k] = source < 0 ? 0 : x[source]
+        sources.withUnsafeBufferPointer { buffer in
+            guard let sources = buffer.baseAddress else { return }
+            var k = 0
+            while k < buffer.count {
+                let source = sources[k]
+                if isComplex {
+                    out[2 * k] = source < 0 ? 0 : x[2 * source]
+                    out[2 * k + 1] = source < 0 ? 0 : x[2 * source + 1]
+                } else {
+                    out[k] = source < 0 ? 0 : x[source]
+                }
+                k += 1
             }
         }
     }
@@ -110,15 +131,23 @@ extension Evaluation {
     }
 
     private func contract(_ pattern: AccessPattern, _ x: Row, _ y: Row, _ out: Row, _ element: ElementType) {
+        let (isInt, isComplex) = (element == .int, element == .complex)
         pattern.firstTerms.withUnsafeBufferPointer { left in
             pattern.secondTerms.withUnsafeBufferPointer { right in
+                guard let firstTerms = left.baseAddress, let secondTerms = right.baseAddress else {
+                    out.update(repeating: 0, count: pattern.first.count * (isComplex ? 2 : 1))
+                    return
+                }
                 for (r, (a, b)) in zip(pattern.first, pattern.second).enumerated() {
                     var (real, imaginary, int) = (0.0, 0.0, 0)
-                    for s in left.indices {
-                        let (i, j) = (a + left[s], b + right[s])
-                        if element == .int {
+                    var s = 0
+                    while s < left.count {
+                        let i = a + firstTerms[s]
+                        let j = b + secondTerms[s]
+                        s += 1
+                        if isInt {
                             int &+= x.int(i) &* y.int(j)
-                        } else if element == .complex {
+                        } else if isComplex {
                             real += x[2 * i] * y[2 * j] - x[2 * i + 1] * y[2 * j + 1]
                             imaginary += x[2 * i] * y[2 * j + 1] + x[2 * i + 1] * y[2 * j]
                         } else {

@@ -75,7 +75,11 @@ final class StreamMemory {
     func row(_ id: ValueID) -> Row {
         let strides = strides[id.index]
         var offset = sequence * strides[0]
-        for axis in step.indices { offset += step[axis] * strides[1 + axis] }
+        var axis = 0
+        while axis < step.count {
+            offset += step[axis] * strides[1 + axis]
+            axis += 1
+        }
         return rows[id.index] + offset
     }
 

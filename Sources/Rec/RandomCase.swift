@@ -55,7 +55,11 @@ package struct RandomCase: Sendable {
             return shape + value.shape.sizes + (value.element == .complex ? [2] : [])
         }
         func numbers(_ shape: [Int], _ random: inout SeededGenerator, in range: ClosedRange<Double>? = nil) -> Tensor {
-            Tensor((0..<shape.reduce(1, *)).map { _ in range.map { random.uniform(in: $0) } ?? 0.7 * random.normal() }, shape: shape)
+            let count = shape.reduce(1, *)
+            var numbers: [Double] = []
+            numbers.reserveCapacity(count)
+            while numbers.count < count { numbers.append(range.map { random.uniform(in: $0) } ?? 0.7 * random.normal()) }
+            return Tensor(numbers, shape: shape)
         }
         let tables = graph.tableSizes
         for value in graph.values {

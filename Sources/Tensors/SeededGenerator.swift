@@ -39,9 +39,9 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
     }
 
     package mutating func next() -> UInt64 {
-        func rotated(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 - k)) }
+        func rotated(_ x: UInt64, _ k: UInt64) -> UInt64 { (x &<< k) | (x &>> (64 - k)) }
         let result = rotated(state.1 &* 5, 7) &* 9
-        let t = state.1 << 17
+        let t = state.1 &<< 17
         state.2 ^= state.0
         state.3 ^= state.1
         state.1 ^= state.2

@@ -58,13 +58,20 @@ public final class Trainer {
     ///     model, or from their initialisers.
     ///   - checkpoint: where to go on from; the weights are those of the checkpoint then.
     /// - Throws: where the model has no loss or nothing to train, data do not fit, or the checkpoint is one of another run.
-    public init(
+    public convenience init(
         _ model: Model, _ data: TrainingData, _ options: TrainingOptions = TrainingOptions(), weights: [String: Tensor] = [:],
         resuming checkpoint: Checkpoint? = nil
     ) throws(DiagnosticList) {
+        try self.init(model, data, options, weights: weights, resuming: checkpoint, context: CompileContext())
+    }
+
+    package init(
+        _ model: Model, _ data: TrainingData, _ options: TrainingOptions, weights: [String: Tensor] = [:], resuming checkpoint: Checkpoint? = nil,
+        context: CompileContext
+    ) throws(DiagnosticList) {
         let model = model.ending(along: data.endedAxes)
         let start: Start
-        do { start = try StackSpace.run { try Start(model, data, options, weights, checkpoint) } } catch {
+        do { start = try StackSpace.run { try Start(model, data, options, weights, checkpoint, context) } } catch {
             throw DiagnosticList(error, in: model.program.sources)
         }
         self.model = model
@@ -88,7 +95,8 @@ public final class Trainer {
         let parameters: [TrainedParameter]
 
         init(
-            _ model: Model, _ data: TrainingData, _ options: TrainingOptions, _ weights: [String: Tensor], _ checkpoint: Checkpoint?
+            _ model: Model, _ data: TrainingData, _ options: TrainingOptions, _ weights: [String: Tensor], _ checkpoint: Checkpoint?,
+            _ context: CompileContext
         ) throws {
             try options.check()
             try model.checkMemory(batch: options.batch, extents: data.minibatchExtents(of: model.graph))
@@ -133,13 +141,13 @@ public final class Trainer {
                 bytesPerReal: options.precision.byteCount)
             let precision = options.precision
             @Sendable func compiled() throws -> (form: PlanChoice.Form, code: CompiledPlan) {
-                try choice.build(for: work) { _, plan in try onDeepStack { try CompiledPlan(plan, precision: precision) } }
+                try choice.build(for: work) { _, plan in try onDeepStack { try CompiledPlan(plan, precision: precision, context: context) } }
             }
             // What recurrences take that do not run chunk by chunk is chosen first: a run that goes on forces it there, too.
             let form = try choice.build(for: work) { _, plan in plan }.form
             let chunks = try FormChoice(
                 trained, request, forcing: forms, others: choice.forms.named(scanning: form.scans), precision: precision, within: options.memory,
-                else: choice, context: CompileContext())
+                else: choice, context: context)
             if let partitioned = try chunks.partitioned(for: work) {
                 // The form and the steps of a chunk are part of what a run that goes on takes again; so are those of all other recurrences.
                 let own = chunks.forms(for: work).mapValues { form in form == .chunkwise(nil) ? .chunkwise(ChunkwiseForms.usualCount) : form }
@@ -148,14 +156,14 @@ public final class Trainer {
                 code = TrainingCode(chunks: partitioned) { try compiled().code }
                 // Losses alone in the same form; where that is none, in steps.
                 let alone = trained.unfoldedAxis == nil
-                    ? try? PartitionedModel(model.rewritten(own.chunks, nil), solving: own.solved, precision: precision, forcing: others)
-                    : try FormChoice(model, nil, forcing: forms, precision: precision, within: nil, else: choice, context: CompileContext()).partitioned(for: work)
-                forward = TrainingCode(chunks: alone) { try model.compile(precision) }
+                    ? try? PartitionedModel(model.rewritten(own.chunks, nil), solving: own.solved, precision: precision, forcing: others, context: context)
+                    : try FormChoice(model, nil, forcing: forms, precision: precision, within: nil, else: choice, context: context).partitioned(for: work)
+                forward = TrainingCode(chunks: alone) { try model.compile(precision, context: context) }
             } else {
                 let (form, steps) = try compiled()
                 plan = choice.forms.named(scanning: form.scans)
                 code = TrainingCode(chunks: nil) { steps }
-                forward = TrainingCode(chunks: nil) { try model.compile(precision) }
+                forward = TrainingCode(chunks: nil) { try model.compile(precision, context: context) }
             }
             pool = ThreadPool(count: options.threads)
         }

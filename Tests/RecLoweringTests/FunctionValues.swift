@@ -45,9 +45,10 @@ import Testing
         let total = x.map(exp).reduce(0, +)
         expectClose(got["s"], x.map { exp($0) / total })
         expectClose(got["r"], x.map { $0 / sqrt(5.25 / 3 + 0.5) })
-        let variance = x.map { ($0 - 0.5) * ($0 - 0.5) }.reduce(0, +) / 3
+        let squares = x.map { ($0 - 0.5) * ($0 - 0.5) }
+        let variance = squares.reduce(0, +) / 3
         expectClose(got["l"], x.map { ($0 - 0.5) / sqrt(variance + 1e-5) })
-        expectClose(got["c"], (0..<6).map { k in exp(w[k]) / (exp(w[k % 3]) + exp(w[k % 3 + 3])) })
+        expectClose(got["c"], (0..<6).map { k -> Double in exp(w[k]) / (exp(w[k % 3]) + exp(w[k % 3 + 3])) })
         expectClose(got["big"], [0, 0, 1])
     }
 

@@ -2,22 +2,28 @@ import RecStream
 
 /// What is wrong with a graph that lowering made: order of operands, shapes and element types of each operation.
 func faults(of graph: StreamGraph) -> [String] {
-    graph.ids.flatMap { id in
+    var result: [String] = []
+    for id in graph.ids {
         let value = graph[id]
         var problems: [String] = []
         for operand in value.operation.instantOperands where operand >= id { problems.append("needs the later \(operand)") }
         for operand in value.operation.operands where operand.index >= graph.values.count { problems.append("needs the missing \(operand)") }
         if problems.isEmpty { problems = shapeFaults(of: value, in: graph) + varianceFaults(of: value, in: graph) }
-        return problems.map { "\(id) \(value.operation): \($0)" }
+        for problem in problems { result.append("\(id) \(value.operation): \(problem)") }
     }
-        + graph.losses.filter { graph[$0.value].variance.isStream || !graph[$0.value].shape.isEmpty }.map { "loss \($0.name) is no scalar" }
-        + graph.states.filter { state in
-            guard let initial = state.initial else { return false }
-            return graph[initial].variance.isStream || graph[initial].shape.sizes != graph[state.value].shape.sizes
-        }.map { "state \($0.name) starts from something else" }
-        + repeated(graph.states.map(\.name)).map { "two states are called \($0)" }
-        + repeated(graph.values.compactMap { if case .parameter(let info) = $0.operation { info.path } else { nil } })
-        .map { "parameter \($0) stands twice" }
+    for loss in graph.losses where graph[loss.value].variance.isStream || !graph[loss.value].shape.isEmpty {
+        result.append("loss \(loss.name) is no scalar")
+    }
+    for state in graph.states {
+        guard let initial = state.initial else { continue }
+        if graph[initial].variance.isStream || graph[initial].shape.sizes != graph[state.value].shape.sizes {
+            result.append("state \(state.name) starts from something else")
+        }
+    }
+    for name in repeated(graph.states.map(\.name)) { result.append("two states are called \(name)") }
+    let paths = graph.values.compactMap { if case .parameter(let info) = $0.operation { info.path } else { nil } }
+    for path in repeated(paths) { result.append("parameter \(path) stands twice") }
+    return result
 }
 
 private func repeated(_ names: [String]) -> [String] {

@@ -20,7 +20,9 @@ import Testing
     }
 
     private func weights(_ sizes: Int...) -> ([Double], [Int]) {
-        ((0..<sizes.reduce(1, *)).map { Double(($0 * 29) % 17) / 5 - 1.4 }, sizes)
+        let count = sizes.reduce(1, *)
+        let numbers = (0..<count).map { k -> Double in Double((k * 29) % 17) / 5 - 1.4 }
+        return (numbers, sizes)
     }
 
     // MARK: Windows

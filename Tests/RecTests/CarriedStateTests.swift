@@ -131,8 +131,9 @@ import Testing
         case .sequential, .scans:
             let plans = PlanForms(try model.carrying(state.isBeginning ? .fresh : .given))
             return try model.run(
-                data, state: state, on: .compiled(precision), threads: 2, forcing: plans.all(as: runner == .scans ? .scan : .sequential))
-        case .fastest: return try model.run(data, state: state, on: .compiled(precision), threads: 2)
+                data, state: state, on: .compiled(precision), threads: 2, forcing: plans.all(as: runner == .scans ? .scan : .sequential),
+                context: precision.testContext)
+        case .fastest: return try model.run(data, state: state, on: .compiled(precision), threads: 2, context: precision.testContext)
         case .chunks:
             // The smallest bound that the run admits.
             var bound = 60_000
@@ -248,7 +249,7 @@ import Testing
     @Test func formerNamesAreRead() throws {
         let model = try Model(Program(text: Self.fold))
         func run(_ numbers: [Double], _ state: ModelState) throws -> ModelResults {
-            try model.run(ModelData(inputs: ["x": Tensor(numbers, shape: [1, numbers.count])]), state: state, on: .compiled(.f64))
+            try model.run(ModelData(inputs: ["x": Tensor(numbers, shape: [1, numbers.count])]), state: state, on: .compiled(.f64), context: .quick)
         }
         let state = try #require(try run([1, 2], ModelState()).state)
         let former = ModelState(state.tensors.map { NamedTensor(name: "\($0.name) from %\($0.name.count)", tensor: $0.tensor) }, program: state.program, dims: state.dims)

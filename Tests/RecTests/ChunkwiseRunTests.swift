@@ -43,7 +43,7 @@ import Testing
         let expected = try model.run(data, on: .interpreter)
         for form in [PlanForm.chunkwise(16), .chunkwise(64), .chunkwise(128), .chunkwise(nil)] {
             for threads in [1, 3] {
-                let got = try model.run(data, on: .compiled(.f64), threads: threads, forcing: ["S": form])
+                let got = try model.run(data, on: .compiled(.f64), threads: threads, forcing: ["S": form], context: .quick)
                 #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12, "\(form)")
                 #expect(got.finalStates[0].name == "S" && distance(got.finalStates[0].tensor, expected.finalStates[0].tensor) < 1e-12)
             }
@@ -69,7 +69,7 @@ import Testing
         keys[5 * 21] = number
         data.inputs["k"] = Tensor(keys, shape: [1, 40, 5])
         let expected = try model.run(data, on: .interpreter).outputs[0].tensor.doubles()
-        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16)]).outputs[0].tensor.doubles()
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16)], context: .quick).outputs[0].tensor.doubles()
         #expect(expected.prefix(21 * 3).allSatisfy { $0.isFinite })
         #expect(zip(expected, got).allSatisfy { $0.isNaN ? $1.isNaN : $0 == $1 || abs($0 - $1) < 1e-12 })
     }
@@ -81,7 +81,7 @@ import Testing
         for k in 0..<5 { queries[5 * 21 + k] = k == 0 ? .infinity : 0 }
         data.inputs["q"] = Tensor(queries, shape: [1, 40, 5])
         let expected = try model.run(data, on: .interpreter).outputs[0].tensor.doubles()
-        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16)])
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16)], context: .quick)
         #expect(got.outputs[0].tensor.doubles() == expected && got.leftChunks)
     }
 
@@ -125,12 +125,12 @@ import Testing
         var data = self.data(model, length: 20)
         data.inputs["c"] = Tensor((0..<10).map { sin(Double($0)) }, shape: [2, 5])
         let expected = try model.run(data, on: .interpreter)
-        let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["S": .chunkwise(8)])
+        let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["S": .chunkwise(8)], context: .quick)
         #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
         let gradients = try GradientModel(model)
         let cotangents = ["y": Tensor((0..<2 * 20 * 5).map { cos(Double($0)) }, shape: [2, 20, 5])]
-        let one = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .sequential])
-        let other = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        let one = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .sequential], context: .quick)
+        let other = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
         for (a, b) in zip(one.gradients, other.gradients) { #expect(distance(a.tensor, b.tensor) < 1e-11, "\(a.name)") }
     }
 
@@ -149,7 +149,7 @@ import Testing
             """.replacing("n == 1", with: number.contains("<=") ? "n" : "n == 1").replacing("sigmoid(n)", with: number.contains("<=") ? "0.5" : "sigmoid(n)"))
         let data = self.data(model, length: 20)
         let expected = try model.run(data, on: .interpreter)
-        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
         #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
     }
 
@@ -168,7 +168,7 @@ import Testing
             """)
         let data = self.data(model, length: 37)
         let expected = try model.run(data, on: .interpreter)
-        let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["A": .chunkwise(16), "B": .chunkwise(5)])
+        let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["A": .chunkwise(16), "B": .chunkwise(5)], context: .quick)
         #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
         for k in 0..<2 { #expect(distance(got.finalStates[k].tensor, expected.finalStates[k].tensor) < 1e-12) }
     }
@@ -179,7 +179,7 @@ import Testing
         var data = self.data(model, length: 20)
         data.inputs["n"] = Tensor((0..<40).map { $0 }, shape: [2, 20])
         let expected = try model.run(data, on: .interpreter)
-        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
         for (a, b) in zip(got.outputs, expected.outputs) { #expect(a.tensor.doubles() == b.tensor.doubles(), "\(a.name)") }
     }
 
@@ -190,7 +190,7 @@ import Testing
         let cotangents = ["o": Tensor([Double](repeating: 1, count: 120), shape: [2, 20, 3]), "w": Tensor([Double](repeating: 2, count: 120), shape: [2, 20, 3])]
         let gradients = try GradientModel(model)
         let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
-        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
         for (a, b) in zip(got.results.outputs + got.gradients, expected.results.outputs + expected.gradients) {
             #expect(distance(a.tensor, b.tensor) < 1e-12, "\(a.name)")
         }
@@ -203,7 +203,7 @@ import Testing
         for lengths in [[20, 20], [20, 7], [0, 20]] {
             data.lengths = lengths
             let expected = try model.run(data, on: .interpreter)
-            let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+            let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
             #expect(got.finalStates.map(\.name) == expected.finalStates.map(\.name))
             for (a, b) in zip(got.finalStates, expected.finalStates) { #expect(distance(a.tensor, b.tensor) < 1e-12, "\(a.name) \(lengths)") }
         }
@@ -215,7 +215,7 @@ import Testing
         let gradients = try GradientModel(model)
         let cotangents = ["o": Tensor([Double](repeating: 1, count: 120), shape: [2, 20, 3]), "y": Tensor((0..<10).map { Double($0) }, shape: [2, 5])]
         let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
-        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
         for (a, b) in zip(got.gradients, expected.gradients) { #expect(distance(a.tensor, b.tensor) < 1e-12, "\(a.name)") }
     }
 
@@ -227,7 +227,7 @@ import Testing
         let gradients = try GradientModel(model)
         let cotangents = ["o": Tensor((0..<2 * 29 * 3).map { cos(Double($0)) }, shape: [2, 29, 3])]
         let expected = try gradients.run(data, cotangents: cotangents, on: .interpreter)
-        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(count)])
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(count)], context: .quick)
         for (a, b) in zip(got.results.outputs + got.gradients, expected.results.outputs + expected.gradients) {
             #expect(distance(a.tensor, b.tensor) < 1e-11, "\(a.name)")
         }
@@ -313,7 +313,7 @@ import Testing
         let data = RandomCase(for: model, batch: 2, length: 40, seed: 3).data
         let expected = try model.run(data, on: .interpreter)
         for form in [PlanForm.chunkwise(16), .chunkwise(nil), .sequential] {
-            let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["S": form])
+            let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: ["S": form], context: .quick)
             #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12, "\(form)")
             #expect(got.finalStates.map(\.name) == ["S"] && got.finalStates[0].tensor.shape == [2, 5, 3, 2], "\(form)")
             #expect(distance(got.finalStates[0].tensor, expected.finalStates[0].tensor) < 1e-12, "\(form)")
@@ -321,7 +321,7 @@ import Testing
         let gradients = try GradientModel(model)
         let ones = ["o": Tensor([Double](repeating: 1, count: 2 * 40 * 3), shape: [2, 40, 3])]
         let reference = try gradients.run(data, cotangents: ones, on: .interpreter)
-        let got = try gradients.run(data, cotangents: ones, on: .compiled(.f64), forcing: ["S": .chunkwise(16)])
+        let got = try gradients.run(data, cotangents: ones, on: .compiled(.f64), forcing: ["S": .chunkwise(16)], context: .quick)
         for (a, b) in zip(got.gradients, reference.gradients) { #expect(a.name == b.name && distance(a.tensor, b.tensor) < 1e-11, "\(a.name)") }
         #expect(got.results.finalStates.map(\.name) == ["S"])
     }
@@ -344,13 +344,13 @@ import Testing
         let data = self.data(model, length: 70)
         let expected = try model.run(data, on: .interpreter)
         for forms: [String: PlanForm] in [["S": .chunkwise(16)], ["W": .chunkwise(nil)], ["S": .chunkwise(32), "W": .chunkwise(32)]] {
-            let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: forms)
+            let got = try model.run(data, on: .compiled(.f64), threads: 2, forcing: forms, context: .quick)
             for (a, b) in zip(got.outputs + got.finalStates, expected.outputs + expected.finalStates) {
                 #expect(a.name == b.name && distance(a.tensor, b.tensor) < 1e-12, "\(forms)")
             }
         }
         #expect {
-            _ = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16), "W": .chunkwise(32)])
+            _ = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(16), "W": .chunkwise(32)], context: .quick)
         } throws: {
             "\($0)".contains("'S' and 'W' are one recurrence, in chunks of 16 steps and of 32")
         }
@@ -373,7 +373,7 @@ import Testing
         let model = try model(Self.gated.replacing("  S = ", with: "  e0 = outer(k, v)\n  f0 = cos(e0)\n\(lines)\n  S = ").replacing("+ outer(k, v)", with: "+ 1e-12 * e40 + f40"))
         let data = self.data(model, length: 20)
         let expected = try model.run(data, on: .interpreter)
-        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        let got = try model.run(data, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
         #expect(distance(got.outputs[0].tensor, expected.outputs[0].tensor) < 1e-10)
     }
 
@@ -394,7 +394,7 @@ import Testing
             ], parameters: [:])
         let cotangents = ["o": Tensor([1.0, 1], shape: [1, 2])]
         let gradients = try GradientModel(model)
-        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)])
+        let got = try gradients.run(data, cotangents: cotangents, on: .compiled(.f64), forcing: ["S": .chunkwise(8)], context: .quick)
         #expect(distance(try got["k"], Tensor([0.0, 0.25], shape: [1, 2, 1])) < 1e-12)
     }
 
@@ -415,7 +415,7 @@ import Testing
         let text = Self.gated.replacing("output o", with: "require plan(S) in (chunkwise)\n  output o")
         let model = try model(text)
         let data = self.data(model, length: 50)
-        let results = try model.run(data, on: .compiled(.f64))
+        let results = try model.run(data, on: .compiled(.f64), context: .quick)
         let expected = try model.run(data, on: .interpreter)
         #expect(distance(results.outputs[0].tensor, expected.outputs[0].tensor) < 1e-12)
         #expect(message { _ = try model.run(data, forcing: ["S": .scan]) }.hasPrefix("plan-refused: 'S' cannot run as 'scan': the source requires"))

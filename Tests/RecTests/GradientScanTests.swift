@@ -11,7 +11,8 @@ import Testing
         guard name != "silero_vad" else { return }
         let model = try Model(Program(path: path), dims: try #require(ExampleTests.dims[name]))
         let isOneAxis = model.graph.axes.count == 1
-        let cases = [(1, 1, nil), (3, 131, [131, 0, 70])].map { batch, length, lengths in
+        // Two axes have the square of so many steps, and the interpreter goes one by one.
+        let cases = [(1, 1, nil), (isOneAxis ? 3 : 2, isOneAxis ? 131 : 67, [131, 0, 70])].map { batch, length, lengths in
             RandomCase(for: model, batch: batch, length: length, lengths: isOneAxis ? lengths : nil, seed: 5)
         }
         var request = GradientRequest(of: model.graph)

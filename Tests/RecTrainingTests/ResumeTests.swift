@@ -6,13 +6,15 @@ import Testing
 
 /// A run that was stopped goes on as if it had not been.
 @Suite struct ResumeTests {
+    private let code = KeptCode.shared
+
     private func trainer(
         _ data: TrainingData, _ optimizer: Optimizer, threads: Int = 1, seed: UInt64 = 4, resuming: Checkpoint? = nil
     ) throws -> Trainer {
         let options = TrainingOptions(
             optimizer: optimizer, schedule: Schedule(rate: 0.01, decay: .cosine, warmup: 3, steps: 20), clip: 1, batch: 3, seed: seed,
             threads: threads)
-        return try Trainer(smallModel(), data, options, resuming: resuming)
+        return try Trainer(smallModel(), data, options, resuming: resuming, context: code.context)
     }
 
     @Test(arguments: [Optimizer.adamW(), .sgd()], [1, 2])
@@ -92,7 +94,7 @@ import Testing
         let tokens = try TextTokens.read([Project.path("docs/gradients.md")])
         let (data, validation) = try TrainingData(ModelData(inputs: ["token": tokens]), for: model, window: 40).holdingOut(0.1)
         func trainer(_ form: PlanForm, resuming checkpoint: Checkpoint? = nil) throws -> Trainer {
-            try Trainer(model, data, TrainingOptions(batch: 3, seed: 4, threads: threads, forms: Dictionary(uniqueKeysWithValues: states.map { ($0, form) })), resuming: checkpoint)
+            try Trainer(model, data, TrainingOptions(batch: 3, seed: 4, threads: threads, forms: Dictionary(uniqueKeysWithValues: states.map { ($0, form) })), resuming: checkpoint, context: code.context)
         }
         let whole = try trainer(form)
         let losses = try (0..<6).map { _ in try whole.advance().loss }

@@ -14,3 +14,10 @@ func smallText() throws -> TrainingData {
 }
 
 func bits(_ weights: [String: Tensor]) -> [String: [UInt64]] { weights.mapValues { $0.doubles().map(\.bitPattern) } }
+
+/// Code of the models of these tests, so that each is compiled once.
+final class KeptCode: Sendable {
+    static let shared = KeptCode()
+    private let folder = try? TemporaryFolder()
+    var context: CompileContext { CompileContext(cache: folder.map { KernelCache(folder: $0.path("kernels")) }) }
+}
