@@ -1,3 +1,4 @@
+import RecCodeGen
 import RecDifferentiation
 import RecRuntime
 import RecSchedule
@@ -116,6 +117,11 @@ struct DividedModel: Sendable {
         try graph.estimatedSeconds(work, forcing: forced, on: machine)
     }
 
+    /// What of that traversals of chunks take.
+    func secondsOfTraversals(_ work: Workload, on machine: MachineProfile) -> Double {
+        leaves.reduce(0) { seconds, part in if case .traversal(let schedule) = part { seconds + schedule.estimatedSeconds(work, on: machine) } else { seconds } }
+    }
+
     private static func diagnostics(ofPairs refusal: ScheduleRefusal) -> DiagnosticList {
         DiagnosticList([
             Diagnostic(
@@ -145,5 +151,14 @@ extension Model {
         let exact = attends && (request != nil || !forms.chunks.isEmpty)
             ? Deferred { Result { () throws(DiagnosticList) in try rewritten([:], request) } } : nil
         return try DividedModel(graph, exact: exact, solving: forms.solved, times: times)
+    }
+
+    /// The code of the model taken apart, with recurrences in forms of whole runs and others in forms of steps.
+    ///
+    /// - Throws: as `divided` does, and what goes wrong in code generation.
+    package func partitioned(
+        _ forms: [String: PlanForm], precision: Precision, forcing others: [String: PlanForm], context: CompileContext
+    ) throws -> PartitionedModel {
+        try PartitionedModel(divided(forms, nil, times: context.times), precision: precision, forcing: others, context: context)
     }
 }

@@ -181,7 +181,7 @@ package final class FormChoice: Sendable {
                 guard let shorter = found(.chunks(count)), let own = seconds(shorter), own < 0.95 * least else { continue }
                 (best, least) = (shorter, own)
             }
-            return least < kind.mostShare * other ? best : nil
+            return kind.promisesEnough(best.divided, least, on: choice.machine, work, otherwise: other) ? best : nil
         }
         known.withLock { $0.chosen[key] = .some(chosen?.variant) }
         return chosen
@@ -273,11 +273,14 @@ package final class FormChoice: Sendable {
 }
 
 extension FormChoice.Kind {
-    /// What a form must promise, as a share of the time without it. Whether windows meet is known only when they have run.
-    fileprivate var mostShare: Double {
+    /// Whether a form should save enough to be taken. Of chunks it must be a quarter of what they take themselves: what stands around them is
+    /// the same in every form. Whether windows meet is known only when they have run.
+    fileprivate func promisesEnough(
+        _ divided: DividedModel, _ seconds: Double, on machine: MachineProfile, _ work: Workload, otherwise other: Double
+    ) -> Bool {
         switch self {
-        case .chunks: 0.8
-        case .windows: 0.5
+        case .chunks: seconds + 0.25 * divided.secondsOfTraversals(work, on: machine) < other
+        case .windows: seconds < 0.5 * other
         }
     }
 }

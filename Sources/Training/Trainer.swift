@@ -156,7 +156,7 @@ public final class Trainer {
                 code = TrainingCode(chunks: partitioned) { try compiled().code }
                 // Losses alone in the same form; where that is none, in steps.
                 let alone = trained.unfoldedAxis == nil
-                    ? try? PartitionedModel(model.rewritten(own.chunks, nil), solving: own.solved, precision: precision, forcing: others, context: context)
+                    ? try? model.partitioned(own, precision: precision, forcing: others, context: context)
                     : try FormChoice(model, nil, forcing: forms, precision: precision, within: nil, else: choice, context: context).partitioned(for: work)
                 forward = TrainingCode(chunks: alone) { try model.compile(precision, context: context) }
             } else {

@@ -30,6 +30,8 @@ struct Train: ParsableCommand {
     @Option(help: "An input, as in x=x.npy; with a name behind a colon a tensor of an archive, x=data.npz:frames, or columns of a table, x=table.csv:a,b.")
     var input: [String] = []
 
+    @OptionGroup var compilation: CompileOptions
+
     @OptionGroup var table: TableOptions
 
     @Option(help: "A text to train on, in place of --data; several are put one behind the other.", completion: .file())
@@ -156,9 +158,11 @@ struct Train: ParsableCommand {
                     validation = try TrainingData(ModelData(inputs: read([valid], in: program)), for: model, window: window)
                 }
             }
+            let context = compilation.context()
+            defer { CompileOptions.report(context) }
             let trainer = try Trainer(
                 model, training, trainingOptions(forms), weights: given.parameters,
-                resuming: checkpoint.flatMap { folder throws(DiagnosticList) in try Checkpoint.read(from: folder) })
+                resuming: checkpoint.flatMap { folder throws(DiagnosticList) in try Checkpoint.read(from: folder) }, context: context)
             if trainer.step > 0 { Terminal.print("going on after step \(trainer.step)") }
             let course = TrainingRun(
                 steps: steps, every: every, validation: validation, checkpoints: checkpoint, log: log, goal: until)
