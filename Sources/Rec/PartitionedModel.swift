@@ -50,15 +50,21 @@ package final class PartitionedModel: Sendable {
         self.precision = precision
         self.context = context
         let memory = memory
+        let own = schedules.map { part -> (schedule: Schedule, precision: Precision)? in
+            switch part {
+            case .traversal(let schedule): (schedule, precision)
+            case .pairs(let traversal): (traversal.schedule, traversal.holdsInts ? .f64 : precision)
+            case .steps, .solved: nil
+            }
+        }
+        var compiled = try CompiledSchedule.all(own.compactMap { $0 }, context: context)[...]
+        func next() -> ScheduleRunner { ScheduleRunner(compiled.removeFirst(), memory: memory) }
         codes = try schedules.map { part -> Code in
             switch part {
             case .steps(let graph):
                 return .steps(StepsPart(try PlanChoice(part: graph, forcing: forced, times: context.times)))
-            case .traversal(let schedule):
-                return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
-            case .pairs(let traversal):
-                let own = traversal.holdsInts ? Precision.f64 : precision
-                return .pairs(traversal, ScheduleRunner(try CompiledSchedule(traversal.schedule, precision: own, context: context), memory: memory))
+            case .traversal: return .traversal(next())
+            case .pairs(let traversal): return .pairs(traversal, next())
             case .solved(let recurrence): return .solved(recurrence)
             }
         }
