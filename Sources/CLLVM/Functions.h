@@ -48,6 +48,7 @@
     F(LLVMBuildURem) \
     F(LLVMBuildXor) \
     F(LLVMBuildZExt) \
+    F(LLVMConstArray2) \
     F(LLVMConstInt) \
     F(LLVMConstNull) \
     F(LLVMConstReal) \

@@ -6,6 +6,8 @@ public struct CompileContext: Sendable {
     public var cache: KernelCache?
     package var times: PassTimes?
     package var effort = CodeEffort.full
+    /// Whether stages of equal shape have one code; otherwise code is not kept. Only tests see the difference.
+    package var sharesStages = true
 
     /// A context in which code is kept in `cache`; with nil every compilation starts anew and nothing is written.
     public init(cache: KernelCache? = nil) { self.init(cache: cache, times: nil) }

@@ -5,8 +5,13 @@ import RecSource
 ///
 /// Sendable because nothing of it changes.
 package final class CompiledPlan: @unchecked Sendable {
-    /// The work of one stage: frame, sequences `b0 ..< b1`, steps `i0 ..< i1`, elements `l0 ..< l1`.
-    package typealias StageFunction = @convention(c) (UnsafeMutableRawPointer, Int, Int, Int, Int, Int, Int) -> Void
+    /// The code of a stage, and a table of where its descriptors are in the frame.
+    package struct StageFunction: @unchecked Sendable {
+        /// Frame, table, sequences `b0 ..< b1`, steps `i0 ..< i1`, elements `l0 ..< l1`.
+        package typealias Code = @convention(c) (UnsafeMutableRawPointer, UnsafePointer<Int>, Int, Int, Int, Int, Int, Int) -> Void
+        package let code: Code
+        package let table: UnsafePointer<Int>
+    }
 
     package let facts: KernelFacts
     package var plan: Plan { facts.plan }
@@ -19,6 +24,7 @@ package final class CompiledPlan: @unchecked Sendable {
     /// By segment and stage; meaningless where a stage is no lane loop.
     package var grains: [[LaneGrain]] { facts.grains }
     private let code: LoadedCode
+    private let tables: UnsafeMutablePointer<Int>
 
     /// - Parameters:
     ///   - weights: how the weights of products are stored; bf16 goes with f32 only.
@@ -27,34 +33,40 @@ package final class CompiledPlan: @unchecked Sendable {
         _ plan: Plan, precision: Precision, weights: WeightFormat = .full, context: CompileContext = CompileContext()
     ) throws {
         try weights.check(precision)
-        let linked = try context.code({ KernelKey(plan, precision: precision, weights: weights, effort: context.effort) }) { target in
-            try PlanModule(plan, precision: precision, weights: weights, target: target).module
-        } link: { try Linked($0, plan) }
+        let functions = PlanFunctions(plan, sharing: context.sharesStages)
+        code = try context.code({ KernelKey(functions, precision: precision, weights: weights, effort: context.effort) }) { target in
+            try PlanModule(functions, named: plan.graph.name, precision: precision, weights: weights, target: target).module
+        } link: { bytes in
+            let code = try LoadedCode(bytes)
+            for function in functions.functions { _ = try code.function(function.name) }
+            return code
+        }
         facts = KernelFacts(plan, precision: precision, weights: weights)
-        code = linked.code
-        stages = linked.stages
-        summaries = linked.summaries
-    }
-
-    /// Code in memory, with the addresses of its functions.
-    private struct Linked {
-        var code: LoadedCode
-        var stages: [[StageFunction]]
-        var summaries: [[StageFunction?]]
-
-        init(_ object: [UInt8], _ plan: Plan) throws {
-            let code = try LoadedCode(object)
-            func function(_ name: String) throws -> StageFunction { unsafeBitCast(try code.function(name), to: StageFunction.self) }
-            let names = plan.segments.enumerated().map { s, segment in segment.stages.indices.map { PlanModule.stageName(s, $0) } }
-            stages = try names.map { try $0.map(function) }
-            summaries = try zip(plan.segments, names).map { segment, names in
-                try zip(segment.stages, names).map { stage, name in
-                    stage.scan == nil ? nil : try function(PlanModule.summaryName(of: name))
-                }
+        let words = functions.calls.flatMap(\.table)
+        tables = .allocate(capacity: max(words.count, 1))
+        tables.initialize(repeating: 0, count: max(words.count, 1))
+        for (k, word) in words.enumerated() { tables[k] = word }
+        var byName: [String: StageFunction] = [:]
+        var start = 0
+        for call in functions.calls {
+            let address = try code.function(functions.functions[call.function].name)
+            byName[call.name] = StageFunction(code: unsafeBitCast(address, to: StageFunction.Code.self), table: UnsafePointer(tables + start))
+            start += call.table.count
+        }
+        func function(_ name: String) throws(LoadingError) -> StageFunction {
+            guard let function = byName[name] else { throw LoadingError("it has no function '\(name)'") }
+            return function
+        }
+        let names = plan.segments.enumerated().map { s, segment in segment.stages.indices.map { PlanFunctions.stageName(s, $0) } }
+        stages = try names.map { try $0.map(function) }
+        summaries = try zip(plan.segments, names).map { segment, names in
+            try zip(segment.stages, names).map { stage, name in
+                stage.scan == nil ? nil : try function(PlanFunctions.summaryName(of: name))
             }
-            self.code = code
         }
     }
+
+    deinit { tables.deallocate() }
 
     /// What `--emit` shows of the generated code.
     package enum Listing: Sendable { case llvm, assembly, object }
@@ -65,7 +77,7 @@ package final class CompiledPlan: @unchecked Sendable {
     ) throws -> [UInt8] {
         try weights.check(precision)
         let target = try HostTarget()
-        let code = try PlanModule(plan, precision: precision, weights: weights, target: target)
+        let code = try PlanModule(PlanFunctions(plan), named: plan.graph.name, precision: precision, weights: weights, target: target)
         try code.module.optimize(for: target)
         switch form {
         case .llvm: return Array(code.module.text.utf8)

@@ -17,7 +17,7 @@ struct LaneEmitter {
         var varying: [Bool] = []
         for node in nest.nodes {
             var varies = node.operation.operands.contains { varying[$0] }
-            for access in node.operation.accesses where stage.plan[access.buffer].variance.isStream || access.offsets.contains(where: { $0 != 0 }) {
+            for access in node.operation.accesses where stage.shape[access.buffer].variance.isStream || access.offsets.contains(where: { $0 != 0 }) {
                 varies = true
             }
             if case .carried = node.operation { varies = true }
@@ -40,7 +40,7 @@ struct LaneEmitter {
             let initial = carries.flatMap { carry in
                 (1...carry.depth).map { distance in
                     emitter.loadLanes(
-                        stage.address(carry.ring, at: row(firstStep), offsets: [back * distance]), stage.plan[carry.ring].element)
+                        stage.address(carry.ring, at: row(firstStep), offsets: [back * distance]), stage.shape[carry.ring].element)
                 }
             }
             let final = builder.loop(from: start, to: end, carrying: initial) { counter, flat in
@@ -56,7 +56,7 @@ struct LaneEmitter {
                 for (distance, value) in values.enumerated() {
                     emitter.storeLanes(
                         value, stage.address(carry.ring, at: row(lastStep), offsets: [back * distance]),
-                        stage.plan[carry.ring].element)
+                        stage.shape[carry.ring].element)
                 }
             }
         }

@@ -28,7 +28,8 @@ extension CompiledPlan {
     ) throws -> [UInt8] {
         try weights.check(precision)
         let target = try HostTarget(target)
-        let code = try PlanModule(plan, precision: precision, weights: weights, target: target, library: functions)
+        let code = try PlanModule(
+            library: PlanFunctions(plan, library: functions), named: plan.graph.name, precision: precision, weights: weights, target: target)
         try code.module.optimize(for: target)
         if let constants { try code.module.add(constants, named: functions.constantsName) }
         return try code.module.emitted(.object, for: target)

@@ -3,12 +3,15 @@ import RecAnalysis
 import RecScheduling
 import RecStream
 
-/// Emits the function of one stage: `void stage(frame, b0, b1, i0, i1, l0, l1)`, which does the stage's work for
+/// Emits the function of one stage: `void stage(frame, table, b0, b1, i0, i1, l0, l1)`, which does the stage's work for
 /// sequences `b0 ..< b1`, steps `i0 ..< i1` of the first axis (all of the second), and in a lane loop for elements
 /// `l0 ..< l1`. Where workers share the rows of each step, `l0` is the number of the worker and `l1` how many there are.
+///
+/// It sees the shape of the stage and nothing of its plan, so that equal shapes have equal code. A table says at which words of the
+/// frame the descriptors of buffers are, and behind them those of products, unless they are known.
 final class StageEmitter {
     let builder: IRBuilder
-    let plan: Plan
+    let shape: StageShape
     let target: HostTarget
     let math: VectorMath
     private let frame: IRValue
@@ -18,7 +21,8 @@ final class StageEmitter {
     let lastStep: IRValue
     let firstLane: IRValue
     let lastLane: IRValue
-    private var descriptors: [Int: [IRValue]] = [:]
+    /// By buffer, and behind them by product.
+    private var descriptors: [[IRValue]] = []
     private let secondExtent: IRValue
     private let secondFirst: IRValue
     private let secondLast: IRValue
@@ -27,33 +31,30 @@ final class StageEmitter {
     /// How the steps of the stage are shared by workers, if they are.
     private var shares: RowShares?
 
-    /// The axes that the steps of the segment run over, and in which order.
-    private let axes: [Int]
-    private let order: LoopOrder
+    private var axes: [Int] { shape.axes }
+    private var order: LoopOrder { shape.order }
 
     init(
-        _ stage: Stage, of segment: Segment, named name: String, in module: LLVMModule, plan: Plan, precision: Precision,
-        target: HostTarget, products: ProductKernels, totals: TotalKernels, firstProduct: Int
+        _ shape: StageShape, at places: [Int]?, takesTable: Bool, named name: String, in module: LLVMModule, precision: Precision,
+        target: HostTarget, products: ProductKernels, totals: TotalKernels
     ) {
-        self.plan = plan
+        self.shape = shape
         self.target = target
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
-        let parameters = [address, word, word, word, word, word, word].compactMap { $0 }
+        let parameters = [address] + (takesTable ? [address] : []) + [word, word, word, word, word, word]
         builder = IRBuilder(
-            module: module, function: name, parameters: parameters, result: nil, precision: precision, target: target)
+            module: module, function: name, parameters: parameters.compactMap { $0 }, result: nil, precision: precision,
+            target: target)
         math = VectorMath(builder)
         frame = builder.parameter(0)
-        firstSequence = builder.parameter(1)
-        lastSequence = builder.parameter(2)
-        firstStep = builder.parameter(3)
-        lastStep = builder.parameter(4)
-        firstLane = builder.parameter(5)
-        lastLane = builder.parameter(6)
-        switch segment.kind {
-        case .static, .once, .joined: (axes, order) = ([], LoopOrder(loops: []))
-        case .sweep(let over, let loops): (axes, order) = (over, loops)
-        }
+        let first = takesTable ? 2 : 1
+        firstSequence = builder.parameter(first)
+        lastSequence = builder.parameter(first + 1)
+        firstStep = builder.parameter(first + 2)
+        lastStep = builder.parameter(first + 3)
+        firstLane = builder.parameter(first + 4)
+        lastLane = builder.parameter(first + 5)
         let b = builder
         let base = frame
         func header(_ word: Int) -> IRValue { b.load(b.i64, b.element(base, b.int(word), of: b.i64), alignment: 8) }
@@ -62,21 +63,15 @@ final class StageEmitter {
         secondFirst = header(FrameLayout.secondFirst)
         secondLast = header(FrameLayout.secondLast)
         lengths = LLVMBuildIntToPtr(b.builder, header(FrameLayout.lengths), b.pointer, "lengths")
-        for buffer in Self.buffers(of: stage) { loadDescriptor(FrameLayout.descriptor(of: buffer)) }
+        let stage = shape.stage
+        for place in 0..<shape.buffers.count + stage.products.count { loadDescriptor(place, at: places) }
         if let rows = stage.rows {
             let slots: IRValue = LLVMBuildIntToPtr(b.builder, header(FrameLayout.barriers), b.pointer, "barriers")
-            shares = RowShares(
-                rows, b, target: target, worker: firstLane, workers: lastLane, slots: slots, name: "\(name).barrier")
-        }
-        var product = firstProduct
-        for item in stage.items {
-            guard case .product = item else { continue }
-            loadDescriptor(FrameLayout.descriptor(ofProduct: product, in: plan))
-            product += 1
+            shares = RowShares(rows, b, target: target, worker: firstLane, workers: lastLane, slots: slots)
         }
         switch stage.form {
-        case .map: emitMap(stage, products: products, firstProduct: firstProduct)
-        case .sequential: emitSequential(stage, products: products, firstProduct: firstProduct)
+        case .map: emitMap(stage, products: products)
+        case .sequential: emitSequential(stage, products: products)
         case .lanes(let carries):
             if case .nest(let nest)? = stage.items.first { emitLanes(nest, carries: carries) }
         case .registers(let scan):
@@ -87,53 +82,22 @@ final class StageEmitter {
         builder.returnVoid()
     }
 
-    /// In order, so that equal plans give equal code.
-    private static func buffers(of stage: Stage) -> [BufferID] {
-        var result: Set<BufferID> = []
-        func insert(_ access: Access) {
-            result.insert(access.buffer)
-            if let fallback = access.fallback { result.insert(fallback) }
-        }
-        func insert(_ nest: Nest) {
-            for node in nest.nodes { for access in node.operation.accesses { insert(access) } }
-            for store in nest.stores { result.insert(store.buffer) }
-        }
-        for item in stage.items + stage.stepItems {
-            switch item {
-            case .total(let total):
-                insert(total.left)
-                insert(total.right)
-                result.insert(total.output)
-            case .product(let product):
-                insert(product.input)
-                result.insert(product.output)
-            case .nest(let nest): insert(nest)
-            }
-        }
-        switch stage.form {
-        case .lanes(let carries): for carry in carries { result.insert(carry.ring) }
-        case .registers(let scan):
-            for map in scan.maps { result.formUnion(map.rings) }
-            insert(scan.steps.nest)
-            for carry in scan.steps.carries { result.insert(carry.ring) }
-        case .map, .totals, .sequential: break
-        }
-        return result.sorted { $0.index < $1.index }
+    private func loadDescriptor(_ place: Int, at places: [Int]?) {
+        let start =
+            places.map { builder.int($0[place]) }
+            ?? builder.load(builder.i64, builder.element(builder.parameter(1), builder.int(place), of: builder.i64), alignment: 8)
+        descriptors.append(
+            (0..<FrameLayout.descriptorWords).map { word in
+                let value = builder.load(
+                    builder.i64, builder.element(frame, builder.add(start, builder.int(word)), of: builder.i64), alignment: 8)
+                guard word == FrameLayout.base else { return value }
+                return LLVMBuildIntToPtr(builder.builder, value, builder.pointer, "")
+            })
     }
 
-    private func loadDescriptor(_ at: Int) {
-        descriptors[at] = (0..<FrameLayout.descriptorWords).map { word in
-            let value = builder.load(
-                builder.i64, builder.element(frame, builder.int(at + word), of: builder.i64), alignment: 8)
-            guard word == FrameLayout.base else { return value }
-            return LLVMBuildIntToPtr(builder.builder, value, builder.pointer, "")
-        }
-    }
+    private func word(_ word: Int, of buffer: BufferID) -> IRValue { descriptors[buffer.index][word] }
 
-    private func word(_ word: Int, of descriptor: Int) -> IRValue {
-        guard let words = descriptors[descriptor] else { preconditionFailure("descriptors are loaded on entry") }
-        return words[word]
-    }
+    private func word(_ word: Int, ofProduct number: Int) -> IRValue { descriptors[shape.buffers.count + number][word] }
 
     func memoryType(of element: ElementType) -> LLVMTypeRef {
         switch element {
@@ -143,13 +107,7 @@ final class StageEmitter {
         }
     }
 
-    func byteCount(of element: ElementType) -> Int {
-        switch element {
-        case .real, .complex: builder.precision.byteCount
-        case .int: 8
-        case .bool: 1
-        }
-    }
+    func byteCount(of element: ElementType) -> Int { element.byteCount(builder.precision) }
 
     // MARK: Rows
 
@@ -169,41 +127,40 @@ final class StageEmitter {
 
     /// Where a row of a buffer begins.
     func address(_ id: BufferID, at row: Row, offsets: [Int] = [], batch: Bool = true) -> IRValue {
-        let buffer = plan[id]
-        let at = FrameLayout.descriptor(of: id)
+        let buffer = shape[id]
         var index = builder.int(0)
         func move(_ position: IRValue, by stride: IRValue) { index = builder.add(index, builder.multiply(position, stride)) }
         if case .ring(let ring) = buffer.kind {
-            move(row.sequence, by: word(FrameLayout.batchStride, of: at))
-            move(slot(ring, at: row, offsets: offsets, descriptor: at), by: word(FrameLayout.firstStride, of: at))
-            return builder.element(word(FrameLayout.base, of: at), index, of: memoryType(of: buffer.element))
+            move(row.sequence, by: word(FrameLayout.batchStride, of: id))
+            move(slot(ring, at: row, offsets: offsets, buffer: id), by: word(FrameLayout.firstStride, of: id))
+            return builder.element(word(FrameLayout.base, of: id), index, of: memoryType(of: buffer.element))
         }
-        if buffer.variance.batch { move(row.sequence, by: word(FrameLayout.batchStride, of: at)) }
+        if buffer.variance.batch { move(row.sequence, by: word(FrameLayout.batchStride, of: id)) }
         if case .step = buffer.kind {
-            return builder.element(word(FrameLayout.base, of: at), index, of: memoryType(of: buffer.element))
+            return builder.element(word(FrameLayout.base, of: id), index, of: memoryType(of: buffer.element))
         }
         func offset(_ axis: Int) -> Int { axis < offsets.count ? offsets[axis] : 0 }
         if buffer.variance.varies(over: 0) {
-            move(builder.add(row.first, builder.int(offset(0))), by: word(FrameLayout.firstStride, of: at))
+            move(builder.add(row.first, builder.int(offset(0))), by: word(FrameLayout.firstStride, of: id))
         }
         if buffer.variance.varies(over: 1) {
-            move(builder.add(row.second, builder.int(offset(1))), by: word(FrameLayout.secondStride, of: at))
+            move(builder.add(row.second, builder.int(offset(1))), by: word(FrameLayout.secondStride, of: id))
         }
-        return builder.element(word(FrameLayout.base, of: at), index, of: memoryType(of: buffer.element))
+        return builder.element(word(FrameLayout.base, of: id), index, of: memoryType(of: buffer.element))
     }
 
     /// How far apart the steps of the first axis lie; 0 where the buffer does not vary over it.
     func stepStride(_ id: BufferID) -> IRValue {
-        plan[id].variance.varies(over: 0) ? word(FrameLayout.firstStride, of: FrameLayout.descriptor(of: id)) : builder.int(0)
+        shape[id].variance.varies(over: 0) ? word(FrameLayout.firstStride, of: id) : builder.int(0)
     }
 
     func batchStride(_ id: BufferID) -> IRValue {
-        plan[id].variance.batch ? word(FrameLayout.batchStride, of: FrameLayout.descriptor(of: id)) : builder.int(0)
+        shape[id].variance.batch ? word(FrameLayout.batchStride, of: id) : builder.int(0)
     }
 
     /// The row of a ring for a step: the number of the step in the order of the loops, modulo the period.
-    private func slot(_ ring: Ring, at row: Row, offsets: [Int], descriptor: Int) -> IRValue {
-        if plan.graph.axes.count == 1 {
+    private func slot(_ ring: Ring, at row: Row, offsets: [Int], buffer: BufferID) -> IRValue {
+        if shape.axisCount == 1 {
             let period = ring.period(innerExtent: 1)
             let moved = builder.add(row.first, builder.int((offsets.first ?? 0) + period))
             return builder.remainder(moved, builder.int(period))
@@ -218,7 +175,7 @@ final class StageEmitter {
         if order.loops.count > 1 {
             number = builder.add(builder.multiply(number, extent(order.loops[1].axis)), position(order.loops[1]))
         }
-        let period = word(FrameLayout.period, of: descriptor)
+        let period = word(FrameLayout.period, of: buffer)
         return builder.remainder(builder.add(number, period), period)
     }
 
@@ -243,8 +200,8 @@ final class StageEmitter {
 
     // MARK: Forms
 
-    private func emitMap(_ stage: Stage, products: ProductKernels, firstProduct: Int) {
-        var product = firstProduct
+    private func emitMap(_ stage: Stage, products: ProductKernels) {
+        var product = 0
         for item in stage.items {
             switch item {
             case .product(let operation):
@@ -252,7 +209,7 @@ final class StageEmitter {
                 product += 1
             case .total: preconditionFailure("totals have a stage of their own")
             case .nest(let nest):
-                if let flat = FlatNest(nest, buffers: plan.buffers, axes: axes) {
+                if let flat = FlatNest(nest, buffers: shape.buffers, axes: axes) {
                     emitFlat(flat)
                 } else {
                     builder.loop(from: firstSequence, to: lastSequence) { sequence, _ in
@@ -289,9 +246,9 @@ final class StageEmitter {
         }
     }
 
-    private func emitSequential(_ stage: Stage, products: ProductKernels, firstProduct: Int) {
+    private func emitSequential(_ stage: Stage, products: ProductKernels) {
         overSteps { first, second in
-            var product = firstProduct
+            var product = 0
             for (k, item) in stage.items.enumerated() {
                 inShare(of: k) { range in
                     switch item {
@@ -388,12 +345,12 @@ final class StageEmitter {
         let input = builder.element(
             address(product.input, at: row), builder.int(product.input.position.offset), of: element)
         let output = address(product.output, at: row)
-        let weights = word(FrameLayout.base, of: FrameLayout.descriptor(ofProduct: index, in: plan))
+        let weights = word(FrameLayout.base, ofProduct: index)
 
         func stride(_ id: BufferID, axis: Int) -> IRValue {
-            guard plan[id].variance.varies(over: axis) else { return zero }
-            if case .step = plan[id].kind { return zero }
-            return word(axis == 0 ? FrameLayout.firstStride : FrameLayout.secondStride, of: FrameLayout.descriptor(of: id))
+            guard shape[id].variance.varies(over: axis) else { return zero }
+            if case .step = shape[id].kind { return zero }
+            return word(axis == 0 ? FrameLayout.firstStride : FrameLayout.secondStride, of: id)
         }
         var inputBatchStride = batchStride(product.input.buffer)
         if let fallback = product.input.fallback {

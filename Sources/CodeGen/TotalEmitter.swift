@@ -72,11 +72,11 @@ extension StageEmitter {
                     return [self.builder.select(isFull, zero, count)]
                 }
             }
-            guard self.plan[total.output].variance.batch else { return counts }
+            guard self.shape[total.output].variance.batch else { return counts }
             flush(counts[0], into: output)
             return [zero]
         }
-        guard !plan[total.output].variance.batch else { return }
+        guard !shape[total.output].variance.batch else { return }
         flush(left[0], into: outputStart(Row(sequence: zero, first: zero, second: zero)))
     }
 }

@@ -59,17 +59,25 @@ struct Differentiation {
             return whole.isEmpty ? (parts.map(\.value), true) : (whole.map(\.value), false)
         }
         let states = graph.states.map(\.name)
-        let parameters = primal.values.compactMap { if case .parameter(let info) = $0.operation { info.path } else { nil } }
-        let inputs = primal.values.compactMap { if case .input(let name, _) = $0.operation { name } else { nil } }
-        func named(_ test: (Operation) -> Bool) -> [ValueID] { primal.ids.filter { test(primal[$0].operation) } }
+        var parameters: [String] = []
+        var inputs: [String] = []
+        var parameterValues: [String: [ValueID]] = [:]
+        var inputValues: [String: [ValueID]] = [:]
+        for id in primal.ids {
+            if case .parameter(let info) = primal[id].operation {
+                parameters.append(info.path)
+                parameterValues[info.path, default: []].append(id)
+            } else if case .input(let name, _) = primal[id].operation {
+                inputs.append(name)
+                inputValues[name, default: []].append(id)
+            }
+        }
         targets = request.targets.map { target in
             switch target {
             case .parameter(let path):
-                let values = named { if case .parameter(let info) = $0 { info.path == path } else { false } }
-                return (target, found(values, "parameter", path, among: parameters), false)
+                return (target, found(parameterValues[path] ?? [], "parameter", path, among: parameters), false)
             case .input(let name):
-                let values = named { if case .input(name, _) = $0 { true } else { false } }
-                return (target, found(values, "input", name, among: inputs), false)
+                return (target, found(inputValues[name] ?? [], "input", name, among: inputs), false)
             case .initialState(let name):
                 let (values, isPair) = stateValues(name)
                 return (target, found(values, "state", name, among: states), isPair)

@@ -60,16 +60,23 @@ package final class PartitionedModel: Sendable {
         (self.precision, self.weights) = (precision, weights)
         self.context = context
         let memory = memory
+        let own = divided.leaves.compactMap { part -> (schedule: Schedule, precision: Precision)? in
+            switch part {
+            case .traversal(let schedule): (schedule, precision)
+            case .pairs(let traversal): (traversal.schedule, traversal.holdsInts ? .f64 : precision)
+            case .steps, .solved, .parts: nil
+            }
+        }
+        // Those of equal layers are compiled once.
+        var compiled = try CompiledSchedule.all(own, context: context)[...]
+        func next() -> ScheduleRunner { ScheduleRunner(compiled.removeFirst(), memory: memory) }
         func code(_ graph: DividedGraph) throws -> Parts {
             let codes = try graph.parts.map { part -> Code in
                 switch part {
                 case .steps(let graph):
                     return .steps(StepsPart(try PlanChoice(part: graph, forcing: forced, times: context.times)))
-                case .traversal(let schedule):
-                    return .traversal(ScheduleRunner(try CompiledSchedule(schedule, precision: precision, context: context), memory: memory))
-                case .pairs(let traversal):
-                    let own = traversal.holdsInts ? Precision.f64 : precision
-                    return .pairs(traversal, ScheduleRunner(try CompiledSchedule(traversal.schedule, precision: own, context: context), memory: memory))
+                case .traversal: return .traversal(next())
+                case .pairs(let traversal): return .pairs(traversal, next())
                 case .solved(let recurrence): return .solved(recurrence)
                 case .parts(let graph): return .parts(try code(graph))
                 }

@@ -9,6 +9,7 @@ struct BlockLength {
     private let plan: Plan
     private let segment: Segment
     private let grains: [LaneGrain]
+    private let places: BlockPlaces
     private let precision: Precision
     private let second: Int
 
@@ -26,6 +27,7 @@ struct BlockLength {
         plan = facts.plan
         segment = facts.plan.segments[index]
         grains = facts.grains[index]
+        places = facts.blocks[index]
         precision = facts.precision
         self.second = second
     }
@@ -34,9 +36,8 @@ struct BlockLength {
 
     /// Bytes of all blocks for one step of one sequence.
     private var stepBytes: Int {
-        segment.written.reduce(0) { sum, id in
-            guard case .block = plan[id].kind else { return sum }
-            return sum + rowBytes(id) * (plan[id].variance.varies(over: 1) ? second : 1)
+        places.own.reduce(places.sharedBytes) { sum, block in
+            sum + rowBytes(block.id) * (plan[block.id].variance.varies(over: 1) ? second : 1)
         }
     }
 

@@ -21,17 +21,35 @@ final class BlockWindow {
     let sequences: Range<Int>
     let isReversed: Bool
     private var buffers: [(id: BufferID, halo: Int, memory: AlignedMemory, stepBytes: Int, sequenceBytes: Int)] = []
+    /// One memory for all buffers that take turns in it, each sequence's part behind the other; and where each begins in a part.
+    private let sharedMemory: AlignedMemory
+    private let sharedSequenceBytes: Int
+    private var shared: [(id: BufferID, start: Int, stepBytes: Int)] = []
     private var present: Range<Int>?
+    private static let leastSteps = 16
 
     init(
-        _ memory: RunMemory, blocks: [(id: BufferID, halo: Int)], sequences: Range<Int>, steps: Int, isReversed: Bool
+        _ memory: RunMemory, blocks: BlockPlaces, sequences: Range<Int>, steps: Int, isReversed: Bool
     ) {
         self.memory = memory
         self.sequences = sequences
         self.isReversed = isReversed
         frame = Frame(copying: memory.frame)
         let second = memory.extents.count > 1 ? memory.extents[1] : 1
-        for (id, halo) in blocks {
+        // Whole cache lines, whatever a row has.
+        let room = (steps + Self.leastSteps - 1) / Self.leastSteps * Self.leastSteps
+        sharedSequenceBytes = blocks.sharedBytes * room
+        sharedMemory = AlignedMemory(byteCount: sharedSequenceBytes * sequences.count, zeroed: false)
+        for place in blocks.shared {
+            let buffer = memory.model.plan[place.buffer]
+            let size = buffer.element.byteCount(memory.model.precision)
+            let varies = buffer.variance.varies(over: 0)
+            frame.describe(
+                place.buffer, base: sharedMemory.start + place.start * room, batch: sharedSequenceBytes / size,
+                first: varies ? buffer.rowCount : 0, second: buffer.rowCount)
+            shared.append((place.buffer, place.start * room, buffer.rowCount * size))
+        }
+        for (id, halo) in blocks.own {
             let buffer = memory.model.plan[id]
             let elements = buffer.rowCount * (buffer.variance.varies(over: 1) ? second : 1)
             let bytes = elements * buffer.element.byteCount(memory.model.precision)
@@ -46,7 +64,7 @@ final class BlockWindow {
 
     /// Takes over where everything but the blocks lies, once that is known.
     func adopt(_ other: Frame) {
-        let own = buffers.map { ($0.id, frame.base(of: $0.id), frame.batchStride(of: $0.id), frame.firstStride(of: $0.id), frame.period(of: $0.id)) }
+        let own = (shared.map(\.id) + buffers.map(\.id)).map { ($0, frame.base(of: $0), frame.batchStride(of: $0), frame.firstStride(of: $0), frame.period(of: $0)) }
         frame.words.update(from: other.words, count: frame.count)
         for (id, base, batch, first, second) in own {
             if let base { frame.describe(id, base: base, batch: batch, first: first, second: second) }
@@ -79,6 +97,10 @@ final class BlockWindow {
 
     /// Makes the buffers hold these steps; the last ones of the block before stay readable.
     func move(to steps: Range<Int>) {
+        for (id, start, stepBytes) in shared {
+            frame.move(
+                id, base: sharedMemory.start + start - steps.lowerBound * stepBytes - sequences.lowerBound * sharedSequenceBytes)
+        }
         for (id, halo, block, stepBytes, sequenceBytes) in buffers {
             if let present, halo > 0 {
                 for sequence in 0..<sequences.count {

@@ -3,15 +3,6 @@ import RecStream
 import RecTensors
 
 extension ElementType {
-    /// Bytes of an element in compiled code.
-    package func byteCount(_ precision: Precision) -> Int {
-        switch self {
-        case .real, .complex: precision.byteCount
-        case .int: 8
-        case .bool: 1
-        }
-    }
-
     /// The type of a tensor that holds such elements.
     package func tensorType(_ precision: Precision) -> TensorType {
         switch self {

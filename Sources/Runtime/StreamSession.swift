@@ -140,10 +140,7 @@ public final class StreamSession {
         carriedOutputs = outputs.filter { $0.name.hasPrefix(CarriedState.prefix) }
         outputs.removeAll { $0.name.hasPrefix(CarriedState.prefix) }
         self.carried = carried
-        let blocks = plan.segments[sweep].written.compactMap { id -> (id: BufferID, halo: Int)? in
-            if case .block(let halo) = plan[id].kind { (id, halo) } else { nil }
-        }
-        window = BlockWindow(memory, blocks: blocks, sequences: 0..<batch, steps: self.capacity, isReversed: false)
+        window = BlockWindow(memory, blocks: model.code.facts.blocks[sweep], sequences: 0..<batch, steps: self.capacity, isReversed: false)
         stageCount = plan.segments[sweep].stages.count
         begin()
     }

@@ -41,12 +41,8 @@ struct Sweep: @unchecked Sendable {
     var firstExtent: Int { axes.contains(0) ? memory.extents[0] : 1 }
     private var second: Int { memory.extents.count > 1 ? memory.extents[1] : 1 }
 
-    /// Buffers of blocks, and how many steps before the block they keep.
-    var blocks: [(id: BufferID, halo: Int)] {
-        segment.written.compactMap { id in
-            if case .block(let halo) = model.plan[id].kind { (id, halo) } else { nil }
-        }
-    }
+    /// Where blocks lie.
+    var blocks: BlockPlaces { model.code.facts.blocks[index] }
 
     func run(on pool: ThreadPool) {
         memory.start(segment)

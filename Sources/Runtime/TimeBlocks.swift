@@ -41,7 +41,7 @@ final class TimeBlocks: @unchecked Sendable {
 
     init(
         _ memory: RunMemory, scan: Scan, stage: Stage, code: CompiledPlan.StageFunction,
-        summary: @escaping CompiledPlan.StageFunction, sequences: Range<Int>, isReversed: Bool
+        summary: CompiledPlan.StageFunction, sequences: Range<Int>, isReversed: Bool
     ) {
         self.memory = memory
         self.scan = scan

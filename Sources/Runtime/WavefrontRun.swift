@@ -32,7 +32,7 @@ final class WavefrontRun: @unchecked Sendable {
     private static let tile = 16
 
     init(
-        _ memory: RunMemory, _ stage: Stage, _ code: @escaping CompiledPlan.StageFunction, reach: Int, second: Int, workers: Int,
+        _ memory: RunMemory, _ stage: Stage, _ code: CompiledPlan.StageFunction, reach: Int, second: Int, workers: Int,
         isReversed: (first: Bool, second: Bool)
     ) {
         self.stage = code

@@ -33,11 +33,23 @@ package struct ChunkPartition: Sendable {
     package let graph: StreamGraph
     package private(set) var parts: [Part] = []
     let places: ChunkPlaces
+    /// What later traversals read rather than compute again, chunk by chunk: results, and what parts of steps follow from.
+    private var handedOn: Set<ValueID> = []
 
     /// - Throws: where an operation has no place in any part.
     package init(_ graph: StreamGraph) throws(ScheduleRefusal) {
         self.graph = graph
         places = try ChunkPlaces(graph)
+        handedOn = Set(graph.outputs.map { source($0.value) })
+        var rest = graph.ids.filter { places.kind($0) == .fixed }.flatMap { graph[$0].operation.operands }
+        var seen: Set<ValueID> = []
+        while let id = rest.popLast() {
+            guard !places.isChunked(id), [.floating, .carried].contains(places.kind(id)), places.place(id).level % 2 == 1, seen.insert(id).inserted
+            else { continue }
+            // Between parts stand numbers.
+            if graph[id].element == .real { handedOn.insert(source(id)) }
+            rest += graph[id].operation.operands
+        }
         try divide()
     }
 
@@ -198,7 +210,7 @@ package struct ChunkPartition: Sendable {
             }
             // What an earlier traversal has stored is not computed again.
             if !isRoot, !places.isChunked(id), places.place(id).level % 2 == 1, places.place(id).level < place.level,
-                graph.outputs.contains(where: { source($0.value) == source(id) })
+                handedOn.contains(source(id))
             {
                 result.boundary.insert(source(id))
                 continue

@@ -9,8 +9,8 @@ package struct BufferID: Hashable, Encodable, Sendable {
 ///
 /// Where row `(b, i, j)` lies is decided at run time by a descriptor (base and three strides), so that a whole stream,
 /// a block of it and a single step are addressed alike.
-package struct Buffer: Equatable, Encodable, Sendable {
-    package enum Kind: Equatable, Encodable, Sendable {
+package struct Buffer: Hashable, Encodable, Sendable {
+    package enum Kind: Hashable, Encodable, Sendable {
         case input(name: String)
         case parameter(path: String)
         /// Index into `graph.outputs`.
@@ -45,7 +45,7 @@ package struct Buffer: Equatable, Encodable, Sendable {
 }
 
 /// How far back a ring is read, and what stands in it before the first step.
-package struct Ring: Equatable, Encodable, Sendable {
+package struct Ring: Hashable, Encodable, Sendable {
     /// The offsets of every delay that reads it.
     package var delays: [[Int]]
     /// A buffer that holds the initial value; nil for zero.

@@ -3,7 +3,7 @@ import RecStream
 
 /// A nest that touches each element of whole streams once, in the order of memory: its loops over steps and over elements
 /// are one long loop.
-package struct FlatNest: Equatable, Encodable, Sendable {
+package struct FlatNest: Hashable, Encodable, Sendable {
     package var nest: Nest
     /// Elements of a step.
     package var rowCount: Int

@@ -27,12 +27,17 @@ struct Homes {
     private let placement: Placement
     private let staging: Staging
     private let users: [[ValueID]]
+    /// By value, which outputs it is.
+    private let outputsOf: [ValueID: [Int]]
+    private let states: [ValueID: StreamGraph.State]
 
     init(_ graph: StreamGraph, placement: Placement, staging: Staging, roots: Roots) {
         self.graph = graph
         self.placement = placement
         self.staging = staging
         users = graph.users
+        states = Dictionary(graph.states.map { ($0.value, $0) }) { first, _ in first }
+        outputsOf = Dictionary(grouping: graph.outputs.indices) { graph.outputs[$0].value }
         isRounded = graph.roundedProducts
         for element in ElementType.allCases {
             let rowCount = graph.values.filter { $0.element == element }.map(\.shape.elementCount).max() ?? 0
@@ -100,7 +105,7 @@ struct Homes {
     private mutating func addRoot(_ id: ValueID) {
         guard let segment = placement.segment[id.index] else { return }
         var outputs: [BufferID] = []
-        for (k, output) in graph.outputs.enumerated() where output.value == id {
+        for k in outputsOf[id] ?? [] {
             let buffer = outputBuffer(k)
             write(id, to: buffer)
             outputs.append(buffer)
@@ -170,7 +175,7 @@ struct Homes {
                 ringDelays.append(offsets)
             }
         }
-        let state = graph.states.first { $0.value == id }
+        let state = states[id]
         if let state {
             ringInitial = state.initial ?? ringInitial
             if ringDelays.isEmpty { ringDelays.append([Int](repeating: 0, count: graph.axes.count)) }

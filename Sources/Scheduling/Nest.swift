@@ -5,7 +5,7 @@ import RecStream
 ///
 /// Variables `0 ..< domain.count` are the loops themselves; reductions bring in further ones. Nodes are in an order in
 /// which operands come first.
-package struct Nest: Equatable, Encodable, Sendable {
+package struct Nest: Hashable, Encodable, Sendable {
     package typealias NodeID = Int
 
     package struct Node: Hashable, Encodable, Sendable {
@@ -15,14 +15,14 @@ package struct Nest: Equatable, Encodable, Sendable {
         package var isRounded = false
     }
 
-    package struct Store: Equatable, Encodable, Sendable {
-        package enum Mode: Equatable, Encodable, Sendable {
+    package struct Store: Hashable, Encodable, Sendable {
+        package enum Mode: Hashable, Encodable, Sendable {
             case assign
             /// Combines with what is there.
             case accumulate(TimeReduceKind, axis: Int)
         }
         /// Where along its first axis a scattered value goes: the index is clamped to `0 ..< count`.
-        package struct Scatter: Equatable, Encodable, Sendable {
+        package struct Scatter: Hashable, Encodable, Sendable {
             package var index: NodeID
             package var stride: Int
             package var count: Int

@@ -35,8 +35,8 @@ package struct Plan: Equatable, Sendable {
     package subscript(_ id: BufferID) -> Buffer { buffers[id.index] }
 }
 
-package struct Segment: Equatable, Encodable, Sendable {
-    package enum Kind: Equatable, Encodable, Sendable {
+package struct Segment: Hashable, Encodable, Sendable {
+    package enum Kind: Hashable, Encodable, Sendable {
         /// Computed once for a set of parameters.
         case `static`
         /// Once for each sequence.
@@ -50,9 +50,18 @@ package struct Segment: Equatable, Encodable, Sendable {
     package var stages: [Stage]
 }
 
+extension Segment.Kind {
+    package var isSweep: Bool {
+        switch self {
+        case .sweep: true
+        case .static, .once, .joined: false
+        }
+    }
+}
+
 /// Work between two barriers.
-package struct Stage: Equatable, Encodable, Sendable {
-    package enum Form: Equatable, Encodable, Sendable {
+package struct Stage: Hashable, Encodable, Sendable {
+    package enum Form: Hashable, Encodable, Sendable {
         /// Steps are independent: each item runs over all the steps of the block.
         case map
         /// One step after another, all items within a step.
@@ -66,7 +75,7 @@ package struct Stage: Equatable, Encodable, Sendable {
     }
 
     /// A value that a lane loop carries from step to step.
-    package struct Carry: Equatable, Encodable, Sendable {
+    package struct Carry: Hashable, Encodable, Sendable {
         package var node: Nest.NodeID
         /// How many steps back it is read.
         package var depth: Int
@@ -96,29 +105,30 @@ package struct Stage: Equatable, Encodable, Sendable {
     }
 }
 
-package enum Item: Equatable, Encodable, Sendable {
+package enum Item: Hashable, Encodable, Sendable {
     case nest(Nest)
     case product(Product)
     case total(Total)
 }
 
 extension Stage {
+    /// What does not run over steps and has more items is taken apart.
+    static let mostItemsOnce = 8
+
     package var totals: [Total] {
         items.compactMap { item in
             if case .total(let total) = item { total } else { nil }
+        }
+    }
+
+    package var products: [Product] {
+        items.compactMap { item in
+            if case .product(let product) = item { product } else { nil }
         }
     }
 }
 
 extension Plan {
     /// Every product, in the order of the plan.
-    package var products: [Product] {
-        segments.flatMap { segment in
-            segment.stages.flatMap { stage in
-                stage.items.compactMap { item in
-                    if case .product(let product) = item { product } else { nil }
-                }
-            }
-        }
-    }
+    package var products: [Product] { segments.flatMap { $0.stages.flatMap(\.products) } }
 }

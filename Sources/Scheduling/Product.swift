@@ -2,7 +2,7 @@ import RecStream
 
 /// A product of a stream with static weights: `out[row, m] = Σ_k in[row, k] · weight[k, m]`, once for each
 /// element of `batches` (labels that both operands share and the result keeps).
-package struct Product: Equatable, Encodable, Sendable {
+package struct Product: Hashable, Encodable, Sendable {
     /// One dimension of the iteration: its extent, and how far apart its elements lie in an operand's row.
     package struct Dimension: Hashable, Encodable, Sendable {
         package var extent: Int

@@ -56,18 +56,20 @@ struct Roots {
             mark(Self.viewed(shape.right, in: graph, isRoot: isRoot))
         }
         // A reshape is another view of memory; as an output or delayed it must be written itself.
+        let users = graph.users
+        let kept = Set((graph.outputs + graph.losses).map(\.value) + graph.states.flatMap { [$0.value] + ($0.initial.map { [$0] } ?? []) })
         for id in graph.ids {
             guard case .reshape = graph[id].operation else { continue }
-            let isKept =
-                graph.outputs.contains { $0.value == id } || graph.losses.contains { $0.value == id }
-                || graph.states.contains { $0.value == id || $0.initial == id }
-            let isRead = graph.ids.contains { user in
-                if case .delay(let operand, _, let initial) = graph[user].operation { return operand == id || initial == id }
-                if case .gather(let table, _) = graph[user].operation { return table == id }
-                if case .reshape(let operand) = graph[user].operation { return operand == id }
-                return graph[user].operation.operands.contains(id) && Self.crosses(from: id, to: user, placement, staging)
+            let isRead = users[id.index].contains { user in
+                switch graph[user].operation {
+                case .delay, .reshape: return true
+                case .gather(let table, _): return table == id
+                case .input, .parameter, .constant, .unary, .binary, .select, .contract, .reduce, .broadcast, .rename, .slice, .concat,
+                    .pad, .window, .scatter, .overTime, .overBatch, .along, .distance, .chunks, .steps, .runningAffine, .solve:
+                    return Self.crosses(from: id, to: user, placement, staging)
+                }
             }
-            if isKept || isRead { mark(id) }
+            if isRead || kept.contains(id) { mark(id) }
         }
         for id in graph.ids {
             switch graph[id].operation {

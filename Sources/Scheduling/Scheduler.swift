@@ -75,7 +75,7 @@ private func plan(
         let levels = Dictionary(grouping: members) { staging.stage[$0.index] }.sorted { $0.key < $1.key }
         let stages = try levels.map { level, roots throws(PlanRefusal) -> [Stage] in
             func stage(_ roots: [ValueID]) throws(PlanRefusal) -> Stage {
-                try StageBuilder.build(roots, isSequential: level % 2 == 1, graph: graph, homes: homes, staging: staging)
+                try StageBuilder.build(roots, isSequential: level % 2 == 1, isOfSteps: placement.kinds[segment].isSweep, graph: graph, homes: homes, staging: staging)
             }
             var totals: [Item] = []
             for root in roots {
@@ -93,6 +93,10 @@ private func plan(
                 built.scan = Scan(
                     form: summary.form, items: summary.items,
                     maps: try maps.map { map throws(PlanRefusal) in try BlockMap(map, homes: homes) })
+            }
+            if built.items.count > Stage.mostItemsOnce, case .map = built.form, !placement.kinds[segment].isSweep {
+                // Each item is a stage of its own: those of equal layers have one code.
+                return built.items.map { Stage(form: .map, items: [$0]) } + after
             }
             let reaches = wavefronts.filter { !$0.states.isDisjoint(with: own) }.map(\.reach)
             if let most = reaches.max(), built.isRowWise { built.wavefront = most }

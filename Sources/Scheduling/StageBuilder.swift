@@ -10,6 +10,10 @@ struct StageBuilder {
     private var items: [Draft] = []
     /// The item that computes each root.
     private var itemOf: [ValueID: Int] = [:]
+    /// What each nest reads of values in memory, by item, where loops are joined only if they have something in common.
+    private var readOf: [Int: Set<ValueID>] = [:]
+    /// Whether the stage runs over steps: then fewer loops are faster, whatever they compute.
+    private let isOfSteps: Bool
 
     private enum Draft {
         case product(Product)
@@ -22,7 +26,8 @@ struct StageBuilder {
     private static let mostVariables = 48
     private static let mostRoots = 24
 
-    private init(graph: StreamGraph, homes: Homes, staging: Staging) {
+    private init(graph: StreamGraph, homes: Homes, staging: Staging, isOfSteps: Bool) {
+        self.isOfSteps = isOfSteps
         self.graph = graph
         self.homes = homes
         self.staging = staging
@@ -32,10 +37,10 @@ struct StageBuilder {
     ///
     /// - Throws: the reason where some value cannot be computed so.
     static func build(
-        _ roots: [ValueID], isSequential: Bool, graph: StreamGraph, homes: Homes, staging: Staging
+        _ roots: [ValueID], isSequential: Bool, isOfSteps: Bool = true, graph: StreamGraph, homes: Homes, staging: Staging
     ) throws(PlanRefusal) -> Stage {
         if isSequential, let lanes = LaneLoop.stage(roots, graph: graph, homes: homes, staging: staging) { return lanes }
-        var builder = StageBuilder(graph: graph, homes: homes, staging: staging)
+        var builder = StageBuilder(graph: graph, homes: homes, staging: staging, isOfSteps: isOfSteps)
         let (first, others) = builder.productsFirst(roots)
         for root in first + others { try builder.add(root) }
         return Stage(form: isSequential ? .sequential : .map, items: try builder.finish())
@@ -120,13 +125,20 @@ struct StageBuilder {
         }
         for k in items.indices where k >= earliest {
             guard case .roots(let joined, domain, reduces, let used) = items[k], joined.count < Self.mostRoots,
-                used + variables < Self.mostVariables
+                used + variables < Self.mostVariables, isOfSteps || hasInCommon(k, with: probe)
             else { continue }
+            readOf[k, default: []].formUnion(probe.reads.map(\.value))
             items[k] = .roots(joined + [root], domain: domain, reduces: reduces, variables: used + variables)
             itemOf[root] = k
             return
         }
         append(.roots([root], domain: domain, reduces: reduces, variables: variables), computing: root)
+        readOf[items.count - 1] = Set(probe.reads.map(\.value))
+    }
+
+    /// Whether a nest computes something that this one reads, or both read the same.
+    private func hasInCommon(_ item: Int, with probe: NestBuilder) -> Bool {
+        probe.reads.contains { itemOf[$0.value] == item || readOf[item]?.contains($0.value) ?? false }
     }
 
     private func runs(_ item: Int, over domain: [Int], reduces: Bool) -> Bool {

@@ -142,6 +142,7 @@ struct Staging {
         self.products = products
         self.stage = stage
         sinkLightValues(graph, components: components, placement: placement)
+        computeLate(graph, components: components, placement: placement)
     }
 
     /// Moves light values of maps into the recurrence that alone uses them: there they need no memory.
@@ -192,8 +193,8 @@ struct Staging {
 
 /// How much work each stage has so far. Code of a stage takes more than twice as long to generate for twice as much, so that what is
 /// beyond goes to another one.
-private struct StageFilling {
-    private struct Place: Hashable {
+struct StageFilling {
+    struct Place: Hashable {
         var segment: Int
         var level: Int
     }
@@ -207,6 +208,23 @@ private struct StageFilling {
         while let before = filled[Place(segment: segment, level: level)], before + weight > Self.most { level += step ?? 2 - level % 2 }
         filled[Place(segment: segment, level: level), default: 0] += weight
         return level
+    }
+
+    /// The stages to which more is moved than they have room for.
+    static func overfull(_ graph: StreamGraph, _ placement: Placement, movable: [ValueID], from old: [Int], to new: [Int]) -> Set<Place> {
+        var filled: [Place: Double] = [:]
+        for id in graph.ids { if let place = Place(id, placement, new) { filled[place, default: 0] += graph[id].operation.instructionCount } }
+        return Set(movable.compactMap { id in
+            old[id.index] == new[id.index] ? nil : Place(id, placement, new).flatMap { filled[$0, default: 0] > most ? $0 : nil }
+        })
+    }
+}
+
+extension StageFilling.Place {
+    /// The stage of a value; nil where it has none.
+    init?(_ id: ValueID, _ placement: Placement, _ stage: [Int]) {
+        guard let segment = placement.segment[id.index] else { return nil }
+        self.init(segment: segment, level: stage[id.index])
     }
 }
 

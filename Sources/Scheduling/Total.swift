@@ -5,7 +5,7 @@ import RecStream
 /// `total[k, m] = Σ_t left[t, k] · right[t, m]`, summed over a shared label too where there is one, and over the sequences
 /// of the batch where the output does not vary over it. Of further labels, such as the heads of a weight, each place has a
 /// sum of its own.
-package struct Total: Equatable, Encodable, Sendable {
+package struct Total: Hashable, Encodable, Sendable {
     package var value: ValueID
     package var left: Access
     package var right: Access
@@ -22,7 +22,7 @@ package struct Total: Equatable, Encodable, Sendable {
     package var groups: [Group]
 
     /// The shared label: its extent, and how far apart its elements lie in either operand.
-    package struct Shared: Equatable, Encodable, Sendable {
+    package struct Shared: Hashable, Encodable, Sendable {
         package var extent: Int
         package var left: Int
         package var right: Int
@@ -30,7 +30,7 @@ package struct Total: Equatable, Encodable, Sendable {
 
     /// A label of the output beside rows and columns: how far apart its elements lie in the operands, 0 where one does not
     /// have it, and in the output.
-    package struct Group: Equatable, Encodable, Sendable {
+    package struct Group: Hashable, Encodable, Sendable {
         package var extent: Int
         package var left: Int
         package var right: Int

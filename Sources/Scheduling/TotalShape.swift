@@ -20,30 +20,33 @@ struct TotalShape: Equatable {
     /// Every total of a graph.
     static func all(in graph: StreamGraph) -> [ValueID: TotalShape] {
         let users = graph.users
+        let kept = Set((graph.outputs + graph.losses).map(\.value) + graph.states.map(\.value))
         var result: [ValueID: TotalShape] = [:]
         var joined: Set<ValueID> = []
         // Sums over the batch first: what they take needs no place of its own.
         for id in graph.ids {
-            guard case .overBatch(let sum) = graph[id].operation, users[sum.index] == [id], !graph.isKept(sum),
-                var shape = TotalShape(sum, in: graph, users: users)
+            guard case .overBatch(let sum) = graph[id].operation, users[sum.index] == [id], !kept.contains(sum),
+                var shape = TotalShape(sum, in: graph, users: users, kept: kept)
             else { continue }
             shape.unwritten.append(sum)
             joined.insert(sum)
             result[id] = shape
         }
         for id in graph.ids where !joined.contains(id) {
-            if let shape = TotalShape(id, in: graph, users: users) { result[id] = shape }
+            if let shape = TotalShape(id, in: graph, users: users, kept: kept) { result[id] = shape }
         }
         return result
     }
 
-    /// - Parameter users: those of each value.
-    private init?(_ value: ValueID, in graph: StreamGraph, users: [[ValueID]]) {
+    /// - Parameters:
+    ///   - users: those of each value.
+    ///   - kept: what something outside the graph looks at.
+    private init?(_ value: ValueID, in graph: StreamGraph, users: [[ValueID]], kept: Set<ValueID>) {
         guard case .overTime(.sum, let product, _) = graph[value].operation, graph.axes.count == 1,
             graph[value].element == .real, users[product.index] == [value],
             case .contract(let contraction) = graph[product].operation,
             let last = contraction.resultLabels.last, graph[contraction.left].variance.isStream,
-            graph[contraction.right].variance.isStream, !graph.isKept(product)
+            graph[contraction.right].variance.isStream, !kept.contains(product)
         else { return nil }
         unwritten = [product]
         resultLabels = contraction.resultLabels
@@ -67,12 +70,5 @@ struct TotalShape: Equatable {
             graph[value].shape[result.count - 1].size >= Self.fewestColumns
         else { return nil }
         shared = sums.first
-    }
-}
-
-extension StreamGraph {
-    /// Whether something outside the graph looks at a value.
-    fileprivate func isKept(_ id: ValueID) -> Bool {
-        outputs.contains { $0.value == id } || losses.contains { $0.value == id } || states.contains { $0.value == id }
     }
 }

@@ -71,4 +71,30 @@ struct ScheduleTests {
                 states: false)
         }
     }
+
+    @Test("the traversals of equal layers are of one size") func equalLayers() throws {
+        let text = """
+            model Block(D, K) {
+              input x: [D]
+              param W: [K, D] = normal(0.1)
+              state S: [K, D]
+              k = W @ x
+              S = 0.9 * S[t-1] + outer(k, x)
+              output z = x + k @ S
+            }
+            model M(L, D, K) {
+              input x: [D]
+              layer blocks = repeat(L, Block(D, K))
+              output y = blocks(x)
+            }
+            """
+        let program = ChunkwiseProgram(name: "layers", text: text, dims: ["L": 5, "D": 4, "K": 3], states: (0..<5).map { "blocks.\($0).S" })
+        let graph = try program.graph()
+        let parts = try GraphPartition(Pipeline.prepare(graph.chunkwise(program.states, by: 4)))
+        var sizes: [Int] = []
+        for case .traversal(let traversal) in parts.parts { sizes.append(try Schedule(traversal, of: parts).buffers.count) }
+        #expect(sizes.count == 5 && Set(sizes.dropFirst().dropLast()).count == 1 && sizes[4] <= sizes[1] + 2, "\(sizes)")
+        let data = program.data(graph, Self.small[1])
+        try expectSame(PartitionEvaluation(parts).run(data), Interpreter(graph).run(data), "layers", within: 1e-9)
+    }
 }

@@ -112,7 +112,7 @@ import Testing
     /// An object file that is none, though its checksum is right.
     @Test func codeThatCannotBeLinkedIsCompiledAgain() throws {
         let first = try run(cache)
-        let key = try #require(try KernelKey(model.plan(), precision: .f32))
+        let key = try #require(try KernelKey(PlanFunctions(model.plan()), precision: .f32))
         cache.store([UInt8](repeating: 0x5A, count: 1000), for: key)
         #expect(cache.object(for: key)?.count == 1000)
         let again = try run(cache)
@@ -161,18 +161,18 @@ import Testing
     @Test func keysTellPlansApart() throws {
         func key(_ dims: [String: Int], _ precision: Precision = .f32, _ forms: [String: PlanForm] = [:]) throws -> [UInt8] {
             let model = try Model(Program(text: Self.source), dims: dims)
-            return try #require(try KernelKey(model.plan(forcing: forms), precision: precision)).bytes
+            return try #require(try KernelKey(PlanFunctions(model.plan(forcing: forms)), precision: precision)).bytes
         }
         let dims = ["D": 3, "H": 5]
         let keys = try [key(dims), key(dims, .f64), key(["D": 4, "H": 5]), key(["D": 3, "H": 6]), key(dims, .f32, ["g": .scan])]
         #expect(Set(keys).count == keys.count)
         #expect(try key(dims) == keys[0])
         let changed = try Model(Program(text: Self.source.replacing("sigmoid(a)", with: "tanh(a)")), dims: dims)
-        #expect(try KernelKey(changed.plan(), precision: .f32)?.bytes != keys[0])
-        #expect(try KernelKey(Model(Program(text: Self.source), dims: dims).plan(), precision: .f32, effort: .quick)?.bytes != keys[0])
+        #expect(try KernelKey(PlanFunctions(changed.plan()), precision: .f32)?.bytes != keys[0])
+        #expect(try KernelKey(PlanFunctions(Model(Program(text: Self.source), dims: dims).plan()), precision: .f32, effort: .quick)?.bytes != keys[0])
         // Names of places in the source are no part of the code.
         let moved = try Model(Program(text: "// a remark\n\n" + Self.source), dims: dims)
-        #expect(try KernelKey(moved.plan(), precision: .f32)?.bytes == keys[0])
+        #expect(try KernelKey(PlanFunctions(moved.plan()), precision: .f32)?.bytes == keys[0])
     }
 
     @Test func theUsersCacheCanBeTurnedOff() {

@@ -37,7 +37,7 @@ import Testing
     @Test func functionsAreFoundByName() throws {
         let code = try LoadedCode(object)
         let segment = try #require(plan.segments.indices.first { !plan.segments[$0].stages.isEmpty })
-        let name = PlanModule.stageName(segment, 0)
+        let name = PlanFunctions.stageName(segment, 0)
         let address = UInt(bitPattern: try code.function(name))
         #expect(address % 16 == 0)
         #expect(throws: LoadingError.self) { try code.function("stage.99.99") }

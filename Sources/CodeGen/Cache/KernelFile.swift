@@ -12,7 +12,7 @@
 /// Numbers are little-endian.
 enum KernelFile {
     /// Changes whenever this layout does, or what makes up a key.
-    static let format: UInt32 = 3
+    static let format: UInt32 = 4
     static let headerBytes = 8 + 4 + 4 + 8 + 2 * SHA256.byteCount
     private static let magic = Array("recckern".utf8)
 

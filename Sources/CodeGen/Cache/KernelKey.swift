@@ -27,19 +27,18 @@ extension KernelKey {
         var work: Work
     }
 
-    /// What of a plan its code depends on.
+    /// What of a plan its code depends on: shapes of stages, and where descriptors are that no table gives.
     private struct PlanWork: Encodable {
         var weights: WeightFormat
-        var axes: Int
-        var buffers: [Buffer]
-        var segments: [Segment]
+        var functions: [PlanFunctions.Function]
     }
 
     /// Nil where this program cannot tell which version of it is running.
     init?(
-        _ plan: Plan, precision: Precision, weights: WeightFormat = .full, effort: CodeEffort = .full, machine: HostMachine = .current
+        _ plan: PlanFunctions, precision: Precision, weights: WeightFormat = .full, effort: CodeEffort = .full,
+        machine: HostMachine = .current
     ) {
-        let work = PlanWork(weights: weights, axes: plan.graph.axes.count, buffers: plan.buffers, segments: plan.segments)
+        let work = PlanWork(weights: weights, functions: plan.functions)
         self.init(of: work, precision, effort, machine)
     }
 

@@ -19,7 +19,7 @@ struct RowShares {
     ///   - workers: of whom this is one; `Int.max` stands for one alone.
     ///   - slots: where barriers count, see `StepBarrier`.
     init(
-        _ rows: RowSharing, _ builder: IRBuilder, target: HostTarget, worker: IRValue, workers: IRValue, slots: IRValue, name: String
+        _ rows: RowSharing, _ builder: IRBuilder, target: HostTarget, worker: IRValue, workers: IRValue, slots: IRValue
     ) {
         self.rows = rows
         self.builder = builder
@@ -40,7 +40,7 @@ struct RowShares {
         self.ranges = ranges
         barrier =
             rows.barriers.isEmpty
-            ? nil : StepBarrier(builder, target: target, slots: slots, worker: worker, workers: workers, name: name)
+            ? nil : StepBarrier(builder, target: target, slots: slots, worker: worker, workers: workers)
     }
 
     /// Emits the worker's part of an item: `body` gets the turns of the loop or the batches to take, or the columns of each group.

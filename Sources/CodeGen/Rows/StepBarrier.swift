@@ -17,12 +17,12 @@ struct StepBarrier {
     private let count: IRValue
 
     /// Begins where the worker's count stands; to be called in the entry of a function.
-    init(_ builder: IRBuilder, target: HostTarget, slots: IRValue, worker: IRValue, workers: IRValue, name: String) {
+    init(_ builder: IRBuilder, target: HostTarget, slots: IRValue, worker: IRValue, workers: IRValue) {
         self.builder = builder
         self.slots = slots
         self.worker = worker
         self.workers = workers
-        function = Self.function(builder.module, builder.precision, target, name: name)
+        function = Self.function(builder.module, builder.precision, target)
         count = builder.scratch(builder.i64)
         let own = builder.element(slots, builder.multiply(worker, builder.int(Self.slotWords)), of: builder.i64)
         builder.store(builder.load(builder.i64, own, alignment: 8), count, alignment: 8)
@@ -37,8 +37,10 @@ struct StepBarrier {
         }
     }
 
-    /// `void (slots, worker, workers, count)`
-    private static func function(_ module: LLVMModule, _ precision: Precision, _ target: HostTarget, name: String) -> LLVMValueRef {
+    /// `void (slots, worker, workers, count)`, once for a module.
+    private static func function(_ module: LLVMModule, _ precision: Precision, _ target: HostTarget) -> LLVMValueRef {
+        let name = "barrier"
+        if let existing = LLVMGetNamedFunction(module.module, name) { return existing }
         let word = LLVMInt64TypeInContext(module.context)
         let address = LLVMPointerTypeInContext(module.context, 0)
         let b = IRBuilder(

@@ -21,10 +21,35 @@ package final class CompiledSchedule: @unchecked Sendable {
         self.schedule = schedule
         self.precision = precision
         workspaceBytes = try Self.workspaceBytes(of: schedule, precision)
-        code = try context.code({ KernelKey(schedule, precision: precision, effort: context.effort) }) { target in
+        code = try context.code({ KernelKey(schedule.withoutNames, precision: precision, effort: context.effort) }) { target in
             try Self.module(schedule, precision, target)
         } link: { try LoadedCode($0) }
         function = unsafeBitCast(try code.function(Self.name), to: Function.self)
+    }
+
+    /// The code of another schedule, from which this one differs in names alone.
+    private init(_ schedule: Schedule, like other: CompiledSchedule) {
+        self.schedule = schedule
+        precision = other.precision
+        workspaceBytes = other.workspaceBytes
+        code = other.code
+        function = other.function
+    }
+
+    /// The code of several schedules. Those that differ in names alone, as the traversals of equal layers, have one.
+    package static func all(_ schedules: [(schedule: Schedule, precision: Precision)], context: CompileContext = CompileContext()) throws -> [CompiledSchedule] {
+        struct Key: Hashable {
+            var bytes: [UInt8]
+            var precision: Precision
+        }
+        var known: [Key: CompiledSchedule] = [:]
+        return try schedules.map { schedule, precision in
+            let key = Key(bytes: try CanonicalBytes.of(schedule.withoutNames), precision: precision)
+            if let code = known[key] { return CompiledSchedule(schedule, like: code) }
+            let code = try CompiledSchedule(schedule, precision: precision, context: context)
+            known[key] = code
+            return code
+        }
     }
 
     private static let mostWorkspaceBytes = 1 << 30
@@ -74,4 +99,15 @@ package final class CompiledSchedule: @unchecked Sendable {
     package static func arguments(
         lengths: UnsafePointer<Int>, steps: Int, places: Int, progress: UnsafeRawPointer, buffers: [UnsafeRawPointer]
     ) -> [Int] { [Int(bitPattern: lengths), steps, places, Int(bitPattern: progress)] + buffers.map { Int(bitPattern: $0) } }
+}
+
+extension Schedule {
+    /// What code depends on.
+    fileprivate var withoutNames: Schedule {
+        var schedule = self
+        schedule.name = ""
+        for k in schedule.buffers.indices { schedule.buffers[k].name = "" }
+        for k in schedule.parallel.indices { schedule.parallel[k].name = "" }
+        return schedule
+    }
 }

@@ -14,11 +14,13 @@ struct Recomputation {
     private var placement: Placement
     /// What lies in memory for all steps whatever is decided.
     private let isWhole: Set<ValueID>
+    private let states: Set<ValueID>
 
     init(_ graph: StreamGraph) {
         self.graph = graph
         placement = Placement(graph, components: components(of: graph), totals: TotalShape.all(in: graph))
         isWhole = Set(graph.outputs.map(\.value))
+        states = Set(graph.states.map(\.value))
         let sweeps = placement.kinds.indices.filter { axes(of: $0) != nil }
         for sweep in sweeps.dropFirst() { decide(sweep) }
         if !later.isEmpty { renumber() }
@@ -116,7 +118,7 @@ struct Recomputation {
     private func cost(ofComputing id: ValueID, in sweep: Int, _ users: [[ValueID]]) -> Int {
         guard isFromEarlier(id, than: sweep), let at = placement.segment[id.index],
             axes(of: at) == axes(of: sweep), ProductShape(id, in: graph) == nil,
-            !graph.states.contains(where: { $0.value == id }), !users[id.index].contains(where: { isDelay($0, of: id) })
+            !states.contains(id), !users[id.index].contains(where: { isDelay($0, of: id) })
         else { return MinimumCut.infinite }
         let weight: Double
         var elements = graph[id].shape.elementCount

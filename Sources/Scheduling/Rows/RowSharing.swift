@@ -6,9 +6,9 @@ import RecStream
 /// A row of a buffer is looked at as a matrix with rows of `period` elements. Of those a worker has the columns
 /// `start ..< end`, the same ones in every item with that period: what it reads at its own columns it has written itself,
 /// so that nobody waits. The gates of a cell, one behind the other in a row, and its state have the state's period.
-package struct RowSharing: Equatable, Encodable, Sendable {
+package struct RowSharing: Hashable, Encodable, Sendable {
     /// A worker's part of an item.
-    package enum Part: Equatable, Encodable, Sendable {
+    package enum Part: Hashable, Encodable, Sendable {
         /// Turns of a loop of the nest, each of which stands for `stride` elements of a row.
         case loop(variable: Int, stride: Int, period: Int)
         /// Columns of a product.
@@ -22,7 +22,7 @@ package struct RowSharing: Equatable, Encodable, Sendable {
     }
 
     /// Where shares of a period may begin.
-    package struct Grain: Equatable, Encodable, Sendable {
+    package struct Grain: Hashable, Encodable, Sendable {
         package var period: Int
         /// Shares begin at multiples of so many elements.
         package var multiple: Int

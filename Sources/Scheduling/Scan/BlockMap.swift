@@ -6,20 +6,20 @@ import RecStream
 ///
 /// `state = ⊕ factor ⊗ (state before) ⊕ constant`, where a state before is one of `slots`: a state so many steps before
 /// the block. A fractional step has one state and the four entries of a matrix as factors.
-package struct BlockMap: Equatable, Encodable, Sendable {
-    package enum Form: Equatable, Encodable, Sendable {
+package struct BlockMap: Hashable, Encodable, Sendable {
+    package enum Form: Hashable, Encodable, Sendable {
         case linear(Semiring)
         case fraction
     }
 
-    package struct Slot: Equatable, Encodable, Sendable {
+    package struct Slot: Hashable, Encodable, Sendable {
         /// Index into `states`.
         package var state: Int
         package var lag: Int
     }
 
     /// What stands for a value: the value itself in the graph, its ring in a plan.
-    package struct Factor<Place: Equatable & Sendable>: Equatable, Sendable {
+    package struct Factor<Place: Hashable & Sendable>: Hashable, Sendable {
         package var place: Place
         /// For element `e` of the state and element `b` of the slot's basis, at `e · basis + b`: the element of the slot's
         /// state that the factor weighs. Empty where each element weighs its own.
@@ -63,7 +63,7 @@ extension BlockMap.Form {
 }
 
 /// How one recurrence runs as a scan, in a plan.
-package struct Scan: Equatable, Encodable, Sendable {
+package struct Scan: Hashable, Encodable, Sendable {
     /// Computes the maps of a block, from the identity on, over the same steps.
     package var form: Stage.Form
     package var items: [Item]

@@ -6,9 +6,9 @@ import RecStream
 ///
 /// Kogge and Stone, "A parallel algorithm for the efficient solution of a general class of recurrence equations", IEEE
 /// Trans. Computers C-22 (1973); Hillis and Steele, "Data parallel algorithms", CACM 29 (1986).
-package struct RegisterScan: Equatable, Encodable, Sendable {
+package struct RegisterScan: Hashable, Encodable, Sendable {
     /// One recurrence of the stage, by the nodes of its nest.
-    package struct Map: Equatable, Encodable, Sendable {
+    package struct Map: Hashable, Encodable, Sendable {
         package var form: BlockMap.Form
         /// Where each state lies between calls, and how many steps back it is read.
         package var rings: [BufferID]
@@ -26,7 +26,7 @@ package struct RegisterScan: Equatable, Encodable, Sendable {
 
     /// The stage with one step after another. It runs where a composed state is not finite: composing meets 0 · ∞ and ∞ − ∞ where
     /// steps do not.
-    package struct Steps: Equatable, Encodable, Sendable {
+    package struct Steps: Hashable, Encodable, Sendable {
         package var nest: Nest
         package var carries: [Stage.Carry]
     }

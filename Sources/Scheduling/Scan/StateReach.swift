@@ -2,7 +2,7 @@ import RecAnalysis
 import RecStream
 
 /// Which elements of an earlier state reach a later one.
-package enum Reach: String, Equatable, Encodable, Sendable {
+package enum Reach: String, Hashable, Encodable, Sendable {
     case none
     /// Each element its own.
     case own
@@ -12,7 +12,7 @@ package enum Reach: String, Equatable, Encodable, Sendable {
 /// Which states before a block reach a state of it, as far as that follows from which states a step reads at all.
 ///
 /// What does not reach a state has the semiring's zero as factor. It must not be weighed with it: 0 times NaN is NaN.
-package struct StateReach: Equatable, Encodable, Sendable {
+package struct StateReach: Hashable, Encodable, Sendable {
     /// By state and slot: which elements of the slot a step reads.
     package var reads: [[Reach]]
 
