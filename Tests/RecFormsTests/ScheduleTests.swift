@@ -90,7 +90,7 @@ struct ScheduleTests {
             """
         let program = ChunkwiseProgram(name: "layers", text: text, dims: ["L": 5, "D": 4, "K": 3], states: (0..<5).map { "blocks.\($0).S" })
         let graph = try program.graph()
-        let parts = try GraphPartition(Pipeline.prepare(graph.chunkwise(program.states, by: 4)))
+        let parts = try ChunkPartition(Pipeline.prepare(graph.chunkwise(program.states, by: 4)))
         var sizes: [Int] = []
         for case .traversal(let traversal) in parts.parts { sizes.append(try Schedule(traversal, of: parts).buffers.count) }
         #expect(sizes.count == 5 && Set(sizes.dropFirst().dropLast()).count == 1 && sizes[4] <= sizes[1] + 2, "\(sizes)")
