@@ -95,6 +95,6 @@ struct ScheduleTests {
         for case .traversal(let traversal) in parts.parts { sizes.append(try Schedule(traversal, of: parts).buffers.count) }
         #expect(sizes.count == 5 && Set(sizes.dropFirst().dropLast()).count == 1 && sizes[4] <= sizes[1] + 2, "\(sizes)")
         let data = program.data(graph, Self.small[1])
-        try expectSame(PartitionEvaluation(parts).run(data), Interpreter(graph).run(data), "layers", within: 1e-9)
+        try expectSame(PartitionEvaluation(Partition(parts)).run(data), Interpreter(graph).run(data), "layers", within: 1e-9)
     }
 }
