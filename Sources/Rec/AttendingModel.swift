@@ -33,13 +33,13 @@ extension Model {
         // Steps are known once what runs along other axes is.
         guard !isKnownByOtherAxes else {
             var result = self
-            result.keptSteps = context
+            result.keptSteps = context ?? keptSteps
             return result
         }
         do throws(ScheduleRefusal) {
             let (graph, isBounded) = try onDeepStack { () throws(ScheduleRefusal) in try self.graph.keepingWindows(context: context) }
             var result = self
-            result.graph = graph
+            (result.graph, result.wholeGraph, result.selections) = (graph, graph, [])
             result.code = ModelCode()
             result.mostStreamedSteps = isBounded ? nil : context
             return result

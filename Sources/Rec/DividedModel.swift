@@ -41,6 +41,17 @@ struct DividedGraph: Sendable {
         }
     }
 
+    /// The reductions over pairs of steps, each with the work of its part.
+    func pairs(in work: Workload) -> [(traversal: PairTraversal, work: Workload)] {
+        parts.flatMap { part -> [(traversal: PairTraversal, work: Workload)] in
+            switch part {
+            case .pairs(let traversal): [(traversal, work)]
+            case .parts(let graph): graph.pairs(in: partition.work(of: graph.partition.graph, in: work))
+            case .steps, .traversal, .solved: []
+            }
+        }
+    }
+
     /// Seconds that a run should take, by the cost model; other recurrences run in the plan that should be fastest.
     func estimatedSeconds(_ work: Workload, forcing forced: [String: PlanForm], on machine: MachineProfile) throws(DiagnosticList) -> Double {
         var seconds = 0.0

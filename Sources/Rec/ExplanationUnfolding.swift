@@ -37,6 +37,10 @@ extension Explanation {
             segmentCount += explained.segmentCount
             seconds += explained.seconds
         }
+        for (traversal, own) in divided.graph.pairs(in: work) {
+            pairs.append(Pairs(traversal, own, on: choice.machine))
+            seconds += traversal.estimatedSeconds(own, on: choice.machine)
+        }
         unfolded = found
         return true
     }

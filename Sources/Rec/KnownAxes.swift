@@ -21,6 +21,10 @@ extension Model {
     ) throws -> (model: Model, data: ModelData) {
         guard isKnownByOtherAxes else { return (self, given) }
         guard graph.dataAxes.count == 2 else { throw refusedStream("it runs over \(graph.dataAxes.count) axes") }
+        let apart = outputsApart
+        if let output = apart.first, !mayLeaveOut || apart.count == graph.outputs.count {
+            throw refusedStream("the output '\(output)' does not vary over '\(graph.axes[0].name)'")
+        }
         let other = graph.axes[1].name
         var data = given
         try fillStreams(&data, batch)
@@ -62,6 +66,9 @@ extension Model {
     /// Whether it runs step by step once what runs along other axes is known. Code for two axes takes steps of which each has all of an inner
     /// axis of constant length.
     var isKnownByOtherAxes: Bool { graph.dataAxes.count > 1 && graph.axes[1].length == nil }
+
+    /// The outputs along other axes alone, which no step gives.
+    package var outputsApart: [String] { graph.outputs.filter { !graph[$0.value].variance.varies(over: 0) }.map(\.name) }
 
     /// Inputs of every step that are not there yet count as empty.
     private func fillStreams(_ data: inout ModelData, _ batch: Int?) throws(DiagnosticList) {

@@ -32,6 +32,8 @@ package final class PartitionedModel: Sendable {
     private let context: CompileContext
     /// Whether results must be finite to count.
     private let looksAtResults: Bool
+    /// Whether recurrences run chunk by chunk.
+    private let hasChunks: Bool
     /// What runs where parts give numbers that are not finite: in steps, and pair by pair; nil where the caller has a plan for that.
     private let exact: Deferred<Result<PartitionedModel, any Error>>?
 
@@ -57,6 +59,7 @@ package final class PartitionedModel: Sendable {
     ) throws {
         try weights.check(precision)
         looksAtResults = divided.looksAtResults
+        hasChunks = divided.leaves.contains { if case .traversal = $0 { true } else { false } }
         (self.precision, self.weights) = (precision, weights)
         self.context = context
         let memory = memory
@@ -143,13 +146,19 @@ package final class PartitionedModel: Sendable {
     /// Runs whole sequences; nil where what chunks gave is not finite, and the recurrence must run step by step to say what is.
     package func run(_ data: BoundData, pool: ThreadPool) throws -> ModelResults? {
         var solves: [String: SolveReport] = [:]
-        guard var found = try run(parts, data, pool, &solves)?.results else { return try exact?.value.get().run(data, pool: pool) }
+        guard var found = try run(parts, data, pool, &solves)?.results else { return try runExactly(data, pool: pool) }
         // What blocks of pairs give of such numbers is no proof of them.
-        if looksAtResults, let exact, found.outputs.contains(where: { !$0.tensor.isFinite }) || found.losses.contains(where: { !$0.tensor.isFinite }) {
-            return try exact.value.get().run(data, pool: pool)
+        if looksAtResults, exact != nil, found.outputs.contains(where: { !$0.tensor.isFinite }) || found.losses.contains(where: { !$0.tensor.isFinite }) {
+            return try runExactly(data, pool: pool)
         }
         found.solves = solves
         return found
+    }
+
+    private func runExactly(_ data: BoundData, pool: ThreadPool) throws -> ModelResults? {
+        guard let exact, var results = try exact.value.get().run(data, pool: pool) else { return nil }
+        results.leftChunks = hasChunks
+        return results
     }
 
     /// The tensors that the parts hand on; nil where numbers are not finite.

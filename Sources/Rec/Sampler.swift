@@ -56,13 +56,15 @@ public final class Sampler {
     ///   - once: the inputs given once; those with a default may be left out.
     ///   - state: from what it goes on; `ModelState()` for the beginning. One of another sampler, which fed back the same output, goes on
     ///     without a prompt, with the draws that would have come next.
+    ///   - keeping: steps of its past that a model may keep which attends to all of it: those of the prompt and of what follows.
     ///   - precision: of the arithmetic.
     ///   - context: where compiled code is kept, if anywhere.
     /// - Throws: where no output can be fed back into an input, or several can and none is named; where the options are none; where the
     ///   model cannot run step by step.
     public init(
         _ model: Model, output: String? = nil, input: String? = nil, options: SamplingOptions = SamplingOptions(),
-        once: [String: Tensor] = [:], state: ModelState = ModelState(), precision: Precision = .f32, context: CompileContext = CompileContext()
+        once: [String: Tensor] = [:], state: ModelState = ModelState(), keeping kept: Int? = nil, precision: Precision = .f32,
+        context: CompileContext = CompileContext()
     ) throws(DiagnosticList) {
         guard options.temperature >= 0, options.temperature.isFinite else {
             throw DiagnosticList(.badCall, "a temperature is 0 or more, and not \(options.temperature)")
@@ -82,7 +84,8 @@ public final class Sampler {
             }
             last = known.tensor.floats()
         }
-        stream = try model.computing([loop.output]).stream(capacity: 32, once: once, state: state, precision: precision, context: context)
+        stream = try model.computing([loop.output]).stream(
+            capacity: 32, once: once, state: state, keeping: kept, precision: precision, context: context)
     }
 
     /// Takes in tokens, as those of a prompt.

@@ -199,7 +199,9 @@ struct Run: ParsableCommand {
         var leftOut = named.leftOut(given: there).map(\.text)
         if stream != nil {
             let part = try named.streaming(given: there, context: keptSteps)
-            leftOut += try named.answering(there).graph.losses.map { "loss '\($0.name)', which is known only when the sequence has ended" }
+            let whole = try named.answering(there)
+            leftOut += whole.graph.losses.map { "loss '\($0.name)', which is known only when the sequence has ended" }
+            if whole.mayLeaveOut { leftOut += whole.outputsApart.map { "output '\($0)', which a run over whole sequences gives" } }
             tell(leftOut)
             return part
         }

@@ -70,6 +70,10 @@ struct Sample: ParsableCommand {
     @Option(help: "Where the state behind the last step goes, .safetensors.", completion: .file(extensions: ["safetensors"]))
     var saveState: String?
 
+    @Option(
+        name: .customLong("context"), help: "Steps of its past that a model keeps which attends to all of it: those of the prompt and of what follows.")
+    var keptSteps: Int?
+
     @Option(name: .shortAndLong, help: "Where numbers go: .npy, .npz, .safetensors or .csv.")
     var output: String?
 
@@ -81,6 +85,7 @@ struct Sample: ParsableCommand {
         guard temperature >= 0, temperature.isFinite else { throw ValidationError("--temperature is 0 or more") }
         guard topK ?? 1 >= 1 else { throw ValidationError("--top-k is 1 or more") }
         guard length >= 0 else { throw ValidationError("--length is 0 or more") }
+        if let keptSteps, !(1...1 << 20).contains(keptSteps) { throw ValidationError("--context is from 1 to \(1 << 20) steps, and not \(keptSteps)") }
         if prompt != nil, promptFile != nil { throw ValidationError("give --prompt or --prompt-file, and not both") }
         if prompt == nil, promptFile == nil, state == nil { throw ValidationError("give --prompt, or --prompt-file, or a --state to go on from") }
         if let saveState, !saveState.hasSuffix(".safetensors") { throw ValidationError("--save-state is a .safetensors file, which says of what program the state is") }
@@ -100,7 +105,7 @@ struct Sample: ParsableCommand {
             let start = try state.map { path throws(DiagnosticList) in try ModelState(path: path) } ?? ModelState()
             let sampler = try Sampler(
                 model, output: loop.output, input: loop.input, options: SamplingOptions(temperature: temperature, topK: topK, seed: seed), once: once,
-                state: start, precision: precision, context: context)
+                state: start, keeping: keptSteps, precision: precision, context: context)
             if isGoingOn, !sampler.knowsWhatIsNext {
                 throw Diagnostic(
                     .badData,

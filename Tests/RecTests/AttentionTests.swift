@@ -111,6 +111,29 @@ import Testing
         #expect(throws: DiagnosticList.self) { try StreamRun.run(model, data, precision: .f64) }
     }
 
+    /// A model that attends to all of its past, and one with a window, go on by themselves.
+    @Test func samplersAttend() throws {
+        for (reach, kept) in [("r <= t", 12), ("t-3 < r <= t", nil)] as [(String, Int?)] {
+            let text = "model M(D) {\n input x: [D]\n state h: [D]\n h = tanh(0.5 * h[t-1] + x)\n output o = h + sum[\(reach)](softmax[r](sum(h * h[r])) * h[r])\n}"
+            let model = try Model(Program(text: text), dims: ["D": 2])
+            let sampler = try Sampler(model, keeping: kept, precision: .f64)
+            var steps: [Float] = [0.1, -0.2, 0.3, 0.4]
+            try sampler.feed(steps)
+            for _ in 0..<4 {
+                let whole = try model(["x": Tensor(steps, shape: [1, steps.count / 2, 2])])["o"].floats().suffix(2)
+                let next = try sampler.nextNumbers()
+                #expect(zip(next, whole).allSatisfy { abs($0 - $1) < 1e-5 }, "\(reach)")
+                steps += next
+            }
+            guard kept == nil else {
+                #expect(throws: DiagnosticList.self) { try Sampler(model) }
+                continue
+            }
+            let other = try Sampler(model, state: sampler.state(), precision: .f64)
+            #expect(try other.nextNumbers() == sampler.nextNumbers())
+        }
+    }
+
     @Test func whatDoesNotGoWithIt() throws {
         let model = try Model(Program(text: Self.causal.source), dims: Self.causal.dims)
         let data = data(model, batch: 1, 8)

@@ -35,19 +35,20 @@ import Testing
 
     /// The recurrence of the gradients has the same fault, of which nothing is said.
     @Test func gradientsTellTheModelsMistakeOnce() throws {
-        // Pairs of steps do not go with it.
+        // Two axes within the steps of others, each of which feeds the next step.
         let text = """
-            model M { input x: real
-              input y: real over s
-              state h: real
-              h = x + sum[s](y * h[t-1]) + sum[r <= t](x[r])
-              loss l = mean[t](h) }
+            model M over (t, s, r) { input x: real
+              state h, a, b: real
+              a = last[s](h)
+              b = last[r](h)
+              h = x + a[t-1] + b[t, s-1]
+              loss l = mean[t](mean[s](mean[r](h))) }
             """
         let gradients = try GradientModel(Model(Program(text: text)))
-        let data = ModelData(inputs: ["x": Tensor([1.0, 2, 3, 4], shape: [2, 2]), "y": Tensor([1.0, 2, 3, 4], shape: [2, 2])])
+        let data = ModelData(inputs: ["x": Tensor([Double](repeating: 1, count: 8), shape: [1, 2, 2, 2])])
         let error = #expect(throws: DiagnosticList.self) { try gradients.run(data, on: .compiled(.f32)) }
-        #expect(error?.diagnostics.map(\.id) == [.unsupported])
-        let told = try #require(error?.diagnostics.first)
+        #expect(error?.diagnostics.map(\.id) == [.unsupported, .unsupported])
+        let told = try #require(error?.diagnostics.last)
         #expect(told.message.contains("'h'") && !told.message.contains("grad.") && told.help == "run it with 'recc run --interpret'; training needs code")
     }
 
